@@ -1,0 +1,1 @@
+//! HTTP face: health and metrics.

@@ -1,0 +1,47 @@
+//! The `Program` trait: a pure state machine that drives a call. Outcome in, verb out; it holds no clock, socket or file.
+use super::verb::{Outcome, Verb};
+
+/// Which way a call was set up, seen from Trunkline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The far end called us.
+    Inbound,
+    /// We placed the call.
+    Outbound,
+}
+
+/// What a program may know of the call it drives.
+#[derive(Debug, Clone)]
+pub struct CallInfo {
+    /// The id by which logs, metrics and records name this call, e.g. `c-4f2a91`.
+    pub id: String,
+    /// Which way the call was set up.
+    pub direction: Direction,
+    /// The caller: user part of the From URI, or the whole URI where it has none.
+    pub from: String,
+    /// The called number or name: user part of the Request-URI.
+    pub to: String,
+}
+
+/// One decision of a program.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// What to do next.
+    pub verb: Verb,
+    /// Where in the program this came from (a node id), for the log.
+    pub at: String,
+}
+
+/// A program that drives one call.
+///
+/// The executor calls [`next`](Program::next) with [`Outcome::Begin`] first, then with the outcome of each verb it was
+/// given. After [`Outcome::HungUp`] the returned step is ignored and the program is dropped: it may use that turn to
+/// settle its state. A program must never answer [`Outcome::Failed`] with the same verb for ever: the executor ends a call whose
+/// program makes more than 1,000 steps without media, input or waiting in between.
+pub trait Program: Send {
+    /// The program's name, for the log.
+    fn name(&self) -> &str;
+
+    /// Takes the outcome of the last verb and decides on the next one.
+    fn next(&mut self, call: &CallInfo, outcome: Outcome) -> Step;
+}

@@ -1,0 +1,266 @@
+//! The verbs a program can ask for and the outcomes it gets back. One vocabulary for every dialect.
+
+/// What to do next with the call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verb {
+    /// Answer an inbound call with 200. Outcome: [`Outcome::Done`] (at once if already answered).
+    Answer,
+    /// Play audio. Outcome: `Done`, or [`Outcome::Interrupted`].
+    Play(Play),
+    /// Play prompts and collect digits. Outcome: [`Outcome::Gathered`].
+    Gather(Gather),
+    /// Send the caller's audio back. Outcome: `Interrupted` by a key, or `Done` at the time limit.
+    Echo(Echo),
+    /// Record the caller. Outcome: [`Outcome::Recorded`].
+    Record(Record),
+    /// Start recording what is received, in the background, to the given file; it ends with the call. Outcome: `Done`.
+    RecordCall {
+        /// WAV file to write.
+        path: std::path::PathBuf,
+    },
+    /// Send digits to the far end. Outcome: `Done`.
+    SendDigits(SendDigits),
+    /// Let time pass. Outcome: `Done`.
+    Wait(Wait),
+    /// Refuse an unanswered inbound call. Ends the program.
+    Reject(Reject),
+    /// End the call. Ends the program.
+    Hangup(Hangup),
+}
+
+/// A piece of audio to play.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Audio {
+    /// A prompt of the library, by the key under which it was loaded (a path, or `builtin:` and a name).
+    Prompt(String),
+    /// A recording made earlier in this call.
+    Recording(RecordingId),
+    /// A generated tone.
+    Tone(ToneSpec),
+    /// Silence, in ms.
+    Silence {
+        /// Length in ms.
+        ms: u32,
+    },
+}
+
+/// A tone of one or two sine waves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ToneSpec {
+    /// Frequencies in Hz; the second may be 0 for none. Up to half the sampling rate, which for 8 kHz is 4000 Hz inclusive.
+    pub hz: [f32; 2],
+    /// Level of each wave in dBm0.
+    pub dbm0: f32,
+    /// Length in ms.
+    pub ms: u32,
+}
+
+/// How often to play a list of audio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// That many times in all (1 = once; 0 plays nothing).
+    Times(u32),
+    /// Until something stops it.
+    Forever,
+}
+
+/// [`Verb::Play`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Play {
+    /// Played in order without gaps.
+    pub audio: Vec<Audio>,
+    /// How often the whole list is played.
+    pub repeat: Repeat,
+    /// Keys that stop it (each a DTMF character); empty: none, keys are kept as type-ahead for the next gather.
+    pub stop_keys: String,
+}
+
+/// [`Verb::Gather`]: prompts and collected digits. The heart of every menu.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gather {
+    /// Played first, in order.
+    pub prompts: Vec<Audio>,
+    /// How often the prompts are played before the first-digit timeout starts.
+    pub repeat: Repeat,
+    /// ms to the first digit, counted from the end of the prompts.
+    pub timeout_ms: u32,
+    /// ms between digits.
+    pub inter_digit_ms: u32,
+    /// The entry ends when this many digits are in (at least 1).
+    pub max_digits: usize,
+    /// The key that ends the entry and is not part of it.
+    pub finish_on: Option<char>,
+    /// Whether a key stops the prompts.
+    pub barge_in: bool,
+    /// Whether digits pressed before this gather count (`true`) or are dropped when it begins.
+    pub typeahead: bool,
+    /// Whether digits must not appear in logs.
+    pub sensitive: bool,
+}
+
+/// [`Verb::Echo`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Echo {
+    /// Keys that end it.
+    pub stop_keys: String,
+    /// Limit in ms.
+    pub max_ms: u32,
+}
+
+/// [`Verb::Record`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Whether a short beep is played first.
+    pub beep: bool,
+    /// Limit in ms.
+    pub max_ms: u32,
+    /// Ends after this much silence in ms; 0: never.
+    pub silence_ms: u32,
+    /// Keys that end it.
+    pub stop_keys: String,
+}
+
+/// [`Verb::SendDigits`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendDigits {
+    /// `0-9*#A-D`; `w` pauses 0.5 s, `W` 1 s.
+    pub digits: String,
+    /// Length of each digit in ms.
+    pub tone_ms: u32,
+    /// Pause between digits in ms.
+    pub gap_ms: u32,
+}
+
+/// [`Verb::Wait`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// How long in ms; `u32::MAX` waits until the call ends.
+    pub ms: u32,
+}
+
+/// [`Verb::Reject`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// SIP status, 300 to 699.
+    pub status: u16,
+    /// Why, for the Reason header and the log.
+    pub reason: String,
+}
+
+/// Why a program ends a call; becomes the Q.850 cause of the BYE's Reason header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HangupCause {
+    /// Q.850 16.
+    Normal,
+    /// Q.850 17.
+    Busy,
+    /// Q.850 34.
+    Congestion,
+}
+
+/// [`Verb::Hangup`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hangup {
+    /// The cause told to the far end.
+    pub cause: HangupCause,
+}
+
+/// A recording made in this call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RecordingId(pub u32);
+
+/// Where a digit came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DigitSource {
+    /// Tones in the audio.
+    InBand,
+    /// RTP telephone events.
+    Rfc4733,
+    /// SIP INFO.
+    Info,
+}
+
+/// One key press with its evidence.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KeyPress {
+    /// `0-9*#A-D`.
+    pub digit: char,
+    /// The source that reported it first.
+    pub source: DigitSource,
+    /// Length in ms, where it is known already.
+    pub duration_ms: Option<u32>,
+}
+
+/// Why a gather ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GatherEnd {
+    /// `max_digits` are in.
+    MaxDigits,
+    /// The finish key was pressed (perhaps with no digit before it).
+    FinishKey,
+    /// Digits came, then none for `inter_digit_ms`.
+    InterDigitTimeout,
+    /// No digit came at all.
+    NoInput,
+}
+
+/// Outcome of a gather.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gathered {
+    /// The digits without the finish key.
+    pub digits: String,
+    /// Why it ended.
+    pub end: GatherEnd,
+    /// Each key with its evidence, the finish key included.
+    pub keys: Vec<KeyPress>,
+}
+
+/// Why a recording ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordEnd {
+    /// A stop key.
+    Key(char),
+    /// `silence_ms` of silence.
+    Silence,
+    /// `max_ms`.
+    MaxLength,
+}
+
+/// Outcome of [`Verb::Record`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// For [`Audio::Recording`].
+    pub recording: RecordingId,
+    /// Length in ms.
+    pub duration_ms: u32,
+    /// Why it ended.
+    pub end: RecordEnd,
+}
+
+/// A verb that could not be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The verb's name.
+    pub verb: &'static str,
+    /// What was wrong, for the log.
+    pub reason: String,
+}
+
+/// What became of the last verb.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The call has come in, or our outbound call was answered: the program's first turn.
+    Begin,
+    /// Done to the end.
+    Done,
+    /// Stopped by a key.
+    Interrupted(KeyPress),
+    /// A gather ended.
+    Gathered(Gathered),
+    /// A recording ended.
+    Recorded(Recorded),
+    /// The verb could not be carried out.
+    Failed(Failure),
+    /// The far end is gone.
+    HungUp,
+}

@@ -1,0 +1,1 @@
+//! The command line: run, call, check, bench.

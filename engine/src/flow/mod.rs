@@ -1,0 +1,1 @@
+//! Flow v1: JSON or YAML call programs.

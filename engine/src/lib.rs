@@ -1,0 +1,12 @@
+//! The Trunkline engine: sockets, media shards, calls and the programs that drive them.
+//!
+//! Arrows point one way: `cli → api → flow → call → media → rtp → dsp`, `media → net → sip`, `call → sip`;
+//! the types of `config` are used by all.
+pub mod api;
+pub mod call;
+pub mod cli;
+pub mod config;
+pub mod flow;
+pub mod media;
+pub mod net;
+pub mod rtp;

@@ -1,0 +1,1 @@
+//! Media shards: the hot loop, channels, prompts, players, recorders.

@@ -1,0 +1,1 @@
+//! Sockets: UDP and TCP for SIP, the UDP poller for RTP.
