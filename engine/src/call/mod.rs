@@ -6,6 +6,7 @@ mod verb;
 
 pub use program::{CallInfo, Direction, Program, Step};
 pub use verb::{
-    Audio, DigitSource, Echo, Failure, Gather, GatherEnd, Gathered, Hangup, HangupCause, KeyPress, Outcome, Play, Record, RecordEnd, Recorded,
-    RecordingId, Reject, Repeat, SendDigits, ToneSpec, Verb, Wait,
+    Audio, DigitSource, Echo, Failure, Gather, GatherEnd, Gathered, Hangup, HangupCause, KeyPress,
+    Outcome, Play, Record, RecordEnd, Recorded, RecordingId, Reject, Repeat, SendDigits, ToneSpec,
+    Verb, Wait,
 };
