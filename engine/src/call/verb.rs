@@ -28,6 +28,36 @@ pub enum Verb {
     Hangup(Hangup),
 }
 
+impl Verb {
+    /// The verb's name, for logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Verb::Answer => "answer",
+            Verb::Play(_) => "play",
+            Verb::Gather(_) => "gather",
+            Verb::Echo(_) => "echo",
+            Verb::Record(_) => "record",
+            Verb::RecordCall { .. } => "record_call",
+            Verb::SendDigits(_) => "send_digits",
+            Verb::Wait(_) => "wait",
+            Verb::Reject(_) => "reject",
+            Verb::Hangup(_) => "hangup",
+        }
+    }
+
+    /// Whether carrying it out takes time by its nature, so that a loop over it is no busy loop.
+    pub fn takes_time(&self) -> bool {
+        match self {
+            Verb::Play(play) => !play.audio.is_empty() && play.repeat != Repeat::Times(0),
+            Verb::Gather(gather) => gather.timeout_ms > 0 || !gather.prompts.is_empty(),
+            Verb::Echo(_) | Verb::Record(_) => true,
+            Verb::SendDigits(send) => !send.digits.is_empty(),
+            Verb::Wait(wait) => wait.ms > 0,
+            Verb::Answer | Verb::RecordCall { .. } | Verb::Reject(_) | Verb::Hangup(_) => false,
+        }
+    }
+}
+
 /// A piece of audio to play.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Audio {
@@ -118,6 +148,8 @@ pub struct Record {
     pub silence_ms: u32,
     /// Keys that end it.
     pub stop_keys: String,
+    /// Whether the file stays when the call is over.
+    pub keep: bool,
 }
 
 /// [`Verb::SendDigits`].
