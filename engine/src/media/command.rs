@@ -1,0 +1,112 @@
+//! What a call asks of its channel. Plain values; the shard carries them out (`channel.rs`).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::codec::Encoding;
+use super::prompt::Prompt;
+
+/// An order to a channel. Orders of one channel are carried out in the order they were sent.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Sets or changes the stream after an offer/answer exchange. Each one permits latching anew (RFC 3264 section 8.3.1).
+    Stream(StreamParams),
+    /// Plays audio, replacing what plays. Ends with [`MediaEvent::PlayDone`](super::MediaEvent::PlayDone) unless it is replaced or stopped first.
+    Play {
+        /// Returned in the event.
+        id: u32,
+        /// Played in order without gaps.
+        audio: Vec<MediaAudio>,
+        /// How often the list is played in all; `None` plays it until it is stopped.
+        repeat: Option<u32>,
+    },
+    /// Stops what plays, without an event. Nothing happens if nothing plays.
+    StopPlay,
+    /// Sends the received audio back (`true`) until switched off. What plays meanwhile has precedence.
+    Echo(bool),
+    /// Whether to look for DTMF tones in the received audio. Telephone events (RFC 4733) are always listened to.
+    Detect {
+        /// `true` starts a fresh detector.
+        inband: bool,
+    },
+    /// Records the received audio to a WAV file (16-bit PCM, 8 kHz, mono). Ends with [`MediaEvent::RecordDone`](super::MediaEvent::RecordDone),
+    /// which is sent when the file is complete. A recording that runs is stopped first.
+    Record {
+        /// Returned in the event.
+        id: u32,
+        /// The file, created or truncated.
+        path: PathBuf,
+        /// Ends at this length in ms; 0: no limit.
+        max_ms: u32,
+        /// Ends after this much silence in ms; 0: never.
+        silence_ms: u32,
+    },
+    /// Stops the recording of that id; nothing happens if it does not run.
+    StopRecord {
+        /// The recording's id.
+        id: u32,
+    },
+    /// Sends digits: as telephone events if negotiated, else as tones. Ends with [`MediaEvent::DigitsSent`](super::MediaEvent::DigitsSent).
+    /// Replaces digits that are still being sent.
+    SendDigits {
+        /// Returned in the event.
+        id: u32,
+        /// `0-9*#A-D`; `w` pauses 0.5 s, `W` 1 s; other characters are skipped.
+        digits: String,
+        /// Length of each digit in ms; at least 40 (ITU-T Q.24).
+        tone_ms: u32,
+        /// Pause between digits in ms; at least 40 (ITU-T Q.24).
+        gap_ms: u32,
+    },
+}
+
+/// A piece of audio to play.
+#[derive(Debug, Clone)]
+pub enum MediaAudio {
+    /// A prompt of the library, or a recording loaded as one.
+    Prompt(Arc<Prompt>),
+    /// One or two sine waves.
+    Tone {
+        /// Hz; the second 0 for none. Up to 4000 Hz inclusive.
+        hz: [f32; 2],
+        /// Level of each wave in dBm0.
+        dbm0: f32,
+        /// Length in ms.
+        ms: u32,
+    },
+    /// Silence.
+    Silence {
+        /// Length in ms.
+        ms: u32,
+    },
+}
+
+/// The negotiated stream of a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamParams {
+    /// Audio encoding both ways.
+    pub encoding: Encoding,
+    /// Payload type we send audio with.
+    pub payload_send: u8,
+    /// Payload type audio comes with.
+    pub payload_recv: u8,
+    /// Payload type we may send telephone events with.
+    pub telephone_event_send: Option<u8>,
+    /// Payload type telephone events come with.
+    pub telephone_event_recv: Option<u8>,
+    /// Where the peer's session description says it receives RTP.
+    pub remote_rtp: SocketAddr,
+    /// Where the peer receives RTCP, if it said so; otherwise the RTP port + 1 (RFC 3550 section 11).
+    pub remote_rtcp: Option<SocketAddr>,
+    /// RTCP shares the RTP port (RFC 5761).
+    pub rtcp_mux: bool,
+    /// Whether we may send audio.
+    pub send: bool,
+    /// Whether we expect audio; the RTP timeout is watched only then.
+    pub receive: bool,
+    /// The packet time the peer asked for in ms. Packets of any length are received; 20 ms are sent.
+    pub ptime_ms: u8,
+    /// The call's id for log lines.
+    pub log_id: String,
+}

@@ -1,0 +1,111 @@
+//! What a channel tells its call. Plain values.
+
+use std::net::SocketAddr;
+
+/// Something that happened on a channel.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MediaEvent {
+    /// A [`Play`](super::Command::Play) came to its end; not sent when it was stopped or replaced.
+    PlayDone {
+        /// The id given with it.
+        id: u32,
+    },
+    /// A key went down.
+    KeyBegin {
+        /// `0-9*#A-D`.
+        key: char,
+        /// How it was heard.
+        source: KeySource,
+        /// Level of the weaker tone in dBm0, for in-band keys.
+        level_dbm0: Option<f32>,
+    },
+    /// A key went up; exactly one for each `KeyBegin` of the same source.
+    KeyEnd {
+        /// `0-9*#A-D`.
+        key: char,
+        /// How it was heard.
+        source: KeySource,
+        /// How long it was down.
+        duration_ms: u32,
+    },
+    /// A recording's file is complete.
+    RecordDone {
+        /// The id given with it.
+        id: u32,
+        /// Length of the audio in the file.
+        duration_ms: u32,
+        /// Why it ended.
+        end: RecordingEnd,
+        /// Audio that is missing in the file because the disk was too slow or full.
+        lost_ms: u32,
+    },
+    /// All digits of a [`SendDigits`](super::Command::SendDigits) were sent.
+    DigitsSent {
+        /// The id given with it.
+        id: u32,
+    },
+    /// The source of the peer's RTP is settled; from now on nothing is taken from anybody else.
+    Latched {
+        /// The peer's address as seen on the wire.
+        remote: SocketAddr,
+        /// Whether it is the first time on this channel.
+        first: bool,
+    },
+    /// No RTP came for the configured time although the peer may send. Sent again only after RTP came back.
+    RtpTimeout,
+    /// The channel is closed and its ports are free; always the last event.
+    Closed(ChannelStats),
+}
+
+/// How a key was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeySource {
+    /// Tones in the audio.
+    InBand,
+    /// RTP telephone events.
+    Rfc4733,
+}
+
+/// Why a recording ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordingEnd {
+    /// By [`StopRecord`](super::Command::StopRecord), by the next recording, or because the channel closed.
+    Stopped,
+    /// The silence limit.
+    Silence,
+    /// The length limit.
+    MaxLength,
+    /// The file could not be created or written; what was written before remains. The text says which path and why.
+    WriteFailed(String),
+}
+
+/// What happened on a channel during its life.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct ChannelStats {
+    /// RTP packets taken from the peer, duplicates included.
+    pub packets_in: u64,
+    /// RTP packets sent.
+    pub packets_out: u64,
+    /// RTP payload octets taken.
+    pub octets_in: u64,
+    /// RTP payload octets sent.
+    pub octets_out: u64,
+    /// Packets that never came (RFC 3550 section 6.4.1, by sequence numbers).
+    pub lost: u64,
+    /// Packets that came after their time to be played.
+    pub late: u64,
+    /// Packets that came more than once.
+    pub duplicate: u64,
+    /// Packets that came after one with a higher sequence number.
+    pub reordered: u64,
+    /// Packets from other sources than the peer, dropped.
+    pub stranger: u64,
+    /// Packets that could not be read or had a payload type that was not negotiated, dropped.
+    pub invalid: u64,
+    /// Interarrival jitter in ms (RFC 3550 section 6.4.1), at the end.
+    pub jitter_ms: f32,
+    /// Time from the opening of the channel to the first packet taken from the peer.
+    pub first_rtp_in_ms: Option<u32>,
+    /// Time from the opening of the channel to the first packet sent.
+    pub first_rtp_out_ms: Option<u32>,
+}

@@ -1,0 +1,199 @@
+//! Counters of the media engine: written by the shard alone, read by anyone. No locks, no read-modify-write on the hot path.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A counter or gauge with a single writer, so that counting is a plain load and store.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// The value.
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add(&self, n: u64) {
+        self.0
+            .store(self.value().wrapping_add(n), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+}
+
+/// What happens in the media engine.
+#[derive(Debug, Default)]
+pub struct MediaStats {
+    /// Open channels (gauge).
+    pub channels: Counter,
+    /// RTP packets taken from peers.
+    pub packets_in: Counter,
+    /// RTP packets sent.
+    pub packets_out: Counter,
+    /// RTP payload octets taken.
+    pub octets_in: Counter,
+    /// RTP payload octets sent.
+    pub octets_out: Counter,
+    /// Packets that never came, counted when their channel closes or changes its source.
+    pub lost: Counter,
+    /// Packets that came too late to be played.
+    pub late: Counter,
+    /// Packets that came twice.
+    pub duplicate: Counter,
+    /// Dropped packets, by cause.
+    pub dropped: Dropped,
+    /// Sends the kernel refused.
+    pub send_errors: Counter,
+    /// How late the shard began its 1 ms slots.
+    pub lateness: Lateness,
+    /// 1 ms slots that were skipped because the machine stood still.
+    pub skipped_slots: Counter,
+}
+
+/// Dropped packets by cause.
+#[derive(Debug, Default)]
+pub struct Dropped {
+    /// Shorter than an RTP header.
+    pub too_short: Counter,
+    /// Not RTP version 2.
+    pub version: Counter,
+    /// CSRC list or header extension longer than the packet.
+    pub truncated: Counter,
+    /// Padding of no or too great length.
+    pub padding: Counter,
+    /// Longer than the 2048 octets that are read.
+    pub oversize: Counter,
+    /// A payload type that was not negotiated.
+    pub payload_type: Counter,
+    /// Not from the peer.
+    pub stranger: Counter,
+    /// RTP while no stream is set, or while the direction excludes it.
+    pub unexpected: Counter,
+    /// RTCP that could not be read.
+    pub rtcp: Counter,
+}
+
+impl Dropped {
+    /// Each cause by name, for metrics.
+    pub fn by_cause(&self) -> [(&'static str, u64); 9] {
+        [
+            ("too_short", self.too_short.value()),
+            ("version", self.version.value()),
+            ("truncated", self.truncated.value()),
+            ("padding", self.padding.value()),
+            ("oversize", self.oversize.value()),
+            ("payload_type", self.payload_type.value()),
+            ("stranger", self.stranger.value()),
+            ("unexpected", self.unexpected.value()),
+            ("rtcp", self.rtcp.value()),
+        ]
+    }
+}
+
+/// Sub-buckets per power of two: a quantile is right to 1/8.
+const SUB: usize = 8;
+/// Buckets: up to 2^24 µs.
+const BUCKETS: usize = 24 * SUB;
+
+/// A histogram of times in µs with logarithmic buckets.
+#[derive(Debug)]
+pub struct Lateness {
+    buckets: [Counter; BUCKETS],
+    count: Counter,
+    sum_us: Counter,
+}
+
+impl Default for Lateness {
+    fn default() -> Self {
+        Lateness {
+            buckets: std::array::from_fn(|_| Counter::default()),
+            count: Counter::default(),
+            sum_us: Counter::default(),
+        }
+    }
+}
+
+impl Lateness {
+    pub(crate) fn record(&self, us: u64) {
+        self.buckets[bucket(us)].add(1);
+        self.count.add(1);
+        self.sum_us.add(us);
+    }
+
+    /// How many times were recorded.
+    pub fn count(&self) -> u64 {
+        self.count.value()
+    }
+
+    /// Their sum in µs.
+    pub fn sum_us(&self) -> u64 {
+        self.sum_us.value()
+    }
+
+    /// The time in µs that the share `q` (0 to 1) of all does not exceed; 0 when there are none. Right to 1/8.
+    pub fn quantile_us(&self, q: f64) -> u64 {
+        let count = self.count();
+        let rank = ((count as f64 * q).ceil() as u64).max(1);
+        let mut seen = 0;
+        for (index, bucket) in self.buckets.iter().enumerate() {
+            seen += bucket.value();
+            if seen >= rank {
+                return upper_bound(index);
+            }
+        }
+        0
+    }
+
+    /// How many did not exceed `us`; for cumulative metric buckets. Right at powers of two, to 1/8 elsewhere.
+    pub fn at_most(&self, us: u64) -> u64 {
+        let last = bucket(us);
+        self.buckets[..=last].iter().map(Counter::value).sum()
+    }
+}
+
+/// Values below 8 have a bucket each; above, 8 buckets per power of two.
+fn bucket(us: u64) -> usize {
+    if us < SUB as u64 {
+        return us as usize;
+    }
+    let exponent = us.ilog2() as usize;
+    let sub = ((us >> (exponent - 3)) & 7) as usize;
+    ((exponent - 2) * SUB + sub).min(BUCKETS - 1)
+}
+
+fn upper_bound(index: usize) -> u64 {
+    if index < SUB {
+        return index as u64;
+    }
+    let exponent = index / SUB + 2;
+    let sub = (index % SUB) as u64;
+    ((8 + sub + 1) << (exponent - 3)) - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_value_lies_in_a_bucket_that_bounds_it_within_an_eighth() {
+        for us in (0..5_000).chain([10_000, 65_535, 65_536, 1_000_000]) {
+            let bound = upper_bound(bucket(us));
+            assert!(bound >= us, "{us} in bucket up to {bound}");
+            assert!(bound <= us + us / 8, "{us} in bucket up to {bound}");
+        }
+    }
+
+    #[test]
+    fn quantiles_of_a_known_distribution() {
+        let histogram = Lateness::default();
+        for us in 1..=1000 {
+            histogram.record(us);
+        }
+        assert_eq!(histogram.count(), 1000);
+        assert!((500..=563).contains(&histogram.quantile_us(0.5)));
+        assert!((990..=1114).contains(&histogram.quantile_us(0.99)));
+        assert_eq!(Lateness::default().quantile_us(0.99), 0);
+        assert_eq!(histogram.at_most(u64::MAX), 1000);
+    }
+}
