@@ -1,0 +1,424 @@
+//! Framing of one SIP message: where the start line, the header fields and the body are. Copies and allocates
+//! nothing; understands no header except Content-Length, which decides where the body ends.
+//!
+//! Limits: [`crate::limits`]. What is merely wrong (a header line without a colon, two different Content-Lengths) is
+//! framed all the same and named by [`Frame::validate`], so that it can be answered; only input without a usable
+//! start line, without the blank line, or beyond a limit is a [`FrameError`].
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::header::{CommaList, HeaderId};
+use crate::lex::{decimal, is_token, split_once, trim};
+use crate::limits::{MAX_HEADER_LINE, MAX_HEADERS, MAX_MESSAGE};
+use crate::method::Method;
+
+/// Why octets are not a SIP message at all. Nothing can be answered to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameError {
+    /// Nothing but line ends: a keep-alive.
+    Empty,
+    /// Longer than [`MAX_MESSAGE`].
+    MessageTooLong,
+    /// The start line or a header field is longer than [`MAX_HEADER_LINE`].
+    LineTooLong,
+    /// More than [`MAX_HEADERS`] header field lines.
+    TooManyHeaders,
+    /// The first line is neither `METHOD URI SIP/x.y` nor `SIP/x.y NNN reason`.
+    StartLine,
+    /// The status code is not three digits from 100 to 699.
+    StatusCode,
+    /// No blank line ends the header.
+    NoHeaderEnd,
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "no message, only line ends",
+            Self::MessageTooLong => "message longer than 65535 octets",
+            Self::LineTooLong => "start line or header field longer than 8192 octets",
+            Self::TooManyHeaders => "more than 128 header fields",
+            Self::StartLine => "first line is not a SIP request or status line",
+            Self::StatusCode => "status code is not from 100 to 699",
+            Self::NoHeaderEnd => "no blank line ends the header",
+        })
+    }
+}
+
+impl std::error::Error for FrameError {}
+
+/// The first line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartLine<'a> {
+    /// A request.
+    Request {
+        /// The method.
+        method: Method<'a>,
+        /// The Request-URI as written, outer white space removed.
+        uri: &'a [u8],
+    },
+    /// A response.
+    Response {
+        /// The status code, 100 to 699.
+        status: u16,
+        /// The reason phrase; may be empty.
+        reason: &'a [u8],
+    },
+}
+
+/// One header field line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawHeader<'a> {
+    /// Which header it is.
+    pub id: HeaderId,
+    /// The name as written, possibly compact.
+    pub name: &'a [u8],
+    /// The value, outer white space removed, folds kept.
+    pub value: &'a [u8],
+}
+
+/// Content-Length as the message states it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ContentLength {
+    Absent,
+    Octets(u32),
+    Malformed,
+    Contradictory,
+}
+
+/// Offsets of one header field line; [`MAX_MESSAGE`] keeps them in 16 bits.
+#[derive(Clone, Copy)]
+struct Span {
+    name: (u16, u16),
+    value: (u16, u16),
+    id: HeaderId,
+}
+
+const NO_SPAN: Span = Span {
+    name: (0, 0),
+    value: (0, 0),
+    id: HeaderId::Other,
+};
+
+/// A view on one message. About 1.3 KiB on the stack, no heap.
+#[derive(Clone)]
+pub struct Frame<'a> {
+    /// Start line to the end of the body: leading line ends and octets after Content-Length are not part of it.
+    bytes: &'a [u8],
+    start: StartLine<'a>,
+    version: &'a [u8],
+    spans: [Span; MAX_HEADERS],
+    count: usize,
+    body: usize,
+    content_length: ContentLength,
+    malformed_line: bool,
+}
+
+impl<'a> Frame<'a> {
+    /// Frames one datagram, or one message cut from a stream. Leading line ends are skipped (RFC 3261 section 7.5);
+    /// lines may end in CR LF or LF; octets beyond Content-Length are dropped (section 18.3).
+    pub fn parse(datagram: &'a [u8]) -> Result<Self, FrameError> {
+        if datagram.len() > MAX_MESSAGE {
+            return Err(FrameError::MessageTooLong);
+        }
+        let skipped = datagram
+            .iter()
+            .take_while(|&&octet| matches!(octet, b'\r' | b'\n'))
+            .count();
+        let bytes = &datagram[skipped..];
+        if bytes.is_empty() {
+            return Err(FrameError::Empty);
+        }
+        let (line, next) = line_at(bytes, 0).ok_or(FrameError::NoHeaderEnd)?;
+        if line.len() > MAX_HEADER_LINE {
+            return Err(FrameError::LineTooLong);
+        }
+        let (start, version) = start_line(line)?;
+        let mut frame = Self {
+            bytes,
+            start,
+            version,
+            spans: [NO_SPAN; MAX_HEADERS],
+            count: 0,
+            body: 0,
+            content_length: ContentLength::Absent,
+            malformed_line: false,
+        };
+        frame.scan_headers(next)?;
+        if let ContentLength::Octets(length) = frame.content_length {
+            let end = frame.body.saturating_add(length as usize).min(bytes.len());
+            frame.bytes = &bytes[..end];
+        }
+        Ok(frame)
+    }
+
+    /// Walks the header fields from `at` to the blank line.
+    fn scan_headers(&mut self, mut at: usize) -> Result<(), FrameError> {
+        let mut lines = 0;
+        loop {
+            let (line, mut next) = line_at(self.bytes, at).ok_or(FrameError::NoHeaderEnd)?;
+            if line.is_empty() {
+                self.body = next;
+                return Ok(());
+            }
+            let mut end = at + line.len();
+            while matches!(self.bytes.get(next), Some(b' ' | b'\t')) {
+                let (folded, after) = line_at(self.bytes, next).ok_or(FrameError::NoHeaderEnd)?;
+                end = next + folded.len();
+                next = after;
+            }
+            if end - at > MAX_HEADER_LINE {
+                return Err(FrameError::LineTooLong);
+            }
+            lines += 1;
+            if lines > MAX_HEADERS {
+                return Err(FrameError::TooManyHeaders);
+            }
+            self.push_header(at, end);
+            at = next;
+        }
+    }
+
+    /// Records the header field in `at..end`, or that it is none.
+    fn push_header(&mut self, at: usize, end: usize) {
+        let line = &self.bytes[at..end];
+        let colon = memchr::memchr(b':', line).unwrap_or(0);
+        let name = match &line[..colon] {
+            [rest @ .., b' ' | b'\t'] => rest.trim_ascii_end(),
+            name => name,
+        };
+        if !is_token(name) {
+            self.malformed_line = true;
+            return;
+        }
+        let value = trim(&line[colon + 1..]);
+        let from = end - trim_start_len(&line[colon + 1..]);
+        let id = HeaderId::from_name(name);
+        // Offsets fit: `parse` refused anything longer than MAX_MESSAGE.
+        let span = Span {
+            name: (at as u16, (at + name.len()) as u16),
+            value: (from as u16, (from + value.len()) as u16),
+            id,
+        };
+        self.spans[self.count] = span;
+        self.count += 1;
+        if id == HeaderId::ContentLength {
+            self.content_length = match (self.content_length, decimal(value)) {
+                (ContentLength::Absent, Some(length)) => ContentLength::Octets(length),
+                (ContentLength::Octets(before), Some(length)) if before == length => {
+                    ContentLength::Octets(length)
+                }
+                (ContentLength::Octets(_) | ContentLength::Contradictory, Some(_)) => {
+                    ContentLength::Contradictory
+                }
+                _ => ContentLength::Malformed,
+            };
+        }
+    }
+
+    /// The message, start line to end of body.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The first line.
+    pub fn start(&self) -> StartLine<'a> {
+        self.start
+    }
+
+    /// The method of a request, `None` for a response.
+    pub fn method(&self) -> Option<Method<'a>> {
+        match self.start {
+            StartLine::Request { method, .. } => Some(method),
+            StartLine::Response { .. } => None,
+        }
+    }
+
+    /// The status of a response, `None` for a request.
+    pub fn status(&self) -> Option<u16> {
+        match self.start {
+            StartLine::Request { .. } => None,
+            StartLine::Response { status, .. } => Some(status),
+        }
+    }
+
+    /// The Request-URI as written, `None` for a response.
+    pub fn request_uri(&self) -> Option<&'a [u8]> {
+        match self.start {
+            StartLine::Request { uri, .. } => Some(uri),
+            StartLine::Response { .. } => None,
+        }
+    }
+
+    /// The protocol version as written, normally `SIP/2.0`.
+    pub fn version(&self) -> &'a [u8] {
+        self.version
+    }
+
+    /// All header fields in order. Lines that are no header field are left out; [`Frame::validate`] refuses them.
+    pub fn headers(&self) -> impl Iterator<Item = RawHeader<'a>> + Clone + use<'a, '_> {
+        let bytes = self.bytes;
+        self.spans[..self.count].iter().map(move |span| RawHeader {
+            id: span.id,
+            name: &bytes[usize::from(span.name.0)..usize::from(span.name.1)],
+            value: &bytes[usize::from(span.value.0)..usize::from(span.value.1)],
+        })
+    }
+
+    /// The value of the first field of this header, outer white space removed, not split at commas.
+    pub fn header(&self, id: HeaderId) -> Option<&'a [u8]> {
+        self.headers()
+            .find(|header| header.id == id)
+            .map(|header| header.value)
+    }
+
+    /// The value of the first field with this name (long name, ASCII case ignored); for headers without an id.
+    pub fn header_named(&self, name: &str) -> Option<&'a [u8]> {
+        self.headers()
+            .find(|header| header.name.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|header| header.value)
+    }
+
+    /// How many fields of this header there are.
+    pub fn field_count(&self, id: HeaderId) -> usize {
+        self.spans[..self.count]
+            .iter()
+            .filter(|span| span.id == id)
+            .count()
+    }
+
+    /// All values of a list header over all its fields, split at commas outside quotes and `<...>`. Only for headers
+    /// whose grammar is a list: Date, Subject, Authorization and the like have commas of their own.
+    pub fn values(&self, id: HeaderId) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, '_> {
+        self.headers()
+            .filter(move |header| header.id == id)
+            .flat_map(|header| CommaList::new(header.value))
+    }
+
+    /// The body: as many octets as Content-Length says, or as there are.
+    pub fn body(&self) -> &'a [u8] {
+        &self.bytes[self.body..]
+    }
+
+    /// Start line and header fields, the blank line included.
+    pub fn head(&self) -> &'a [u8] {
+        &self.bytes[..self.body]
+    }
+
+    pub(crate) fn content_length(&self) -> ContentLength {
+        self.content_length
+    }
+
+    pub(crate) fn has_malformed_line(&self) -> bool {
+        self.malformed_line
+    }
+}
+
+impl fmt::Debug for Frame<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("start", &self.start)
+            .field("headers", &self.count)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The line that starts at `at`, without its line end, and the position after it; `None` when no LF follows.
+fn line_at(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
+    let rest = bytes.get(at..)?;
+    let length = memchr::memchr(b'\n', rest)?;
+    let line = &rest[..length];
+    Some((line.strip_suffix(b"\r").unwrap_or(line), at + length + 1))
+}
+
+/// Octets left of `text` once its leading white space is gone.
+fn trim_start_len(text: &[u8]) -> usize {
+    text.len()
+        - text
+            .iter()
+            .take_while(|&&octet| crate::lex::is_lws(octet))
+            .count()
+}
+
+/// Reads the first line. Extra white space is kept in the URI for `validate` to refuse, so that the sender gets a 400.
+fn start_line(line: &[u8]) -> Result<(StartLine<'_>, &[u8]), FrameError> {
+    let (first, rest) = split_once(line, b' ');
+    let rest = rest.ok_or(FrameError::StartLine)?;
+    if first
+        .get(..4)
+        .is_some_and(|head| head.eq_ignore_ascii_case(b"SIP/"))
+    {
+        let (code, reason) = split_once(rest, b' ');
+        let status = decimal(code)
+            .filter(|_| code.len() == 3)
+            .and_then(|status| u16::try_from(status).ok());
+        let status = status
+            .filter(|status| (100..700).contains(status))
+            .ok_or(FrameError::StatusCode)?;
+        return Ok((
+            StartLine::Response {
+                status,
+                reason: trim(reason.unwrap_or_default()),
+            },
+            first,
+        ));
+    }
+    let rest = trim(rest);
+    let last = memchr::memrchr2(b' ', b'\t', rest).ok_or(FrameError::StartLine)?;
+    let version = &rest[last + 1..];
+    if !is_token(first)
+        || !version
+            .get(..4)
+            .is_some_and(|head| head.eq_ignore_ascii_case(b"SIP/"))
+    {
+        return Err(FrameError::StartLine);
+    }
+    let uri = trim(&rest[..last]);
+    if uri.is_empty() {
+        return Err(FrameError::StartLine);
+    }
+    Ok((
+        StartLine::Request {
+            method: Method::from_bytes(first),
+            uri,
+        },
+        version,
+    ))
+}
+
+/// A whole message that owns its octets; cheap to clone and to send between threads.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Message(Bytes);
+
+impl Message {
+    /// Takes one framed message out of `bytes`.
+    pub fn parse(bytes: Bytes) -> Result<Self, FrameError> {
+        let framed = Frame::parse(&bytes)?.bytes();
+        Ok(Self(bytes.slice_ref(framed)))
+    }
+
+    /// The view on it.
+    pub fn frame(&self) -> Frame<'_> {
+        Frame::parse(&self.0).expect("only built from octets that were framed before")
+    }
+
+    /// The octets, start line to end of body.
+    pub fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+}
+
+impl From<&Frame<'_>> for Message {
+    /// Copies the message.
+    fn from(frame: &Frame<'_>) -> Self {
+        Self(Bytes::copy_from_slice(frame.bytes()))
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
