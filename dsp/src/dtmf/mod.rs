@@ -1,5 +1,14 @@
-//! DTMF in the audio: sending ([`Generator`]) the sixteen [`Key`]s of ITU-T Q.23.
+//! DTMF in the audio: sending ([`Generator`]) and receiving ([`Detector`]) the sixteen [`Key`]s of ITU-T Q.23.
+
+mod bank;
+mod detector;
 mod generator;
+mod high_pass;
+mod history;
 mod key;
+mod profile;
+
+pub use detector::{Detector, Event};
 pub use generator::Generator;
 pub use key::{COLUMNS_HZ, Key, ROWS_HZ};
+pub use profile::Profile;

@@ -1,0 +1,187 @@
+//! The DTMF receiver: from samples to key events.
+//!
+//! Owns the cutting of the audio into hops of 2.5 ms, the energy gate and the state of the key being heard. [`History`]
+//! measures; [`Profile`] says what is acceptable. Never allocates, never blocks; fits in 2 KiB; any
+//! division of the audio into slices gives the same events.
+//!
+//! Limits: one key at a time; 8 to 48 kHz; a key is announced about 35 ms after it began.
+
+use super::{Key, Profile, bank::Bank, high_pass::HighPass, history::History};
+use crate::level;
+
+/// Hops per second.
+pub(super) const HOPS_PER_SECOND: u32 = 400;
+/// Longest hop in samples (48 kHz).
+const HOP_MAX: usize = 120;
+/// Hops this many dB below the weakest tone are taken for silence: beats of two tones reach down that far.
+const GATE_DB: f32 = 10.0;
+
+/// What the receiver heard. Sample numbers count from the first sample it was given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event {
+    /// A key began; sent as soon as that is sure.
+    Begin {
+        /// The key.
+        key: Key,
+        /// Where its tone began.
+        at_sample: u64,
+        /// The level of both tones together, dBm0.
+        level_dbm0: f32,
+        /// The high tone's level less the low tone's, dB.
+        twist_db: f32,
+    },
+    /// The key of the last `Begin` ended; sent when the pause is long enough not to be a drop-out.
+    End {
+        /// The key.
+        key: Key,
+        /// Where its tone ended.
+        at_sample: u64,
+        /// From begin to end, drop-outs included, ms.
+        duration_ms: u32,
+    },
+}
+
+/// A receiver of the sixteen keys; one per direction of a call.
+#[derive(Clone, Debug)]
+pub struct Detector {
+    rate_hz: u32,
+    hop_samples: u32,
+    filled: u32,
+    pending: [i16; HOP_MAX],
+    gate_energy: u64,
+    filter: HighPass,
+    bank: Bank,
+    history: History,
+    profile: Profile,
+    heard: Option<Heard>,
+}
+
+/// The key being heard.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    row: usize,
+    column: usize,
+    began_at: u64,
+    /// Power of both tones over a short window when the key was announced.
+    plateau: f32,
+    /// Where the tone was last seen on.
+    on_until: u64,
+}
+
+impl Detector {
+    /// A receiver for audio at `rate_hz` samples per second, 8000 to 48,000 (others are treated as the nearest).
+    pub fn new(rate_hz: u32, profile: Profile) -> Self {
+        let rate_hz = rate_hz.clamp(8000, 48_000);
+        let hop_samples = rate_hz / HOPS_PER_SECOND;
+        let gate_peak = level::sine_peak(profile.level_min_dbm0 - GATE_DB);
+        Self {
+            rate_hz,
+            hop_samples,
+            filled: 0,
+            pending: [0; HOP_MAX],
+            gate_energy: (gate_peak * gate_peak / 2.0 * hop_samples as f32) as u64,
+            filter: HighPass::new(rate_hz),
+            bank: Bank::new(rate_hz, hop_samples as usize),
+            history: History::new(hop_samples, &profile),
+            profile,
+            heard: None,
+        }
+    }
+
+    /// Forgets everything heard, without reporting an end; sample numbers start again from 0.
+    pub fn reset(&mut self) {
+        *self = Self::new(self.rate_hz, self.profile);
+    }
+
+    /// Takes `samples` of any number and reports what became certain.
+    pub fn process(&mut self, samples: &[i16], mut on: impl FnMut(Event)) {
+        let mut rest = samples;
+        let hop = self.hop_samples as usize;
+        while !rest.is_empty() {
+            if self.filled == 0 && rest.len() >= hop {
+                let (whole, after) = rest.split_at(hop);
+                self.hop(whole, &mut on);
+                rest = after;
+                continue;
+            }
+            let start = self.filled as usize;
+            let (part, after) = rest.split_at((hop - start).min(rest.len()));
+            self.pending[start..start + part.len()].copy_from_slice(part);
+            self.filled += part.len() as u32;
+            if self.filled == self.hop_samples {
+                self.filled = 0;
+                let whole = self.pending;
+                self.hop(&whole[..hop], &mut on);
+            }
+            rest = after;
+        }
+    }
+
+    fn hop(&mut self, samples: &[i16], on: &mut impl FnMut(Event)) {
+        if level::energy(samples) < self.gate_energy {
+            self.filter.clear();
+            self.bank.skip();
+            self.history.push_silence();
+        } else {
+            let mut filtered = [0.0; HOP_MAX];
+            let filtered = &mut filtered[..samples.len()];
+            let energy = self.filter.process(samples, filtered);
+            self.history.push(self.bank.hop(filtered), energy);
+        }
+        if let Some(heard) = &mut self.heard {
+            if let Some(until) = self
+                .history
+                .still_on(heard.row, heard.column, heard.plateau)
+            {
+                heard.on_until = heard.on_until.max(until);
+            }
+            let silent = self.history.heard_until().saturating_sub(heard.on_until);
+            if silent as f32 * 1000.0 >= self.profile.pause_min_ms * self.rate_hz as f32 {
+                let ended = *heard;
+                self.end(ended, on);
+            }
+        }
+        self.begin(on);
+    }
+
+    fn begin(&mut self, on: &mut impl FnMut(Event)) {
+        let Some((row, column)) = self.history.candidate() else {
+            return;
+        };
+        if self
+            .heard
+            .is_some_and(|heard| (heard.row, heard.column) == (row, column))
+        {
+            return;
+        }
+        let Some(found) = self.history.judge(row, column, &self.profile, self.rate_hz) else {
+            return;
+        };
+        if let Some(heard) = self.heard {
+            self.end(heard, on);
+        }
+        self.heard = Some(Heard {
+            row,
+            column,
+            began_at: found.began_at,
+            plateau: found.plateau,
+            on_until: self.history.heard_until(),
+        });
+        on(Event::Begin {
+            key: Key::at(row, column - 4),
+            at_sample: found.began_at,
+            level_dbm0: found.level_dbm0,
+            twist_db: found.twist_db,
+        });
+    }
+
+    fn end(&mut self, heard: Heard, on: &mut impl FnMut(Event)) {
+        self.heard = None;
+        let samples = heard.on_until.saturating_sub(heard.began_at);
+        on(Event::End {
+            key: Key::at(heard.row, heard.column - 4),
+            at_sample: heard.on_until,
+            duration_ms: (samples * 1000 / u64::from(self.rate_hz)) as u32,
+        });
+    }
+}

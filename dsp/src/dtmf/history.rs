@@ -1,0 +1,347 @@
+//! The last 40 ms as Fourier sums per hop, and the measurements made on them.
+//!
+//! Two windows look at the same sums: a long one (9 hops, 22.5 ms, Hann) that separates neighbouring tones and
+//! measures level, frequency and purity, and a short one (3 hops, 7.5 ms) that finds where a tone begins and ends.
+//! Owns no decision about keys being heard; that is the detector's.
+
+use core::f32::consts::TAU;
+
+use super::{
+    Profile,
+    bank::{Spectrum, frequencies},
+};
+use crate::level;
+
+/// Hops remembered.
+const HOPS: usize = 16;
+/// Long windows remembered.
+const LOOKS: usize = 8;
+/// Hops of the long window.
+const LONG: usize = 9;
+/// Hann weights `sin²(π (k + ½) / 9)` of the long window.
+const WEIGHTS: [f32; LONG] = [
+    0.030_154, 0.25, 0.586_824, 0.883_022, 1.0, 0.883_022, 0.586_824, 0.25, 0.030_154,
+];
+/// Sum of the weights and of their squares.
+const WEIGHT_SUM: f32 = 4.5;
+const WEIGHT_SQUARES: f32 = 3.375;
+/// Hops of the short window.
+const SHORT: usize = 3;
+/// Delay of the high-pass filter around the tones, in hops (1 ms).
+const FILTER_DELAY_HOPS: f32 = 0.4;
+/// Long windows inside the tone that a decision needs.
+const LOOKS_NEEDED: usize = 3;
+/// A window below this share of tone is not even a candidate; a drop-out or an edge inside the window costs that much.
+const CANDIDATE_PURITY: f32 = 0.5;
+
+/// What one long window shows of its strongest row and column.
+#[derive(Clone, Copy, Debug, Default)]
+struct Look {
+    row: u8,
+    column: u8,
+    /// Passed the coarse tests.
+    candidate: bool,
+    /// Share of the window's energy in the two tones.
+    purity: f32,
+    /// Mean squares of the two tones.
+    powers: [f32; 2],
+    /// Deviations of the two tones from nominal, radians per hop.
+    deviations: [f32; 2],
+}
+
+/// A key that passed every test.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) began_at: u64,
+    pub(super) plateau: f32,
+    pub(super) level_dbm0: f32,
+    pub(super) twist_db: f32,
+}
+
+/// See the head of the file.
+#[derive(Clone, Debug)]
+pub(super) struct History {
+    hop_samples: u32,
+    /// Mean square of the weakest tone.
+    power_min: f32,
+    /// Hops so far; the newest is number `count - 1` and lives at that number modulo [`HOPS`].
+    count: u64,
+    spectra: [Spectrum; HOPS],
+    energies: [f32; HOPS],
+    /// The long sums of the hop before, for phase steps.
+    before: Spectrum,
+    looks: [Look; LOOKS],
+}
+
+impl History {
+    pub(super) fn new(hop_samples: u32, profile: &Profile) -> Self {
+        let peak = level::sine_peak(profile.level_min_dbm0);
+        Self {
+            hop_samples,
+            power_min: peak * peak / 2.0,
+            count: 0,
+            spectra: [Spectrum::default(); HOPS],
+            energies: [0.0; HOPS],
+            before: Spectrum::default(),
+            looks: [Look::default(); LOOKS],
+        }
+    }
+
+    /// Takes the sums and the energy of the next hop.
+    pub(super) fn push(&mut self, spectrum: Spectrum, energy: f32) {
+        let slot = (self.count % HOPS as u64) as usize;
+        self.spectra[slot] = spectrum;
+        self.energies[slot] = energy;
+        self.count += 1;
+        let look = self.look();
+        self.looks[(self.count % LOOKS as u64) as usize] = look;
+    }
+
+    /// Takes a hop of silence.
+    pub(super) fn push_silence(&mut self) {
+        self.push(Spectrum::default(), 0.0);
+    }
+
+    /// The sample up to which everything has been taken, less the delay of the short window.
+    pub(super) fn heard_until(&self) -> u64 {
+        self.sample_of(self.count as f32 - SHORT as f32 / 2.0)
+    }
+
+    /// The row and column (0..=3, 4..=7) that the newest window shows, if it may be a key at all.
+    pub(super) fn candidate(&self) -> Option<(usize, usize)> {
+        let look = self.look_back(0);
+        look.candidate
+            .then_some((usize::from(look.row), usize::from(look.column)))
+    }
+
+    /// Slot of the hop `back` before the newest.
+    fn slot(&self, back: usize) -> usize {
+        (self.count.wrapping_sub(1 + back as u64) % HOPS as u64) as usize
+    }
+
+    fn look_back(&self, back: usize) -> &Look {
+        &self.looks[(self.count.wrapping_sub(back as u64) % LOOKS as u64) as usize]
+    }
+
+    fn sample_of(&self, hops: f32) -> u64 {
+        let hops = hops - FILTER_DELAY_HOPS;
+        if hops <= 0.0 {
+            0
+        } else {
+            (f64::from(hops) * f64::from(self.hop_samples)) as u64
+        }
+    }
+
+    /// Measures the newest long window.
+    fn look(&mut self) -> Look {
+        let energy: f32 = (0..LONG)
+            .map(|back| WEIGHTS[back] * WEIGHTS[back] * self.energies[self.slot(back)])
+            .sum();
+        let total = energy / (self.hop_samples as f32 * WEIGHT_SQUARES);
+        if total < self.power_min {
+            self.before = Spectrum::default();
+            return Look::default();
+        }
+        let mut sums = Spectrum::default();
+        for (back, weight) in WEIGHTS.iter().enumerate() {
+            sums.add(&self.spectra[self.slot(back)], *weight);
+        }
+        let look = self.weigh(&sums, total);
+        self.before = sums;
+        look
+    }
+
+    fn weigh(&self, sums: &Spectrum, total: f32) -> Look {
+        let powers = sums.powers();
+        let row = strongest(&powers[..4]);
+        let column = 4 + strongest(&powers[4..]);
+        let scale =
+            2.0 / (self.hop_samples as f32 * WEIGHT_SUM * self.hop_samples as f32 * WEIGHT_SUM);
+        let mut look = Look {
+            row: row as u8,
+            column: column as u8,
+            ..Look::default()
+        };
+        // A tone 2.5 % off loses at most 4.2 dB in the window, so less than a third is never enough.
+        if (powers[row] + powers[column]) * scale < total * 0.3 {
+            return look;
+        }
+        look.deviations = [row, column].map(|tone| phase_step(&self.before, sums, tone));
+        look.powers = [0, 1].map(|index| {
+            let loss = window_response(look.deviations[index]);
+            powers[[row, column][index]] * scale / (loss * loss)
+        });
+        look.purity = (look.powers[0] + look.powers[1]) / total;
+        look.candidate = look.purity > CANDIDATE_PURITY
+            && look.powers.iter().all(|power| *power > self.power_min);
+        look
+    }
+
+    /// Power of both tones in the short window that ends `back` hops before the newest.
+    fn short_power(&self, row: usize, column: usize, back: usize) -> f32 {
+        let mut sums = [[0.0; 2]; 2];
+        for hop in back..back + SHORT {
+            let spectrum = &self.spectra[self.slot(hop)];
+            for (sum, tone) in sums.iter_mut().zip([row, column]) {
+                sum[0] += spectrum.real[tone];
+                sum[1] += spectrum.imaginary[tone];
+            }
+        }
+        sums.iter().flatten().map(|part| part * part).sum()
+    }
+
+    /// If the tones of a key that reached `plateau` are still on, up to which sample.
+    pub(super) fn still_on(&self, row: usize, column: usize, plateau: f32) -> Option<u64> {
+        let (now, before) = (
+            self.short_power(row, column, 0),
+            self.short_power(row, column, 1),
+        );
+        let half = plateau / 4.0;
+        if now >= half {
+            return Some(self.heard_until());
+        }
+        if before < half {
+            return None;
+        }
+        Some(
+            self.sample_of(
+                self.count as f32 - SHORT as f32 / 2.0 - 1.0 + crossing(before, now, half),
+            ),
+        )
+    }
+
+    /// Tests the key of the newest window against `profile`, from where its tone began until now.
+    pub(super) fn judge(
+        &self,
+        row: usize,
+        column: usize,
+        profile: &Profile,
+        rate_hz: u32,
+    ) -> Option<Found> {
+        let plateau = (0..4)
+            .map(|back| self.short_power(row, column, back))
+            .fold(0.0, f32::max);
+        let half = plateau / 4.0;
+        if self.short_power(row, column, 0) < half {
+            return None;
+        }
+        // Backwards to where the short window falls below half of the amplitude.
+        let mut length = (HOPS - SHORT) as f32;
+        for back in 1..=HOPS - SHORT {
+            let power = self.short_power(row, column, back);
+            if power < half {
+                length =
+                    back as f32 - crossing(power, self.short_power(row, column, back - 1), half);
+                break;
+            }
+        }
+        let length_ms = length * self.hop_samples as f32 * 1000.0 / rate_hz as f32;
+        if length_ms < profile.tone_min_ms {
+            return None;
+        }
+        let inside = ((length + 1.5) as usize + 2)
+            .saturating_sub(LONG)
+            .min(LOOKS);
+        self.judge_looks(row, column, inside, profile)
+            .map(|(level_dbm0, twist_db)| Found {
+                began_at: self.sample_of(self.count as f32 - SHORT as f32 / 2.0 - length),
+                plateau,
+                level_dbm0,
+                twist_db,
+            })
+    }
+
+    /// Level and twist over the newest `inside` long windows, if they pass.
+    fn judge_looks(
+        &self,
+        row: usize,
+        column: usize,
+        inside: usize,
+        profile: &Profile,
+    ) -> Option<(f32, f32)> {
+        let mut used = 0.0;
+        let mut purity = 0.0;
+        let (mut powers, mut deviations) = ([0.0; 2], [0.0; 2]);
+        let (mut weakest, mut strongest) = ([f32::MAX; 2], [0.0f32; 2]);
+        for back in 0..inside {
+            let look = self.look_back(back);
+            if !look.candidate || (usize::from(look.row), usize::from(look.column)) != (row, column)
+            {
+                continue;
+            }
+            used += 1.0;
+            purity += look.purity;
+            for tone in 0..2 {
+                powers[tone] += look.powers[tone];
+                deviations[tone] += look.deviations[tone];
+                weakest[tone] = weakest[tone].min(look.powers[tone]);
+                strongest[tone] = strongest[tone].max(look.powers[tone]);
+            }
+        }
+        if used < LOOKS_NEEDED as f32
+            || used + 1.0 < inside as f32
+            || purity < profile.purity * used
+        {
+            return None;
+        }
+        let steady = (0..2).all(|tone| {
+            strongest[tone] <= weakest[tone] * profile.unsteadiness * profile.unsteadiness
+        });
+        let tuned = (0..2).all(|tone| {
+            let hz = frequencies()[[row, column][tone]];
+            (deviations[tone] / used / TAU * super::detector::HOPS_PER_SECOND as f32).abs()
+                <= hz * profile.frequency_limit
+        });
+        let twist_db = 10.0 * libm::log10f(powers[1] / powers[0]);
+        let twisted = twist_db > profile.high_stronger_db || -twist_db > profile.low_stronger_db;
+        (steady && tuned && !twisted).then(|| {
+            (
+                level::power_to_dbm0((powers[0] + powers[1]) / used),
+                twist_db,
+            )
+        })
+    }
+}
+
+/// Index of the largest of four.
+fn strongest(powers: &[f32]) -> usize {
+    let mut best = 0;
+    for (index, power) in powers.iter().enumerate() {
+        if *power > powers[best] {
+            best = index;
+        }
+    }
+    best
+}
+
+/// By how much the phase of `tone` turned beyond nominal between two neighbouring windows, radians.
+fn phase_step(before: &Spectrum, now: &Spectrum, tone: usize) -> f32 {
+    let real = now.real[tone] * before.real[tone] + now.imaginary[tone] * before.imaginary[tone];
+    let imaginary =
+        now.imaginary[tone] * before.real[tone] - now.real[tone] * before.imaginary[tone];
+    libm::atan2f(imaginary, real)
+}
+
+/// The amplitude a tone keeps in the long window when it is `deviation` radians per hop off nominal; not below
+/// that of half a radian (32 Hz at 2.5 ms), beyond which no tone is accepted anyway.
+fn window_response(deviation: f32) -> f32 {
+    let square = (deviation * deviation).min(0.45);
+    let cosine = 1.0 - square / 2.0 + square * square / 24.0;
+    let (mut last, mut now, mut sum) = (1.0, cosine, WEIGHTS[4]);
+    for weight in &WEIGHTS[5..] {
+        sum += 2.0 * weight * now;
+        (last, now) = (now, 2.0 * cosine * now - last);
+    }
+    sum / WEIGHT_SUM * (1.0 - square / 24.0)
+}
+
+/// Where between two neighbouring short windows (0..1) the amplitude crosses that of `half`.
+fn crossing(first: f32, second: f32, half: f32) -> f32 {
+    let (first, second, half) = (libm::sqrtf(first), libm::sqrtf(second), libm::sqrtf(half));
+    let rise = second - first;
+    if rise == 0.0 {
+        0.5
+    } else {
+        ((half - first) / rise).clamp(0.0, 1.0)
+    }
+}
