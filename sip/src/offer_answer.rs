@@ -1,0 +1,539 @@
+//! Offer/answer (RFC 3264) for one G.711 audio stream with telephone events (RFC 4733) over RTP/AVP or RTP/AVPF.
+//!
+//! **Which codec.** The answer names one codec, so that no peer switches in mid-call: the first of *our* preference list
+//! that the offer holds; when the offer names that codec under two numbers, the first in the offerer's order. The answer
+//! uses the offer's payload type numbers. **Which stream.** The first usable audio line; every other line is refused
+//! with port 0, its protocol and formats repeated. Encryption (RTP/SAVP), ICE and bundling are not offered and not
+//! accepted here.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::sdp::{Attribute, Connection, MediaDescription, Origin, RtpMap, Sdp};
+
+/// An audio codec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// G.711 µ-law, static payload type 0 (RFC 3551).
+    Pcmu,
+    /// G.711 A-law, static payload type 8 (RFC 3551).
+    Pcma,
+}
+
+impl Encoding {
+    /// The static payload type number.
+    pub const fn payload_type(self) -> u8 {
+        match self {
+            Self::Pcmu => 0,
+            Self::Pcma => 8,
+        }
+    }
+
+    /// The name in `a=rtpmap`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pcmu => "PCMU",
+            Self::Pcma => "PCMA",
+        }
+    }
+
+    /// RTP clock rate in Hz.
+    pub const fn clock_rate(self) -> u32 {
+        8_000
+    }
+
+    /// What a payload type stands for: its rtpmap when there is one, else the static table.
+    fn of(payload_type: u8, map: Option<RtpMap<'_>>) -> Option<Self> {
+        [Self::Pcmu, Self::Pcma]
+            .into_iter()
+            .find(|encoding| match map {
+                Some(map) => {
+                    map.name.eq_ignore_ascii_case(encoding.name())
+                        && map.clock_rate == encoding.clock_rate()
+                        && map.channels == 1
+                }
+                None => payload_type == encoding.payload_type(),
+            })
+    }
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The direction of a stream, seen from the side that states it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Both ways.
+    SendRecv,
+    /// This side only sends.
+    SendOnly,
+    /// This side only receives.
+    RecvOnly,
+    /// Neither way.
+    Inactive,
+}
+
+impl Direction {
+    /// From what this side does.
+    pub const fn new(sends: bool, receives: bool) -> Self {
+        match (sends, receives) {
+            (true, true) => Self::SendRecv,
+            (true, false) => Self::SendOnly,
+            (false, true) => Self::RecvOnly,
+            (false, false) => Self::Inactive,
+        }
+    }
+
+    /// Whether this side sends.
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    /// Whether this side receives.
+    pub const fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+
+    /// The attribute name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SendRecv => "sendrecv",
+            Self::SendOnly => "sendonly",
+            Self::RecvOnly => "recvonly",
+            Self::Inactive => "inactive",
+        }
+    }
+
+    fn from_attributes(attributes: &[Attribute]) -> Option<Self> {
+        let all = [
+            Self::SendRecv,
+            Self::SendOnly,
+            Self::RecvOnly,
+            Self::Inactive,
+        ];
+        attributes.iter().find_map(|attribute| {
+            all.into_iter()
+                .find(|d| attribute.name.eq_ignore_ascii_case(d.name()))
+        })
+    }
+}
+
+/// Our side of a negotiation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalMedia {
+    /// The address media is received on.
+    pub address: IpAddr,
+    /// The RTP port; RTCP is the next one.
+    pub port: u16,
+    /// `o=` session id; constant for a leg.
+    pub session_id: u64,
+    /// `o=` session version; one more for each description that differs from the last (RFC 3264 section 8).
+    pub session_version: u64,
+    /// Codecs in order of preference.
+    pub codecs: Vec<Encoding>,
+    /// Whether telephone events are offered and accepted.
+    pub telephone_event: bool,
+    /// Packet duration in ms when the peer has no wish.
+    pub ptime_ms: u8,
+    /// What we want to do; the answer never allows more than the offer.
+    pub direction: Direction,
+}
+
+/// What both sides agreed on, from our side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Negotiated {
+    /// The codec, both ways.
+    pub encoding: Encoding,
+    /// Payload type we send.
+    pub payload_send: u8,
+    /// Payload type we receive.
+    pub payload_recv: u8,
+    /// Payload type of telephone events we send; `None` when not agreed.
+    pub telephone_event_send: Option<u8>,
+    /// Payload type of telephone events we receive.
+    pub telephone_event_recv: Option<u8>,
+    /// Where RTP goes; an unspecified address while held in the manner of RFC 2543.
+    pub remote_rtp: SocketAddr,
+    /// Where RTCP goes; `None` when the peer has no port for it.
+    pub remote_rtcp: Option<SocketAddr>,
+    /// RTCP shares the RTP port (RFC 5761).
+    pub rtcp_mux: bool,
+    /// What we do.
+    pub direction: Direction,
+    /// Packet duration to send, in ms: a multiple of 10 from 10 to 60.
+    pub ptime_ms: u8,
+    /// The peer does not want to hear us: `sendonly`, `inactive`, or the address 0.0.0.0 or `::`.
+    pub held: bool,
+}
+
+/// Why nothing could be agreed; answered with 488 and this warning (RFC 3261 section 20.43).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The warn-code: 300 network protocol, 301 address format, 302 transport, 304 media type, 305 format, 399 other.
+    pub warning: u16,
+    /// The warn-text, without quotes.
+    pub text: &'static str,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.text, self.warning)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+const fn refusal(warning: u16, text: &'static str) -> Refusal {
+    Refusal { warning, text }
+}
+
+/// Telephone events we offer when the number is ours to choose.
+const TELEPHONE_EVENT_OFFER: u8 = 101;
+const TELEPHONE_EVENT: &str = "telephone-event";
+/// Shortest and longest packet duration we send, in ms.
+const PTIME_RANGE: (u8, u8) = (10, 60);
+
+/// Answers an offer: the session description to send, and what was agreed. A [`Refusal`] when no audio stream of the
+/// offer can be used.
+pub fn answer(offer: &Sdp, local: &LocalMedia) -> Result<(Sdp, Negotiated), Refusal> {
+    let mut first_refusal = None;
+    let mut agreed = None;
+    for (index, media) in offer.media.iter().enumerate() {
+        match negotiate(offer, media, local) {
+            Ok(negotiated) => {
+                agreed = Some((index, negotiated));
+                break;
+            }
+            Err(refusal) => {
+                let worth = |refusal: &Refusal| refusal.warning != NOT_AUDIO.warning;
+                first_refusal = first_refusal.filter(worth).or(Some(refusal));
+            }
+        }
+    }
+    let Some((chosen, negotiated)) = agreed else {
+        return Err(first_refusal.unwrap_or(NOT_AUDIO));
+    };
+    let mut sdp = description(local);
+    // RFC 3264 section 6: the t= line of the answer equals that of the offer.
+    sdp.lines = offer
+        .lines
+        .iter()
+        .filter(|(letter, _)| *letter == 't')
+        .cloned()
+        .collect();
+    sdp.media = offer
+        .media
+        .iter()
+        .enumerate()
+        .map(|(index, media)| {
+            if index == chosen {
+                accepted(media, local, &negotiated)
+            } else {
+                refused(media)
+            }
+        })
+        .collect();
+    Ok((sdp, negotiated))
+}
+
+/// Offers our codecs in order of preference, and telephone events.
+pub fn offer(local: &LocalMedia) -> Sdp {
+    let mut media = audio_line(local.port, "RTP/AVP");
+    for &encoding in &local.codecs {
+        add_format(&mut media, encoding.payload_type(), encoding.name());
+    }
+    if local.telephone_event {
+        add_format(&mut media, TELEPHONE_EVENT_OFFER, TELEPHONE_EVENT);
+    }
+    finish_audio(&mut media, local.ptime_ms, local.direction);
+    let mut sdp = description(local);
+    sdp.media.push(media);
+    sdp
+}
+
+/// Reads the answer to our offer.
+pub fn accept(our_offer: &Sdp, answer: &Sdp) -> Result<Negotiated, Refusal> {
+    let index = our_offer
+        .media
+        .iter()
+        .position(is_active_audio)
+        .ok_or(NOT_AUDIO)?;
+    let ours = &our_offer.media[index];
+    let theirs = answer
+        .media
+        .get(index)
+        .ok_or(refusal(399, "The answer has fewer m= lines than the offer"))?;
+    if !theirs.kind.eq_ignore_ascii_case(&ours.kind) {
+        return Err(refusal(304, "The answer changed the media type"));
+    }
+    if theirs.port == 0 {
+        return Err(refusal(305, "The answer refuses the audio stream"));
+    }
+    if !theirs.protocol.eq_ignore_ascii_case(&ours.protocol) {
+        return Err(refusal(302, "The answer changed the transport protocol"));
+    }
+    let address = our_offer.connection_of(ours).and_then(Connection::ip);
+    let mine = Formats::of(ours);
+    let local = LocalMedia {
+        address: address.ok_or(refusal(301, "Our offer has no address"))?,
+        port: ours.port,
+        session_id: 0,
+        session_version: 0,
+        codecs: mine.codecs.iter().map(|(encoding, _)| *encoding).collect(),
+        telephone_event: mine.telephone_event.is_some(),
+        ptime_ms: ptime_attribute(ours, "ptime").unwrap_or(20),
+        direction: direction_of(our_offer, ours),
+    };
+    // RFC 3264 section 6.1: the answerer lists what it will use in its own order, so its first codec counts.
+    let chosen = Formats::of(theirs)
+        .codecs
+        .into_iter()
+        .find(|(encoding, _)| local.codecs.contains(encoding));
+    let (encoding, _) = chosen.ok_or(refusal(305, "The answer holds no codec of the offer"))?;
+    let mut negotiated = negotiate(
+        answer,
+        theirs,
+        &LocalMedia {
+            codecs: vec![encoding],
+            ..local
+        },
+    )?;
+    // We receive on the numbers of our own offer.
+    let number = mine
+        .codecs
+        .iter()
+        .find(|(offered, _)| *offered == encoding)
+        .map(|(_, number)| *number);
+    negotiated.payload_recv = number.unwrap_or(negotiated.payload_recv);
+    negotiated.telephone_event_recv = negotiated.telephone_event_send.and(mine.telephone_event);
+    if negotiated.rtcp_mux && ours.attribute("rtcp-mux").is_none() {
+        negotiated.rtcp_mux = false;
+        negotiated.remote_rtcp = next_port(negotiated.remote_rtp);
+    }
+    Ok(negotiated)
+}
+
+const NOT_AUDIO: Refusal = refusal(304, "No active audio stream");
+
+fn is_active_audio(media: &MediaDescription) -> bool {
+    media.kind.eq_ignore_ascii_case("audio") && media.port != 0
+}
+
+/// What `theirs`, offer or answer, and we can do together.
+fn negotiate(
+    sdp: &Sdp,
+    theirs: &MediaDescription,
+    local: &LocalMedia,
+) -> Result<Negotiated, Refusal> {
+    if !is_active_audio(theirs) {
+        return Err(NOT_AUDIO);
+    }
+    if !["RTP/AVP", "RTP/AVPF"]
+        .iter()
+        .any(|known| theirs.protocol.eq_ignore_ascii_case(known))
+    {
+        return Err(refusal(302, "Only RTP/AVP and RTP/AVPF are spoken here"));
+    }
+    let formats = Formats::of(theirs);
+    let by_preference = local
+        .codecs
+        .iter()
+        .find_map(|ours| formats.codecs.iter().find(|(codec, _)| codec == ours));
+    let &(encoding, payload) = by_preference.ok_or(refusal(305, "No common audio codec"))?;
+    let address = sdp
+        .connection_of(theirs)
+        .ok_or(refusal(301, "No c= line"))?;
+    let address = address
+        .ip()
+        .ok_or(refusal(301, "Host names in c= are not resolved"))?;
+    // An unspecified address is hold in the manner of RFC 2543 whatever its family (RFC 3264 section 8.4).
+    if !address.is_unspecified() && address.is_ipv6() != local.address.is_ipv6() {
+        return Err(refusal(301, "Incompatible network address formats"));
+    }
+    let peer = direction_of(sdp, theirs);
+    let held = address.is_unspecified() || !peer.receives();
+    let remote_rtp = SocketAddr::new(address, theirs.port);
+    let rtcp_mux = theirs.attribute("rtcp-mux").is_some();
+    let telephone_event = formats.telephone_event.filter(|_| local.telephone_event);
+    Ok(Negotiated {
+        encoding,
+        payload_send: payload,
+        payload_recv: payload,
+        telephone_event_send: telephone_event,
+        telephone_event_recv: telephone_event,
+        remote_rtp,
+        remote_rtcp: if rtcp_mux {
+            Some(remote_rtp)
+        } else {
+            rtcp_address(theirs, remote_rtp)
+        },
+        rtcp_mux,
+        direction: Direction::new(
+            local.direction.sends() && !held,
+            local.direction.receives() && peer.sends(),
+        ),
+        ptime_ms: packet_duration(theirs, local.ptime_ms),
+        held,
+    })
+}
+
+/// The formats of an `m=` line that mean something here, in its order.
+struct Formats {
+    codecs: Vec<(Encoding, u8)>,
+    /// `telephone-event` at 8000 Hz.
+    telephone_event: Option<u8>,
+}
+
+impl Formats {
+    fn of(media: &MediaDescription) -> Self {
+        let maps = media.rtpmaps();
+        let mut formats = Self {
+            codecs: Vec::new(),
+            telephone_event: None,
+        };
+        for number in media.payload_types() {
+            let map = maps[usize::from(number)];
+            if let Some(encoding) = Encoding::of(number, map) {
+                formats.codecs.push((encoding, number));
+            } else if map.is_some_and(|map| {
+                map.name.eq_ignore_ascii_case(TELEPHONE_EVENT) && map.clock_rate == 8_000
+            }) {
+                formats.telephone_event.get_or_insert(number);
+            }
+        }
+        formats
+    }
+}
+
+/// The direction stated at the media, else at the session, else both ways.
+fn direction_of(sdp: &Sdp, media: &MediaDescription) -> Direction {
+    Direction::from_attributes(&media.attributes)
+        .or_else(|| Direction::from_attributes(&sdp.attributes))
+        .unwrap_or(Direction::SendRecv)
+}
+
+/// `a=rtcp:port [IN IP4 address]` (RFC 3605), else the port after RTP.
+fn rtcp_address(media: &MediaDescription, rtp: SocketAddr) -> Option<SocketAddr> {
+    let Some(Some(value)) = media.attribute("rtcp") else {
+        return next_port(rtp);
+    };
+    let mut fields = value.split_ascii_whitespace();
+    let port = fields
+        .next()?
+        .parse()
+        .ok()
+        .filter(|&port: &u16| port != 0)?;
+    let address = match fields.nth(2) {
+        Some(address) => address
+            .parse()
+            .ok()
+            .filter(|address: &IpAddr| address.is_ipv6() == rtp.is_ipv6())?,
+        None => rtp.ip(),
+    };
+    Some(SocketAddr::new(address, port))
+}
+
+fn next_port(rtp: SocketAddr) -> Option<SocketAddr> {
+    rtp.port()
+        .checked_add(1)
+        .map(|port| SocketAddr::new(rtp.ip(), port))
+}
+
+fn ptime_attribute(media: &MediaDescription, name: &str) -> Option<u8> {
+    // Some peers write "20.0".
+    let value = media.attribute(name).flatten()?;
+    value.split('.').next()?.parse().ok()
+}
+
+/// The peer's ptime when we can packetise it, else ours; never above its maxptime.
+fn packet_duration(media: &MediaDescription, ours: u8) -> u8 {
+    let (shortest, longest) = PTIME_RANGE;
+    let usable = |ms: &u8| (shortest..=longest).contains(ms) && ms.is_multiple_of(10);
+    let wished = ptime_attribute(media, "ptime")
+        .filter(usable)
+        .unwrap_or(ours);
+    match ptime_attribute(media, "maxptime") {
+        Some(limit) if limit < wished => (limit / 10 * 10).max(shortest),
+        _ => wished,
+    }
+}
+
+fn description(local: &LocalMedia) -> Sdp {
+    let connection = Connection::new(local.address);
+    Sdp {
+        origin: Origin {
+            username: "-".into(),
+            session_id: local.session_id.to_string(),
+            session_version: local.session_version.to_string(),
+            address: connection.clone(),
+        },
+        session_name: "-".into(),
+        connection: Some(connection),
+        attributes: Vec::new(),
+        lines: Vec::new(),
+        media: Vec::new(),
+    }
+}
+
+fn audio_line(port: u16, protocol: &str) -> MediaDescription {
+    MediaDescription {
+        kind: "audio".into(),
+        port,
+        port_count: None,
+        protocol: protocol.to_owned(),
+        formats: Vec::new(),
+        connection: None,
+        attributes: Vec::new(),
+        lines: Vec::new(),
+    }
+}
+
+fn add_format(media: &mut MediaDescription, payload_type: u8, name: &str) {
+    media.formats.push(payload_type.to_string());
+    media.attributes.push(Attribute::with(
+        "rtpmap",
+        format_args!("{payload_type} {name}/8000"),
+    ));
+    if name == TELEPHONE_EVENT {
+        media
+            .attributes
+            .push(Attribute::with("fmtp", format_args!("{payload_type} 0-15")));
+    }
+}
+
+fn finish_audio(media: &mut MediaDescription, ptime_ms: u8, direction: Direction) {
+    media.attributes.push(Attribute::with("ptime", ptime_ms));
+    media.attributes.push(Attribute::flag(direction.name()));
+}
+
+/// Our answer to the stream we take.
+fn accepted(
+    theirs: &MediaDescription,
+    local: &LocalMedia,
+    agreed: &Negotiated,
+) -> MediaDescription {
+    let mut media = audio_line(local.port, &theirs.protocol);
+    add_format(&mut media, agreed.payload_recv, agreed.encoding.name());
+    if let Some(number) = agreed.telephone_event_recv {
+        add_format(&mut media, number, TELEPHONE_EVENT);
+    }
+    finish_audio(&mut media, agreed.ptime_ms, agreed.direction);
+    if agreed.rtcp_mux {
+        media.attributes.push(Attribute::flag("rtcp-mux"));
+    }
+    media
+}
+
+/// Our answer to a stream we do not take: port 0, same protocol, its formats (RFC 3264 section 6).
+fn refused(theirs: &MediaDescription) -> MediaDescription {
+    let mut media = audio_line(0, &theirs.protocol);
+    media.kind.clone_from(&theirs.kind);
+    media.formats.clone_from(&theirs.formats);
+    if media.formats.is_empty() {
+        media.formats.push("0".into());
+    }
+    media
+}
