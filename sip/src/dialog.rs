@@ -1,0 +1,236 @@
+//! Owns a dialog (RFC 3261 §12): tags, CSeq numbers, route set, remote target, and the path requests take.
+//!
+//! It is the one place that numbers our requests and judges the peer's numbers. It sends nothing and resolves no
+//! names: a next hop that is a name is reached over the path the dialog came from.
+
+use crate::flow::Flow;
+use crate::header_id::HeaderId;
+use crate::message::Frame;
+use crate::name_addr::NameAddr;
+use crate::transaction::key::{self, Key};
+use crate::uri::{Host, Uri};
+use crate::wire::{Writer, request_head};
+use std::net::{IpAddr, SocketAddr};
+
+/// Most routes kept; a route set longer than the longest path (RFC 3261 §8.1.1.6) is refused.
+const MAX_ROUTES: usize = 70;
+
+/// One dialog, early or confirmed.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialog {
+    call_id: Box<[u8]>,
+    /// Our address with our tag, as it stands in From of our requests.
+    local: Box<[u8]>,
+    /// The peer's address with its tag.
+    remote: Box<[u8]>,
+    local_tag: Box<[u8]>,
+    remote_tag: Box<[u8]>,
+    local_cseq: u32,
+    remote_cseq: Option<u32>,
+    route_set: Vec<Box<[u8]>>,
+    remote_target: Box<[u8]>,
+    /// The path of the peer's latest request, or of our INVITE.
+    path: Flow,
+    /// The peer sits behind an address translator: answer to where it sends from.
+    symmetric: bool,
+}
+
+impl Dialog {
+    /// The dialog an incoming INVITE opens (§12.1.1). The error is the rule it breaks, for a 400.
+    pub(crate) fn uas(request: &Frame<'_>, local_tag: &[u8], path: Flow) -> Result<Self, &'static str> {
+        let target = contact_uri(request).ok_or("INVITE needs one Contact with a SIP URI")?;
+        let routes: Vec<Box<[u8]>> = routes(request, false)?;
+        let to = request.header(HeaderId::To).unwrap_or_default();
+        let cseq = request.cseq().map_err(|_| "CSeq is malformed")?;
+        Ok(Self {
+            call_id: request.header(HeaderId::CallId).unwrap_or_default().into(),
+            local: [to, b";tag=", local_tag].concat().into(),
+            remote: request.header(HeaderId::From).unwrap_or_default().into(),
+            local_tag: local_tag.into(),
+            remote_tag: key::from_tag(request).into(),
+            local_cseq: 0,
+            remote_cseq: Some(cseq.number),
+            route_set: routes,
+            symmetric: is_translated(request, target, &path),
+            remote_target: target.into(),
+            path,
+        })
+    }
+
+    /// The dialog a response to our INVITE opens (§12.1.2).
+    pub(crate) fn uac(invite: &Frame<'_>, response: &Frame<'_>, path: Flow) -> Result<Self, &'static str> {
+        let target = match contact_uri(response) {
+            Some(target) => target,
+            // A 2xx without Contact is a broken peer, but it must still get its ACK: fall back to the To address.
+            None => response.to().map_err(|_| "To is malformed")?.uri.as_bytes(),
+        };
+        let cseq = invite.cseq().map_err(|_| "CSeq is malformed")?;
+        Ok(Self {
+            call_id: invite.header(HeaderId::CallId).unwrap_or_default().into(),
+            local: invite.header(HeaderId::From).unwrap_or_default().into(),
+            remote: response.header(HeaderId::To).unwrap_or_default().into(),
+            local_tag: key::from_tag(invite).into(),
+            remote_tag: key::to_tag(response).unwrap_or_default().into(),
+            local_cseq: cseq.number,
+            remote_cseq: None,
+            route_set: routes(response, true)?,
+            symmetric: is_hidden(target, &path),
+            remote_target: target.into(),
+            path,
+        })
+    }
+
+    /// How the dialog is found: Call-ID, our tag, the peer's tag.
+    pub(crate) fn key(&self) -> Key {
+        key::join(&[&self.call_id, &self.local_tag, &self.remote_tag])
+    }
+
+    /// The key of the dialog a request from the peer names; `None` without a To tag.
+    pub(crate) fn key_of_request(request: &Frame<'_>) -> Option<Key> {
+        let call_id = request.header(HeaderId::CallId).unwrap_or_default();
+        Some(key::join(&[call_id, key::to_tag(request)?, key::from_tag(request)]))
+    }
+
+    pub(crate) fn remote_tag(&self) -> &[u8] {
+        &self.remote_tag
+    }
+
+    pub(crate) fn local_cseq(&self) -> u32 {
+        self.local_cseq
+    }
+
+    /// Takes the number of a request from the peer; `false` when it is not above the last one (§12.2.2).
+    pub(crate) fn accept_cseq(&mut self, number: u32) -> bool {
+        if self.remote_cseq.is_some_and(|last| number <= last) {
+            return false;
+        }
+        self.remote_cseq = Some(number);
+        true
+    }
+
+    /// A target refresh (§12.2): the Contact of a re-INVITE or of its 2xx replaces the remote target.
+    pub(crate) fn refresh(&mut self, message: &Frame<'_>) {
+        if let Some(target) = contact_uri(message) {
+            self.remote_target = target.into();
+        }
+    }
+
+    /// A request of the peer came over `flow`: a stream that was opened anew, or a translator that moved.
+    pub(crate) fn heard_on(&mut self, flow: Flow) {
+        if flow.transport.is_reliable() || self.symmetric {
+            self.path = flow;
+        }
+    }
+
+    /// The path of the next request: the first route or the remote target, when it is an address we can use.
+    pub(crate) fn next_hop(&self) -> Flow {
+        if self.path.transport.is_reliable() || self.symmetric {
+            return self.path;
+        }
+        let hop = match self.route_set.first() {
+            Some(route) => NameAddr::parse(route).map(|route| route.uri),
+            None => Uri::parse(&self.remote_target),
+        };
+        match hop.map(|uri| (uri.host, uri.port)) {
+            Ok((Host::Ip(address), port)) if is_reachable(address, &self.path) => {
+                Flow { remote: SocketAddr::new(address, port.unwrap_or(5060)), ..self.path }
+            }
+            _ => self.path,
+        }
+    }
+
+    /// Starts our next request (§12.2.1.1). ACK takes the number of its INVITE, `cseq`; all others a new one.
+    pub(crate) fn request(
+        &mut self,
+        method: &str,
+        cseq: Option<u32>,
+        advertise: Option<IpAddr>,
+        branch: &[u8],
+    ) -> (Writer, Flow) {
+        let number = cseq.unwrap_or_else(|| {
+            self.local_cseq = self.local_cseq.saturating_add(1);
+            self.local_cseq
+        });
+        let flow = self.next_hop();
+        let strict = self.strict_route();
+        let uri: &[u8] = strict.unwrap_or(&self.remote_target);
+        let mut writer = request_head(method.as_bytes(), uri, &flow, advertise, branch);
+        let skipped = usize::from(strict.is_some());
+        for route in &self.route_set[skipped..] {
+            writer.header("Route", route);
+        }
+        if strict.is_some() {
+            writer.parts("Route", &[b"<", &self.remote_target, b">"]);
+        }
+        writer.header("From", &self.local).header("To", &self.remote).header("Call-ID", &self.call_id);
+        writer.header("CSeq", format!("{number} {method}"));
+        (writer, flow)
+    }
+
+    /// The URI of the first route when it is a strict router: one without `lr`.
+    fn strict_route(&self) -> Option<&[u8]> {
+        let route = NameAddr::parse(self.route_set.first()?).ok()?;
+        if route.uri.params.has("lr") {
+            return None;
+        }
+        // §12.2.1.1: what may not stand in a Request-URI (its headers) is taken off.
+        let raw = route.uri.as_bytes();
+        Some(raw.iter().position(|&octet| octet == b'?').map_or(raw, |end| &raw[..end]))
+    }
+}
+
+/// The URI of the Contact.
+fn contact_uri<'a>(message: &Frame<'a>) -> Option<&'a [u8]> {
+    let contact = NameAddr::parse(message.values(HeaderId::Contact).next()?).ok()?;
+    Some(contact.uri.as_bytes())
+}
+
+/// The Record-Route values in the order of travel: as they stand for a server, reversed for a client (§12.1).
+fn routes(message: &Frame<'_>, reversed: bool) -> Result<Vec<Box<[u8]>>, &'static str> {
+    let mut routes = Vec::new();
+    for value in message.values(HeaderId::RecordRoute) {
+        if routes.len() == MAX_ROUTES {
+            return Err("more Record-Route values than a path can have");
+        }
+        NameAddr::parse(value).map_err(|_| "Record-Route is malformed")?;
+        routes.push(value.into());
+    }
+    if reversed {
+        routes.reverse();
+    }
+    Ok(routes)
+}
+
+/// Whether the request passed an address translator on its last hop: the sender names another address or port
+/// than the one we see, and no proxy keeps itself in the path.
+fn is_translated(request: &Frame<'_>, target: &[u8], path: &Flow) -> bool {
+    if request.values(HeaderId::RecordRoute).next().is_some() {
+        return false;
+    }
+    let moved = request.top_via().is_ok_and(|via| match via.host {
+        Host::Ip(address) => address != path.remote.ip(),
+        _ => false,
+    });
+    moved || is_hidden(target, path)
+}
+
+/// Whether a target lies in a private network and the peer was heard from outside it.
+fn is_hidden(target: &[u8], path: &Flow) -> bool {
+    match Uri::parse(target).map(|uri| uri.host) {
+        Ok(Host::Ip(address)) => is_private(address) && !is_private(path.remote.ip()),
+        _ => false,
+    }
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local(),
+    }
+}
+
+/// Whether an address can be reached from the socket of `path`, and is one host.
+fn is_reachable(address: IpAddr, path: &Flow) -> bool {
+    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+    !address.is_unspecified() && !address.is_multicast() && !broadcast && address.is_ipv4() == path.local.is_ipv4()
+}
