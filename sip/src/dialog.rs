@@ -3,13 +3,15 @@
 //! It is the one place that numbers our requests and judges the peer's numbers. It sends nothing and resolves no
 //! names: a next hop that is a name is reached over the path the dialog came from.
 
+use crate::build::MessageBuilder;
 use crate::flow::Flow;
-use crate::header_id::HeaderId;
+use crate::header::HeaderId;
+use crate::identity::Token;
 use crate::message::Frame;
 use crate::name_addr::NameAddr;
 use crate::transaction::key::{self, Key};
 use crate::uri::{Host, Uri};
-use crate::wire::{Writer, request_head};
+use crate::wire::{request_head, unfolded};
 use std::net::{IpAddr, SocketAddr};
 
 /// Most routes kept; a route set longer than the longest path (RFC 3261 §8.1.1.6) is refused.
@@ -28,7 +30,7 @@ pub(crate) struct Dialog {
     local_cseq: u32,
     remote_cseq: Option<u32>,
     route_set: Vec<Box<[u8]>>,
-    remote_target: Box<[u8]>,
+    remote_target: Box<str>,
     /// The path of the peer's latest request, or of our INVITE.
     path: Flow,
     /// The peer sits behind an address translator: answer to where it sends from.
@@ -37,28 +39,40 @@ pub(crate) struct Dialog {
 
 impl Dialog {
     /// The dialog an incoming INVITE opens (§12.1.1). The error is the rule it breaks, for a 400.
-    pub(crate) fn uas(request: &Frame<'_>, local_tag: &[u8], path: Flow) -> Result<Self, &'static str> {
+    pub(crate) fn uas(
+        request: &Frame<'_>,
+        local_tag: &[u8],
+        path: Flow,
+    ) -> Result<Self, &'static str> {
         let target = contact_uri(request).ok_or("INVITE needs one Contact with a SIP URI")?;
         let routes: Vec<Box<[u8]>> = routes(request, false)?;
         let to = request.header(HeaderId::To).unwrap_or_default();
         let cseq = request.cseq().map_err(|_| "CSeq is malformed")?;
+        let from = request.header(HeaderId::From).unwrap_or_default();
+        if from.contains(&0) || to.contains(&0) {
+            return Err("NUL in From or To");
+        }
         Ok(Self {
             call_id: request.header(HeaderId::CallId).unwrap_or_default().into(),
-            local: [to, b";tag=", local_tag].concat().into(),
-            remote: request.header(HeaderId::From).unwrap_or_default().into(),
+            local: unfolded(&[to, b";tag=", local_tag].concat()),
+            remote: unfolded(from),
             local_tag: local_tag.into(),
             remote_tag: key::from_tag(request).into(),
             local_cseq: 0,
             remote_cseq: Some(cseq.number),
             route_set: routes,
             symmetric: is_translated(request, target, &path),
-            remote_target: target.into(),
+            remote_target: text(target),
             path,
         })
     }
 
     /// The dialog a response to our INVITE opens (§12.1.2).
-    pub(crate) fn uac(invite: &Frame<'_>, response: &Frame<'_>, path: Flow) -> Result<Self, &'static str> {
+    pub(crate) fn uac(
+        invite: &Frame<'_>,
+        response: &Frame<'_>,
+        path: Flow,
+    ) -> Result<Self, &'static str> {
         let target = match contact_uri(response) {
             Some(target) => target,
             // A 2xx without Contact is a broken peer, but it must still get its ACK: fall back to the To address.
@@ -68,14 +82,14 @@ impl Dialog {
         Ok(Self {
             call_id: invite.header(HeaderId::CallId).unwrap_or_default().into(),
             local: invite.header(HeaderId::From).unwrap_or_default().into(),
-            remote: response.header(HeaderId::To).unwrap_or_default().into(),
+            remote: unfolded(response.header(HeaderId::To).unwrap_or_default()),
             local_tag: key::from_tag(invite).into(),
             remote_tag: key::to_tag(response).unwrap_or_default().into(),
             local_cseq: cseq.number,
             remote_cseq: None,
             route_set: routes(response, true)?,
             symmetric: is_hidden(target, &path),
-            remote_target: target.into(),
+            remote_target: text(target),
             path,
         })
     }
@@ -88,7 +102,11 @@ impl Dialog {
     /// The key of the dialog a request from the peer names; `None` without a To tag.
     pub(crate) fn key_of_request(request: &Frame<'_>) -> Option<Key> {
         let call_id = request.header(HeaderId::CallId).unwrap_or_default();
-        Some(key::join(&[call_id, key::to_tag(request)?, key::from_tag(request)]))
+        Some(key::join(&[
+            call_id,
+            key::to_tag(request)?,
+            key::from_tag(request),
+        ]))
     }
 
     pub(crate) fn remote_tag(&self) -> &[u8] {
@@ -97,6 +115,11 @@ impl Dialog {
 
     pub(crate) fn local_cseq(&self) -> u32 {
         self.local_cseq
+    }
+
+    /// Takes over what the peer's requests within the early dialog already used up.
+    pub(crate) fn inherit(&mut self, early: &Dialog) {
+        self.remote_cseq = early.remote_cseq;
     }
 
     /// Takes the number of a request from the peer; `false` when it is not above the last one (§12.2.2).
@@ -111,7 +134,7 @@ impl Dialog {
     /// A target refresh (§12.2): the Contact of a re-INVITE or of its 2xx replaces the remote target.
     pub(crate) fn refresh(&mut self, message: &Frame<'_>) {
         if let Some(target) = contact_uri(message) {
-            self.remote_target = target.into();
+            self.remote_target = text(target);
         }
     }
 
@@ -129,12 +152,13 @@ impl Dialog {
         }
         let hop = match self.route_set.first() {
             Some(route) => NameAddr::parse(route).map(|route| route.uri),
-            None => Uri::parse(&self.remote_target),
+            None => Uri::parse(self.remote_target.as_bytes()),
         };
         match hop.map(|uri| (uri.host, uri.port)) {
-            Ok((Host::Ip(address), port)) if is_reachable(address, &self.path) => {
-                Flow { remote: SocketAddr::new(address, port.unwrap_or(5060)), ..self.path }
-            }
+            Ok((Host::Ip(address), port)) if is_reachable(address, &self.path) => Flow {
+                remote: SocketAddr::new(address, port.unwrap_or(5060)),
+                ..self.path
+            },
             _ => self.path,
         }
     }
@@ -145,38 +169,45 @@ impl Dialog {
         method: &str,
         cseq: Option<u32>,
         advertise: Option<IpAddr>,
-        branch: &[u8],
-    ) -> (Writer, Flow) {
+        branch: &Token,
+    ) -> (MessageBuilder, Flow) {
         let number = cseq.unwrap_or_else(|| {
             self.local_cseq = self.local_cseq.saturating_add(1);
             self.local_cseq
         });
         let flow = self.next_hop();
         let strict = self.strict_route();
-        let uri: &[u8] = strict.unwrap_or(&self.remote_target);
-        let mut writer = request_head(method.as_bytes(), uri, &flow, advertise, branch);
-        let skipped = usize::from(strict.is_some());
-        for route in &self.route_set[skipped..] {
-            writer.header("Route", route);
+        let uri = strict.as_deref().unwrap_or(&self.remote_target);
+        let mut builder = request_head(method, uri, &flow, advertise, branch);
+        for route in &self.route_set[usize::from(strict.is_some())..] {
+            builder = builder.header("Route", route);
         }
         if strict.is_some() {
-            writer.parts("Route", &[b"<", &self.remote_target, b">"]);
+            builder = builder.header("Route", format!("<{}>", self.remote_target));
         }
-        writer.header("From", &self.local).header("To", &self.remote).header("Call-ID", &self.call_id);
-        writer.header("CSeq", format!("{number} {method}"));
-        (writer, flow)
+        builder = builder
+            .header("From", &self.local)
+            .header("To", &self.remote)
+            .header("Call-ID", &self.call_id)
+            .header("CSeq", format!("{number} {method}"));
+        (builder, flow)
     }
 
     /// The URI of the first route when it is a strict router: one without `lr`.
-    fn strict_route(&self) -> Option<&[u8]> {
+    fn strict_route(&self) -> Option<String> {
         let route = NameAddr::parse(self.route_set.first()?).ok()?;
         if route.uri.params.has("lr") {
             return None;
         }
         // §12.2.1.1: what may not stand in a Request-URI (its headers) is taken off.
-        let raw = route.uri.as_bytes();
-        Some(raw.iter().position(|&octet| octet == b'?').map_or(raw, |end| &raw[..end]))
+        let uri = String::from_utf8_lossy(route.uri.as_bytes());
+        Some(uri.split('?').next().unwrap_or_default().to_owned())
     }
+}
+
+/// A URI as text. Octets outside UTF-8 have no place in one and are replaced.
+fn text(uri: &[u8]) -> Box<str> {
+    String::from_utf8_lossy(uri).into()
 }
 
 /// The URI of the Contact.
@@ -193,7 +224,7 @@ fn routes(message: &Frame<'_>, reversed: bool) -> Result<Vec<Box<[u8]>>, &'stati
             return Err("more Record-Route values than a path can have");
         }
         NameAddr::parse(value).map_err(|_| "Record-Route is malformed")?;
-        routes.push(value.into());
+        routes.push(unfolded(value));
     }
     if reversed {
         routes.reverse();
@@ -232,5 +263,8 @@ fn is_private(address: IpAddr) -> bool {
 /// Whether an address can be reached from the socket of `path`, and is one host.
 fn is_reachable(address: IpAddr, path: &Flow) -> bool {
     let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
-    !address.is_unspecified() && !address.is_multicast() && !broadcast && address.is_ipv4() == path.local.is_ipv4()
+    !address.is_unspecified()
+        && !address.is_multicast()
+        && !broadcast
+        && address.is_ipv4() == path.local.is_ipv4()
 }

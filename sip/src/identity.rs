@@ -30,11 +30,22 @@ impl Token {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    pub(crate) fn as_str(&self) -> &str {
+        // Only digits are ever written; what `from_bytes` took from the wire is compared, never written.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.0))
+        std::fmt::Display::fmt(self, f)
     }
 }
 
@@ -52,14 +63,19 @@ impl Identity {
     /// A value never given before.
     pub(crate) fn token(&mut self) -> Token {
         self.counter += 1;
-        let digest = Md5::new().chain_update(self.seed).chain_update(self.counter.to_be_bytes()).finalize();
+        let digest = Md5::new()
+            .chain_update(self.seed)
+            .chain_update(self.counter.to_be_bytes())
+            .finalize();
         Token::from_digest(&digest)
     }
 
     /// The same value for the same parts, which nobody without the seed can compute: the To tag of an answer for
     /// which no state is kept (RFC 3261 §8.2.7).
     pub(crate) fn stateless(&self, parts: &[&[u8]]) -> Token {
-        let mut hash = Md5::new().chain_update(b"stateless").chain_update(self.seed);
+        let mut hash = Md5::new()
+            .chain_update(b"stateless")
+            .chain_update(self.seed);
         for part in parts {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
@@ -69,7 +85,9 @@ impl Identity {
 
     /// A number below `limit`.
     pub(crate) fn below(&mut self, limit: u32) -> u32 {
-        let number = self.token().0[..8].iter().fold(0u32, |sum, octet| sum.wrapping_mul(31) ^ u32::from(*octet));
+        let number = self.token().0[..8]
+            .iter()
+            .fold(0u32, |sum, octet| sum.wrapping_mul(31) ^ u32::from(*octet));
         number % limit.max(1)
     }
 }
@@ -88,15 +106,27 @@ mod tests {
             assert_eq!(token, second.token());
             assert!(seen.insert(token));
         }
-        assert_ne!(Identity::new([2; 32]).token(), Identity::new([1; 32]).token());
+        assert_ne!(
+            Identity::new([2; 32]).token(),
+            Identity::new([1; 32]).token()
+        );
     }
 
     #[test]
     fn stateless_values_depend_on_the_seed_and_on_where_parts_end() {
         let identity = Identity::new([1; 32]);
-        assert_eq!(identity.stateless(&[b"ab", b"c"]), identity.stateless(&[b"ab", b"c"]));
-        assert_ne!(identity.stateless(&[b"ab", b"c"]), identity.stateless(&[b"a", b"bc"]));
-        assert_ne!(identity.stateless(&[b"ab"]), Identity::new([2; 32]).stateless(&[b"ab"]));
+        assert_eq!(
+            identity.stateless(&[b"ab", b"c"]),
+            identity.stateless(&[b"ab", b"c"])
+        );
+        assert_ne!(
+            identity.stateless(&[b"ab", b"c"]),
+            identity.stateless(&[b"a", b"bc"])
+        );
+        assert_ne!(
+            identity.stateless(&[b"ab"]),
+            Identity::new([2; 32]).stateless(&[b"ab"])
+        );
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! Sans-IO SIP: bytes and time in; bytes, events and the next deadline out.
 
 pub mod build;
+mod dialog;
+pub mod endpoint;
+pub mod flow;
 pub mod header;
+mod identity;
 mod lex;
 pub mod limits;
 pub mod message;
@@ -11,12 +15,20 @@ pub mod offer_answer;
 pub mod params;
 pub mod sdp;
 pub mod stream;
+pub mod timer;
+mod transaction;
 pub mod typed;
 pub mod uri;
 pub mod validate;
 pub mod via;
+mod wire;
 
 pub use build::{BuildError, MessageBuilder};
+pub use endpoint::{
+    Counts, EndCause, Endpoint, EndpointConfig, Event, HangupReason, InfoId, Invite, LegError,
+    LegId, Transmit,
+};
+pub use flow::{Flow, Transport};
 pub use header::HeaderId;
 pub use message::{Frame, FrameError, Message, StartLine};
 pub use method::Method;
@@ -24,6 +36,7 @@ pub use name_addr::NameAddr;
 pub use offer_answer::{Direction, Encoding, LocalMedia, Negotiated, Refusal};
 pub use sdp::Sdp;
 pub use stream::{StreamError, StreamFramer, StreamItem};
+pub use timer::Timers;
 pub use typed::HeaderError;
 pub use uri::{Host, Scheme, Uri};
 pub use validate::Rejection;

@@ -57,14 +57,20 @@ pub(crate) struct TimerQueue<T> {
 
 impl<T> TimerQueue<T> {
     pub(crate) fn new() -> Self {
-        Self { entries: BTreeMap::new(), sequence: 0 }
+        Self {
+            entries: BTreeMap::new(),
+            sequence: 0,
+        }
     }
 
     /// Arms a deadline `after` from `now`. A sum beyond the range of the clock fires at once rather than never.
     pub(crate) fn arm(&mut self, now: Instant, after: Duration, what: T) -> TimerKey {
         let at = now.checked_add(after).unwrap_or(now);
         self.sequence += 1;
-        let key = TimerKey { at, sequence: self.sequence };
+        let key = TimerKey {
+            at,
+            sequence: self.sequence,
+        };
         self.entries.insert(key, what);
         key
     }

@@ -92,11 +92,18 @@ impl std::fmt::Display for LegError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             LegError::UnknownLeg => f.write_str("the call leg is gone"),
-            LegError::WrongState => f.write_str("the call leg is past the state in which this is possible"),
+            LegError::WrongState => {
+                f.write_str("the call leg is past the state in which this is possible")
+            }
             LegError::Status(status) => write!(f, "status {status} does not fit here"),
-            LegError::Header(name) => write!(f, "header {name} is owned by the endpoint or not fit for the wire"),
+            LegError::Header(name) => write!(
+                f,
+                "header {name} is owned by the endpoint or not fit for the wire"
+            ),
             LegError::Target(target) => write!(f, "{target} is not a SIP URI"),
-            LegError::AtCapacity => f.write_str("the limit of call legs or transactions is reached"),
+            LegError::AtCapacity => {
+                f.write_str("the limit of call legs or transactions is reached")
+            }
         }
     }
 }
@@ -129,7 +136,11 @@ pub enum EndCause {
 #[allow(missing_docs)] // the fields are named alike throughout: the leg, the message that caused it
 pub enum Event {
     /// A new call; 100 is sent already.
-    Invite { leg: LegId, request: Message, flow: Flow },
+    Invite {
+        leg: LegId,
+        request: Message,
+        flow: Flow,
+    },
     /// The caller gave up; 487 is sent. `reason` is the value of its Reason header.
     Cancelled { leg: LegId, reason: Option<String> },
     /// The ACK to our 2xx; it may carry the answer to a late offer. Also for the 2xx to a re-INVITE.
@@ -139,7 +150,11 @@ pub enum Event {
     /// 2xx on our INVITE. With a late offer it waits for [`Endpoint::ack`](super::Endpoint::ack).
     Answered { leg: LegId, response: Message },
     /// 300 to 699 on our INVITE; 408 for a timeout, 503 for a transport failure, 487 when we cancelled.
-    Rejected { leg: LegId, status: u16, response: Option<Message> },
+    Rejected {
+        leg: LegId,
+        status: u16,
+        response: Option<Message>,
+    },
     /// The peer wants to change the session: answer or reject it.
     Reinvite { leg: LegId, request: Message },
     /// 2xx on our re-INVITE.
@@ -147,11 +162,24 @@ pub enum Event {
     /// Our re-INVITE was refused; the session is as before.
     ReinviteRejected { leg: LegId, status: u16 },
     /// INFO within the dialog: answer it with [`Endpoint::respond_info`](super::Endpoint::respond_info).
-    Info { leg: LegId, id: InfoId, request: Message },
+    Info {
+        leg: LegId,
+        id: InfoId,
+        request: Message,
+    },
     /// The leg is over. `message` is the BYE that ended it, when one did.
-    Ended { leg: LegId, cause: EndCause, message: Option<Message> },
+    Ended {
+        leg: LegId,
+        cause: EndCause,
+        message: Option<Message>,
+    },
     /// The endpoint answered a request with an error by itself.
-    Refused { flow: Flow, method: String, status: u16, rule: &'static str },
+    Refused {
+        flow: Flow,
+        method: String,
+        status: u16,
+        rule: &'static str,
+    },
     /// Something that cannot or must not be answered.
     Dropped { flow: Flow, rule: &'static str },
 }

@@ -36,9 +36,25 @@ pub(crate) struct ClientInvite {
 impl ClientInvite {
     /// The machine and its first step: the INVITE goes out.
     pub(crate) fn new(reliable: bool, timers: &Timers) -> (Self, Step) {
-        let retransmit = if reliable { Arm::Keep } else { Arm::Set(timers.t1) };
-        let step = Step { retransmit, expire: Arm::Set(timers.lifetime()), ..Step::SEND };
-        (Self { state: State::Calling { interval: timers.t1 }, reliable }, step)
+        let retransmit = if reliable {
+            Arm::Keep
+        } else {
+            Arm::Set(timers.t1)
+        };
+        let step = Step {
+            retransmit,
+            expire: Arm::Set(timers.lifetime()),
+            ..Step::SEND
+        };
+        (
+            Self {
+                state: State::Calling {
+                    interval: timers.t1,
+                },
+                reliable,
+            },
+            step,
+        )
     }
 
     pub(crate) fn state(&self) -> State {
@@ -49,7 +65,11 @@ impl ClientInvite {
         match (self.state, input) {
             (State::Calling { .. }, Input::Provisional) => {
                 self.state = State::Proceeding;
-                Step { retransmit: Arm::Clear, expire: Arm::Clear, ..Step::DELIVER }
+                Step {
+                    retransmit: Arm::Clear,
+                    expire: Arm::Clear,
+                    ..Step::DELIVER
+                }
             }
             (State::Proceeding, Input::Provisional) => Step::DELIVER,
             (State::Calling { .. } | State::Proceeding, Input::Success) => {
@@ -58,16 +78,30 @@ impl ClientInvite {
             }
             (State::Calling { .. } | State::Proceeding, Input::Failure) => {
                 self.state = State::Completed;
-                let absorb = if self.reliable { Duration::ZERO } else { timers.td };
-                Step { ack: true, ..Step::DELIVER }.linger(absorb)
+                let absorb = if self.reliable {
+                    Duration::ZERO
+                } else {
+                    timers.td
+                };
+                Step {
+                    ack: true,
+                    ..Step::DELIVER
+                }
+                .linger(absorb)
             }
             (State::Calling { interval }, Input::Retransmit) => {
                 let interval = interval.saturating_mul(2);
                 self.state = State::Calling { interval };
-                Step { retransmit: Arm::Set(interval), ..Step::SEND }
+                Step {
+                    retransmit: Arm::Set(interval),
+                    ..Step::SEND
+                }
             }
             (State::Calling { .. } | State::Proceeding, Input::Expire) => Step::ended(End::Timeout),
-            (State::Completed, Input::Failure) => Step { ack: true, ..Step::NONE },
+            (State::Completed, Input::Failure) => Step {
+                ack: true,
+                ..Step::NONE
+            },
             (State::Completed | State::Accepted, Input::Expire) => Step::ended(End::Done),
             (State::Accepted, Input::Success) => Step::DELIVER,
             // RFC 6026 §7.2: in Accepted the user is told and the state stays; only timer M ends it.
@@ -90,30 +124,62 @@ mod tests {
         use Input::*;
         use State::*;
         let lifetime = Arm::Set(Duration::from_secs(32));
-        let quiet = Step { retransmit: Arm::Clear, expire: Arm::Clear, ..Step::DELIVER };
-        let accepted = Step { retransmit: Arm::Clear, expire: lifetime, ..Step::DELIVER };
-        let failed = Step { ack: true, ..accepted };
-        let again = Step { retransmit: Arm::Set(T1 * 2), ..Step::SEND };
-        let ack = Step { ack: true, ..Step::NONE };
+        let quiet = Step {
+            retransmit: Arm::Clear,
+            expire: Arm::Clear,
+            ..Step::DELIVER
+        };
+        let accepted = Step {
+            retransmit: Arm::Clear,
+            expire: lifetime,
+            ..Step::DELIVER
+        };
+        let failed = Step {
+            ack: true,
+            ..accepted
+        };
+        let again = Step {
+            retransmit: Arm::Set(T1 * 2),
+            ..Step::SEND
+        };
+        let ack = Step {
+            ack: true,
+            ..Step::NONE
+        };
         let table = [
             (CALLING, Provisional, Proceeding, quiet),
             (CALLING, Success, Accepted, accepted),
             (CALLING, Failure, Completed, failed),
             (CALLING, Retransmit, Calling { interval: T1 * 2 }, again),
             (CALLING, Expire, CALLING, Step::ended(End::Timeout)),
-            (CALLING, TransportError, CALLING, Step::ended(End::Transport)),
+            (
+                CALLING,
+                TransportError,
+                CALLING,
+                Step::ended(End::Transport),
+            ),
             (Proceeding, Provisional, Proceeding, Step::DELIVER),
             (Proceeding, Success, Accepted, accepted),
             (Proceeding, Failure, Completed, failed),
             (Proceeding, Retransmit, Proceeding, Step::NONE),
             (Proceeding, Expire, Proceeding, Step::ended(End::Timeout)),
-            (Proceeding, TransportError, Proceeding, Step::ended(End::Transport)),
+            (
+                Proceeding,
+                TransportError,
+                Proceeding,
+                Step::ended(End::Transport),
+            ),
             (Completed, Provisional, Completed, Step::NONE),
             (Completed, Success, Completed, Step::NONE),
             (Completed, Failure, Completed, ack),
             (Completed, Retransmit, Completed, Step::NONE),
             (Completed, Expire, Completed, Step::ended(End::Done)),
-            (Completed, TransportError, Completed, Step::ended(End::Transport)),
+            (
+                Completed,
+                TransportError,
+                Completed,
+                Step::ended(End::Transport),
+            ),
             (Accepted, Provisional, Accepted, Step::NONE),
             (Accepted, Success, Accepted, Step::DELIVER),
             (Accepted, Failure, Accepted, Step::NONE),
@@ -122,8 +188,15 @@ mod tests {
             (Accepted, TransportError, Accepted, Step::NONE),
         ];
         for (from, input, to, step) in table {
-            let mut machine = ClientInvite { state: from, reliable: false };
-            assert_eq!(machine.step(input, &Timers::default()), step, "{from:?} {input:?}");
+            let mut machine = ClientInvite {
+                state: from,
+                reliable: false,
+            };
+            assert_eq!(
+                machine.step(input, &Timers::default()),
+                step,
+                "{from:?} {input:?}"
+            );
             assert_eq!(machine.state(), to, "{from:?} {input:?}");
         }
     }
@@ -132,16 +205,30 @@ mod tests {
     fn timer_a_doubles_without_a_cap() {
         let (mut machine, first) = ClientInvite::new(false, &Timers::default());
         assert_eq!(first.retransmit, Arm::Set(T1));
-        let intervals: Vec<_> =
-            (0..5).map(|_| machine.step(Input::Retransmit, &Timers::default()).retransmit).collect();
+        let intervals: Vec<_> = (0..5)
+            .map(|_| {
+                machine
+                    .step(Input::Retransmit, &Timers::default())
+                    .retransmit
+            })
+            .collect();
         assert_eq!(intervals, [2, 4, 8, 16, 32].map(|n| Arm::Set(T1 * n)));
     }
 
     #[test]
     fn over_tcp_nothing_is_retransmitted_and_a_refusal_ends_it() {
         let (mut machine, first) = ClientInvite::new(true, &Timers::default());
-        assert_eq!(first, Step { expire: Arm::Set(T1 * 64), ..Step::SEND });
+        assert_eq!(
+            first,
+            Step {
+                expire: Arm::Set(T1 * 64),
+                ..Step::SEND
+            }
+        );
         let step = machine.step(Input::Failure, &Timers::default());
-        assert_eq!((step.ack, step.deliver, step.end), (true, true, Some(End::Done)));
+        assert_eq!(
+            (step.ack, step.deliver, step.end),
+            (true, true, Some(End::Done))
+        );
     }
 }

@@ -3,11 +3,11 @@
 //!
 //! Keys are the octets themselves, joined by NUL, which no header value may hold: nothing can be made to collide.
 
+use crate::header::HeaderId;
 use crate::message::{Frame, StartLine};
 use crate::method::Method;
 use crate::uri::Host;
 use crate::via::Via;
-use crate::header_id::HeaderId;
 use std::net::IpAddr;
 
 /// Octets that identify a transaction, a dialog or a request.
@@ -71,21 +71,43 @@ fn rfc2543(frame: &Frame<'_>, via: &Via<'_>, method: &[u8]) -> Key {
         StartLine::Response { .. } => b"",
     };
     let (host, port) = sent_by(via);
-    let cseq = frame.cseq().map(|cseq| cseq.number).unwrap_or_default().to_be_bytes();
+    let cseq = frame
+        .cseq()
+        .map(|cseq| cseq.number)
+        .unwrap_or_default()
+        .to_be_bytes();
     let call_id = frame.header(HeaderId::CallId).unwrap_or_default();
-    join(&[b"rfc2543", uri, from_tag(frame), call_id, &cseq, &host, &port, via.params.as_bytes(), method])
+    join(&[
+        b"rfc2543",
+        uri,
+        from_tag(frame),
+        call_id,
+        &cseq,
+        &host,
+        &port,
+        via.params.as_bytes(),
+        method,
+    ])
 }
 
 /// The identity of a request outside any dialog: the same one over another path is merged (RFC 3261 §8.2.2.2).
 pub(crate) fn merged(frame: &Frame<'_>, method: Method<'_>) -> Key {
-    let cseq = frame.cseq().map(|cseq| cseq.number).unwrap_or_default().to_be_bytes();
+    let cseq = frame
+        .cseq()
+        .map(|cseq| cseq.number)
+        .unwrap_or_default()
+        .to_be_bytes();
     let call_id = frame.header(HeaderId::CallId).unwrap_or_default();
     join(&[from_tag(frame), call_id, &cseq, method.as_bytes()])
 }
 
 /// The tag of the From header, empty for RFC 2543 peers.
 pub(crate) fn from_tag<'a>(frame: &Frame<'a>) -> &'a [u8] {
-    frame.from().ok().and_then(|from| from.tag()).unwrap_or_default()
+    frame
+        .from()
+        .ok()
+        .and_then(|from| from.tag())
+        .unwrap_or_default()
 }
 
 /// The tag of the To header.
@@ -99,7 +121,9 @@ mod tests {
 
     fn key(text: &str) -> Key {
         let frame = Frame::parse(text.as_bytes()).unwrap();
-        let StartLine::Request { method, .. } = frame.start() else { panic!("a request") };
+        let StartLine::Request { method, .. } = frame.start() else {
+            panic!("a request")
+        };
         server(&frame, &frame.top_via().unwrap(), method)
     }
 
@@ -114,13 +138,41 @@ mod tests {
     fn rules_of_matching() {
         let invite = key(&request("INVITE", "h1:5060;branch=z9hG4bKx", "", 1));
         let table = [
-            ("retransmission", request("INVITE", "h1:5060;branch=z9hG4bKx", "", 1), true),
-            ("its ACK", request("ACK", "h1;branch=z9hG4bKx;rport", ";tag=t", 1), true),
-            ("case of a token", request("INVITE", "H1;branch=Z9HG4BKX", "", 1), true),
-            ("other branch", request("INVITE", "h1;branch=z9hG4bKy", "", 1), false),
-            ("other sent-by host", request("INVITE", "h2;branch=z9hG4bKx", "", 1), false),
-            ("other sent-by port", request("INVITE", "h1:5070;branch=z9hG4bKx", "", 1), false),
-            ("CANCEL has its own", request("CANCEL", "h1;branch=z9hG4bKx", "", 1), false),
+            (
+                "retransmission",
+                request("INVITE", "h1:5060;branch=z9hG4bKx", "", 1),
+                true,
+            ),
+            (
+                "its ACK",
+                request("ACK", "h1;branch=z9hG4bKx;rport", ";tag=t", 1),
+                true,
+            ),
+            (
+                "case of a token",
+                request("INVITE", "H1;branch=Z9HG4BKX", "", 1),
+                true,
+            ),
+            (
+                "other branch",
+                request("INVITE", "h1;branch=z9hG4bKy", "", 1),
+                false,
+            ),
+            (
+                "other sent-by host",
+                request("INVITE", "h2;branch=z9hG4bKx", "", 1),
+                false,
+            ),
+            (
+                "other sent-by port",
+                request("INVITE", "h1:5070;branch=z9hG4bKx", "", 1),
+                false,
+            ),
+            (
+                "CANCEL has its own",
+                request("CANCEL", "h1;branch=z9hG4bKx", "", 1),
+                false,
+            ),
         ];
         for (name, text, same) in table {
             assert_eq!(key(&text) == invite, same, "{name}");

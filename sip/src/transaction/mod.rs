@@ -54,18 +54,35 @@ pub(crate) struct Step {
 
 impl Step {
     /// Nothing to do: the input is absorbed.
-    pub(crate) const NONE: Step =
-        Step { send: false, ack: false, deliver: false, retransmit: Arm::Keep, expire: Arm::Keep, end: None };
+    pub(crate) const NONE: Step = Step {
+        send: false,
+        ack: false,
+        deliver: false,
+        retransmit: Arm::Keep,
+        expire: Arm::Keep,
+        end: None,
+    };
 
     /// Send and nothing else.
-    pub(crate) const SEND: Step = Step { send: true, ..Step::NONE };
+    pub(crate) const SEND: Step = Step {
+        send: true,
+        ..Step::NONE
+    };
 
     /// Deliver and nothing else.
-    pub(crate) const DELIVER: Step = Step { deliver: true, ..Step::NONE };
+    pub(crate) const DELIVER: Step = Step {
+        deliver: true,
+        ..Step::NONE
+    };
 
     /// The transaction ends.
     pub(crate) const fn ended(end: End) -> Step {
-        Step { retransmit: Arm::Clear, expire: Arm::Clear, end: Some(end), ..Step::NONE }
+        Step {
+            retransmit: Arm::Clear,
+            expire: Arm::Clear,
+            end: Some(end),
+            ..Step::NONE
+        }
     }
 
     /// Ends a state after `after`; none at all where the standard makes the timer zero (reliable transports).

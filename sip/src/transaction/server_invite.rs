@@ -40,7 +40,10 @@ pub(crate) struct ServerInvite {
 
 impl ServerInvite {
     pub(crate) fn new(reliable: bool) -> Self {
-        Self { state: State::Proceeding, reliable }
+        Self {
+            state: State::Proceeding,
+            reliable,
+        }
     }
 
     pub(crate) fn state(&self) -> State {
@@ -59,12 +62,19 @@ impl ServerInvite {
             (State::Completed { .. }, Input::Request) => Step::SEND,
             (State::Completed { .. }, Input::Ack) => {
                 self.state = State::Confirmed;
-                Step::NONE.linger(if self.reliable { Duration::ZERO } else { timers.t4 })
+                Step::NONE.linger(if self.reliable {
+                    Duration::ZERO
+                } else {
+                    timers.t4
+                })
             }
             (State::Completed { interval }, Input::Retransmit) => {
                 let interval = interval.saturating_mul(2).min(timers.t2);
                 self.state = State::Completed { interval };
-                Step { retransmit: Arm::Set(interval), ..Step::SEND }
+                Step {
+                    retransmit: Arm::Set(interval),
+                    ..Step::SEND
+                }
             }
             (State::Completed { .. }, Input::Expire) => Step::ended(End::Timeout),
             (State::Confirmed | State::Accepted, Input::Expire) => Step::ended(End::Done),
@@ -75,10 +85,20 @@ impl ServerInvite {
     }
 
     fn fail(&mut self, timers: &Timers) -> Step {
-        self.state = State::Completed { interval: timers.t1 };
+        self.state = State::Completed {
+            interval: timers.t1,
+        };
         // RFC 3261 §17.2.1: timer G runs over unreliable transports only, timer H always.
-        let retransmit = if self.reliable { Arm::Clear } else { Arm::Set(timers.t1) };
-        Step { retransmit, expire: Arm::Set(timers.lifetime()), ..Step::SEND }
+        let retransmit = if self.reliable {
+            Arm::Clear
+        } else {
+            Arm::Set(timers.t1)
+        };
+        Step {
+            retransmit,
+            expire: Arm::Set(timers.lifetime()),
+            ..Step::SEND
+        }
     }
 }
 
@@ -92,7 +112,10 @@ mod tests {
     const L: Arm = Arm::Set(Duration::from_secs(32));
 
     fn run(reliable: bool, from: State, input: Input) -> (State, Step) {
-        let mut machine = ServerInvite { state: from, reliable };
+        let mut machine = ServerInvite {
+            state: from,
+            reliable,
+        };
         let step = machine.step(input, &Timers::default());
         (machine.state(), step)
     }
@@ -101,10 +124,25 @@ mod tests {
     fn every_state_and_input_over_udp() {
         use Input::*;
         use State::*;
-        let accepted = Step { retransmit: Arm::Clear, expire: L, ..Step::SEND };
-        let failed = Step { retransmit: Arm::Set(MS_500), expire: L, ..Step::SEND };
-        let again = Step { retransmit: Arm::Set(MS(1000)), ..Step::SEND };
-        let acked = Step { retransmit: Arm::Clear, expire: Arm::Set(MS(5000)), ..Step::NONE };
+        let accepted = Step {
+            retransmit: Arm::Clear,
+            expire: L,
+            ..Step::SEND
+        };
+        let failed = Step {
+            retransmit: Arm::Set(MS_500),
+            expire: L,
+            ..Step::SEND
+        };
+        let again = Step {
+            retransmit: Arm::Set(MS(1000)),
+            ..Step::SEND
+        };
+        let acked = Step {
+            retransmit: Arm::Clear,
+            expire: Arm::Set(MS(5000)),
+            ..Step::NONE
+        };
         let table = [
             (Proceeding, Request, Proceeding, Step::SEND),
             (Proceeding, Ack, Proceeding, Step::NONE),
@@ -119,7 +157,12 @@ mod tests {
             (COMPLETED, Provisional, COMPLETED, Step::NONE),
             (COMPLETED, Success, COMPLETED, Step::NONE),
             (COMPLETED, Failure, COMPLETED, Step::NONE),
-            (COMPLETED, Retransmit, Completed { interval: MS(1000) }, again),
+            (
+                COMPLETED,
+                Retransmit,
+                Completed { interval: MS(1000) },
+                again,
+            ),
             (COMPLETED, Expire, COMPLETED, Step::ended(End::Timeout)),
             (COMPLETED, TransportError, COMPLETED, Step::NONE),
             (Confirmed, Request, Confirmed, Step::NONE),
@@ -148,15 +191,30 @@ mod tests {
     fn timer_g_doubles_up_to_t2() {
         let mut machine = ServerInvite::new(false);
         machine.step(Input::Failure, &Timers::default());
-        let intervals: Vec<_> =
-            (0..5).map(|_| machine.step(Input::Retransmit, &Timers::default()).retransmit).collect();
-        assert_eq!(intervals, [1000, 2000, 4000, 4000, 4000].map(|ms| Arm::Set(MS(ms))));
+        let intervals: Vec<_> = (0..5)
+            .map(|_| {
+                machine
+                    .step(Input::Retransmit, &Timers::default())
+                    .retransmit
+            })
+            .collect();
+        assert_eq!(
+            intervals,
+            [1000, 2000, 4000, 4000, 4000].map(|ms| Arm::Set(MS(ms)))
+        );
     }
 
     #[test]
     fn over_tcp_nothing_is_retransmitted_and_the_ack_ends_it() {
         let (_, step) = run(true, State::Proceeding, Input::Failure);
-        assert_eq!(step, Step { retransmit: Arm::Clear, expire: L, ..Step::SEND });
+        assert_eq!(
+            step,
+            Step {
+                retransmit: Arm::Clear,
+                expire: L,
+                ..Step::SEND
+            }
+        );
         let (_, step) = run(true, COMPLETED, Input::Ack);
         assert_eq!(step, Step::ended(End::Done));
         // RFC 6026 §7.1: L does not depend on the transport.

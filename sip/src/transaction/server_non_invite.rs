@@ -34,8 +34,17 @@ pub(crate) struct ServerNonInvite {
 impl ServerNonInvite {
     /// The machine and its first step.
     pub(crate) fn new(reliable: bool, timers: &Timers) -> (Self, Step) {
-        let step = Step { expire: Arm::Set(timers.lifetime()), ..Step::NONE };
-        (Self { state: State::Trying, reliable }, step)
+        let step = Step {
+            expire: Arm::Set(timers.lifetime()),
+            ..Step::NONE
+        };
+        (
+            Self {
+                state: State::Trying,
+                reliable,
+            },
+            step,
+        )
     }
 
     pub(crate) fn state(&self) -> State {
@@ -46,7 +55,11 @@ impl ServerNonInvite {
         match (self.state, input) {
             (State::Trying | State::Proceeding, Input::Final) => {
                 self.state = State::Completed;
-                Step::SEND.linger(if self.reliable { Duration::ZERO } else { timers.lifetime() })
+                Step::SEND.linger(if self.reliable {
+                    Duration::ZERO
+                } else {
+                    timers.lifetime()
+                })
             }
             (State::Trying | State::Proceeding, Input::Provisional) => {
                 self.state = State::Proceeding;
@@ -57,7 +70,8 @@ impl ServerNonInvite {
             (State::Completed, Input::Expire) => Step::ended(End::Done),
             // RFC 3261 §17.2.4: a failure to send ends the transaction.
             (_, Input::TransportError) => Step::ended(End::Transport),
-            (State::Trying, Input::Request) | (State::Completed, Input::Provisional | Input::Final) => Step::NONE,
+            (State::Trying, Input::Request)
+            | (State::Completed, Input::Provisional | Input::Final) => Step::NONE,
         }
     }
 }
@@ -70,7 +84,11 @@ mod tests {
     fn every_state_and_input_over_udp() {
         use Input::*;
         use State::*;
-        let j = Step { retransmit: Arm::Clear, expire: Arm::Set(Duration::from_secs(32)), ..Step::SEND };
+        let j = Step {
+            retransmit: Arm::Clear,
+            expire: Arm::Set(Duration::from_secs(32)),
+            ..Step::SEND
+        };
         let table = [
             (Trying, Request, Trying, Step::NONE),
             (Trying, Provisional, Proceeding, Step::SEND),
@@ -81,16 +99,33 @@ mod tests {
             (Proceeding, Provisional, Proceeding, Step::SEND),
             (Proceeding, Final, Completed, j),
             (Proceeding, Expire, Proceeding, Step::ended(End::Timeout)),
-            (Proceeding, TransportError, Proceeding, Step::ended(End::Transport)),
+            (
+                Proceeding,
+                TransportError,
+                Proceeding,
+                Step::ended(End::Transport),
+            ),
             (Completed, Request, Completed, Step::SEND),
             (Completed, Provisional, Completed, Step::NONE),
             (Completed, Final, Completed, Step::NONE),
             (Completed, Expire, Completed, Step::ended(End::Done)),
-            (Completed, TransportError, Completed, Step::ended(End::Transport)),
+            (
+                Completed,
+                TransportError,
+                Completed,
+                Step::ended(End::Transport),
+            ),
         ];
         for (from, input, to, step) in table {
-            let mut machine = ServerNonInvite { state: from, reliable: false };
-            assert_eq!(machine.step(input, &Timers::default()), step, "{from:?} {input:?}");
+            let mut machine = ServerNonInvite {
+                state: from,
+                reliable: false,
+            };
+            assert_eq!(
+                machine.step(input, &Timers::default()),
+                step,
+                "{from:?} {input:?}"
+            );
             assert_eq!(machine.state(), to, "{from:?} {input:?}");
         }
     }

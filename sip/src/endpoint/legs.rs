@@ -1,0 +1,237 @@
+//! Owns the table of INVITE usages ("legs") and the index from dialog to leg. It decides nothing about calls.
+
+use super::event::{HangupReason, LegId};
+use super::io::{Io, LegTimer, TxId, Wake};
+use crate::dialog::Dialog;
+use crate::flow::Flow;
+use crate::timer::TimerKey;
+use crate::transaction::key::Key;
+use bytes::Bytes;
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+/// Most early dialogs of one INVITE; responses of further forks are reported but open none.
+pub(super) const MAX_EARLY: usize = 8;
+/// Most INFO requests of one leg that wait for the application.
+pub(super) const MAX_INFOS: usize = 16;
+
+/// Where an INVITE usage stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// UAS: no final response yet.
+    Incoming,
+    /// UAS: our 2xx waits for its ACK.
+    AwaitingAck,
+    /// UAC: no final response yet.
+    Calling,
+    /// UAC: CANCEL is out.
+    Cancelling,
+    /// UAC: a 2xx with an offer waits for the application's ACK.
+    AwaitingAnswer,
+    Confirmed,
+    /// BYE is out.
+    Leaving,
+}
+
+/// A 2xx of ours that waits for its ACK.
+#[derive(Debug)]
+pub(super) struct Success {
+    pub(super) cseq: u32,
+    pub(super) flow: Flow,
+    pub(super) bytes: Bytes,
+    pub(super) interval: Duration,
+}
+
+/// A re-INVITE of ours.
+#[derive(Debug)]
+pub(super) enum Outgoing {
+    None,
+    Sent {
+        tx: TxId,
+        sdp: Bytes,
+        attempt: u8,
+    },
+    /// It met one of the peer's (491) and goes out again when the timer fires. `stale` when a later description of
+    /// ours went out meanwhile.
+    Waiting {
+        sdp: Bytes,
+        attempt: u8,
+        stale: bool,
+    },
+}
+
+/// One INVITE usage.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub(super) state: State,
+    /// The transaction of the INVITE that made it.
+    pub(super) invite: TxId,
+    /// We sent the INVITE, so the Call-ID is ours.
+    pub(super) caller: bool,
+    /// Our INVITE held an offer.
+    pub(super) offered: bool,
+    /// The path of the INVITE.
+    pub(super) flow: Flow,
+    /// The dialog: a UAC has none before the 2xx.
+    pub(super) dialog: Option<Dialog>,
+    /// UAC: the dialogs of provisional responses.
+    pub(super) early: Vec<Dialog>,
+    /// The application hung up before it was possible to say so.
+    pub(super) hangup: Option<Option<HangupReason>>,
+    /// Nobody answered our INVITE in time.
+    pub(super) timed_out: bool,
+    pub(super) success: Option<Success>,
+    /// The peer's re-INVITE that waits for the application.
+    pub(super) incoming: Option<TxId>,
+    pub(super) outgoing: Outgoing,
+    pub(super) infos: Vec<TxId>,
+    timers: [Option<TimerKey>; LegTimer::COUNT],
+}
+
+impl Leg {
+    pub(super) fn new(state: State, invite: TxId, flow: Flow, dialog: Option<Dialog>) -> Self {
+        Self {
+            state,
+            invite,
+            caller: state == State::Calling,
+            offered: false,
+            flow,
+            dialog,
+            early: Vec::new(),
+            hangup: None,
+            timed_out: false,
+            success: None,
+            incoming: None,
+            outgoing: Outgoing::None,
+            infos: Vec::new(),
+            timers: [None; LegTimer::COUNT],
+        }
+    }
+
+    pub(super) fn arm(
+        &mut self,
+        io: &mut Io,
+        now: Instant,
+        id: LegId,
+        timer: LegTimer,
+        after: Duration,
+    ) {
+        self.disarm(io, timer);
+        self.timers[timer as usize] = Some(io.timers.arm(now, after, Wake::Leg(id, timer)));
+    }
+
+    pub(super) fn disarm(&mut self, io: &mut Io, timer: LegTimer) {
+        if let Some(key) = self.timers[timer as usize].take() {
+            io.timers.cancel(key);
+        }
+    }
+
+    pub(super) fn disarm_all(&mut self, io: &mut Io) {
+        for key in self.timers.iter_mut().filter_map(Option::take) {
+            io.timers.cancel(key);
+        }
+    }
+
+    /// The dialog, confirmed or early, with this key.
+    pub(super) fn dialog_of(&mut self, key: &[u8]) -> Option<&mut Dialog> {
+        let confirmed = self
+            .dialog
+            .as_mut()
+            .filter(|dialog| dialog.key().as_ref() == key);
+        match confirmed {
+            Some(dialog) => Some(dialog),
+            None => self
+                .early
+                .iter_mut()
+                .find(|dialog| dialog.key().as_ref() == key),
+        }
+    }
+}
+
+/// All legs.
+#[derive(Debug, Default)]
+pub(super) struct Legs {
+    by_id: HashMap<LegId, Leg>,
+    by_dialog: HashMap<Key, LegId>,
+    by_flow: BTreeSet<(Flow, LegId)>,
+    last_id: u64,
+}
+
+impl Legs {
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(super) fn dialogs(&self) -> usize {
+        self.by_dialog.len()
+    }
+
+    /// The identity of the next leg to [`Legs::insert`].
+    pub(super) fn next_id(&mut self) -> LegId {
+        self.last_id += 1;
+        LegId(self.last_id)
+    }
+
+    pub(super) fn insert(&mut self, id: LegId, leg: Leg) {
+        self.by_flow.insert((leg.flow, id));
+        if let Some(dialog) = &leg.dialog {
+            self.by_dialog.insert(dialog.key(), id);
+        }
+        self.by_id.insert(id, leg);
+    }
+
+    pub(super) fn of(&mut self, id: LegId) -> Option<&mut Leg> {
+        self.by_id.get_mut(&id)
+    }
+
+    pub(super) fn find(&self, dialog: &[u8]) -> Option<LegId> {
+        self.by_dialog.get(dialog).copied()
+    }
+
+    /// The legs whose INVITE went over `flow`, oldest first.
+    pub(super) fn on_flow(&self, flow: Flow) -> Vec<LegId> {
+        self.by_flow
+            .range((flow, LegId(0))..=(flow, LegId(u64::MAX)))
+            .map(|(_, id)| *id)
+            .collect()
+    }
+
+    /// Files an early dialog of an outgoing INVITE, unless it is known or there are too many.
+    pub(super) fn add_early(&mut self, id: LegId, dialog: Dialog) {
+        let Some(leg) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        let key = dialog.key();
+        if leg.early.len() < MAX_EARLY && !self.by_dialog.contains_key(&key) {
+            self.by_dialog.insert(key, id);
+            leg.early.push(dialog);
+        }
+    }
+
+    /// Makes one dialog the leg's own; the early ones are forgotten (RFC 3261 §13.2.2.4).
+    pub(super) fn confirm(&mut self, id: LegId, mut dialog: Dialog) {
+        let Some(leg) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        for early in leg.early.drain(..) {
+            let key = early.key();
+            if key == dialog.key() {
+                dialog.inherit(&early);
+            }
+            self.by_dialog.remove(&key);
+        }
+        self.by_dialog.insert(dialog.key(), id);
+        leg.dialog = Some(dialog);
+    }
+
+    /// Takes a leg out, with its deadlines and dialogs.
+    pub(super) fn remove(&mut self, io: &mut Io, id: LegId) -> Option<Leg> {
+        let mut leg = self.by_id.remove(&id)?;
+        leg.disarm_all(io);
+        self.by_flow.remove(&(leg.flow, id));
+        for dialog in leg.dialog.iter().chain(&leg.early) {
+            self.by_dialog.remove(&dialog.key());
+        }
+        Some(leg)
+    }
+}

@@ -1,0 +1,199 @@
+//! The one sans-IO entrance to SIP: octets, application calls and time go in; octets, events and the next deadline
+//! come out.
+//!
+//! This file owns the public face. Requests are screened and dispatched in `requests` and `screening`, responses in
+//! `responses`; an INVITE usage lives in `uas`, `uac`, `reinvite` and `leave`. The endpoint never resolves names,
+//! opens sockets or reads a clock, and it keeps no state for anything it refuses outside a dialog (RFC 3261 §8.2.7).
+//!
+//! Limits: `max_legs`, `max_transactions`, 16 open INFOs and 8 early dialogs per leg, 16 answering forks per INVITE.
+//! Every entry of every table has a deadline, except confirmed legs, which the application ends.
+
+mod clients;
+mod event;
+mod info;
+mod io;
+mod leave;
+mod legs;
+mod reinvite;
+mod requests;
+mod responses;
+mod screening;
+mod servers;
+mod uac;
+mod uas;
+
+pub use event::{Counts, EndCause, Event, HangupReason, InfoId, Invite, LegError, LegId, Transmit};
+
+use crate::flow::Flow;
+use crate::message::{Frame, FrameError, StartLine};
+use crate::timer::Timers;
+use clients::Clients;
+use io::{Io, LegTimer, Wake};
+use legs::Legs;
+use servers::Servers;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// What an endpoint is told at its start.
+#[derive(Clone, Debug)]
+pub struct EndpointConfig {
+    /// The value of Server and User-Agent.
+    pub server_name: String,
+    /// The host in Via and Contact, when it is not the local address of the flow.
+    pub advertise: Option<IpAddr>,
+    /// Timer values.
+    pub timers: Timers,
+    /// Most INVITE usages; a new INVITE beyond it gets 503.
+    pub max_legs: usize,
+    /// Most transactions, server and client together; beyond it requests get 503 without state.
+    pub max_transactions: usize,
+    /// The secret behind tags, branches and Call-IDs: 32 random octets.
+    pub seed: [u8; 32],
+}
+
+/// All SIP state of one process or shard. See the module.
+pub struct Endpoint {
+    config: EndpointConfig,
+    io: Io,
+    servers: Servers,
+    clients: Clients,
+    legs: Legs,
+    draining: Option<Duration>,
+}
+
+impl Endpoint {
+    /// An endpoint without calls. T1, T2 and T4 below 1 ms are raised to it, so that time always moves.
+    pub fn new(mut config: EndpointConfig) -> Self {
+        let floor = Duration::from_millis(1);
+        let timers = &mut config.timers;
+        for timer in [
+            &mut timers.t1,
+            &mut timers.t2,
+            &mut timers.t4,
+            &mut timers.td,
+            &mut timers.tc,
+        ] {
+            *timer = (*timer).max(floor);
+        }
+        if !crate::wire::is_fit_for_wire(&config.server_name) || config.server_name.is_empty() {
+            config.server_name = "Trunkline".to_owned();
+        }
+        let io = Io::new(config.timers, config.seed);
+        Self {
+            config,
+            io,
+            servers: Servers::default(),
+            clients: Clients::default(),
+            legs: Legs::default(),
+            draining: None,
+        }
+    }
+
+    /// Takes one datagram, or one whole message of a stream.
+    pub fn receive(&mut self, now: Instant, flow: Flow, bytes: &[u8]) {
+        let frame = match Frame::parse(bytes) {
+            Ok(frame) => frame,
+            Err(FrameError::Empty) => return, // a keep-alive
+            Err(error) => return self.dropped(flow, unframeable(error)),
+        };
+        match frame.start() {
+            StartLine::Request { method, .. } => self.on_request(now, flow, &frame, method),
+            StartLine::Response { status, .. } => self.on_response(now, flow, &frame, status),
+        }
+    }
+
+    /// The connection of `flow` is closed or its peer cannot be reached: requests that wait for an answer on it
+    /// fail, and so do its calls that were not answered yet. Confirmed calls live on; their next request fails if
+    /// the transport cannot reach the peer anew.
+    pub fn transport_failed(&mut self, now: Instant, flow: Flow) {
+        for id in self.clients.on_flow(flow) {
+            if let Some(end) = self.clients.failed(&mut self.io, now, id) {
+                self.client_ended(now, id, end);
+            }
+        }
+        for id in self.legs.on_flow(flow) {
+            self.incoming_unreachable(now, id);
+        }
+    }
+
+    /// The next message to send, in order.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.io.transmits.pop_front()
+    }
+
+    /// The next event, in order.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.io.events.pop_front()
+    }
+
+    /// When [`Endpoint::handle_timeout`] has something to do.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.io.timers.next()
+    }
+
+    /// Fires all deadlines up to `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(wake) = self.io.timers.pop_due(now) {
+            match wake {
+                Wake::Server(id, slot) => self.servers.fired(&mut self.io, now, id, slot),
+                Wake::Client(id, slot) => {
+                    if let Some(end) = self.clients.fired(&mut self.io, now, id, slot) {
+                        self.client_ended(now, id, end);
+                    }
+                }
+                Wake::Leg(id, timer) => self.leg_timer(now, id, timer),
+            }
+        }
+    }
+
+    /// While set, new INVITEs get 503 with this Retry-After (rounded up to seconds).
+    pub fn set_draining(&mut self, retry_after: Option<Duration>) {
+        self.draining = retry_after;
+    }
+
+    /// The sizes of the tables.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            legs: self.legs.len(),
+            server_transactions: self.servers.len(),
+            client_transactions: self.clients.len(),
+            dialogs: self.legs.dialogs(),
+            timers: self.io.timers.len(),
+        }
+    }
+
+    fn leg_timer(&mut self, now: Instant, id: LegId, timer: LegTimer) {
+        match timer {
+            LegTimer::Retransmit => self.repeat_success(now, id),
+            LegTimer::AckLimit => self.ack_missing(now, id),
+            LegTimer::AnswerLimit => self.unanswered(now, id),
+            LegTimer::CancelLimit => self.cancel_unanswered(now, id),
+            LegTimer::ReinviteLimit => self.reinvite_unanswered(now, id),
+            LegTimer::Glare => self.glare_over(now, id),
+        }
+    }
+
+    fn transactions(&self) -> usize {
+        self.servers.len() + self.clients.len()
+    }
+
+    fn is_full(&self) -> bool {
+        self.transactions() >= self.config.max_transactions
+    }
+
+    fn dropped(&mut self, flow: Flow, rule: &'static str) {
+        self.io.tell(Event::Dropped { flow, rule });
+    }
+}
+
+fn unframeable(error: FrameError) -> &'static str {
+    match error {
+        FrameError::Empty => "no message, only line ends",
+        FrameError::MessageTooLong => "message too long",
+        FrameError::LineTooLong => "start line or header field too long",
+        FrameError::TooManyHeaders => "too many header fields",
+        FrameError::StartLine => "no SIP start line",
+        FrameError::StatusCode => "status code out of range",
+        FrameError::NoHeaderEnd => "no blank line after the header",
+    }
+}

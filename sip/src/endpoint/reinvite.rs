@@ -1,0 +1,279 @@
+//! Owns re-INVITE in both roles (RFC 3261 §14): overlap, glare and its timers, and the repeated 2xx.
+
+use super::Endpoint;
+use super::clients::{Outgoing as Send, Purpose};
+use super::event::{EndCause, Event, LegId};
+use super::io::{LegTimer, TxId};
+use super::legs::{Outgoing, State};
+use super::screening::Refusal;
+use super::uas::with_sdp;
+use crate::message::{Frame, Message};
+use crate::method::Method;
+use crate::transaction::key;
+use crate::wire::{ALLOW, contact, phrase};
+use bytes::Bytes;
+use std::time::{Duration, Instant};
+
+/// How often a re-INVITE goes out again after 491 before the application is told.
+const MAX_ATTEMPTS: u8 = 5;
+
+impl Endpoint {
+    /// Offers a new session on an answered call. The end is `ReinviteAnswered` or `ReinviteRejected`. When both ends
+    /// try at once (491) it is sent again by itself after the time of §14.1, unless the peer's was answered
+    /// meanwhile: then the offer is out of date and `ReinviteRejected` with 491 asks for a new one.
+    pub fn reinvite(&mut self, now: Instant, leg: LegId, sdp: &[u8]) {
+        let full = self.is_full();
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        let idle = usage.incoming.is_none()
+            && usage.success.is_none()
+            && matches!(usage.outgoing, Outgoing::None);
+        if usage.state != State::Confirmed || !idle || full {
+            let status = if full { 503 } else { 491 };
+            return self.io.tell(Event::ReinviteRejected { leg, status });
+        }
+        self.send_reinvite(now, leg, Bytes::copy_from_slice(sdp), 1);
+    }
+
+    fn send_reinvite(&mut self, now: Instant, leg: LegId, sdp: Bytes, attempt: u8) {
+        let branch = self.io.identity.token();
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        let Some(dialog) = &mut usage.dialog else {
+            return;
+        };
+        let (builder, flow) = dialog.request("INVITE", None, self.config.advertise, &branch);
+        let builder = builder
+            .header("Contact", contact(self.config.advertise, &flow))
+            .header("Allow", ALLOW)
+            .header("User-Agent", &self.config.server_name);
+        let bytes = with_sdp(builder, Some(&sdp)).finish();
+        let send = Send {
+            method: Method::Invite,
+            branch,
+            bytes,
+            flow,
+            purpose: Purpose::Reinvite,
+            leg: Some(leg),
+        };
+        if let Some(tx) = self.clients.open(&mut self.io, now, send) {
+            usage.outgoing = Outgoing::Sent { tx, sdp, attempt };
+        }
+    }
+
+    /// A re-INVITE of the peer (§14.2).
+    pub(super) fn on_reinvite(&mut self, now: Instant, leg: LegId, tx: TxId) {
+        let delay = self.io.identity.below(11).to_string();
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        let refusal = match usage.state {
+            State::Leaving => Some(Refusal::new(481, "call ends")),
+            State::Incoming => Some(Refusal::with(
+                500,
+                "first INVITE has no answer yet",
+                "Retry-After",
+                delay,
+            )),
+            _ if usage.incoming.is_some() => Some(Refusal::with(
+                500,
+                "earlier re-INVITE has no answer yet",
+                "Retry-After",
+                delay,
+            )),
+            State::Confirmed if matches!(usage.outgoing, Outgoing::Sent { .. }) => {
+                Some(Refusal::new(491, "our re-INVITE is on its way"))
+            }
+            State::Confirmed if usage.success.is_none() => None,
+            _ => Some(Refusal::new(491, "earlier INVITE is not acknowledged yet")),
+        };
+        if let Some(refusal) = refusal {
+            return self.refuse_tx(now, tx, &refusal);
+        }
+        usage.incoming = Some(tx);
+        usage.arm(
+            &mut self.io,
+            now,
+            leg,
+            LegTimer::ReinviteLimit,
+            self.config.timers.lifetime(),
+        );
+        self.respond_plain(now, tx, 100);
+        let Some(request) = self.servers.of(tx).map(|tx| tx.request.clone()) else {
+            return;
+        };
+        self.io.tell(Event::Reinvite { leg, request });
+    }
+
+    /// Accepts the peer's re-INVITE. Nothing happens when none is open (it may have been cancelled).
+    pub fn answer_reinvite(&mut self, now: Instant, leg: LegId, sdp: &[u8]) {
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        let Some(tx) = usage.incoming.take() else {
+            return;
+        };
+        usage.disarm(&mut self.io, LegTimer::ReinviteLimit);
+        if let (Some(dialog), Some(entry)) = (&mut usage.dialog, self.servers.of(tx)) {
+            dialog.refresh(&entry.request.frame());
+        }
+        self.overtake(leg);
+        self.succeed(now, leg, tx, sdp);
+    }
+
+    /// Refuses the peer's re-INVITE with 300 to 699; the session stays as it is.
+    pub fn reject_reinvite(&mut self, now: Instant, leg: LegId, status: u16, reason: &str) {
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        let Some(tx) = usage.incoming.take() else {
+            return;
+        };
+        usage.disarm(&mut self.io, LegTimer::ReinviteLimit);
+        let status = if (300..700).contains(&status) {
+            status
+        } else {
+            500
+        };
+        self.send_reject(now, tx, status, reason, &[]);
+    }
+
+    pub(super) fn reinvite_unanswered(&mut self, now: Instant, leg: LegId) {
+        self.reject_reinvite(now, leg, 500, "application gave no answer in time");
+    }
+
+    /// A response to our re-INVITE.
+    pub(super) fn reinvite_response(
+        &mut self,
+        now: Instant,
+        tx: TxId,
+        leg: LegId,
+        status: u16,
+        frame: &Frame<'_>,
+    ) {
+        match status {
+            0..=199 => {}
+            200..=299 => self.reinvite_accepted(tx, leg, frame),
+            481 => self.finish(now, leg, |leg| Event::Ended {
+                leg,
+                cause: EndCause::DialogGone,
+                message: None,
+            }),
+            408 => self.reinvite_lost(now, leg, EndCause::RequestTimeout),
+            491 => self.glare(now, leg),
+            _ => self.reinvite_refused(leg, status),
+        }
+    }
+
+    fn reinvite_accepted(&mut self, tx: TxId, leg: LegId, frame: &Frame<'_>) {
+        let tag = key::to_tag(frame).unwrap_or_default();
+        if self.clients.acknowledge_again(&mut self.io, tx, tag) {
+            return;
+        }
+        let branch = self.io.identity.token();
+        let Some(cseq) = self
+            .clients
+            .of(tx)
+            .and_then(|tx| tx.request.frame().cseq().ok().map(|cseq| cseq.number))
+        else {
+            return;
+        };
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        let Some(dialog) = &mut usage.dialog else {
+            return;
+        };
+        dialog.refresh(frame);
+        let (builder, flow) = dialog.request("ACK", Some(cseq), self.config.advertise, &branch);
+        let ack = builder
+            .header("User-Agent", &self.config.server_name)
+            .finish();
+        self.clients
+            .acknowledge(&mut self.io, tx, tag, Some((flow, ack)));
+        if usage.state == State::Confirmed {
+            usage.outgoing = Outgoing::None;
+            self.io.tell(Event::ReinviteAnswered {
+                leg,
+                response: Message::from(frame),
+            });
+        }
+    }
+
+    fn reinvite_refused(&mut self, leg: LegId, status: u16) {
+        let Some(usage) = self
+            .legs
+            .of(leg)
+            .filter(|usage| usage.state == State::Confirmed)
+        else {
+            return;
+        };
+        usage.outgoing = Outgoing::None;
+        self.io.tell(Event::ReinviteRejected { leg, status });
+    }
+
+    /// No answer to a re-INVITE ends the dialog (§12.2.1.2).
+    pub(super) fn reinvite_lost(&mut self, now: Instant, leg: LegId, cause: EndCause) {
+        if self.state(leg) != Some(State::Confirmed) {
+            return; // BYE is out already
+        }
+        self.bye_alone(now, leg, &crate::wire::reason_value(408, phrase(408)));
+        self.finish(now, leg, |leg| Event::Ended {
+            leg,
+            cause,
+            message: None,
+        });
+    }
+
+    /// §14.1: the owner of the Call-ID waits 2.1 to 4 s, the other 0 to 2 s, in steps of 10 ms.
+    fn glare(&mut self, now: Instant, leg: LegId) {
+        let Some(usage) = self
+            .legs
+            .of(leg)
+            .filter(|usage| usage.state == State::Confirmed)
+        else {
+            return;
+        };
+        let Outgoing::Sent { sdp, attempt, .. } =
+            std::mem::replace(&mut usage.outgoing, Outgoing::None)
+        else {
+            return;
+        };
+        if attempt >= MAX_ATTEMPTS {
+            return self.io.tell(Event::ReinviteRejected { leg, status: 491 });
+        }
+        usage.outgoing = Outgoing::Waiting {
+            sdp,
+            attempt: attempt + 1,
+            stale: false,
+        };
+        let steps = match usage.caller {
+            true => 210 + self.io.identity.below(191),
+            false => self.io.identity.below(201),
+        };
+        let after = Duration::from_millis(u64::from(steps) * 10);
+        usage.arm(&mut self.io, now, leg, LegTimer::Glare, after);
+    }
+
+    pub(super) fn glare_over(&mut self, now: Instant, leg: LegId) {
+        let full = self.is_full();
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        let Outgoing::Waiting {
+            sdp,
+            attempt,
+            stale,
+        } = std::mem::replace(&mut usage.outgoing, Outgoing::None)
+        else {
+            return;
+        };
+        let busy = usage.incoming.is_some() || usage.success.is_some();
+        if stale || busy || full {
+            return self.io.tell(Event::ReinviteRejected { leg, status: 491 });
+        }
+        self.send_reinvite(now, leg, sdp, attempt);
+    }
+}

@@ -1,0 +1,272 @@
+//! Owns the way of a request: retransmission, screening, transaction or dialog, and who answers it.
+
+use super::Endpoint;
+use super::event::{Event, LegId};
+use super::io::TxId;
+use super::legs::State;
+use super::screening::{Refusal, screen};
+use super::servers::Opening;
+use crate::dialog::Dialog;
+use crate::flow::Flow;
+use crate::header::HeaderId;
+use crate::message::{Frame, Message};
+use crate::method::Method;
+use crate::transaction::key::{self, Key};
+use crate::via::Via;
+use crate::wire::{ACCEPT, ALLOW, phrase, reason_value, response_flow};
+use std::time::Instant;
+
+/// A request on its way through the endpoint.
+pub(super) struct Request<'f, 'a> {
+    pub(super) flow: Flow,
+    pub(super) frame: &'f Frame<'a>,
+    pub(super) method: Method<'a>,
+    pub(super) via: Via<'a>,
+    pub(super) key: Key,
+}
+
+impl Endpoint {
+    pub(super) fn on_request(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        frame: &Frame<'_>,
+        method: Method<'_>,
+    ) {
+        let Ok(via) = frame.top_via() else {
+            return self.dropped(flow, "request without a readable Via");
+        };
+        if let Err(rejection) = frame.validate() {
+            return self.malformed(
+                flow,
+                frame,
+                method,
+                &Refusal::new(rejection.status, rejection.reason),
+            );
+        }
+        let key = key::server(frame, &via, method);
+        let request = Request {
+            flow,
+            frame,
+            method,
+            via,
+            key,
+        };
+        if method == Method::Ack {
+            return self.on_ack(now, &request);
+        }
+        if let Some(id) = self.servers.find(&request.key) {
+            return self.servers.retransmitted(&mut self.io, now, id);
+        }
+        if let Err(refusal) = screen(frame, method) {
+            return self.refuse(flow, frame, &refusal);
+        }
+        match method {
+            Method::Cancel => self.on_cancel(now, &request),
+            _ if key::to_tag(frame).is_some() => self.in_dialog(now, &request),
+            Method::Invite => self.on_invite(now, &request),
+            Method::Options => self.answer_options(&request),
+            _ => self.refuse(
+                flow,
+                frame,
+                &Refusal::new(481, "request needs a dialog and has no To tag"),
+            ),
+        }
+    }
+
+    /// Answers a malformed request when it names at least who asked and what.
+    fn malformed(&mut self, flow: Flow, frame: &Frame<'_>, method: Method<'_>, refusal: &Refusal) {
+        let needed = [
+            HeaderId::From,
+            HeaderId::To,
+            HeaderId::CallId,
+            HeaderId::Cseq,
+        ];
+        if method == Method::Ack || needed.iter().any(|id| frame.header(*id).is_none()) {
+            return self.dropped(flow, refusal.rule);
+        }
+        self.refuse(flow, frame, refusal);
+    }
+
+    fn on_ack(&mut self, now: Instant, request: &Request<'_, '_>) {
+        if let Some(id) = self.servers.find(&request.key)
+            && !self.servers.acknowledged(&mut self.io, now, id)
+        {
+            return;
+        }
+        let leg = Dialog::key_of_request(request.frame).and_then(|key| self.legs.find(&key));
+        match leg {
+            Some(leg) => self.confirmed(now, leg, request.frame),
+            // The ACK of a refusal for which nothing was kept.
+            None if key::to_tag(request.frame)
+                == Some(self.stateless_tag(request.frame).as_bytes()) => {}
+            None => self.dropped(request.flow, "ACK matches no transaction and no dialog"),
+        }
+    }
+
+    /// RFC 3261 §9.2: 200 for the CANCEL, 487 for an INVITE that has no final response yet.
+    fn on_cancel(&mut self, now: Instant, request: &Request<'_, '_>) {
+        let found = self
+            .servers
+            .find(&key::cancelled(request.frame, &request.via));
+        let Some((id, invite)) = found.and_then(|id| Some((id, self.servers.of(id)?))) else {
+            let refusal = Refusal::new(481, "CANCEL matches no INVITE");
+            return self.refuse(request.flow, request.frame, &refusal);
+        };
+        let (pending, leg, tag) = (invite.is_pending(), invite.leg, invite.tag);
+        let cancel = self.open_server(now, request, leg, tag);
+        self.respond_plain(now, cancel, 200);
+        if pending && let Some(leg) = leg {
+            self.invite_cancelled(now, leg, id, request.frame);
+        }
+    }
+
+    /// §12.2.2: 481 at once for a dialog nobody knows, then the order of CSeq numbers, then the method.
+    fn in_dialog(&mut self, now: Instant, request: &Request<'_, '_>) {
+        let (flow, frame) = (request.flow, request.frame);
+        let Some(key) = Dialog::key_of_request(frame) else {
+            return;
+        };
+        let Some(leg) = self.legs.find(&key) else {
+            return self.refuse(flow, frame, &Refusal::new(481, "dialog is unknown"));
+        };
+        // A BYE is served whatever the load: it takes state away.
+        if self.is_full() && request.method != Method::Bye {
+            return self.refuse(
+                flow,
+                frame,
+                &Refusal::with(503, "transaction limit reached", "Retry-After", "5"),
+            );
+        }
+        let tag = self.stateless_tag(frame);
+        let tx = self.open_server(now, request, Some(leg), tag);
+        let number = frame.cseq().map(|cseq| cseq.number).unwrap_or_default();
+        let Some(dialog) = self.legs.of(leg).and_then(|leg| leg.dialog_of(&key)) else {
+            return;
+        };
+        if !dialog.accept_cseq(number) {
+            return self.refuse_tx(
+                now,
+                tx,
+                &Refusal::new(500, "CSeq is not above the last one"),
+            );
+        }
+        dialog.heard_on(flow);
+        match request.method {
+            Method::Bye => self.on_bye(now, leg, tx),
+            Method::Invite => self.on_reinvite(now, leg, tx),
+            Method::Info => self.on_info(now, leg, tx),
+            _ => self.options_in_dialog(now, tx),
+        }
+    }
+
+    /// Opens the transaction of any request but an initial INVITE.
+    fn open_server(
+        &mut self,
+        now: Instant,
+        request: &Request<'_, '_>,
+        leg: Option<LegId>,
+        tag: crate::identity::Token,
+    ) -> TxId {
+        let opening = Opening {
+            key: request.key.clone(),
+            merge: None,
+            request: Message::from(request.frame),
+            flow: request.flow,
+            reply: response_flow(&request.via, request.flow),
+            tag,
+            leg,
+        };
+        self.servers
+            .open(&mut self.io, now, request.method == Method::Invite, opening)
+    }
+
+    /// Answers within a transaction with nothing but the status.
+    pub(super) fn respond_plain(&mut self, now: Instant, tx: TxId, status: u16) {
+        let Some(entry) = self.servers.of(tx) else {
+            return;
+        };
+        let builder = entry
+            .response(status, phrase(status))
+            .header("Server", &self.config.server_name);
+        self.servers
+            .respond(&mut self.io, now, tx, status, builder.finish());
+    }
+
+    /// Refuses within a transaction.
+    pub(super) fn refuse_tx(&mut self, now: Instant, tx: TxId, refusal: &Refusal) {
+        let Some(entry) = self.servers.of(tx) else {
+            return;
+        };
+        let mut builder = entry
+            .response(refusal.status, phrase(refusal.status))
+            .header("Server", &self.config.server_name)
+            .header("Reason", reason_value(refusal.status, refusal.rule));
+        if let Some((name, value)) = &refusal.header {
+            builder = builder.header(name, value);
+        }
+        let method = entry
+            .request
+            .frame()
+            .method()
+            .map(|method| method.to_string())
+            .unwrap_or_default();
+        let flow = entry.flow;
+        self.servers
+            .respond(&mut self.io, now, tx, refusal.status, builder.finish());
+        self.io.tell(Event::Refused {
+            flow,
+            method,
+            status: refusal.status,
+            rule: refusal.rule,
+        });
+    }
+
+    /// §11.2: what an INVITE would have got; 503 while new calls are refused, so that a trunk moves elsewhere.
+    fn answer_options(&mut self, request: &Request<'_, '_>) {
+        if let Some(refusal) = self.admission() {
+            return self.refuse(request.flow, request.frame, &refusal);
+        }
+        let bytes = capabilities(self.stateless(request.flow, request.frame, 200)).finish();
+        self.io
+            .send(response_flow(&request.via, request.flow), bytes);
+    }
+
+    fn options_in_dialog(&mut self, now: Instant, tx: TxId) {
+        let Some(entry) = self.servers.of(tx) else {
+            return;
+        };
+        let builder =
+            capabilities(entry.response(200, "OK")).header("Server", &self.config.server_name);
+        self.servers
+            .respond(&mut self.io, now, tx, 200, builder.finish());
+    }
+
+    /// Why a new call cannot be taken now.
+    pub(super) fn admission(&self) -> Option<Refusal> {
+        let (rule, seconds) = match self.draining {
+            Some(after) => (
+                "draining",
+                after.as_secs() + u64::from(after.subsec_nanos() > 0),
+            ),
+            None if self.legs.len() >= self.config.max_legs => ("call limit reached", 5),
+            None if self.is_full() => ("transaction limit reached", 5),
+            None => return None,
+        };
+        Some(Refusal::with(503, rule, "Retry-After", seconds.to_string()))
+    }
+
+    /// The state of a leg.
+    pub(super) fn state(&mut self, leg: LegId) -> Option<State> {
+        self.legs.of(leg).map(|leg| leg.state)
+    }
+}
+
+/// What we can do (§20.5, §20.1, §20.37).
+fn capabilities(builder: crate::build::MessageBuilder) -> crate::build::MessageBuilder {
+    builder
+        .header("Allow", ALLOW)
+        .header("Accept", ACCEPT)
+        .header("Accept-Encoding", "identity")
+        .header("Supported", "")
+}

@@ -1,0 +1,93 @@
+//! Owns the way of a response: its transaction, then whoever waits for it; and what a request without an answer
+//! means.
+
+use super::Endpoint;
+use super::clients::Purpose;
+use super::event::{EndCause, Event, LegId};
+use super::io::TxId;
+use super::legs::State;
+use crate::flow::Flow;
+use crate::message::Frame;
+use crate::transaction::End;
+use std::time::Instant;
+
+impl Endpoint {
+    pub(super) fn on_response(&mut self, now: Instant, flow: Flow, frame: &Frame<'_>, status: u16) {
+        if let Err(rejection) = frame.validate() {
+            return self.dropped(flow, rejection.reason);
+        }
+        let Some(id) = self.clients.find(frame) else {
+            return self.dropped(flow, "response matches no request");
+        };
+        let outcome = self.clients.answered(&mut self.io, now, id, status, frame);
+        if outcome.deliver {
+            self.deliver(now, id, status, frame);
+        }
+        if outcome.end.is_some() {
+            self.clients.remove(&mut self.io, id);
+        }
+    }
+
+    fn deliver(&mut self, now: Instant, id: TxId, status: u16, frame: &Frame<'_>) {
+        let Some(tx) = self.clients.of(id) else {
+            return;
+        };
+        let (purpose, leg) = (tx.purpose, tx.leg);
+        match (purpose, leg) {
+            (Purpose::Invite, leg) => self.invite_response(now, id, leg, status, frame),
+            (Purpose::Reinvite, Some(leg)) => self.reinvite_response(now, id, leg, status, frame),
+            (Purpose::Bye, Some(leg)) if status >= 200 => self.left(now, leg),
+            (Purpose::Info, Some(leg)) if status == 481 => {
+                self.finish(now, leg, |leg| Event::Ended {
+                    leg,
+                    cause: EndCause::DialogGone,
+                    message: None,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// A transaction of ours is over by time or transport.
+    pub(super) fn client_ended(&mut self, now: Instant, id: TxId, end: End) {
+        let waiting = self.clients.of(id).map(|tx| (tx.purpose, tx.leg));
+        if end != End::Done
+            && let Some((purpose, Some(leg))) = waiting
+        {
+            let transport = end == End::Transport;
+            match purpose {
+                Purpose::Invite => self.invite_lost(now, leg, if transport { 503 } else { 408 }),
+                Purpose::Reinvite => {
+                    let cause = if transport {
+                        EndCause::TransportFailed
+                    } else {
+                        EndCause::RequestTimeout
+                    };
+                    self.reinvite_lost(now, leg, cause);
+                }
+                Purpose::Bye => self.left(now, leg),
+                Purpose::Info | Purpose::Alone => {}
+            }
+        }
+        self.clients.remove(&mut self.io, id);
+    }
+
+    /// Our BYE is answered, or nobody is there to answer it: over either way (RFC 3261 §15.1.1).
+    fn left(&mut self, now: Instant, leg: LegId) {
+        self.finish(now, leg, |leg| Event::Ended {
+            leg,
+            cause: EndCause::ByeSent,
+            message: None,
+        });
+    }
+
+    fn invite_lost(&mut self, now: Instant, leg: LegId, status: u16) {
+        if matches!(self.state(leg), Some(State::Calling | State::Cancelling)) {
+            self.finish(now, leg, |leg| Event::Rejected {
+                leg,
+                status,
+                response: None,
+            });
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Owns the INVITE usage as client (RFC 3261 §13.2): early dialogs, forked answers, CANCEL that meets a 2xx, ACK.
+
+use super::Endpoint;
+use super::clients::{Outgoing as Send, Purpose};
+use super::event::{Event, Invite, LegError, LegId};
+use super::io::{LegTimer, TxId};
+use super::legs::{Leg, State};
+use super::uas::{is_owned, with_sdp};
+use crate::dialog::Dialog;
+use crate::header::HeaderId;
+use crate::identity::Token;
+use crate::message::{Frame, Message};
+use crate::method::Method;
+use crate::name_addr::NameAddr;
+use crate::transaction::key;
+use crate::uri::Uri;
+use crate::wire::{ALLOW, contact, is_fit_for_wire, request_head};
+use bytes::Bytes;
+use std::time::Instant;
+
+impl Endpoint {
+    /// Calls out. What follows is `Progress`, then `Answered` or `Rejected`.
+    ///
+    /// # Errors
+    /// A limit is reached, the target is no URI, or a header is unfit for the wire or owned by the endpoint.
+    pub fn invite(&mut self, now: Instant, invite: Invite) -> Result<LegId, LegError> {
+        if self.legs.len() >= self.config.max_legs || self.is_full() {
+            return Err(LegError::AtCapacity);
+        }
+        let branch = self.io.identity.token();
+        let bytes = self.compose_invite(&invite, &branch)?;
+        let leg = self.legs.next_id();
+        let (flow, purpose) = (invite.flow, Purpose::Invite);
+        let send = Send {
+            method: Method::Invite,
+            branch,
+            bytes,
+            flow,
+            purpose,
+            leg: Some(leg),
+        };
+        let refused = LegError::Target(invite.target);
+        let tx = self.clients.open(&mut self.io, now, send).ok_or(refused)?;
+        let mut usage = Leg::new(State::Calling, tx, flow, None);
+        usage.offered = invite.sdp.is_some_and(|sdp| !sdp.is_empty());
+        usage.arm(
+            &mut self.io,
+            now,
+            leg,
+            LegTimer::AnswerLimit,
+            self.config.timers.tc,
+        );
+        self.legs.insert(leg, usage);
+        Ok(leg)
+    }
+
+    fn compose_invite(&mut self, invite: &Invite, branch: &Token) -> Result<Bytes, LegError> {
+        if Uri::parse(invite.target.as_bytes()).is_err() {
+            return Err(LegError::Target(invite.target.clone()));
+        }
+        let (from_tag, call_id) = (self.io.identity.token(), self.io.identity.token());
+        let from = address("From", &invite.from)?;
+        let to = address("To", &invite.to)?;
+        let mut builder = request_head(
+            "INVITE",
+            &invite.target,
+            &invite.flow,
+            self.config.advertise,
+            branch,
+        )
+        .header("From", format!("{from};tag={from_tag}"))
+        .header("To", to)
+        .header("Call-ID", call_id.as_bytes())
+        .header("CSeq", "1 INVITE")
+        .header("Contact", contact(self.config.advertise, &invite.flow))
+        .header("Allow", ALLOW)
+        .header("User-Agent", &self.config.server_name);
+        for (name, value) in &invite.headers {
+            let id = HeaderId::from_name(name.as_bytes());
+            if is_owned(id) || id == HeaderId::Contact || !is_fit_for_wire(value) {
+                return Err(LegError::Header(name.clone()));
+            }
+            builder = builder.header(name, value);
+        }
+        with_sdp(builder, invite.sdp.as_deref())
+            .try_finish()
+            .map_err(|error| LegError::Header(error.place))
+    }
+
+    /// Answers the offer of a 2xx to an INVITE that had none. Otherwise the ACK goes out by itself.
+    pub fn ack(&mut self, now: Instant, leg: LegId, sdp: Option<&[u8]>) {
+        let _ = now;
+        let branch = self.io.identity.token();
+        let Some(usage) = self
+            .legs
+            .of(leg)
+            .filter(|leg| leg.state == State::AwaitingAnswer)
+        else {
+            return;
+        };
+        usage.state = State::Confirmed;
+        usage.disarm(&mut self.io, LegTimer::AckLimit);
+        let tx = usage.invite;
+        let Some(dialog) = &mut usage.dialog else {
+            return;
+        };
+        let cseq = dialog.local_cseq();
+        let (builder, flow) = dialog.request("ACK", Some(cseq), self.config.advertise, &branch);
+        let tag: Box<[u8]> = dialog.remote_tag().into();
+        let ack = with_sdp(builder.header("User-Agent", &self.config.server_name), sdp).finish();
+        self.clients
+            .acknowledge(&mut self.io, tx, &tag, Some((flow, ack)));
+    }
+
+    /// A response to our INVITE.
+    pub(super) fn invite_response(
+        &mut self,
+        now: Instant,
+        tx: TxId,
+        leg: Option<LegId>,
+        status: u16,
+        frame: &Frame<'_>,
+    ) {
+        let waiting =
+            leg.filter(|leg| matches!(self.state(*leg), Some(State::Calling | State::Cancelling)));
+        match (status, waiting) {
+            (0..=199, Some(leg)) => self.progress(now, tx, leg, status, frame),
+            // The leg is gone: whatever still rings must stop, and the transaction must end.
+            (0..=199, None) if leg.is_none() => self.abandon_once(now, tx),
+            (0..=199, None) => {}
+            (200..=299, _) => self.accepted(now, tx, waiting, frame),
+            (_, Some(leg)) => self.refused(now, leg, status, frame),
+            (_, None) => {}
+        }
+    }
+
+    fn abandon_once(&mut self, now: Instant, tx: TxId) {
+        if !self.clients.is_limited(tx) {
+            self.abandon(now, tx);
+        }
+    }
+
+    fn progress(&mut self, now: Instant, tx: TxId, leg: LegId, status: u16, frame: &Frame<'_>) {
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        if usage.state == State::Cancelling {
+            return;
+        }
+        if usage.hangup.is_some() {
+            return self.cancel(now, leg);
+        }
+        if status == 100 {
+            return;
+        }
+        if key::to_tag(frame).is_some()
+            && let Some(dialog) = self.client_dialog(tx, frame)
+        {
+            self.legs.add_early(leg, dialog);
+        }
+        self.io.tell(Event::Progress {
+            leg,
+            response: Message::from(frame),
+        });
+    }
+
+    /// A 2xx: the first one makes the call, those of other forks are taken back (§13.2.2.4).
+    fn accepted(&mut self, now: Instant, tx: TxId, waiting: Option<LegId>, frame: &Frame<'_>) {
+        let tag = key::to_tag(frame).unwrap_or_default();
+        if self.clients.acknowledge_again(&mut self.io, tx, tag) {
+            return;
+        }
+        let Some(dialog) = self.client_dialog(tx, frame) else {
+            return;
+        };
+        let Some(leg) = waiting else {
+            return self.take_back(now, tx, dialog);
+        };
+        self.legs.confirm(leg, dialog);
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        usage.disarm(&mut self.io, LegTimer::AnswerLimit);
+        usage.disarm(&mut self.io, LegTimer::CancelLimit);
+        let unwanted = usage.state == State::Cancelling || usage.hangup.is_some();
+        let reason = usage.hangup.take().flatten();
+        let late_offer = !usage.offered && !unwanted;
+        usage.state = State::AwaitingAnswer;
+        if late_offer {
+            self.clients.acknowledge(&mut self.io, tx, tag, None);
+            let limit = self.config.timers.lifetime();
+            usage.arm(&mut self.io, now, leg, LegTimer::AckLimit, limit);
+        } else {
+            self.ack(now, leg, None);
+        }
+        if unwanted {
+            return self.leave(now, leg, reason);
+        }
+        self.io.tell(Event::Answered {
+            leg,
+            response: Message::from(frame),
+        });
+    }
+
+    fn refused(&mut self, now: Instant, leg: LegId, status: u16, frame: &Frame<'_>) {
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        let status = if usage.timed_out { 408 } else { status };
+        let response = Some(Message::from(frame));
+        self.finish(now, leg, |leg| Event::Rejected {
+            leg,
+            status,
+            response,
+        });
+    }
+
+    /// ACK and BYE for a 2xx nobody wants.
+    fn take_back(&mut self, now: Instant, tx: TxId, mut dialog: Dialog) {
+        let (ack_branch, bye_branch) = (self.io.identity.token(), self.io.identity.token());
+        let cseq = dialog.local_cseq();
+        let (builder, flow) = dialog.request("ACK", Some(cseq), self.config.advertise, &ack_branch);
+        let ack = builder
+            .header("User-Agent", &self.config.server_name)
+            .finish();
+        let tag: Box<[u8]> = dialog.remote_tag().into();
+        self.clients
+            .acknowledge(&mut self.io, tx, &tag, Some((flow, ack)));
+        let (builder, flow) = dialog.request("BYE", None, self.config.advertise, &bye_branch);
+        let bye = builder
+            .header("User-Agent", &self.config.server_name)
+            .finish();
+        self.send_alone(now, bye_branch, bye, flow, None);
+    }
+
+    fn client_dialog(&self, tx: TxId, response: &Frame<'_>) -> Option<Dialog> {
+        let tx = self.clients.of(tx)?;
+        Dialog::uac(&tx.request.frame(), response, tx.flow).ok()
+    }
+}
+
+/// An address of the application as a header value: a bare URI gets its angle brackets.
+fn address(name: &str, text: &str) -> Result<String, LegError> {
+    let refused = || LegError::Header(name.to_owned());
+    let text = if text.contains('<') {
+        text.to_owned()
+    } else {
+        format!("<{text}>")
+    };
+    let parsed = NameAddr::parse(text.as_bytes()).map_err(|_| refused())?;
+    if parsed.params.has("tag") || !is_fit_for_wire(&text) {
+        return Err(refused());
+    }
+    Ok(text)
+}

@@ -1,0 +1,388 @@
+//! Owns the INVITE usage as server (RFC 3261 §13.3): 100, provisional and final responses, the 2xx that is repeated
+//! until its ACK, and CANCEL.
+
+use super::Endpoint;
+use super::event::{EndCause, Event, LegError, LegId};
+use super::io::{LegTimer, TxId};
+use super::legs::{Leg, Outgoing, State, Success};
+use super::requests::Request;
+use super::screening::Refusal;
+use super::servers::Opening;
+use crate::build::MessageBuilder;
+use crate::dialog::Dialog;
+use crate::header::HeaderId;
+use crate::message::{Frame, Message};
+use crate::method::Method;
+use crate::transaction::key;
+use crate::wire::{ACCEPT, ALLOW, contact, is_fit_for_wire, phrase, reason_value, response_flow};
+use std::time::Instant;
+
+impl Endpoint {
+    /// An INVITE outside any dialog.
+    pub(super) fn on_invite(&mut self, now: Instant, request: &Request<'_, '_>) {
+        let (flow, frame) = (request.flow, request.frame);
+        let merge = key::merged(frame, Method::Invite);
+        if self.servers.is_merged(&merge) {
+            return self.refuse(
+                flow,
+                frame,
+                &Refusal::new(482, "same request came over another path"),
+            );
+        }
+        if let Some(refusal) = self.admission() {
+            return self.refuse(flow, frame, &refusal);
+        }
+        let tag = self.io.identity.token();
+        let dialog = match Dialog::uas(frame, tag.as_bytes(), flow) {
+            Ok(dialog) => dialog,
+            Err(rule) => return self.refuse(flow, frame, &Refusal::new(400, rule)),
+        };
+        let leg = self.legs.next_id();
+        let message = Message::from(frame);
+        let opening = Opening {
+            key: request.key.clone(),
+            merge: Some(merge),
+            request: message.clone(),
+            flow,
+            reply: response_flow(&request.via, flow),
+            tag,
+            leg: Some(leg),
+        };
+        let tx = self.servers.open(&mut self.io, now, true, opening);
+        self.respond_plain(now, tx, 100);
+        let mut usage = Leg::new(State::Incoming, tx, flow, Some(dialog));
+        usage.arm(
+            &mut self.io,
+            now,
+            leg,
+            LegTimer::AnswerLimit,
+            self.config.timers.tc,
+        );
+        self.legs.insert(leg, usage);
+        self.io.tell(Event::Invite {
+            leg,
+            request: message,
+            flow,
+        });
+    }
+
+    /// Sends 101 to 199 on an incoming call, with early media when `sdp` is given.
+    ///
+    /// # Errors
+    /// The leg is gone or answered, or the status is no provisional one.
+    pub fn provisional(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        status: u16,
+        reason: &str,
+        sdp: Option<&[u8]>,
+    ) -> Result<(), LegError> {
+        if !(101..200).contains(&status) {
+            return Err(LegError::Status(status));
+        }
+        let usage = self.legs.of(leg).ok_or(LegError::UnknownLeg)?;
+        if usage.state != State::Incoming {
+            return Err(LegError::WrongState);
+        }
+        let tx = usage.invite;
+        let builder = self
+            .dialog_response(tx, status, reason)
+            .ok_or(LegError::WrongState)?;
+        let bytes = with_sdp(builder, sdp).finish();
+        self.servers.respond(&mut self.io, now, tx, status, bytes);
+        Ok(())
+    }
+
+    /// Answers an incoming call with 200, repeated until the ACK comes. Without an ACK in 64·T1 the call ends with
+    /// BYE. Nothing happens when the leg is gone or answered.
+    pub fn answer(&mut self, now: Instant, leg: LegId, sdp: &[u8]) {
+        let Some(usage) = self
+            .legs
+            .of(leg)
+            .filter(|usage| usage.state == State::Incoming)
+        else {
+            return;
+        };
+        usage.state = State::AwaitingAck;
+        let tx = usage.invite;
+        self.succeed(now, leg, tx, sdp);
+    }
+
+    /// Sends the 2xx of an INVITE or re-INVITE and starts to repeat it.
+    pub(super) fn succeed(&mut self, now: Instant, leg: LegId, tx: TxId, sdp: &[u8]) {
+        let Some(builder) = self.dialog_response(tx, 200, "OK") else {
+            return;
+        };
+        let bytes = with_sdp(builder.header("Accept", ACCEPT), Some(sdp)).finish();
+        self.servers
+            .respond(&mut self.io, now, tx, 200, bytes.clone());
+        let Some(entry) = self.servers.of(tx) else {
+            return;
+        };
+        let cseq = entry
+            .request
+            .frame()
+            .cseq()
+            .map(|cseq| cseq.number)
+            .unwrap_or_default();
+        let (flow, interval) = (entry.reply, self.config.timers.t1);
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        usage.success = Some(Success {
+            cseq,
+            flow,
+            bytes,
+            interval,
+        });
+        usage.disarm(&mut self.io, LegTimer::AnswerLimit);
+        usage.arm(&mut self.io, now, leg, LegTimer::Retransmit, interval);
+        usage.arm(
+            &mut self.io,
+            now,
+            leg,
+            LegTimer::AckLimit,
+            self.config.timers.lifetime(),
+        );
+    }
+
+    /// Refuses an incoming call with 300 to 699; any other status becomes 500. The leg is gone with it
+    /// (`Ended`, `RejectSent`). `extra` holds further headers; unfit ones are left out.
+    pub fn reject(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        status: u16,
+        reason: &str,
+        extra: &[(&str, String)],
+    ) {
+        let Some(usage) = self
+            .legs
+            .of(leg)
+            .filter(|usage| usage.state == State::Incoming)
+        else {
+            return;
+        };
+        let tx = usage.invite;
+        let status = if (300..700).contains(&status) {
+            status
+        } else {
+            500
+        };
+        self.send_reject(now, tx, status, reason, extra);
+        self.finish(now, leg, |leg| Event::Ended {
+            leg,
+            cause: EndCause::RejectSent,
+            message: None,
+        });
+    }
+
+    pub(super) fn send_reject(
+        &mut self,
+        now: Instant,
+        tx: TxId,
+        status: u16,
+        reason: &str,
+        extra: &[(&str, String)],
+    ) {
+        let Some(entry) = self.servers.of(tx) else {
+            return;
+        };
+        let reason = if is_fit_for_wire(reason) && !reason.is_empty() {
+            reason
+        } else {
+            phrase(status)
+        };
+        let mut builder = entry
+            .response(status, reason)
+            .header("Server", &self.config.server_name);
+        let ids: Vec<_> = extra
+            .iter()
+            .map(|(name, _)| HeaderId::from_name(name.as_bytes()))
+            .collect();
+        if !ids.contains(&HeaderId::Reason) {
+            builder = builder.header("Reason", reason_value(status, reason));
+        }
+        for ((name, value), id) in extra.iter().zip(ids) {
+            if !is_owned(id) && is_fit_for_wire(value) {
+                builder = builder.header(name, value);
+            }
+        }
+        self.servers
+            .respond(&mut self.io, now, tx, status, builder.finish());
+    }
+
+    /// The peer's CANCEL met an INVITE without a final response: 487.
+    pub(super) fn invite_cancelled(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        tx: TxId,
+        cancel: &Frame<'_>,
+    ) {
+        self.send_reject(now, tx, 487, "cancelled", &[]);
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        if usage.incoming == Some(tx) {
+            usage.incoming = None;
+            return usage.disarm(&mut self.io, LegTimer::ReinviteLimit);
+        }
+        let reason = cancel
+            .header(HeaderId::Reason)
+            .map(|value| String::from_utf8_lossy(value).into_owned());
+        self.finish(now, leg, |leg| Event::Cancelled { leg, reason });
+    }
+
+    /// An ACK within a dialog (§13.3.1.4).
+    pub(super) fn confirmed(&mut self, now: Instant, leg: LegId, ack: &Frame<'_>) {
+        let number = ack.cseq().map(|cseq| cseq.number).ok();
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        if usage.success.as_ref().map(|success| success.cseq) != number {
+            return; // one for a 2xx that was acknowledged before
+        }
+        usage.success = None;
+        usage.disarm(&mut self.io, LegTimer::Retransmit);
+        usage.disarm(&mut self.io, LegTimer::AckLimit);
+        if usage.state == State::AwaitingAck {
+            usage.state = State::Confirmed;
+        }
+        if let Some(reason) = usage.hangup.take() {
+            return self.leave(now, leg, reason);
+        }
+        self.io.tell(Event::Confirmed {
+            leg,
+            ack: Message::from(ack),
+        });
+    }
+
+    /// The 2xx goes out again: T1, doubled up to T2, over any transport.
+    pub(super) fn repeat_success(&mut self, now: Instant, leg: LegId) {
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        let Some(success) = &mut usage.success else {
+            return;
+        };
+        success.interval = success
+            .interval
+            .saturating_mul(2)
+            .min(self.config.timers.t2);
+        let interval = success.interval;
+        self.io.send(success.flow, success.bytes.clone());
+        usage.arm(&mut self.io, now, leg, LegTimer::Retransmit, interval);
+    }
+
+    /// No ACK in 64·T1, the peer's or the application's: BYE, and the call is over.
+    pub(super) fn ack_missing(&mut self, now: Instant, leg: LegId) {
+        self.ack(now, leg, None);
+        self.bye_alone(now, leg, "SIP;cause=408;text=\"no ACK\"");
+        self.finish(now, leg, |leg| Event::Ended {
+            leg,
+            cause: EndCause::AckTimeout,
+            message: None,
+        });
+    }
+
+    /// No final response within `Timers::tc`: ours becomes 480, theirs is cancelled.
+    pub(super) fn unanswered(&mut self, now: Instant, leg: LegId) {
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        match usage.state {
+            State::Incoming => {
+                let tx = usage.invite;
+                self.refuse_tx(
+                    now,
+                    tx,
+                    &Refusal::new(480, "application gave no answer in time"),
+                );
+                self.finish(now, leg, |leg| Event::Ended {
+                    leg,
+                    cause: EndCause::AnswerTimeout,
+                    message: None,
+                });
+            }
+            State::Calling => {
+                usage.timed_out = true;
+                self.hangup(now, leg, None);
+            }
+            _ => {}
+        }
+    }
+
+    /// The connection of an unanswered call is gone: its answer could reach nobody.
+    pub(super) fn incoming_unreachable(&mut self, now: Instant, leg: LegId) {
+        let Some(usage) = self
+            .legs
+            .of(leg)
+            .filter(|usage| usage.state == State::Incoming)
+        else {
+            return;
+        };
+        let tx = usage.invite;
+        self.servers.drop_unanswerable(&mut self.io, now, tx);
+        self.finish(now, leg, |leg| Event::Ended {
+            leg,
+            cause: EndCause::TransportFailed,
+            message: None,
+        });
+    }
+
+    /// A response that opens or keeps a dialog: with Contact and what we can do.
+    fn dialog_response(&self, tx: TxId, status: u16, reason: &str) -> Option<MessageBuilder> {
+        let entry = self.servers.of(tx)?;
+        let reason = if is_fit_for_wire(reason) && !reason.is_empty() {
+            reason
+        } else {
+            phrase(status)
+        };
+        Some(
+            entry
+                .response(status, reason)
+                .header("Contact", contact(self.config.advertise, &entry.flow))
+                .header("Allow", ALLOW)
+                .header("Server", &self.config.server_name),
+        )
+    }
+
+    /// Marks a re-INVITE of ours that waits as overtaken: a later description of ours is out.
+    pub(super) fn overtake(&mut self, leg: LegId) {
+        if let Some(Leg {
+            outgoing: Outgoing::Waiting { stale, .. },
+            ..
+        }) = self.legs.of(leg)
+        {
+            *stale = true;
+        }
+    }
+}
+
+/// Headers the application may not set: they belong to the endpoint.
+pub(super) fn is_owned(id: HeaderId) -> bool {
+    matches!(
+        id,
+        HeaderId::Via
+            | HeaderId::From
+            | HeaderId::To
+            | HeaderId::CallId
+            | HeaderId::Cseq
+            | HeaderId::MaxForwards
+            | HeaderId::ContentLength
+            | HeaderId::ContentType
+            | HeaderId::RecordRoute
+            | HeaderId::Allow
+            | HeaderId::Server
+            | HeaderId::UserAgent
+    )
+}
+
+pub(super) fn with_sdp(builder: MessageBuilder, sdp: Option<&[u8]>) -> MessageBuilder {
+    match sdp.filter(|sdp| !sdp.is_empty()) {
+        Some(sdp) => builder.body("application/sdp", sdp),
+        None => builder,
+    }
+}
