@@ -145,9 +145,14 @@ impl MessageBuilder {
     /// Sets the body and its Content-Type. The octets are sent as they are.
     #[must_use]
     pub fn body(self, content_type: &str, body: &[u8]) -> Self {
-        let mut builder = self.header("Content-Type", content_type);
-        builder.body = body.to_vec();
-        builder
+        self.header("Content-Type", content_type).octets(body)
+    }
+
+    /// Sets the body only; for a Content-Type that is already among the headers.
+    #[must_use]
+    pub fn octets(mut self, body: &[u8]) -> Self {
+        self.body = body.to_vec();
+        self
     }
 
     /// The first thing that was refused.

@@ -13,6 +13,8 @@ pub mod method;
 pub mod name_addr;
 pub mod offer_answer;
 pub mod params;
+#[cfg(feature = "rsip")]
+pub mod rsip_compat;
 pub mod sdp;
 pub mod stream;
 pub mod timer;
