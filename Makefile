@@ -48,7 +48,9 @@ lint: ## formatting, clippy, docs and the house rules
 	scripts/check-arrows
 	scripts/check-unsafe --self-test
 	scripts/check-unsafe
-	scripts/check-no-std.sh
+	scripts/check-no-std --self-test
+	scripts/check-no-std
+	scripts/make-prompts --check
 
 bench: ## micro benches, then channels per core on this machine
 	@scripts/setup run
