@@ -32,6 +32,11 @@ impl Report {
         !self.errors.borrow().is_empty()
     }
 
+    /// Whether further mistakes would not be kept.
+    pub fn full(&self) -> bool {
+        self.errors.borrow().len() >= MAX_PROBLEMS
+    }
+
     /// Every key that a reader asked for, as `section.key`, lists as `section[].key`.
     pub fn asked(&self) -> Vec<String> {
         self.asked.borrow().iter().cloned().collect()
@@ -110,6 +115,19 @@ impl<'a> Field<'a> {
         };
         self.error(format!("must be {what}, but is {said}"));
         None
+    }
+
+    /// The text, where it is text; no mistake otherwise.
+    pub fn text(&self) -> Option<&'a str> {
+        match &self.node.value {
+            Value::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a list.
+    pub fn is_list(&self) -> bool {
+        matches!(self.node.value, Value::List(_))
     }
 
     /// Text.
@@ -247,6 +265,9 @@ impl<'a> Table<'a> {
     pub fn finish(mut self) {
         self.asked.sort_unstable();
         for entry in self.entries {
+            if self.report.full() {
+                return;
+            }
             if !self.asked.contains(&entry.key.as_str()) {
                 let hint = did_you_mean(&entry.key, self.asked.iter().copied());
                 let known = self.asked.join(", ");

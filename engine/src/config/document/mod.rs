@@ -3,8 +3,10 @@
 //! Owns the tree and the doors into it. It knows nothing of what a document means; [`field`] reads typed values out of the
 //! tree and collects every mistake. Limits: [`MAX_TEXT`] bytes, [`MAX_DEPTH`] levels, [`MAX_NODES`] values.
 pub mod field;
+pub mod json;
 pub mod problem;
 pub mod toml;
+pub mod yaml;
 
 use problem::{At, Problems};
 use std::io::Read;
@@ -71,6 +73,22 @@ impl Value {
     }
 }
 
+/// Parses JSON or YAML: by the name's ending, else JSON where the first character is `{` or `[`.
+///
+/// # Errors
+/// The first syntax error, or the limit that was passed.
+pub fn parse(name: &str, text: &str) -> Result<Node, Problems> {
+    let ending = Path::new(name)
+        .extension()
+        .and_then(|ending| ending.to_str());
+    match ending {
+        Some("json") => json::parse(name, text),
+        Some("yaml" | "yml") => yaml::parse(name, text),
+        _ if text.trim_start().starts_with(['{', '[']) => json::parse(name, text),
+        _ => yaml::parse(name, text),
+    }
+}
+
 /// Reads a text file of at most [`MAX_TEXT`] bytes.
 ///
 /// # Errors
@@ -100,30 +118,124 @@ pub fn text<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, Problems> {
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
-/// Turns byte offsets into lines and columns.
+/// Turns byte offsets into lines and columns, each in constant time.
 pub(crate) struct Lines<'a> {
-    text: &'a str,
+    text: &'a [u8],
     starts: Vec<usize>,
+    /// Characters before each block of [`BLOCK`] bytes.
+    blocks: Vec<usize>,
 }
+
+const BLOCK: usize = 128;
 
 impl<'a> Lines<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let starts = std::iter::once(0)
-            .chain(ends.map(|(end, _)| end + 1))
+        let text = text.as_bytes();
+        let ends = memchr::memchr_iter(b'\n', text);
+        let starts = std::iter::once(0).chain(ends.map(|end| end + 1)).collect();
+        let count = |total: &mut usize, block: &[u8]| {
+            let before = *total;
+            *total += characters(block);
+            Some(before)
+        };
+        // One block more than the text has, so that its very end has one as well.
+        let blocks = text
+            .chunks(BLOCK)
+            .chain([&[][..], &[][..]])
+            .scan(0, count)
             .collect();
-        Self { text, starts }
+        Self {
+            text,
+            starts,
+            blocks,
+        }
     }
 
-    /// Columns count characters; an offset within a character counts as its end.
+    /// Columns count characters from 1.
     pub(crate) fn at(&self, offset: usize) -> At {
+        let offset = offset.min(self.text.len());
         let line = self.starts.partition_point(|start| *start <= offset);
         let start = self.starts[line - 1];
-        let before = &self.text.as_bytes()[start..offset.clamp(start, self.text.len().max(start))];
-        let continuation = |byte: &&u8| (**byte & 0xC0) != 0x80;
         At {
             line: line as u32,
-            column: before.iter().filter(continuation).count() as u32 + 1,
+            column: (self.before(offset) - self.before(start)) as u32 + 1,
         }
+    }
+
+    fn before(&self, offset: usize) -> usize {
+        let block = offset / BLOCK;
+        self.blocks[block] + characters(&self.text[block * BLOCK..offset])
+    }
+}
+
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| (**byte & 0xC0) != 0x80).count()
+}
+
+/// Gathers the entries of a map and refuses a key that is there already.
+#[derive(Default)]
+pub(crate) struct MapBuilder {
+    entries: Vec<Entry>,
+    seen: std::collections::HashMap<String, At>,
+}
+
+impl MapBuilder {
+    /// Adds a key whose value follows; gives the first place of a key that is there already.
+    pub(crate) fn key(&mut self, key: String, at: At) -> Result<(), At> {
+        if let Some(first) = self.seen.insert(key.clone(), at) {
+            return Err(first);
+        }
+        let value = Node {
+            at,
+            value: Value::Null,
+        };
+        self.entries.push(Entry { key, at, value });
+        Ok(())
+    }
+
+    /// The value of the key added last.
+    pub(crate) fn value(&mut self, value: Node) {
+        if let Some(entry) = self.entries.last_mut() {
+            entry.value = value;
+        }
+    }
+
+    pub(crate) fn finish(self) -> Value {
+        Value::Map(self.entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_count_characters_over_blocks_and_lines() {
+        let text = format!("ä\n{}x\nlast", "é".repeat(500));
+        let lines = Lines::new(&text);
+        let at = |what: &str| {
+            let at = lines.at(text.find(what).expect("is there"));
+            (at.line, at.column)
+        };
+        assert_eq!((at("ä"), at("x"), at("last")), ((1, 1), (2, 501), (3, 1)));
+        let end = lines.at(text.len());
+        assert_eq!((end.line, end.column), (3, 5));
+        assert_eq!(Lines::new("").at(99), At::START);
+        let exact = "a".repeat(BLOCK * 2);
+        assert_eq!(
+            Lines::new(&exact).at(exact.len()).column as usize,
+            BLOCK * 2 + 1
+        );
+    }
+
+    #[test]
+    fn text_is_checked() {
+        let told = |bytes: &[u8]| text("f", bytes).expect_err("bad").to_string();
+        assert_eq!(told(b"ab\ncd\xff"), "f:2:3 is not UTF-8 here");
+        assert_eq!(
+            told(&vec![b' '; MAX_TEXT + 1]),
+            "f:1:1 is larger than 1048576 bytes, the limit"
+        );
+        assert_eq!(text("f", "\u{feff}x".as_bytes()).expect("good"), "x");
     }
 }

@@ -1,0 +1,115 @@
+//! What can be told from a flow's graph: loops that take no time are refused, what cannot be reached is warned of.
+use super::model::{Destination, Flow, MenuId, NodeId, Target};
+use crate::config::document::field::Report;
+use crate::config::document::problem::At;
+use std::collections::{HashMap, HashSet};
+
+/// Checks the graph of a flow whose names are all found; `places` says where each step stands.
+pub(super) fn graph(flow: &Flow, places: &HashMap<Target, At>, report: &Report) {
+    let place = |target: &Target| places.get(target).copied().unwrap_or(At::START);
+    for node in instant_loops(flow) {
+        let message =
+            "leads back to itself without playing, listening or waiting: the call would hang";
+        let id = &flow.nodes[node.0].id;
+        report.error(place(&Target::Node(node)), &format!("nodes.{id}"), message);
+    }
+    let reached = reached(flow);
+    let menus = (0..flow.menus.len()).map(|index| Target::Menu(MenuId(index)));
+    let nodes = (0..flow.nodes.len()).map(|index| Target::Node(NodeId(index)));
+    for target in menus
+        .chain(nodes)
+        .filter(|target| !reached.contains(target))
+    {
+        let section = if matches!(target, Target::Menu(_)) {
+            "menus"
+        } else {
+            "nodes"
+        };
+        report.warning(
+            place(&target),
+            &format!("{section}.{}", flow.id(target)),
+            "nothing leads here",
+        );
+    }
+}
+
+fn successors(flow: &Flow, from: Target) -> Vec<Target> {
+    let targets = |destinations: Vec<&Destination>| {
+        destinations.iter().filter_map(|to| to.target()).collect()
+    };
+    match from {
+        Target::Menu(menu) => targets(flow.menus[menu.0].destinations().collect()),
+        Target::Node(node) => targets(flow.nodes[node.0].step.destinations()),
+    }
+}
+
+fn reached(flow: &Flow) -> HashSet<Target> {
+    let mut todo: Vec<Target> = flow
+        .error_destination
+        .target()
+        .into_iter()
+        .chain([flow.entry])
+        .collect();
+    let mut reached = HashSet::new();
+    while let Some(target) = todo.pop() {
+        if reached.insert(target) {
+            todo.extend(successors(flow, target));
+        }
+    }
+    reached
+}
+
+/// Nodes on a cycle of nodes that take no time (or between two such cycles): what stays when the nodes that nothing instant
+/// follows, and those that nothing instant comes before, are taken away again and again. Linear in the size of the flow.
+fn instant_loops(flow: &Flow) -> Vec<NodeId> {
+    let mut edges = Vec::new();
+    for (from, node) in flow
+        .nodes
+        .iter()
+        .enumerate()
+        .filter(|(_, node)| node.step.is_instant())
+    {
+        for destination in node.step.destinations() {
+            match destination {
+                Destination::Goto(to) if flow.nodes[to.0].step.is_instant() => {
+                    edges.push((from, to.0))
+                }
+                _ => {}
+            }
+        }
+    }
+    let kept = followed(&edges);
+    edges.retain(|(from, to)| kept.contains(from) && kept.contains(to));
+    let backwards: Vec<(usize, usize)> = edges.iter().map(|(from, to)| (*to, *from)).collect();
+    let mut cyclic: Vec<NodeId> = followed(&backwards).into_iter().map(NodeId).collect();
+    cyclic.sort_by_key(|node| node.0);
+    cyclic
+}
+
+/// The nodes from which one can walk on for ever.
+fn followed(edges: &[(usize, usize)]) -> HashSet<usize> {
+    let mut ways: HashMap<usize, usize> = HashMap::new();
+    let mut before: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (from, to) in edges {
+        *ways.entry(*from).or_default() += 1;
+        ways.entry(*to).or_default();
+        before.entry(*to).or_default().push(*from);
+    }
+    let mut ends: Vec<usize> = ways
+        .iter()
+        .filter(|(_, count)| **count == 0)
+        .map(|(node, _)| *node)
+        .collect();
+    while let Some(node) = ends.pop() {
+        ways.remove(&node);
+        for earlier in before.get(&node).into_iter().flatten() {
+            if let Some(count) = ways.get_mut(earlier) {
+                *count -= 1;
+                if *count == 0 {
+                    ends.push(*earlier);
+                }
+            }
+        }
+    }
+    ways.into_keys().collect()
+}

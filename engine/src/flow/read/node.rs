@@ -1,0 +1,176 @@
+//! Nodes: the steps that are not menus. Owns their keys and defaults.
+use super::super::model::{Destination, Node, Step};
+use super::super::template::Template;
+use super::Reader;
+use super::destination::not_built;
+use crate::call::Repeat;
+use crate::config::document::Value;
+use crate::config::document::field::{Field, Table};
+use std::collections::BTreeMap;
+
+/// The types that run.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Play,
+    Collect,
+    Echo,
+    Record,
+    Set,
+    Branch,
+    Hangup,
+}
+
+const KINDS: [(&str, Kind); 8] = [
+    ("play", Kind::Play),
+    ("sound", Kind::Play),
+    ("collect", Kind::Collect),
+    ("echo", Kind::Echo),
+    ("record_message", Kind::Record),
+    ("set", Kind::Set),
+    ("branch", Kind::Branch),
+    ("hangup", Kind::Hangup),
+];
+
+/// Limits of `echo` and `record_message` that name none, in ms.
+const ECHO_MS: u32 = 300_000;
+const RECORD_MS: u32 = 60_000;
+
+impl Reader<'_> {
+    pub(super) fn node(&self, id: &str, field: &Field<'_>) -> Option<Node> {
+        let mut table = field.table()?;
+        let kind = table.required("type")?;
+        if not_built(&kind) {
+            return None;
+        }
+        let step = match kind.choice(&KINDS)? {
+            Kind::Play => self.play(&mut table),
+            Kind::Collect => self.collect(&mut table),
+            Kind::Echo => self.echo(&mut table),
+            Kind::Record => self.record(&mut table),
+            Kind::Set => self.set(&mut table),
+            Kind::Branch => self.branch(&mut table),
+            Kind::Hangup => {
+                let (cause, prompt) = self.ending(&mut table);
+                Some(Step::Hangup { cause, prompt })
+            }
+        };
+        table.finish();
+        let id = id.to_owned();
+        Some(Node { id, step: step? })
+    }
+
+    fn play(&self, table: &mut Table<'_>) -> Option<Step> {
+        let prompt = table
+            .required("prompt")
+            .and_then(|field| self.prompt(&field, false));
+        let repeat = self.repeat(table);
+        let interrupt = self.stop_keys(table, "interrupt", "");
+        let then = self.then_key(table);
+        Some(Step::Play {
+            prompt: prompt?,
+            repeat,
+            interrupt,
+            then: then?,
+        })
+    }
+
+    fn collect(&self, table: &mut Table<'_>) -> Option<Step> {
+        let prompt = table
+            .field("prompt")
+            .map_or(Some(Default::default()), |field| self.prompt(&field, false));
+        let repeat = self.repeat(table);
+        // Not 0: a collect without prompt that leads back to itself must take time.
+        let input = self.input(table, &[], 0.1);
+        let set = self.text(table, "set");
+        let then = self.then_key(table);
+        let no_input = table.field("no_input").map(|field| self.then(&field));
+        Some(Step::Collect {
+            prompt: prompt?,
+            repeat,
+            input,
+            set,
+            then: then?,
+            no_input: no_input.flatten(),
+        })
+    }
+
+    fn echo(&self, table: &mut Table<'_>) -> Option<Step> {
+        let stop_keys = self.stop_keys(table, "stop_keys", "#");
+        let max_ms = self.limit_ms(table, "max_seconds", ECHO_MS);
+        let then = self.then_key(table)?;
+        Some(Step::Echo {
+            stop_keys,
+            max_ms,
+            then,
+        })
+    }
+
+    fn record(&self, table: &mut Table<'_>) -> Option<Step> {
+        let beep = self.flag(table, "beep", true);
+        let max_ms = self.limit_ms(table, "max_seconds", RECORD_MS);
+        let silence_ms = self.ms(table, "silence_seconds", 0.0, 3600.0, 0);
+        let stop_keys = self.stop_keys(table, "stop_keys", "#");
+        let set = table.required("set").and_then(|field| field.string());
+        let then = self.then_key(table);
+        Some(Step::Record {
+            beep,
+            max_ms,
+            silence_ms,
+            stop_keys,
+            set: set?.to_owned(),
+            then: then?,
+        })
+    }
+
+    fn set(&self, table: &mut Table<'_>) -> Option<Step> {
+        let variables = table.required("variables").and_then(|field| field.table());
+        let then = self.then_key(table);
+        let value = |field: &Field<'_>| self.template(field, field.string()?);
+        let variables: Vec<(String, Option<Template>)> = variables?
+            .entries()
+            .map(|(entry, field)| (entry.key.clone(), value(&field)))
+            .collect();
+        let variables = variables
+            .into_iter()
+            .map(|(name, value)| Some((name, value?)))
+            .collect::<Option<_>>();
+        Some(Step::Set {
+            variables: variables?,
+            then: then?,
+        })
+    }
+
+    fn branch(&self, table: &mut Table<'_>) -> Option<Step> {
+        let on = table
+            .required("on")
+            .and_then(|field| self.template(&field, field.string()?));
+        let cases = table.required("cases").and_then(|field| field.table());
+        let otherwise = table.required("else").and_then(|field| self.then(&field));
+        let cases: Vec<(String, Option<Destination>)> = cases?
+            .entries()
+            .map(|(entry, field)| (entry.key.clone(), self.then(&field)))
+            .collect();
+        let cases: Option<BTreeMap<_, _>> = cases
+            .into_iter()
+            .map(|(value, then)| Some((value, then?)))
+            .collect();
+        Some(Step::Branch {
+            on: on?,
+            cases: cases?,
+            otherwise: otherwise?,
+        })
+    }
+
+    fn repeat(&self, table: &mut Table<'_>) -> Repeat {
+        let Some(field) = table.field("repeat") else {
+            return Repeat::Times(1);
+        };
+        match &field.node.value {
+            Value::Str(text) if text == "forever" => Repeat::Forever,
+            Value::Int(times @ 1..=1000) => Repeat::Times(*times as u32),
+            _ => field
+                .expected("a whole number from 1 to 1000, or \"forever\"")
+                .unwrap_or(Repeat::Times(1)),
+        }
+    }
+}

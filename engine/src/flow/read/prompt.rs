@@ -1,0 +1,242 @@
+//! Prompts: ids, inline forms, lists of them, and the files they name. Owns which files a flow can ask for.
+use super::super::model::{Piece, Prompt};
+use super::super::template::{Template, TemplateError};
+use super::super::{PromptFile, file_key};
+use super::Reader;
+use crate::call::{Audio, ToneSpec};
+use crate::config::document::field::{Field, Table, shown};
+use std::collections::{BTreeSet, HashMap};
+
+/// The most pieces of one prompt.
+const MAX_PIECES: usize = 100;
+/// The longest tone or silence, in ms.
+const MAX_MS: i64 = 600_000;
+/// Level of a tone that names none, in dBm0.
+const TONE_LEVEL: f32 = -10.0;
+
+impl Reader<'_> {
+    /// The section `prompts`. Definitions name no other prompts, so there is nothing to go round in.
+    pub(super) fn prompt_definitions(&self, root: &mut Table<'_>) -> HashMap<String, Prompt> {
+        let table = root.field("prompts").and_then(|field| field.table());
+        let entries = table.iter().flat_map(Table::entries);
+        entries
+            .map(|(entry, field)| {
+                let items = if field.is_list() {
+                    field.list().unwrap_or_default()
+                } else {
+                    vec![field]
+                };
+                let pieces = items.iter().filter_map(|item| self.inline(item)).collect();
+                (entry.key.clone(), Prompt(pieces))
+            })
+            .collect()
+    }
+
+    /// A prompt value. `sound` says that text which is no id is a file's name, as confd's `*_sound` keys have it.
+    pub(super) fn prompt(&self, field: &Field<'_>, sound: bool) -> Option<Prompt> {
+        let items = if field.is_list() {
+            field.list()?
+        } else {
+            vec![field.clone()]
+        };
+        let mut pieces = Vec::new();
+        for item in items {
+            match item.text() {
+                Some(id) => pieces.extend(self.by_id(&item, id, sound)?.0),
+                None => pieces.push(self.inline(&item)?),
+            }
+        }
+        if pieces.len() > MAX_PIECES {
+            field.error(format!("a prompt has at most {MAX_PIECES} pieces"));
+        }
+        Some(Prompt(pieces))
+    }
+
+    /// The key `*_prompt`, or its alias `*_sound`.
+    pub(super) fn prompt_key(
+        &self,
+        table: &mut Table<'_>,
+        key: &'static str,
+        alias: &'static str,
+    ) -> Option<Prompt> {
+        let (prompt, sound) = (table.field(key), table.field(alias));
+        if let (Some(_), Some(sound)) = (&prompt, &sound) {
+            sound.error(format!(
+                "is the same as \"{key}\", which is given as well: give one of them"
+            ));
+        }
+        prompt
+            .and_then(|f| self.prompt(&f, false))
+            .or_else(|| self.prompt(&sound?, true))
+    }
+
+    fn by_id(&self, field: &Field<'_>, id: &str, sound: bool) -> Option<Prompt> {
+        if let Some(prompt) = self.prompts.get(id) {
+            return Some(prompt.clone());
+        }
+        let template = self.template(field, id)?;
+        if template.fixed().is_some() && sound {
+            return Some(Prompt(vec![self.file(field, id)?]));
+        }
+        if template.fixed().is_some() {
+            let hint = self.hint(id, self.prompts.keys().map(String::as_str));
+            field.error(format!("there is no prompt \"{}\"{hint}", shown(id)));
+            return None;
+        }
+        self.check_candidates(field, &template);
+        Some(Prompt(vec![Piece::Id(template)]))
+    }
+
+    /// Every id that the template can become must be there, as far as that can be known.
+    fn check_candidates(&self, field: &Field<'_>, template: &Template) {
+        let missing: Vec<String> = match self.candidates(template) {
+            Some(ids) => ids
+                .into_iter()
+                .filter(|id| !self.prompts.contains_key(id))
+                .collect(),
+            None => Vec::new(),
+        };
+        if !missing.is_empty() {
+            field.error(format!(
+                "can become a prompt that is not there: {}",
+                missing.join(", ")
+            ));
+        }
+        let could = |id: &String| {
+            template
+                .single()
+                .is_none_or(|(before, _, after)| id.starts_with(before) && id.ends_with(after))
+        };
+        if missing.is_empty() && !self.prompts.keys().any(could) {
+            field.error("there is no prompt that this could become");
+        }
+    }
+
+    /// What a template with one variable can become, where the values are a known list. An empty value becomes nothing.
+    fn candidates(&self, template: &Template) -> Option<BTreeSet<String>> {
+        let (before, name, after) = template.single()?;
+        let values = self.names.values.get(name)?.as_ref()?;
+        let values = values.iter().filter(|value| !value.is_empty());
+        Some(
+            values
+                .map(|value| format!("{before}{value}{after}"))
+                .collect(),
+        )
+    }
+
+    fn inline(&self, field: &Field<'_>) -> Option<Piece> {
+        if field.text().is_some() {
+            return field.expected("a table such as {\"file\": \"welcome.wav\"}");
+        }
+        let mut table = field.table()?;
+        let forms = ["file", "tone", "silence_ms", "recording"].map(|key| table.field(key));
+        let text = table.field("text");
+        table.finish();
+        let [file, tone, silence, recording] = &forms;
+        if forms.iter().flatten().count() > 1 {
+            return field
+                .expected("one of \"file\", \"tone\", \"silence_ms\" or \"recording\" alone");
+        }
+        match (file, tone, silence, recording, text) {
+            (Some(file), ..) => self.file(file, file.string()?),
+            (_, Some(tone), ..) => self.tone(tone),
+            (_, _, Some(silence), ..) => {
+                let ms = silence.integer(1..=MAX_MS)? as u32;
+                Some(Piece::Fixed(Audio::Silence { ms }))
+            }
+            (_, _, _, Some(recording), _) => self.recording(recording),
+            (.., Some(text)) => {
+                text.error("no voice is built in yet: give a file (\"file\": \"NAME.wav\") beside the text");
+                None
+            }
+            _ => field
+                .expected("a prompt: one of \"file\", \"tone\", \"silence_ms\" or \"recording\""),
+        }
+    }
+
+    fn file(&self, field: &Field<'_>, name: &str) -> Option<Piece> {
+        if name.is_empty() {
+            return field.expected("the name of a file");
+        }
+        let template = self.template(field, name)?;
+        if template.fixed().is_some() {
+            return Some(Piece::Fixed(Audio::Prompt(self.need(field, name))));
+        }
+        let Some(names) = self.candidates(&template) else {
+            field.error("the files this can become cannot be told in advance: define each as a prompt and put the variable into the prompt's id");
+            return None;
+        };
+        for name in &names {
+            self.need(field, name);
+        }
+        Some(Piece::File {
+            base: self.base.to_owned(),
+            name: template,
+        })
+    }
+
+    /// Notes that a file is needed and gives its key.
+    fn need(&self, field: &Field<'_>, name: &str) -> String {
+        let key = file_key(self.base, name);
+        let file = PromptFile {
+            key: key.clone(),
+            at: field.at(),
+        };
+        self.files.borrow_mut().entry(key.clone()).or_insert(file);
+        key
+    }
+
+    fn tone(&self, field: &Field<'_>) -> Option<Piece> {
+        let mut table = field.table()?;
+        let hz = table.required("hz").and_then(|hz| frequencies(&hz));
+        let ms = table.required("ms").and_then(|ms| ms.integer(1..=MAX_MS));
+        let dbm0 = table
+            .field("dbm0")
+            .and_then(|level| level.number(-60.0..=3.0));
+        table.finish();
+        let dbm0 = dbm0.map_or(TONE_LEVEL, |level| level as f32);
+        Some(Piece::Fixed(Audio::Tone(ToneSpec {
+            hz: hz?,
+            dbm0,
+            ms: ms? as u32,
+        })))
+    }
+
+    fn recording(&self, field: &Field<'_>) -> Option<Piece> {
+        let name = field.string()?;
+        if self.names.recordings.contains(name) {
+            return Some(Piece::Recording(name.to_owned()));
+        }
+        let hint = self.hint(name, self.names.recordings.iter().map(String::as_str));
+        field.error(format!(
+            "no record_message sets the recording \"{}\"{hint}",
+            shown(name)
+        ));
+        None
+    }
+
+    /// Text with variables.
+    pub(super) fn template(&self, field: &Field<'_>, text: &str) -> Option<Template> {
+        match Template::parse(text, &self.names.variables) {
+            Ok(template) => return Some(template),
+            Err(TemplateError::Unclosed) => field.error("\"${\" has no \"}\""),
+            Err(TemplateError::Unknown(name)) => {
+                let hint = self.hint(&name, self.names.variables.iter().map(String::as_str));
+                field.error(format!("there is no variable \"{}\"{hint}", shown(&name)));
+            }
+        }
+        None
+    }
+}
+
+fn frequencies(field: &Field<'_>) -> Option<[f32; 2]> {
+    let one = |field: &Field<'_>| field.number(1.0..=4000.0).map(|hz| hz as f32);
+    if !field.is_list() {
+        return Some([one(field)?, 0.0]);
+    }
+    match &field.list()?[..] {
+        [single] => Some([one(single)?, 0.0]),
+        [first, second] => Some([one(first)?, one(second)?]),
+        _ => field.expected("one or two frequencies in Hz"),
+    }
+}
