@@ -2,7 +2,7 @@
 //! node, menu or prompt that is not there.
 use super::pattern::Pattern;
 use super::template::Template;
-use crate::call::{Audio, HangupCause, Repeat};
+use crate::call::{Audio, Echo, HangupCause, Record, Repeat};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -165,23 +165,15 @@ pub enum Step {
     },
     /// Sends the caller's audio back.
     Echo {
-        /// Keys that end it.
-        stop_keys: String,
-        /// Limit in ms.
-        max_ms: u32,
+        /// The verb.
+        echo: Echo,
         /// What follows.
         then: Destination,
     },
     /// Records the caller.
     Record {
-        /// A beep before.
-        beep: bool,
-        /// Limit in ms.
-        max_ms: u32,
-        /// Ends after this much silence in ms; 0: never.
-        silence_ms: u32,
-        /// Keys that end it.
-        stop_keys: String,
+        /// The verb.
+        record: Record,
         /// The recording's name in prompts.
         set: String,
         /// What follows.

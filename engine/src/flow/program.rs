@@ -7,8 +7,8 @@ use super::model::{
     Destination, Flow, Input, Menu, MenuId, NodeId, Piece, Prompt, Step as NodeStep, Target,
 };
 use crate::call::{
-    Audio, DigitSource, Echo, Gather, GatherEnd, Gathered, Hangup, HangupCause, KeyPress, Outcome,
-    Play, Record, RecordEnd, Recorded, RecordingId, Repeat, Verb,
+    Audio, DigitSource, Gather, GatherEnd, Gathered, Hangup, HangupCause, KeyPress, Outcome, Play,
+    Record, RecordEnd, Recorded, RecordingId, Repeat, Verb,
 };
 use crate::call::{CallInfo, Direction, Program, Step};
 use std::collections::BTreeMap;
@@ -245,46 +245,13 @@ impl FlowProgram {
 
     fn enter_node<'f>(&mut self, flow: &'f Flow, call: &CallInfo, id: NodeId) -> Move<'f> {
         self.at = Some(Target::Node(id));
-        let verb = match &flow.nodes[id.0].step {
-            NodeStep::Play {
-                prompt,
-                repeat,
-                interrupt,
-                then,
-            } => match self.play(call, prompt, *repeat, interrupt) {
-                Some(verb) => verb,
-                None => return Move::To(then),
-            },
-            NodeStep::Collect {
-                prompt,
-                repeat,
-                input,
-                ..
-            } => gather(self.audio(call, prompt), *repeat, input),
-            NodeStep::Echo {
-                stop_keys, max_ms, ..
-            } => Verb::Echo(Echo {
-                stop_keys: stop_keys.clone(),
-                max_ms: *max_ms,
-            }),
-            NodeStep::Record {
-                beep,
-                max_ms,
-                silence_ms,
-                stop_keys,
-                ..
-            } => Verb::Record(Record {
-                beep: *beep,
-                max_ms: *max_ms,
-                silence_ms: *silence_ms,
-                stop_keys: stop_keys.clone(),
-            }),
+        match &flow.nodes[id.0].step {
             NodeStep::Set { variables, then } => {
                 for (name, value) in variables {
                     let value = value.expand(|name| self.look_up(call, name));
-                    self.variables.insert(name.clone(), value);
+                    self.set(name, value);
                 }
-                return Move::To(then);
+                Move::To(then)
             }
             NodeStep::Branch {
                 on,
@@ -292,10 +259,33 @@ impl FlowProgram {
                 otherwise,
             } => {
                 let value = on.expand(|name| self.look_up(call, name));
-                return Move::To(cases.get(&value).unwrap_or(otherwise));
+                Move::To(cases.get(&value).unwrap_or(otherwise))
             }
-            NodeStep::Hangup { cause, prompt } => return Move::Part(*cause, prompt),
-        };
+            NodeStep::Hangup { cause, prompt } => Move::Part(*cause, prompt),
+            NodeStep::Play {
+                prompt,
+                repeat,
+                interrupt,
+                then,
+            } => match self.play(call, prompt, *repeat, interrupt) {
+                None => Move::To(then),
+                Some(verb) => self.await_node(id, verb),
+            },
+            NodeStep::Collect {
+                prompt,
+                repeat,
+                input,
+                ..
+            } => {
+                let verb = gather(self.audio(call, prompt), *repeat, input);
+                self.await_node(id, verb)
+            }
+            NodeStep::Echo { echo, .. } => self.await_node(id, Verb::Echo(echo.clone())),
+            NodeStep::Record { record, .. } => self.await_node(id, Verb::Record(record.clone())),
+        }
+    }
+
+    fn await_node<'f>(&mut self, id: NodeId, verb: Verb) -> Move<'f> {
         self.waiting = Waiting::Node(id);
         Move::Do(verb)
     }

@@ -236,7 +236,7 @@ mod tests {
             refused("a: *x")
         );
         assert!(
-            refused("a:\n\t- b").starts_with("f:2:1"),
+            refused("a:\n\t- b").starts_with("f:2:2 tabs"),
             "{}",
             refused("a:\n\t- b")
         );

@@ -3,7 +3,7 @@ use super::super::model::{Destination, Node, Step};
 use super::super::template::Template;
 use super::Reader;
 use super::destination::not_built;
-use crate::call::Repeat;
+use crate::call::{Echo, Record, Repeat};
 use crate::config::document::Value;
 use crate::config::document::field::{Field, Table};
 use std::collections::BTreeMap;
@@ -95,28 +95,27 @@ impl Reader<'_> {
     }
 
     fn echo(&self, table: &mut Table<'_>) -> Option<Step> {
-        let stop_keys = self.stop_keys(table, "stop_keys", "#");
-        let max_ms = self.limit_ms(table, "max_seconds", ECHO_MS);
+        let echo = Echo {
+            stop_keys: self.stop_keys(table, "stop_keys", "#"),
+            max_ms: self.limit_ms(table, "max_seconds", ECHO_MS),
+        };
         let then = self.then_key(table)?;
-        Some(Step::Echo {
-            stop_keys,
-            max_ms,
-            then,
-        })
+        Some(Step::Echo { echo, then })
     }
 
     fn record(&self, table: &mut Table<'_>) -> Option<Step> {
-        let beep = self.flag(table, "beep", true);
-        let max_ms = self.limit_ms(table, "max_seconds", RECORD_MS);
-        let silence_ms = self.ms(table, "silence_seconds", 0.0, 3600.0, 0);
-        let stop_keys = self.stop_keys(table, "stop_keys", "#");
+        let record = Record {
+            beep: self.flag(table, "beep", true),
+            max_ms: self.limit_ms(table, "max_seconds", RECORD_MS),
+            silence_ms: self.ms(table, "silence_seconds", 0.0, 3600.0, 0),
+            stop_keys: self.stop_keys(table, "stop_keys", "#"),
+            // What callers say stays on disk only where the flow says so.
+            keep: self.flag(table, "keep", false),
+        };
         let set = table.required("set").and_then(|field| field.string());
         let then = self.then_key(table);
         Some(Step::Record {
-            beep,
-            max_ms,
-            silence_ms,
-            stop_keys,
+            record,
             set: set?.to_owned(),
             then: then?,
         })

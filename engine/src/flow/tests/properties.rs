@@ -1,8 +1,9 @@
 //! Whatever the outcomes, a program never panics, never runs on without media or input, and stays over once it is over.
-use super::super::{Flow, FlowProgram};
+use super::super::{Flow, FlowProgram, Loaded};
 use super::caller::{Act, call, key, outcome, yaml};
 use crate::call::*;
 use proptest::prelude::*;
+use std::sync::LazyLock;
 
 /// All node types, two menus, variables and loops.
 const EVERYTHING: &str = "
@@ -36,6 +37,9 @@ nodes:
   play2: {type: play, prompt: 'k_${n}', then: {type: goto, node: play}}
   rec: {type: record_message, set: note, then: {type: sound, prompt: {recording: note}, then: {type: menu, menu: top}}}
 ";
+
+static EVERY: LazyLock<Loaded> = LazyLock::new(|| yaml(EVERYTHING));
+static DEMO: LazyLock<Loaded> = LazyLock::new(|| Flow::builtin("demo").expect("good"));
 
 fn acts() -> impl Strategy<Value = Act> {
     prop_oneof![
@@ -79,34 +83,25 @@ fn anything() -> impl Strategy<Value = Outcome> {
     ]
 }
 
-fn takes_time(verb: &Verb) -> bool {
-    match verb {
-        Verb::Play(play) => !play.audio.is_empty(),
-        Verb::Gather(gather) => gather.timeout_ms > 0 || !gather.prompts.is_empty(),
-        Verb::Echo(_) | Verb::Record(_) => true,
-        _ => false,
-    }
-}
-
 proptest! {
     #[test]
     fn every_verb_of_a_call_takes_time_until_it_ends(acts in prop::collection::vec(acts(), 0..200), demo: bool) {
-        let loaded = if demo { Flow::builtin("demo").expect("good") } else { yaml(EVERYTHING) };
-        let mut program = FlowProgram::new(loaded.flow);
+        let loaded = if demo { &*DEMO } else { &*EVERY };
+        let mut program = FlowProgram::new(loaded.flow.clone());
         prop_assert_eq!(program.next(&call(), Outcome::Begin).verb, Verb::Answer);
         let mut verb = program.next(&call(), Outcome::Done).verb;
         for act in acts {
             if matches!(verb, Verb::Hangup(_)) {
                 break;
             }
-            prop_assert!(takes_time(&verb), "{:?}", verb);
+            prop_assert!(verb.takes_time(), "{:?}", verb);
             verb = program.next(&call(), outcome(&verb, act)).verb;
         }
     }
 
     #[test]
     fn any_outcomes_are_survived(outcomes in prop::collection::vec(anything(), 0..100)) {
-        let mut program = FlowProgram::new(yaml(EVERYTHING).flow);
+        let mut program = FlowProgram::new(EVERY.flow.clone());
         let mut over = false;
         for outcome in outcomes {
             let verb = program.next(&call(), outcome).verb;
@@ -118,7 +113,7 @@ proptest! {
 
     #[test]
     fn a_clone_of_the_start_runs_as_the_first_does(acts in prop::collection::vec(acts(), 0..20)) {
-        let mut first = FlowProgram::new(yaml(EVERYTHING).flow);
+        let mut first = FlowProgram::new(EVERY.flow.clone());
         let mut second = first.clone();
         let (mut a, mut b) = (first.next(&call(), Outcome::Begin), second.next(&call(), Outcome::Begin));
         for act in acts {
