@@ -118,7 +118,8 @@ impl Detector {
     }
 
     fn hop(&mut self, samples: &[i16], on: &mut impl FnMut(Event)) {
-        if level::energy(samples) < self.gate_energy {
+        let raw_energy = level::energy(samples);
+        if raw_energy < self.gate_energy {
             self.filter.clear();
             self.bank.skip();
             self.history.push_silence();
@@ -126,7 +127,8 @@ impl Detector {
             let mut filtered = [0.0; HOP_MAX];
             let filtered = &mut filtered[..samples.len()];
             let energy = self.filter.process(samples, filtered);
-            self.history.push(self.bank.hop(filtered), energy);
+            self.history
+                .push(self.bank.hop(filtered), energy, raw_energy as f32);
         }
         if let Some(heard) = &mut self.heard {
             if let Some(until) = self

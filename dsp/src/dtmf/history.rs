@@ -4,11 +4,10 @@
 //! measures level, frequency and purity, and a short one (3 hops, 7.5 ms) that finds where a tone begins and ends.
 //! Owns no decision about keys being heard; that is the detector's.
 
-use core::f32::consts::TAU;
-
 use super::{
     Profile,
-    bank::{Spectrum, frequencies},
+    bank::Spectrum,
+    evidence::{Evidence, Look},
 };
 use crate::level;
 
@@ -29,25 +28,8 @@ const WEIGHT_SQUARES: f32 = 3.375;
 const SHORT: usize = 3;
 /// Delay of the high-pass filter around the tones, in hops (1 ms).
 const FILTER_DELAY_HOPS: f32 = 0.4;
-/// Long windows inside the tone that a decision needs.
-const LOOKS_NEEDED: usize = 3;
 /// A window below this share of tone is not even a candidate; a drop-out or an edge inside the window costs that much.
 const CANDIDATE_PURITY: f32 = 0.5;
-
-/// What one long window shows of its strongest row and column.
-#[derive(Clone, Copy, Debug, Default)]
-struct Look {
-    row: u8,
-    column: u8,
-    /// Passed the coarse tests.
-    candidate: bool,
-    /// Share of the window's energy in the two tones.
-    purity: f32,
-    /// Mean squares of the two tones.
-    powers: [f32; 2],
-    /// Deviations of the two tones from nominal, radians per hop.
-    deviations: [f32; 2],
-}
 
 /// A key that passed every test.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +50,8 @@ pub(super) struct History {
     count: u64,
     spectra: [Spectrum; HOPS],
     energies: [f32; HOPS],
+    /// Energies of what the high-pass took away.
+    low_energies: [f32; HOPS],
     /// The long sums of the hop before, for phase steps.
     before: Spectrum,
     looks: [Look; LOOKS],
@@ -82,16 +66,18 @@ impl History {
             count: 0,
             spectra: [Spectrum::default(); HOPS],
             energies: [0.0; HOPS],
+            low_energies: [0.0; HOPS],
             before: Spectrum::default(),
             looks: [Look::default(); LOOKS],
         }
     }
 
-    /// Takes the sums and the energy of the next hop.
-    pub(super) fn push(&mut self, spectrum: Spectrum, energy: f32) {
+    /// Takes the sums and the energy of the next hop behind the high-pass, and the energy before it.
+    pub(super) fn push(&mut self, spectrum: Spectrum, energy: f32, raw_energy: f32) {
         let slot = (self.count % HOPS as u64) as usize;
         self.spectra[slot] = spectrum;
         self.energies[slot] = energy;
+        self.low_energies[slot] = raw_energy - energy;
         self.count += 1;
         let look = self.look();
         self.looks[(self.count % LOOKS as u64) as usize] = look;
@@ -99,12 +85,12 @@ impl History {
 
     /// Takes a hop of silence.
     pub(super) fn push_silence(&mut self) {
-        self.push(Spectrum::default(), 0.0);
+        self.push(Spectrum::default(), 0.0, 0.0);
     }
 
     /// The sample up to which everything has been taken, less the delay of the short window.
     pub(super) fn heard_until(&self) -> u64 {
-        self.sample_of(self.count as f32 - SHORT as f32 / 2.0)
+        self.sample_before(SHORT as f32 / 2.0)
     }
 
     /// The row and column (0..=3, 4..=7) that the newest window shows, if it may be a key at all.
@@ -123,21 +109,21 @@ impl History {
         &self.looks[(self.count.wrapping_sub(back as u64) % LOOKS as u64) as usize]
     }
 
-    fn sample_of(&self, hops: f32) -> u64 {
-        let hops = hops - FILTER_DELAY_HOPS;
-        if hops <= 0.0 {
-            0
-        } else {
-            (f64::from(hops) * f64::from(self.hop_samples)) as u64
-        }
+    /// The sample that lies `hops` before the newest one, at the filter's input.
+    fn sample_before(&self, hops: f32) -> u64 {
+        let samples = f64::from((hops + FILTER_DELAY_HOPS) * self.hop_samples as f32);
+        (self.count * u64::from(self.hop_samples)).saturating_sub(samples as u64)
     }
 
     /// Measures the newest long window.
     fn look(&mut self) -> Look {
-        let energy: f32 = (0..LONG)
-            .map(|back| WEIGHTS[back] * WEIGHTS[back] * self.energies[self.slot(back)])
-            .sum();
-        let total = energy / (self.hop_samples as f32 * WEIGHT_SQUARES);
+        let (mut energy, mut low) = (0.0, 0.0);
+        for (back, weight) in WEIGHTS.iter().enumerate() {
+            energy += weight * weight * self.energies[self.slot(back)];
+            low += weight * weight * self.low_energies[self.slot(back)];
+        }
+        let scale = 1.0 / (self.hop_samples as f32 * WEIGHT_SQUARES);
+        let (total, low) = (energy * scale, low * scale);
         if total < self.power_min {
             self.before = Spectrum::default();
             return Look::default();
@@ -146,24 +132,27 @@ impl History {
         for (back, weight) in WEIGHTS.iter().enumerate() {
             sums.add(&self.spectra[self.slot(back)], *weight);
         }
-        let look = self.weigh(&sums, total);
+        let look = self.weigh(
+            &sums,
+            Look {
+                total,
+                low,
+                ..Look::default()
+            },
+        );
         self.before = sums;
         look
     }
 
-    fn weigh(&self, sums: &Spectrum, total: f32) -> Look {
+    fn weigh(&self, sums: &Spectrum, mut look: Look) -> Look {
         let powers = sums.powers();
         let row = strongest(&powers[..4]);
         let column = 4 + strongest(&powers[4..]);
         let scale =
             2.0 / (self.hop_samples as f32 * WEIGHT_SUM * self.hop_samples as f32 * WEIGHT_SUM);
-        let mut look = Look {
-            row: row as u8,
-            column: column as u8,
-            ..Look::default()
-        };
+        (look.row, look.column) = (row as u8, column as u8);
         // A tone 2.5 % off loses at most 4.2 dB in the window, so less than a third is never enough.
-        if (powers[row] + powers[column]) * scale < total * 0.3 {
+        if (powers[row] + powers[column]) * scale < look.total * 0.3 {
             return look;
         }
         look.deviations = [row, column].map(|tone| phase_step(&self.before, sums, tone));
@@ -171,8 +160,7 @@ impl History {
             let loss = window_response(look.deviations[index]);
             powers[[row, column][index]] * scale / (loss * loss)
         });
-        look.purity = (look.powers[0] + look.powers[1]) / total;
-        look.candidate = look.purity > CANDIDATE_PURITY
+        look.candidate = look.powers[0] + look.powers[1] > look.total * CANDIDATE_PURITY
             && look.powers.iter().all(|power| *power > self.power_min);
         look
     }
@@ -203,11 +191,7 @@ impl History {
         if before < half {
             return None;
         }
-        Some(
-            self.sample_of(
-                self.count as f32 - SHORT as f32 / 2.0 - 1.0 + crossing(before, now, half),
-            ),
-        )
+        Some(self.sample_before(SHORT as f32 / 2.0 + 1.0 - crossing(before, now, half)))
     }
 
     /// Tests the key of the newest window against `profile`, from where its tone began until now.
@@ -239,66 +223,19 @@ impl History {
         if length_ms < profile.tone_min_ms {
             return None;
         }
-        let inside = ((length + 1.5) as usize + 2)
-            .saturating_sub(LONG)
-            .min(LOOKS);
-        self.judge_looks(row, column, inside, profile)
-            .map(|(level_dbm0, twist_db)| Found {
-                began_at: self.sample_of(self.count as f32 - SHORT as f32 / 2.0 - length),
-                plateau,
-                level_dbm0,
-                twist_db,
-            })
-    }
-
-    /// Level and twist over the newest `inside` long windows, if they pass.
-    fn judge_looks(
-        &self,
-        row: usize,
-        column: usize,
-        inside: usize,
-        profile: &Profile,
-    ) -> Option<(f32, f32)> {
-        let mut used = 0.0;
-        let mut purity = 0.0;
-        let (mut powers, mut deviations) = ([0.0; 2], [0.0; 2]);
-        let (mut weakest, mut strongest) = ([f32::MAX; 2], [0.0f32; 2]);
+        // Windows that begin no earlier than the tone.
+        let inside = (length + SHORT as f32 / 2.0 + 1.0) as usize;
+        let inside = inside.saturating_sub(LONG).min(LOOKS);
+        let mut evidence = Evidence::new(row, column);
         for back in 0..inside {
-            let look = self.look_back(back);
-            if !look.candidate || (usize::from(look.row), usize::from(look.column)) != (row, column)
-            {
-                continue;
-            }
-            used += 1.0;
-            purity += look.purity;
-            for tone in 0..2 {
-                powers[tone] += look.powers[tone];
-                deviations[tone] += look.deviations[tone];
-                weakest[tone] = weakest[tone].min(look.powers[tone]);
-                strongest[tone] = strongest[tone].max(look.powers[tone]);
-            }
+            evidence.add(self.look_back(back));
         }
-        if used < LOOKS_NEEDED as f32
-            || used + 1.0 < inside as f32
-            || purity < profile.purity * used
-        {
-            return None;
-        }
-        let steady = (0..2).all(|tone| {
-            strongest[tone] <= weakest[tone] * profile.unsteadiness * profile.unsteadiness
-        });
-        let tuned = (0..2).all(|tone| {
-            let hz = frequencies()[[row, column][tone]];
-            (deviations[tone] / used / TAU * super::detector::HOPS_PER_SECOND as f32).abs()
-                <= hz * profile.frequency_limit
-        });
-        let twist_db = 10.0 * libm::log10f(powers[1] / powers[0]);
-        let twisted = twist_db > profile.high_stronger_db || -twist_db > profile.low_stronger_db;
-        (steady && tuned && !twisted).then(|| {
-            (
-                level::power_to_dbm0((powers[0] + powers[1]) / used),
-                twist_db,
-            )
+        let (level_dbm0, twist_db) = evidence.verdict(profile)?;
+        Some(Found {
+            began_at: self.sample_before(SHORT as f32 / 2.0 + length),
+            plateau,
+            level_dbm0,
+            twist_db,
         })
     }
 }

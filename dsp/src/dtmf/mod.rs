@@ -2,11 +2,15 @@
 
 mod bank;
 mod detector;
+mod evidence;
 mod generator;
 mod high_pass;
 mod history;
 mod key;
 mod profile;
+
+#[cfg(test)]
+mod detector_tests;
 
 pub use detector::{Detector, Event};
 pub use generator::Generator;

@@ -15,8 +15,9 @@ pub struct Profile {
     pub tone_min_ms: f32,
     /// Shortest pause between two digits, ms; a shorter one is a drop-out inside one digit.
     pub pause_min_ms: f32,
-    /// Least share of the energy above 670 Hz that the two tones must hold, 0..1, on average over the decision.
-    pub purity: f32,
+    /// Loudest that everything but the two tones may be above 670 Hz, dB relative to the tones; less is forgiven when
+    /// there are other signs of a voice.
+    pub residue_max_db: f32,
     /// Largest ratio of the strongest to the weakest amplitude of a tone while it is being judged.
     pub unsteadiness: f32,
 }
@@ -29,10 +30,10 @@ impl Profile {
         low_stronger_db: 10.0,
         high_stronger_db: 7.5,
         level_min_dbm0: -40.0,
-        tone_min_ms: 30.0,
+        tone_min_ms: 27.5,
         pause_min_ms: 25.0,
-        purity: 0.90,
-        unsteadiness: 1.6,
+        residue_max_db: -8.5,
+        unsteadiness: 1.35,
     };
 }
 
