@@ -238,6 +238,17 @@ impl Clients {
         }
     }
 
+    /// Bounds an INVITE that a provisional response left without a deadline: `Timers::tc`.
+    pub(super) fn limit_once(&mut self, io: &mut Io, now: Instant, id: TxId) {
+        if !self.is_limited(id)
+            && let Some(tx) = self.by_id.get_mut(&id)
+        {
+            let limit = Arm::Set(io.config.tc);
+            let expire = &mut tx.timers[Slot::Expire as usize];
+            arm(io, now, expire, limit, Wake::Client(id, Slot::Expire));
+        }
+    }
+
     /// Whether the state timer runs already.
     pub(super) fn is_limited(&self, id: TxId) -> bool {
         self.by_id

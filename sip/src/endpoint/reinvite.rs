@@ -154,7 +154,7 @@ impl Endpoint {
         frame: &Frame<'_>,
     ) {
         match status {
-            0..=199 => {}
+            0..=199 => self.clients.limit_once(&mut self.io, now, tx),
             200..=299 => self.reinvite_accepted(tx, leg, frame),
             481 => self.finish(now, leg, |leg| Event::Ended {
                 leg,
@@ -162,8 +162,8 @@ impl Endpoint {
                 message: None,
             }),
             408 => self.reinvite_lost(now, leg, EndCause::RequestTimeout),
-            491 => self.glare(now, leg),
-            _ => self.reinvite_refused(leg, status),
+            491 => self.glare(now, tx, leg),
+            _ => self.reinvite_refused(tx, leg, status),
         }
     }
 
@@ -193,25 +193,31 @@ impl Endpoint {
             .finish();
         self.clients
             .acknowledge(&mut self.io, tx, tag, Some((flow, ack)));
-        if usage.state == State::Confirmed {
-            usage.outgoing = Outgoing::None;
-            self.io.tell(Event::ReinviteAnswered {
-                leg,
-                response: Message::from(frame),
-            });
+        if self.take_sent(tx, leg).is_some() {
+            let response = Message::from(frame);
+            self.io.tell(Event::ReinviteAnswered { leg, response });
         }
     }
 
-    fn reinvite_refused(&mut self, leg: LegId, status: u16) {
-        let Some(usage) = self
+    /// The re-INVITE of `tx` has its final response: its offer and attempt, if the leg still waits for it.
+    fn take_sent(&mut self, tx: TxId, leg: LegId) -> Option<(Bytes, u8)> {
+        let usage = self
             .legs
             .of(leg)
-            .filter(|usage| usage.state == State::Confirmed)
-        else {
-            return;
-        };
-        usage.outgoing = Outgoing::None;
-        self.io.tell(Event::ReinviteRejected { leg, status });
+            .filter(|usage| usage.state == State::Confirmed)?;
+        if !matches!(&usage.outgoing, Outgoing::Sent { tx: sent, .. } if *sent == tx) {
+            return None;
+        }
+        match std::mem::replace(&mut usage.outgoing, Outgoing::None) {
+            Outgoing::Sent { sdp, attempt, .. } => Some((sdp, attempt)),
+            _ => None,
+        }
+    }
+
+    fn reinvite_refused(&mut self, tx: TxId, leg: LegId, status: u16) {
+        if self.take_sent(tx, leg).is_some() {
+            self.io.tell(Event::ReinviteRejected { leg, status });
+        }
     }
 
     /// No answer to a re-INVITE ends the dialog (§12.2.1.2).
@@ -228,22 +234,16 @@ impl Endpoint {
     }
 
     /// §14.1: the owner of the Call-ID waits 2.1 to 4 s, the other 0 to 2 s, in steps of 10 ms.
-    fn glare(&mut self, now: Instant, leg: LegId) {
-        let Some(usage) = self
-            .legs
-            .of(leg)
-            .filter(|usage| usage.state == State::Confirmed)
-        else {
-            return;
-        };
-        let Outgoing::Sent { sdp, attempt, .. } =
-            std::mem::replace(&mut usage.outgoing, Outgoing::None)
-        else {
+    fn glare(&mut self, now: Instant, tx: TxId, leg: LegId) {
+        let Some((sdp, attempt)) = self.take_sent(tx, leg) else {
             return;
         };
         if attempt >= MAX_ATTEMPTS {
             return self.io.tell(Event::ReinviteRejected { leg, status: 491 });
         }
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
         usage.outgoing = Outgoing::Waiting {
             sdp,
             attempt: attempt + 1,

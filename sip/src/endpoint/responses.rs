@@ -36,6 +36,7 @@ impl Endpoint {
         match (purpose, leg) {
             (Purpose::Invite, leg) => self.invite_response(now, id, leg, status, frame),
             (Purpose::Reinvite, Some(leg)) => self.reinvite_response(now, id, leg, status, frame),
+            (Purpose::Reinvite, None) => self.clients.limit_once(&mut self.io, now, id),
             (Purpose::Bye, Some(leg)) if status >= 200 => self.left(now, leg),
             (Purpose::Info, Some(leg)) if status == 481 => {
                 self.finish(now, leg, |leg| Event::Ended {

@@ -53,7 +53,8 @@ impl ClientNonInvite {
         )
     }
 
-    pub(crate) fn state(&self) -> State {
+    #[cfg(test)]
+    fn state(&self) -> State {
         self.state
     }
 

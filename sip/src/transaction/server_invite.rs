@@ -1,7 +1,8 @@
 //! Owns the INVITE server transaction: RFC 3261 §17.2.1 with the Accepted state of RFC 6026 §7.1.
 //!
 //! A 2xx is retransmitted by the INVITE usage, never here. Timers: G retransmits a refusal, H waits for its ACK,
-//! I absorbs repeated ACKs, L absorbs repeated INVITEs after a 2xx.
+//! I absorbs repeated ACKs, L absorbs repeated INVITEs after a 2xx. A failed transport is no input: the state stays
+//! (RFC 6026 §7.1), and the endpoint tells the usage.
 
 use super::{Arm, End, Step};
 use crate::timer::Timers;
@@ -28,8 +29,6 @@ pub(crate) enum Input {
     Retransmit,
     /// The state timer (H, I or L) fired.
     Expire,
-    /// The transport failed: the state stays (RFC 6026 §7.1), the user is told by the endpoint.
-    TransportError,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +51,6 @@ impl ServerInvite {
 
     pub(crate) fn step(&mut self, input: Input, timers: &Timers) -> Step {
         match (self.state, input) {
-            (_, Input::TransportError) => Step::NONE,
             (State::Proceeding, Input::Request | Input::Provisional) => Step::SEND,
             (State::Proceeding, Input::Success) => {
                 self.state = State::Accepted;
@@ -151,7 +149,6 @@ mod tests {
             (Proceeding, Failure, COMPLETED, failed),
             (Proceeding, Retransmit, Proceeding, Step::NONE),
             (Proceeding, Expire, Proceeding, Step::NONE),
-            (Proceeding, TransportError, Proceeding, Step::NONE),
             (COMPLETED, Request, COMPLETED, Step::SEND),
             (COMPLETED, Ack, Confirmed, acked),
             (COMPLETED, Provisional, COMPLETED, Step::NONE),
@@ -164,7 +161,6 @@ mod tests {
                 again,
             ),
             (COMPLETED, Expire, COMPLETED, Step::ended(End::Timeout)),
-            (COMPLETED, TransportError, COMPLETED, Step::NONE),
             (Confirmed, Request, Confirmed, Step::NONE),
             (Confirmed, Ack, Confirmed, Step::NONE),
             (Confirmed, Provisional, Confirmed, Step::NONE),
@@ -172,7 +168,6 @@ mod tests {
             (Confirmed, Failure, Confirmed, Step::NONE),
             (Confirmed, Retransmit, Confirmed, Step::NONE),
             (Confirmed, Expire, Confirmed, Step::ended(End::Done)),
-            (Confirmed, TransportError, Confirmed, Step::NONE),
             (Accepted, Request, Accepted, Step::NONE),
             (Accepted, Ack, Accepted, Step::DELIVER),
             (Accepted, Provisional, Accepted, Step::NONE),
@@ -180,7 +175,6 @@ mod tests {
             (Accepted, Failure, Accepted, Step::NONE),
             (Accepted, Retransmit, Accepted, Step::NONE),
             (Accepted, Expire, Accepted, Step::ended(End::Done)),
-            (Accepted, TransportError, Accepted, Step::NONE),
         ];
         for (from, input, to, step) in table {
             assert_eq!(run(false, from, input), (to, step), "{from:?} {input:?}");

@@ -1,7 +1,7 @@
 //! Owns the non-INVITE server transaction: RFC 3261 §17.2.2.
 //!
 //! One addition bounds it: a request the application never answers is forgotten after 64·T1, when the client's
-//! timer F has fired and no answer is of use (RFC 4320 §4.1).
+//! timer F has fired and no answer is of use (RFC 4320 §4.1). A failed transport is no input: the timers end it.
 
 use super::{Arm, End, Step};
 use crate::timer::Timers;
@@ -22,7 +22,6 @@ pub(crate) enum Input {
     Final,
     /// Timer J fired, or the bound of an unanswered request.
     Expire,
-    TransportError,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +67,6 @@ impl ServerNonInvite {
             (State::Proceeding | State::Completed, Input::Request) => Step::SEND,
             (State::Trying | State::Proceeding, Input::Expire) => Step::ended(End::Timeout),
             (State::Completed, Input::Expire) => Step::ended(End::Done),
-            // RFC 3261 §17.2.4: a failure to send ends the transaction.
-            (_, Input::TransportError) => Step::ended(End::Transport),
             (State::Trying, Input::Request)
             | (State::Completed, Input::Provisional | Input::Final) => Step::NONE,
         }
@@ -94,27 +91,14 @@ mod tests {
             (Trying, Provisional, Proceeding, Step::SEND),
             (Trying, Final, Completed, j),
             (Trying, Expire, Trying, Step::ended(End::Timeout)),
-            (Trying, TransportError, Trying, Step::ended(End::Transport)),
             (Proceeding, Request, Proceeding, Step::SEND),
             (Proceeding, Provisional, Proceeding, Step::SEND),
             (Proceeding, Final, Completed, j),
             (Proceeding, Expire, Proceeding, Step::ended(End::Timeout)),
-            (
-                Proceeding,
-                TransportError,
-                Proceeding,
-                Step::ended(End::Transport),
-            ),
             (Completed, Request, Completed, Step::SEND),
             (Completed, Provisional, Completed, Step::NONE),
             (Completed, Final, Completed, Step::NONE),
             (Completed, Expire, Completed, Step::ended(End::Done)),
-            (
-                Completed,
-                TransportError,
-                Completed,
-                Step::ended(End::Transport),
-            ),
         ];
         for (from, input, to, step) in table {
             let mut machine = ServerNonInvite {

@@ -1,5 +1,5 @@
 //! A network in memory between endpoints, with made-up time: it delays, loses, doubles and reorders by a seed.
-#![allow(dead_code)] // each test file uses its own part
+#![allow(dead_code, unreachable_pub)] // each test file uses its own part
 
 use bytes::Bytes;
 use std::collections::BTreeMap;

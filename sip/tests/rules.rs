@@ -1,0 +1,794 @@
+//! One rule after another against a bare endpoint: octets in, octets out.
+
+mod network;
+
+use network::{SDP, config};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use trunkline_sip::{
+    Counts, EndCause, Endpoint, EndpointConfig, Event, Flow, Frame, LegId, Transport,
+};
+
+/// An endpoint and the octets it sends.
+struct Probe {
+    endpoint: Endpoint,
+    now: Instant,
+    flow: Flow,
+}
+
+impl Probe {
+    fn new() -> Self {
+        Self::with(config(1), Transport::Udp)
+    }
+
+    fn with(config: EndpointConfig, transport: Transport) -> Self {
+        let flow = Flow {
+            transport,
+            local: SocketAddr::from(([10, 0, 0, 2], 5060)),
+            remote: SocketAddr::from(([10, 0, 0, 1], 5060)),
+            connection: u64::from(transport.is_reliable()),
+        };
+        Self {
+            endpoint: Endpoint::new(config),
+            now: Instant::now(),
+            flow,
+        }
+    }
+
+    /// Hands in a request; what is sent in return, 100 left out.
+    fn tell(&mut self, request: &str) -> Vec<String> {
+        self.endpoint
+            .receive(self.now, self.flow, request.as_bytes());
+        self.sent()
+            .into_iter()
+            .filter(|text| !text.starts_with("SIP/2.0 100"))
+            .collect()
+    }
+
+    fn sent(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.endpoint.poll_transmit())
+            .map(|transmit| String::from_utf8_lossy(&transmit.bytes).into_owned())
+            .collect()
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.endpoint.poll_event()).collect()
+    }
+
+    fn leg(&mut self) -> LegId {
+        match &self.events()[..] {
+            [Event::Invite { leg, .. }] => *leg,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn pass(&mut self, ms: u64) {
+        let end = self.now + Duration::from_millis(ms);
+        while let Some(next) = self.endpoint.next_timeout().filter(|next| *next <= end) {
+            self.now = self.now.max(next);
+            self.endpoint.handle_timeout(self.now);
+        }
+        self.now = end;
+    }
+
+    /// Answers a call and takes its ACK; the leg and the To tag.
+    fn talk(&mut self, invite: &str) -> (LegId, String) {
+        assert!(self.tell(invite).is_empty());
+        let leg = self.leg();
+        self.endpoint.answer(self.now, leg, SDP);
+        let tag = tag_of(&self.sent()[0]);
+        let ack = request("ACK", "z9hG4bKack", &format!(";tag={tag}"), 1, "", "");
+        assert!(self.tell(&ack).is_empty());
+        assert!(matches!(self.events()[..], [Event::Confirmed { .. }]));
+        (leg, tag)
+    }
+
+    /// Lets all timers run out and demands empty tables.
+    fn drain(mut self) {
+        self.pass(400_000);
+        assert_eq!(self.endpoint.counts(), Counts::default());
+    }
+}
+
+fn request(method: &str, branch: &str, to_tag: &str, cseq: u32, extra: &str, body: &str) -> String {
+    let kind = if body.is_empty() || extra.contains("Content-Type") {
+        ""
+    } else {
+        "Content-Type: application/sdp\r\n"
+    };
+    format!(
+        "{method} sip:demo@10.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch={branch}\r\n\
+         From: <sip:a@10.0.0.1>;tag=from\r\nTo: <sip:demo@10.0.0.2>{to_tag}\r\nCall-ID: call@10.0.0.1\r\n\
+         CSeq: {cseq} {method}\r\nContact: <sip:a@10.0.0.1:5060>\r\n{extra}{kind}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn invite(extra: &str) -> String {
+    request("INVITE", "z9hG4bK1", "", 1, extra, "v=0\r\n")
+}
+
+fn field<'a>(message: &'a str, name: &str) -> Option<&'a str> {
+    message
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+fn tag_of(response: &str) -> String {
+    field(response, "To")
+        .and_then(|to| to.split(";tag=").nth(1))
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn refusals_outside_a_dialog() {
+    let with = |line: &str| invite(&format!("{line}\r\n"));
+    let table = [
+        (
+            "405 known method",
+            request("REGISTER", "z9hG4bK1", "", 1, "", ""),
+            405,
+            Some(("Allow", "INVITE, ACK")),
+        ),
+        (
+            "405 UPDATE",
+            request("UPDATE", "z9hG4bK1", ";tag=x", 1, "", ""),
+            405,
+            Some(("Allow", "INVITE, ACK")),
+        ),
+        (
+            "501 unknown method",
+            request("JUMP", "z9hG4bK1", "", 1, "", ""),
+            501,
+            Some(("Allow", "INVITE, ACK")),
+        ),
+        (
+            "501 case matters",
+            request("invite", "z9hG4bK1", "", 1, "", ""),
+            501,
+            None,
+        ),
+        (
+            "420",
+            with("Require: 100rel, x-y"),
+            420,
+            Some(("Unsupported", "100rel, x-y")),
+        ),
+        ("483", with("Max-Forwards: 0"), 483, None),
+        ("400 Max-Forwards", with("Max-Forwards: 256"), 400, None),
+        (
+            "415 type",
+            with("Content-Type: text/plain"),
+            415,
+            Some(("Accept", "application/sdp")),
+        ),
+        (
+            "415 multipart",
+            with("Content-Type: multipart/mixed;boundary=x"),
+            415,
+            Some(("Accept", "application/sdp")),
+        ),
+        (
+            "415 coding",
+            with("Content-Encoding: gzip"),
+            415,
+            Some(("Accept-Encoding", "identity")),
+        ),
+        (
+            "416",
+            invite("").replace("INVITE sip:demo", "INVITE mailto:demo"),
+            416,
+            None,
+        ),
+        (
+            "505",
+            invite("").replace(" SIP/2.0\r\nVia", " SIP/3.0\r\nVia"),
+            505,
+            None,
+        ),
+        ("400 two Call-IDs", with("Call-ID: other"), 400, None),
+        (
+            "400 CSeq method",
+            invite("").replace("CSeq: 1 INVITE", "CSeq: 1 BYE"),
+            400,
+            None,
+        ),
+        (
+            "400 no Contact",
+            invite("").replace("Contact: <sip:a@10.0.0.1:5060>\r\n", ""),
+            400,
+            None,
+        ),
+        (
+            "481 BYE",
+            request("BYE", "z9hG4bK1", ";tag=x", 1, "", ""),
+            481,
+            None,
+        ),
+        (
+            "481 INFO",
+            request("INFO", "z9hG4bK1", ";tag=x", 1, "", ""),
+            481,
+            None,
+        ),
+        (
+            "481 re-INVITE",
+            request("INVITE", "z9hG4bK1", ";tag=x", 1, "", ""),
+            481,
+            None,
+        ),
+        (
+            "481 BYE without tag",
+            request("BYE", "z9hG4bK1", "", 1, "", ""),
+            481,
+            None,
+        ),
+        (
+            "481 CANCEL",
+            request("CANCEL", "z9hG4bK1", "", 1, "", ""),
+            481,
+            None,
+        ),
+    ];
+    for (name, text, status, header) in table {
+        let mut probe = Probe::new();
+        let sent = probe.tell(&text);
+        assert_eq!(sent.len(), 1, "{name}");
+        assert!(
+            sent[0].starts_with(&format!("SIP/2.0 {status} ")),
+            "{name}: {}",
+            sent[0]
+        );
+        let reason = field(&sent[0], "Reason").unwrap_or_else(|| panic!("{name}: no Reason"));
+        assert!(
+            reason.starts_with(&format!("SIP;cause={status};text=\"")),
+            "{name}: {reason}"
+        );
+        if let Some((key, value)) = header {
+            assert!(
+                field(&sent[0], key).unwrap().starts_with(value),
+                "{name}: {}",
+                sent[0]
+            );
+        }
+        assert!(
+            matches!(probe.events()[..], [Event::Refused { status: told, .. }] if told == status),
+            "{name}: told the application"
+        );
+        assert!(!tag_of(&sent[0]).is_empty(), "{name}: To tag");
+        assert_eq!(
+            probe.endpoint.counts(),
+            Counts::default(),
+            "{name}: no state"
+        );
+        // A retransmission gets the same octets.
+        assert_eq!(probe.tell(&text), sent, "{name}");
+    }
+}
+
+#[test]
+fn the_ack_of_a_stateless_refusal_is_absorbed_and_a_stray_one_never_answered() {
+    let mut probe = Probe::new();
+    let sent = probe.tell(&invite("Require: x\r\n"));
+    probe.events();
+    let tag = tag_of(&sent[0]);
+    assert!(
+        probe
+            .tell(&request(
+                "ACK",
+                "z9hG4bK1",
+                &format!(";tag={tag}"),
+                1,
+                "",
+                ""
+            ))
+            .is_empty()
+    );
+    assert!(probe.events().is_empty());
+    for ack in [
+        request("ACK", "z9hG4bK1", ";tag=other", 1, "", ""),
+        request("ACK", "z9hG4bK1", "", 1, "Require: x\r\n", ""),
+        request("ACK", "z9hG4bK1", "", 1, "Call-ID: two\r\n", ""),
+    ] {
+        assert!(probe.tell(&ack).is_empty());
+        assert!(matches!(probe.events()[..], [Event::Dropped { .. }]));
+    }
+}
+
+#[test]
+fn what_is_no_message_or_has_no_sender_is_dropped() {
+    for text in [
+        "hello\r\n\r\n",
+        "INVITE sip:a@b SIP/2.0\r\n\r\n",
+        "INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1\r\n\r\n",
+        "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\n\
+         Call-ID: x\r\nCSeq: 1 INVITE\r\n\r\n",
+    ] {
+        let mut probe = Probe::new();
+        assert!(probe.tell(text).is_empty(), "{text}");
+        assert!(
+            matches!(probe.events()[..], [Event::Dropped { .. }]),
+            "{text}"
+        );
+    }
+    let mut probe = Probe::new();
+    assert!(
+        probe.tell("\r\n\r\n").is_empty() && probe.events().is_empty(),
+        "a keep-alive is nothing"
+    );
+}
+
+#[test]
+fn bodies_that_may_be_ignored_are() {
+    let optional = "Content-Type: multipart/mixed;boundary=x\r\nContent-Disposition: session;handling=optional\r\n";
+    let mut probe = Probe::new();
+    assert!(probe.tell(&invite(optional)).is_empty());
+    assert!(matches!(probe.events()[..], [Event::Invite { .. }]));
+}
+
+#[test]
+fn options_outside_a_dialog_say_what_we_do_and_keep_no_state() {
+    let mut probe = Probe::new();
+    let options = request("OPTIONS", "z9hG4bK1", "", 1, "Max-Forwards: 0\r\n", "");
+    let sent = probe.tell(&options);
+    assert!(sent[0].starts_with("SIP/2.0 200 OK\r\n"), "{}", sent[0]);
+    assert_eq!(
+        field(&sent[0], "Allow"),
+        Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO")
+    );
+    assert_eq!(field(&sent[0], "Accept"), Some("application/sdp"));
+    assert!(sent[0].contains("\r\nSupported:"));
+    assert_eq!(probe.endpoint.counts(), Counts::default());
+    probe.endpoint.set_draining(Some(Duration::from_secs(7)));
+    let sent = probe.tell(&options);
+    assert!(sent[0].starts_with("SIP/2.0 503 ") && field(&sent[0], "Retry-After") == Some("7"));
+}
+
+#[test]
+fn the_same_request_over_another_path_is_merged() {
+    let mut probe = Probe::new();
+    probe.tell(&invite(""));
+    assert!(matches!(probe.events()[..], [Event::Invite { .. }]));
+    let sent = probe.tell(&request("INVITE", "z9hG4bK2", "", 1, "", "v=0\r\n"));
+    assert!(sent[0].starts_with("SIP/2.0 482 "), "{}", sent[0]);
+    // The same branch is a retransmission: the latest response again, no second call.
+    probe.events();
+    probe
+        .endpoint
+        .receive(probe.now, probe.flow, invite("").as_bytes());
+    assert!(probe.sent()[0].starts_with("SIP/2.0 100 "));
+    assert!(probe.events().is_empty());
+    probe.drain();
+}
+
+#[test]
+fn limits_answer_503_without_state() {
+    for (legs, transactions) in [(1, 100), (100, 1)] {
+        let limited = EndpointConfig {
+            max_legs: legs,
+            max_transactions: transactions,
+            ..config(1)
+        };
+        let mut probe = Probe::with(limited, Transport::Udp);
+        probe.tell(&invite(""));
+        let other = invite("")
+            .replace("call@", "other@")
+            .replace("z9hG4bK1", "z9hG4bK2");
+        let sent = probe.tell(&other);
+        assert!(sent[0].starts_with("SIP/2.0 503 ") && field(&sent[0], "Retry-After").is_some());
+        assert_eq!(probe.endpoint.counts().server_transactions, 1);
+        // A BYE takes state away and is served.
+        let leg = match &probe.events()[0] {
+            Event::Invite { leg, .. } => *leg,
+            other => panic!("{other:?}"),
+        };
+        probe
+            .endpoint
+            .provisional(probe.now, leg, 180, "Ringing", None)
+            .unwrap();
+        let tag = tag_of(&probe.sent()[0]);
+        let sent = probe.tell(&request(
+            "BYE",
+            "z9hG4bK3",
+            &format!(";tag={tag}"),
+            2,
+            "",
+            "",
+        ));
+        assert!(
+            sent[0].starts_with("SIP/2.0 200 ") && sent[1].starts_with("SIP/2.0 487 "),
+            "{sent:?}"
+        );
+        probe.drain();
+    }
+}
+
+#[test]
+fn cseq_numbers_of_a_dialog_only_rise() {
+    let mut probe = Probe::new();
+    let (_, tag) = probe.talk(&invite(""));
+    let to = format!(";tag={tag}");
+    let options = |branch: &str, cseq| request("OPTIONS", branch, &to, cseq, "", "");
+    assert!(probe.tell(&options("z9hG4bK5", 5))[0].starts_with("SIP/2.0 200 "));
+    assert!(
+        probe.tell(&options("z9hG4bK5", 5))[0].starts_with("SIP/2.0 200 "),
+        "a retransmission"
+    );
+    assert!(probe.tell(&options("z9hG4bK6", 4))[0].starts_with("SIP/2.0 500 "));
+    assert!(probe.tell(&options("z9hG4bK7", 6))[0].starts_with("SIP/2.0 200 "));
+    assert!(probe.tell(&request("BYE", "z9hG4bK8", &to, 7, "", ""))[0].starts_with("SIP/2.0 200 "));
+    assert!(
+        probe.tell(&request("BYE", "z9hG4bK8", &to, 7, "", ""))[0].starts_with("SIP/2.0 200 "),
+        "retransmitted"
+    );
+    assert!(probe.tell(&request("BYE", "z9hG4bK9", &to, 8, "", ""))[0].starts_with("SIP/2.0 481 "));
+    probe.drain();
+}
+
+#[test]
+fn overlapping_reinvites() {
+    let mut probe = Probe::new();
+    let (leg, tag) = probe.talk(&invite(""));
+    let to = format!(";tag={tag}");
+    let again = |branch: &str, cseq| request("INVITE", branch, &to, cseq, "", "v=0\r\n");
+    assert!(probe.tell(&again("z9hG4bK2", 2)).is_empty());
+    let sent = probe.tell(&again("z9hG4bK3", 3));
+    assert!(
+        sent[0].starts_with("SIP/2.0 500 "),
+        "RFC 3261 §14.2: {}",
+        sent[0]
+    );
+    let delay: u32 = field(&sent[0], "Retry-After").unwrap().parse().unwrap();
+    assert!(delay <= 10);
+    // A CANCEL for the open one.
+    let sent = probe.tell(&request("CANCEL", "z9hG4bK2", &to, 2, "", ""));
+    assert!(
+        sent[0].starts_with("SIP/2.0 200 ") && sent[1].starts_with("SIP/2.0 487 "),
+        "{sent:?}"
+    );
+    probe.endpoint.answer_reinvite(probe.now, leg, SDP);
+    assert!(probe.sent().is_empty(), "cancelled: nothing to answer");
+    // An answered one whose ACK is still out: 491.
+    assert!(probe.tell(&again("z9hG4bK4", 4)).is_empty());
+    probe.endpoint.answer_reinvite(probe.now, leg, SDP);
+    assert!(probe.sent()[0].starts_with("SIP/2.0 200 "));
+    assert!(probe.tell(&again("z9hG4bK5", 5))[0].starts_with("SIP/2.0 491 "));
+    probe.events();
+    assert!(
+        probe
+            .tell(&request("ACK", "z9hG4bKa4", &to, 4, "", ""))
+            .is_empty()
+    );
+    assert!(matches!(probe.events()[..], [Event::Confirmed { .. }]));
+    // One the application leaves open is refused in time.
+    assert!(probe.tell(&again("z9hG4bK6", 6)).is_empty());
+    probe.pass(33_000);
+    assert!(
+        probe
+            .sent()
+            .iter()
+            .any(|text| text.starts_with("SIP/2.0 500 "))
+    );
+    probe.endpoint.hangup(probe.now, leg, None);
+    probe.drain();
+}
+
+#[test]
+fn a_second_invite_before_the_first_is_answered() {
+    let mut probe = Probe::new();
+    probe.tell(&invite(""));
+    let leg = probe.leg();
+    probe
+        .endpoint
+        .provisional(probe.now, leg, 180, "Ringing", None)
+        .unwrap();
+    let to = format!(";tag={}", tag_of(&probe.sent()[0]));
+    let sent = probe.tell(&request("INVITE", "z9hG4bK2", &to, 2, "", ""));
+    assert!(sent[0].starts_with("SIP/2.0 500 ") && field(&sent[0], "Retry-After").is_some());
+    probe.endpoint.hangup(probe.now, leg, None);
+    assert!(probe.sent()[0].starts_with("SIP/2.0 603 "));
+    probe.drain();
+}
+
+#[test]
+fn a_refusal_is_repeated_until_its_ack() {
+    let mut probe = Probe::new();
+    probe.tell(&invite(""));
+    let leg = probe.leg();
+    probe.endpoint.reject(probe.now, leg, 404, "Not Found", &[]);
+    let tag = tag_of(&probe.sent()[0]);
+    probe.pass(1600);
+    assert_eq!(probe.sent().len(), 2, "timer G at 500 and 1500 ms");
+    probe.tell(&request(
+        "ACK",
+        "z9hG4bK1",
+        &format!(";tag={tag}"),
+        1,
+        "",
+        "",
+    ));
+    probe.pass(10_000);
+    assert!(probe.sent().is_empty());
+    assert_eq!(probe.endpoint.counts(), Counts::default());
+}
+
+#[test]
+fn responses_go_where_rfc_3581_sends_them() {
+    let source = SocketAddr::from(([192, 0, 2, 7], 40_000));
+    let table = [
+        (
+            "10.0.0.1:5070;branch=z9hG4bK1;rport",
+            source,
+            ";received=192.0.2.7;rport=40000",
+        ),
+        (
+            "10.0.0.1:5070;branch=z9hG4bK1",
+            SocketAddr::from(([192, 0, 2, 7], 5070)),
+            ";received=192.0.2.7",
+        ),
+        (
+            "10.0.0.1;branch=z9hG4bK1",
+            SocketAddr::from(([192, 0, 2, 7], 5060)),
+            ";received=192.0.2.7",
+        ),
+        (
+            "phone.example;branch=z9hG4bK1;rport=9",
+            source,
+            ";received=192.0.2.7;rport=40000",
+        ),
+        (
+            "10.0.0.1;maddr=10.9.9.9;branch=z9hG4bK1;rport",
+            source,
+            ";received=192.0.2.7;rport=40000",
+        ),
+    ];
+    for (via, to, stamp) in table {
+        let mut probe = Probe::new();
+        probe.flow.remote = source;
+        let options = request("OPTIONS", "z9hG4bK1", "", 1, "", "")
+            .replace("10.0.0.1:5060;branch=z9hG4bK1", via);
+        probe
+            .endpoint
+            .receive(probe.now, probe.flow, options.as_bytes());
+        let transmit = probe.endpoint.poll_transmit().unwrap();
+        assert_eq!(transmit.flow.remote, to, "{via}");
+        let text = String::from_utf8_lossy(&transmit.bytes).into_owned();
+        assert!(
+            field(&text, "Via").unwrap().ends_with(stamp),
+            "{via}: {text}"
+        );
+    }
+    let mut probe = Probe::with(config(1), Transport::Tcp);
+    probe
+        .endpoint
+        .receive(probe.now, probe.flow, invite("").as_bytes());
+    assert_eq!(
+        probe.endpoint.poll_transmit().map(|transmit| transmit.flow),
+        Some(probe.flow)
+    );
+}
+
+#[test]
+fn an_rfc_2543_caller_without_branch_cookie_and_tags() {
+    let old = |text: String| {
+        text.replace("branch=z9hG4bK1", "branch=1")
+            .replace(";tag=from", "")
+    };
+    let mut probe = Probe::new();
+    probe.tell(&old(invite("")));
+    let leg = probe.leg();
+    assert!(
+        probe.tell(&old(invite(""))).is_empty(),
+        "100 again, no second call"
+    );
+    assert!(probe.events().is_empty());
+    probe.endpoint.reject(probe.now, leg, 486, "Busy Here", &[]);
+    let tag = tag_of(&probe.sent()[0]);
+    probe.tell(&old(request(
+        "ACK",
+        "z9hG4bK1",
+        &format!(";tag={tag}"),
+        1,
+        "",
+        "",
+    )));
+    probe.pass(10_000);
+    assert!(probe.sent().is_empty(), "the ACK was matched");
+    assert_eq!(probe.endpoint.counts(), Counts::default());
+}
+
+#[test]
+fn requests_in_a_dialog_follow_its_routes() {
+    let loose = "Record-Route: <sip:10.0.0.9;lr>, <sip:10.0.0.8:5080;lr>\r\n";
+    let strict = "Record-Route: <sip:10.0.0.9:5090?x=y>\r\nRecord-Route: <sip:10.0.0.8;lr>\r\n";
+    let table = [
+        (
+            "none",
+            "",
+            "BYE sip:a@10.0.0.1:5060 SIP/2.0",
+            vec![],
+            "10.0.0.1:5060",
+        ),
+        (
+            "loose",
+            loose,
+            "BYE sip:a@10.0.0.1:5060 SIP/2.0",
+            vec!["<sip:10.0.0.9;lr>", "<sip:10.0.0.8:5080;lr>"],
+            "10.0.0.9:5060",
+        ),
+        (
+            "strict",
+            strict,
+            "BYE sip:10.0.0.9:5090 SIP/2.0",
+            vec!["<sip:10.0.0.8;lr>", "<sip:a@10.0.0.1:5060>"],
+            "10.0.0.9:5090",
+        ),
+    ];
+    for (name, extra, line, routes, hop) in table {
+        let mut probe = Probe::new();
+        let (leg, _) = probe.talk(&invite(extra));
+        probe.endpoint.hangup(probe.now, leg, None);
+        let bye = probe.endpoint.poll_transmit().unwrap();
+        let text = String::from_utf8_lossy(&bye.bytes).into_owned();
+        assert!(text.starts_with(line), "{name}: {text}");
+        let seen: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("Route: "))
+            .collect();
+        assert_eq!(seen, routes, "{name}");
+        assert_eq!(bye.flow.remote, hop.parse().unwrap(), "{name}");
+        assert_eq!(
+            field(&text, "To"),
+            Some("<sip:a@10.0.0.1>;tag=from"),
+            "{name}"
+        );
+        assert_eq!(field(&text, "CSeq"), Some("1 BYE"), "{name}");
+    }
+}
+
+#[test]
+fn a_caller_behind_a_translator_is_answered_where_it_sends_from() {
+    let mut probe = Probe::new();
+    probe.flow.remote = SocketAddr::from(([192, 0, 2, 7], 40_000));
+    let (leg, _) = probe.talk(&invite(""));
+    probe.endpoint.hangup(probe.now, leg, None);
+    let bye = probe.endpoint.poll_transmit().unwrap();
+    assert_eq!(bye.flow.remote, probe.flow.remote);
+    assert!(
+        bye.bytes.starts_with(b"BYE sip:a@10.0.0.1:5060 "),
+        "the target itself stays"
+    );
+}
+
+#[test]
+fn a_new_contact_moves_the_target() {
+    let mut probe = Probe::new();
+    let (leg, tag) = probe.talk(&invite(""));
+    let again = request(
+        "INVITE",
+        "z9hG4bK2",
+        &format!(";tag={tag}"),
+        2,
+        "",
+        "v=0\r\n",
+    )
+    .replace(
+        "Contact: <sip:a@10.0.0.1:5060>",
+        "Contact: <sip:a@10.0.0.5:5066>",
+    );
+    probe.tell(&again);
+    probe.endpoint.answer_reinvite(probe.now, leg, SDP);
+    probe.tell(&request(
+        "ACK",
+        "z9hG4bK3",
+        &format!(";tag={tag}"),
+        2,
+        "",
+        "",
+    ));
+    probe.endpoint.hangup(probe.now, leg, None);
+    let bye = probe.endpoint.poll_transmit().unwrap();
+    assert!(bye.bytes.starts_with(b"BYE sip:a@10.0.0.5:5066 "));
+    assert_eq!(bye.flow.remote, SocketAddr::from(([10, 0, 0, 5], 5066)));
+}
+
+#[test]
+fn contact_and_via_carry_the_advertised_address_and_the_transport() {
+    let advertised = EndpointConfig {
+        advertise: Some("198.51.100.1".parse().unwrap()),
+        ..config(1)
+    };
+    for (config, transport, contact) in [
+        (config(1), Transport::Udp, "<sip:10.0.0.2:5060>"),
+        (
+            config(1),
+            Transport::Tcp,
+            "<sip:10.0.0.2:5060;transport=tcp>",
+        ),
+        (advertised, Transport::Udp, "<sip:198.51.100.1:5060>"),
+    ] {
+        let mut probe = Probe::with(config, transport);
+        probe.tell(&invite("Record-Route: <sip:10.0.0.9;lr>\r\n"));
+        let leg = probe.leg();
+        probe.endpoint.answer(probe.now, leg, SDP);
+        let ok = probe.sent().remove(0);
+        assert_eq!(field(&ok, "Contact"), Some(contact));
+        assert_eq!(field(&ok, "Record-Route"), Some("<sip:10.0.0.9;lr>"));
+    }
+}
+
+#[test]
+fn a_bye_before_the_answer() {
+    let mut probe = Probe::new();
+    probe.tell(&invite(""));
+    let leg = probe.leg();
+    probe
+        .endpoint
+        .provisional(probe.now, leg, 183, "Session Progress", Some(SDP))
+        .unwrap();
+    let to = format!(";tag={}", tag_of(&probe.sent()[0]));
+    let sent = probe.tell(&request("BYE", "z9hG4bK2", &to, 2, "", ""));
+    assert!(
+        sent[0].starts_with("SIP/2.0 200 ") && sent[1].starts_with("SIP/2.0 487 "),
+        "{sent:?}"
+    );
+    assert!(matches!(
+        probe.events()[..],
+        [Event::Ended {
+            cause: EndCause::ByeReceived,
+            ..
+        }]
+    ));
+    probe.drain();
+}
+
+#[test]
+fn the_reason_of_a_cancel_reaches_the_application() {
+    let mut probe = Probe::new();
+    probe.tell(&invite(""));
+    probe.leg();
+    let reason = "SIP;cause=200;text=\"Call completed elsewhere\"";
+    let sent = probe.tell(&request(
+        "CANCEL",
+        "z9hG4bK1",
+        "",
+        1,
+        &format!("Reason: {reason}\r\n"),
+        "",
+    ));
+    assert!(
+        sent[0].starts_with("SIP/2.0 200 ") && sent[1].starts_with("SIP/2.0 487 "),
+        "{sent:?}"
+    );
+    assert_eq!(
+        tag_of(&sent[0]),
+        tag_of(&sent[1]),
+        "RFC 3261 §9.2: the same To tag"
+    );
+    let events = probe.events();
+    assert!(
+        matches!(&events[..], [Event::Cancelled { reason: Some(told), .. }] if told == reason),
+        "{events:?}"
+    );
+    probe.drain();
+}
+
+#[test]
+fn every_message_sent_is_valid() {
+    let mut probe = Probe::new();
+    let folded = invite("").replace(
+        "From: <sip:a@10.0.0.1>;tag=from",
+        "From: \"A\r\n B\"\r\n <sip:a@10.0.0.1>;tag=from",
+    );
+    let (leg, _) = probe.talk(&folded);
+    probe.endpoint.info(probe.now, leg, "text/plain", b"x");
+    probe.endpoint.reinvite(probe.now, leg, SDP);
+    probe.endpoint.hangup(probe.now, leg, None);
+    let sent = probe.sent();
+    assert_eq!(sent.len(), 3);
+    for text in &sent {
+        Frame::parse(text.as_bytes()).unwrap().validate().unwrap();
+        assert_eq!(field(text, "To"), Some("\"A B\" <sip:a@10.0.0.1>;tag=from"));
+    }
+}
