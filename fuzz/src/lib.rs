@@ -1,5 +1,4 @@
 //! The checks behind the fuzz targets. One module per family, each free of libFuzzer, so that a stable test can include
 //! the file with `#[path]` and replay the corpus.
 
-pub mod flow;
 pub mod sip;

@@ -1,12 +1,157 @@
 //! Calls: legs, sessions, verbs, the executor and the DTMF arbiter.
 //!
 //! A [`Program`] decides, the executor does: outcome in, verb out. Nothing here knows a dialect.
+mod arbiter;
+mod counters;
+mod executor;
+mod gather;
+pub mod info_dtmf;
+mod leg;
 mod program;
+mod session;
 mod verb;
 
+pub use arbiter::Arbiter;
+pub use counters::CallCounters;
+pub use leg::End;
 pub use program::{CallInfo, Direction, Program, Step};
+pub use session::{Outbound, outbound};
 pub use verb::{
     Audio, DigitSource, Echo, Failure, Gather, GatherEnd, Gathered, Hangup, HangupCause, KeyPress,
     Outcome, Play, Record, RecordEnd, Recorded, RecordingId, Reject, Repeat, SendDigits, ToneSpec,
     Verb, Wait,
 };
+
+use crate::config::DtmfMode;
+use crate::media::{Media, PromptLibrary};
+use crate::net::sip::{Command, Incoming, SipHandle};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use trunkline_sip::offer_answer::Encoding;
+
+/// Why a call is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// SIP status.
+    pub status: u16,
+    /// A short, fixed name for log, counter and Reason header.
+    pub rule: &'static str,
+    /// What an operator should know.
+    pub text: String,
+}
+
+impl Refusal {
+    /// A refusal by `rule`.
+    pub fn new(status: u16, rule: &'static str, text: String) -> Self {
+        Refusal { status, rule, text }
+    }
+}
+
+/// Finds the program for a call.
+pub trait Routes: Send + Sync {
+    /// The program for this call, or why there is none.
+    ///
+    /// # Errors
+    /// The refusal the caller gets.
+    fn program(&self, call: &CallInfo) -> Result<Box<dyn Program>, Refusal>;
+}
+
+/// What calls take from the configuration.
+#[derive(Debug, Clone)]
+pub struct CallSettings {
+    /// Calls at the same time.
+    pub max_calls: usize,
+    /// Address written into SDP; `None`: the local one of the call's SIP flow.
+    pub media_address: Option<IpAddr>,
+    /// Codecs in order of preference.
+    pub codecs: Vec<Encoding>,
+    /// How digits are heard and sent.
+    pub dtmf: DtmfMode,
+    /// Where recordings go.
+    pub recordings_dir: PathBuf,
+}
+
+/// What all calls share.
+pub struct Calls {
+    sip: SipHandle,
+    media: Media,
+    prompts: Arc<PromptLibrary>,
+    routes: Box<dyn Routes>,
+    settings: CallSettings,
+    /// Counters for the metrics page.
+    pub counters: Arc<CallCounters>,
+    stop: watch::Sender<bool>,
+    /// Random prefix and counter of call ids: unique across restarts for all practical purposes, short enough to read out.
+    boot: u32,
+    serial: AtomicU64,
+}
+
+impl Calls {
+    /// Calls over the given SIP side, media engine and prompts.
+    pub fn new(
+        sip: SipHandle,
+        media: Media,
+        prompts: Arc<PromptLibrary>,
+        routes: Box<dyn Routes>,
+        settings: CallSettings,
+        boot: u32,
+    ) -> Arc<Calls> {
+        let (stop, _) = watch::channel(false);
+        Arc::new(Calls {
+            sip,
+            media,
+            prompts,
+            routes,
+            settings,
+            counters: Arc::default(),
+            stop,
+            boot,
+            serial: AtomicU64::new(0),
+        })
+    }
+
+    /// Starts a session for each incoming leg until the SIP side goes away.
+    pub async fn serve(self: Arc<Self>, mut incoming: mpsc::Receiver<Incoming>) {
+        while let Some(call) = incoming.recv().await {
+            tokio::spawn(session::inbound(self.clone(), call));
+        }
+    }
+
+    /// Refuses new calls, lets those in progress go on for `limit`, hangs up the rest, and returns when all are over
+    /// (or 35 s later: the longest a far end may take to answer a BYE).
+    pub async fn drain(&self, limit: Duration) {
+        self.sip.send(Command::Drain(Duration::from_secs(30)));
+        let active = self.counters.active.load(Ordering::Relaxed);
+        tracing::info!(
+            calls = active,
+            limit_s = limit.as_secs(),
+            "draining: no new calls"
+        );
+        if tokio::time::timeout(limit, self.counters.idle())
+            .await
+            .is_err()
+        {
+            let left = self.counters.active.load(Ordering::Relaxed);
+            tracing::warn!(calls = left, "drain time is over: hanging up the rest");
+            let _ = self.stop.send(true);
+            let _ = tokio::time::timeout(Duration::from_secs(35), self.counters.idle()).await;
+        }
+    }
+
+    fn fresh_id(&self) -> String {
+        format!(
+            "c-{:06x}-{}",
+            self.boot & 0xff_ffff,
+            self.serial.fetch_add(1, Ordering::Relaxed) + 1
+        )
+    }
+
+    /// For the o= line (RFC 8866 §5.2): unique and growing.
+    fn fresh_session_id(&self) -> u64 {
+        (u64::from(self.boot) << 20) + self.serial.load(Ordering::Relaxed)
+    }
+}

@@ -45,6 +45,19 @@ impl Verb {
         }
     }
 
+    /// Whether it needs a call that is answered.
+    pub fn needs_answer(&self) -> bool {
+        match self {
+            Verb::Play(_)
+            | Verb::Gather(_)
+            | Verb::Echo(_)
+            | Verb::Record(_)
+            | Verb::RecordCall { .. }
+            | Verb::SendDigits(_) => true,
+            Verb::Answer | Verb::Wait(_) | Verb::Reject(_) | Verb::Hangup(_) => false,
+        }
+    }
+
     /// Whether carrying it out takes time by its nature, so that a loop over it is no busy loop.
     pub fn takes_time(&self) -> bool {
         match self {

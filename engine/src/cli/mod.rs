@@ -1,1 +1,57 @@
 //! The command line: run, call, check, bench.
+//!
+//! Exit codes: 0 done; 1 it could not be done (one sentence on stderr says why); 2 the command line itself is wrong.
+mod builtin;
+mod call;
+mod check;
+mod log;
+mod routes;
+mod run;
+mod script;
+
+use clap::{Parser, Subcommand};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// One binary that answers SIP calls, plays, listens, records, and runs your call programs.
+#[derive(Debug, Parser)]
+#[command(name = "trunkline", version, about)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer calls.
+    Run(run::Args),
+    /// Place one call from here, without a phone.
+    Call(call::Args),
+    /// Check a configuration file and the flows it names, and start nothing.
+    Check(check::Args),
+}
+
+/// Reads the command line and does what it says.
+pub fn main() -> ExitCode {
+    let command = CommandLine::parse().command;
+    let done = match command {
+        Command::Run(args) => run::run(&args),
+        Command::Call(args) => call::run(&args),
+        Command::Check(args) => check::run(&args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "trunkline: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Random octets from the system.
+fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+    Ok(bytes)
+}

@@ -123,6 +123,23 @@ pub enum DtmfMode {
     Info,
 }
 
+impl DtmfMode {
+    /// Whether telephone events (RFC 4733) are offered and accepted.
+    pub fn telephone_event(self) -> bool {
+        matches!(self, Self::Auto | Self::Rfc4733)
+    }
+
+    /// Whether tones in the audio count as keys.
+    pub fn inband(self) -> bool {
+        matches!(self, Self::Auto | Self::InBand)
+    }
+
+    /// Whether SIP INFO counts as keys.
+    pub fn info(self) -> bool {
+        matches!(self, Self::Auto | Self::Info)
+    }
+}
+
 /// `[http]`: health, metrics and (later) the control API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Http {

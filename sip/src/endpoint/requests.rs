@@ -58,7 +58,7 @@ impl Endpoint {
         if let Some(id) = self.servers.find(&request.key) {
             return self.servers.retransmitted(&mut self.io, now, id);
         }
-        if let Err(refusal) = screen(frame, method) {
+        if let Err(refusal) = screen(flow.transport, frame, method) {
             return self.refuse(flow, frame, &refusal);
         }
         match method {

@@ -6,7 +6,7 @@
 use super::Endpoint;
 use super::event::Event;
 use crate::build::MessageBuilder;
-use crate::flow::Flow;
+use crate::flow::{Flow, Transport};
 use crate::header::HeaderId;
 use crate::message::Frame;
 use crate::method::Method;
@@ -45,7 +45,15 @@ impl Refusal {
 }
 
 /// The checks that need only the request, in the order of RFC 3261 §8.2.
-pub(super) fn screen(frame: &Frame<'_>, method: Method<'_>) -> Result<(), Refusal> {
+pub(super) fn screen(
+    transport: Transport,
+    frame: &Frame<'_>,
+    method: Method<'_>,
+) -> Result<(), Refusal> {
+    // §18.3: on a stream there is no other way to tell where a message ends.
+    if transport.is_reliable() && frame.header(HeaderId::ContentLength).is_none() {
+        return Err(Refusal::new(400, "Content-Length is missing on a stream"));
+    }
     screen_method(frame, method)?;
     if let Some(uri) = frame.request_uri()
         && let Ok(Scheme::Other(_)) = Uri::parse(uri).map(|uri| uri.scheme)

@@ -1,0 +1,267 @@
+//! The metrics page: reads the counters of SIP, calls and media and writes them in Prometheus' text format.
+//!
+//! It owns the names; the counters belong to those who count. Every name is listed in `docs/operations.md`.
+use crate::call::CallCounters;
+use crate::media::Media;
+use crate::net::sip::PumpCounters;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text,
+};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use std::fmt::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// Upper bounds of the tick lateness histogram, µs.
+const LATENESS_BOUNDS_US: [u64; 10] = [
+    127, 255, 511, 1023, 2047, 4095, 8191, 16_383, 32_767, 65_535,
+];
+
+/// Where the figures come from.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// Calls.
+    pub calls: Arc<CallCounters>,
+    /// SIP.
+    pub sip: Arc<PumpCounters>,
+    /// Media.
+    pub media: Media,
+}
+
+pub(super) fn render(sources: &Sources) -> Result<String, Error> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(sources.clone()));
+    let mut page = String::with_capacity(8 * 1024);
+    text::encode(&mut page, &registry)?;
+    Ok(page)
+}
+
+impl Collector for Sources {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), Error> {
+        self.encode_calls(&mut encoder)?;
+        self.encode_sip(&mut encoder)?;
+        self.encode_media(&mut encoder)
+    }
+}
+
+impl Sources {
+    fn encode_calls(&self, encoder: &mut DescriptorEncoder) -> Result<(), Error> {
+        let calls = &self.calls;
+        gauge(
+            encoder,
+            "trunkline_calls_active",
+            "Calls in progress",
+            usize_of(&calls.active),
+        )?;
+        let begun = [
+            ("inbound", u64_of(&calls.inbound)),
+            ("outbound", u64_of(&calls.outbound)),
+        ];
+        family(
+            encoder,
+            "trunkline_calls",
+            "Calls begun, by direction",
+            "direction",
+            &begun,
+        )?;
+        let refused: Vec<_> = calls.refused_by().into_iter().collect();
+        family(
+            encoder,
+            "trunkline_calls_refused",
+            "Calls refused, by the rule that refused them",
+            "rule",
+            &refused,
+        )?;
+        let mut ended = encoder.encode_descriptor(
+            "trunkline_calls_ended",
+            "Calls ended, by who ended them and why",
+            None,
+            MetricType::Counter,
+        )?;
+        for ((by, cause), count) in calls.ended_by() {
+            let labels = [("by", by), ("cause", cause)];
+            ConstCounter::new(count).encode(ended.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn encode_sip(&self, encoder: &mut DescriptorEncoder) -> Result<(), Error> {
+        let sip = &self.sip;
+        gauge(
+            encoder,
+            "trunkline_sip_legs",
+            "SIP legs alive",
+            usize_of(&sip.legs),
+        )?;
+        gauge(
+            encoder,
+            "trunkline_sip_server_transactions",
+            "SIP server transactions alive",
+            usize_of(&sip.server_transactions),
+        )?;
+        gauge(
+            encoder,
+            "trunkline_sip_client_transactions",
+            "SIP client transactions alive",
+            usize_of(&sip.client_transactions),
+        )?;
+        counter(
+            encoder,
+            "trunkline_sip_messages_in",
+            "SIP messages received",
+            u64_of(&sip.received),
+        )?;
+        counter(
+            encoder,
+            "trunkline_sip_messages_out",
+            "SIP messages sent",
+            u64_of(&sip.sent),
+        )?;
+        counter(
+            encoder,
+            "trunkline_sip_send_failed",
+            "SIP messages that could not be sent",
+            u64_of(&sip.send_failed),
+        )?;
+        family(
+            encoder,
+            "trunkline_sip_requests_refused",
+            "SIP requests refused, by rule",
+            "rule",
+            &sip.refused_by(),
+        )?;
+        family(
+            encoder,
+            "trunkline_sip_messages_dropped",
+            "SIP messages dropped without an answer, by rule",
+            "rule",
+            &sip.dropped_by(),
+        )
+    }
+
+    fn encode_media(&self, encoder: &mut DescriptorEncoder) -> Result<(), Error> {
+        let media = self.media.stats();
+        gauge(
+            encoder,
+            "trunkline_media_channels",
+            "Media channels open",
+            media.channels.value(),
+        )?;
+        counter(
+            encoder,
+            "trunkline_rtp_packets_in",
+            "RTP packets taken from peers",
+            media.packets_in.value(),
+        )?;
+        counter(
+            encoder,
+            "trunkline_rtp_packets_out",
+            "RTP packets sent",
+            media.packets_out.value(),
+        )?;
+        counter(
+            encoder,
+            "trunkline_rtp_packets_lost",
+            "RTP packets that never came",
+            media.lost.value(),
+        )?;
+        counter(
+            encoder,
+            "trunkline_rtp_packets_late",
+            "RTP packets that came too late to be played",
+            media.late.value(),
+        )?;
+        counter(
+            encoder,
+            "trunkline_rtp_packets_duplicate",
+            "RTP packets that came twice",
+            media.duplicate.value(),
+        )?;
+        counter(
+            encoder,
+            "trunkline_rtp_send_errors",
+            "RTP packets the kernel refused to send",
+            media.send_errors.value(),
+        )?;
+        counter(
+            encoder,
+            "trunkline_media_skipped_slots",
+            "Slots of 1 ms skipped because the machine stood still",
+            media.skipped_slots.value(),
+        )?;
+        family(
+            encoder,
+            "trunkline_rtp_packets_dropped",
+            "Received packets dropped, by cause",
+            "cause",
+            &media.dropped.by_cause(),
+        )?;
+        let lateness = encoder.encode_descriptor(
+            "trunkline_media_tick_lateness_seconds",
+            "How late the media loop began its 1 ms slots",
+            None,
+            MetricType::Histogram,
+        )?;
+        encode_lateness(lateness, &media.lateness)
+    }
+}
+
+fn encode_lateness(
+    mut encoder: MetricEncoder,
+    lateness: &crate::media::Lateness,
+) -> Result<(), Error> {
+    let mut buckets: Vec<(f64, u64)> = Vec::with_capacity(LATENESS_BOUNDS_US.len() + 1);
+    let mut below = 0;
+    for bound in LATENESS_BOUNDS_US {
+        let at_most = lateness.at_most(bound).max(below);
+        buckets.push(((bound + 1) as f64 / 1e6, at_most - below));
+        below = at_most;
+    }
+    let count = lateness.count().max(below);
+    buckets.push((f64::MAX, count - below));
+    encoder.encode_histogram::<NoLabelSet>(lateness.sum_us() as f64 / 1e6, count, &buckets, None)
+}
+
+fn gauge(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: u64) -> Result<(), Error> {
+    let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+    let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
+    gauge.encode(metric)
+}
+
+fn counter(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    value: u64,
+) -> Result<(), Error> {
+    let counter = ConstCounter::new(value);
+    let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
+    counter.encode(metric)
+}
+
+fn family(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    label: &'static str,
+    values: &[(&'static str, u64)],
+) -> Result<(), Error> {
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for &(value, count) in values {
+        let labels = [(label, value)];
+        ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn u64_of(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+fn usize_of(gauge: &AtomicUsize) -> u64 {
+    gauge.load(Ordering::Relaxed) as u64
+}

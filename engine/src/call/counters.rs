@@ -1,0 +1,85 @@
+//! Counters of calls: what the metrics page shows and draining waits for.
+use super::leg::End;
+use super::program::Direction;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
+
+/// See the module's text. All counters only grow, but `active`.
+#[derive(Debug, Default)]
+pub struct CallCounters {
+    /// Calls in progress.
+    pub active: AtomicUsize,
+    /// Inbound calls begun.
+    pub inbound: AtomicU64,
+    /// Outbound calls begun.
+    pub outbound: AtomicU64,
+    ended: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
+    refused: Mutex<BTreeMap<&'static str, u64>>,
+    now_idle: Notify,
+}
+
+/// Holds a call in the `active` gauge; dropping it, also by a panic, takes it out.
+#[derive(Debug)]
+pub(super) struct Active(Arc<CallCounters>);
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        if self.0.active.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.now_idle.notify_waiters();
+        }
+    }
+}
+
+impl CallCounters {
+    pub(super) fn begin(self: &Arc<Self>, direction: Direction) -> Active {
+        let counter = match direction {
+            Direction::Inbound => &self.inbound,
+            Direction::Outbound => &self.outbound,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.active.fetch_add(1, Ordering::Relaxed);
+        Active(self.clone())
+    }
+
+    pub(super) fn ended(&self, end: &End) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        *ended.entry((end.by, end.cause)).or_default() += 1;
+    }
+
+    pub(super) fn refused(&self, rule: &'static str) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        *refused.entry(rule).or_default() += 1;
+    }
+
+    /// Calls ended, by who ended them and the cause.
+    pub fn ended_by(&self) -> BTreeMap<(&'static str, &'static str), u64> {
+        self.ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Calls refused, by rule.
+    pub fn refused_by(&self) -> BTreeMap<&'static str, u64> {
+        self.refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Returns when no call is in progress.
+    pub async fn idle(&self) {
+        loop {
+            let notified = self.now_idle.notified();
+            tokio::pin!(notified);
+            // Registered before the look, so that a call which ends in between is not missed.
+            notified.as_mut().enable();
+            if self.active.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+}

@@ -1,0 +1,571 @@
+//! A leg: one SIP dialog plus one media channel. It owns negotiation, the arbiter and the type-ahead buffer.
+//!
+//! [`Leg::next`] is the only place where a leg's events arrive; it settles what every verb would settle alike (re-INVITE, INFO,
+//! duplicates of digits) and returns the rest. It can be dropped at any await without losing an event.
+//! Limits: 64 keys of type-ahead; more are dropped with a log line.
+use super::arbiter::Arbiter;
+use super::info_dtmf;
+use super::verb::{DigitSource, KeyPress};
+use crate::config::DtmfMode;
+use crate::media::{
+    Channel, Command as MediaCommand, KeySource, MediaEvent, MediaEvents, StreamParams,
+};
+use crate::net::sip::{Command, LegEvents, SipHandle};
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+use trunkline_sip::offer_answer::{
+    self, Direction as MediaDirection, Encoding, LocalMedia, Negotiated,
+};
+use trunkline_sip::sdp::Sdp;
+use trunkline_sip::{EndCause, Event, HangupReason, HeaderId, LegId, Message};
+
+/// Keys kept for the next gather.
+const TYPE_AHEAD: usize = 64;
+
+/// How the leg came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// `caller`, `us`, or `network`.
+    pub by: &'static str,
+    /// A short, fixed name: `bye`, `cancel`, `no-ack`, `rtp-timeout`, …
+    pub cause: &'static str,
+    /// SIP status where there was one.
+    pub status: Option<u16>,
+}
+
+/// What a leg reports to the executor.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// A new key press (already in the type-ahead buffer's place: the taker decides).
+    Key(KeyPress),
+    /// The ACK has come; the far end hears us.
+    Confirmed,
+    /// Our outbound call was answered.
+    Answered,
+    /// Our outbound call rings or has early media.
+    Progress(u16),
+    /// Playback came to its end.
+    PlayDone(u32),
+    /// A recording is complete.
+    RecordDone {
+        id: u32,
+        duration_ms: u32,
+        end: crate::media::RecordingEnd,
+        lost_ms: u32,
+    },
+    /// All digits are out.
+    DigitsSent(u32),
+    /// The leg is gone.
+    Ended(End),
+}
+
+/// What a leg needs to know of its surroundings.
+#[derive(Debug, Clone)]
+pub(super) struct LegSettings {
+    /// Address written into SDP.
+    pub(super) media_address: IpAddr,
+    /// Codecs in order of preference.
+    pub(super) codecs: Vec<Encoding>,
+    /// How digits are heard and sent.
+    pub(super) dtmf: DtmfMode,
+    /// Packet time we offer, ms.
+    pub(super) ptime_ms: u8,
+    /// The call's id, for the media side's log.
+    pub(super) call: String,
+}
+
+impl LegSettings {
+    /// Our half of offers and answers for a channel on `port`.
+    pub(super) fn local_media(&self, port: u16, session_id: u64) -> LocalMedia {
+        LocalMedia {
+            address: self.media_address,
+            port,
+            session_id,
+            session_version: session_id,
+            codecs: self.codecs.clone(),
+            telephone_event: self.dtmf.telephone_event(),
+            ptime_ms: self.ptime_ms,
+            direction: MediaDirection::SendRecv,
+        }
+    }
+}
+
+/// See the module's text.
+pub(super) struct Leg {
+    pub(super) id: LegId,
+    sip: SipHandle,
+    events: LegEvents,
+    /// Gone when the leg is closed.
+    channel: Option<Channel>,
+    media: MediaEvents,
+    settings: LegSettings,
+    local: LocalMedia,
+    /// Our offer that still waits for its answer (late offer, or our own INVITE).
+    pending_offer: Option<Sdp>,
+    negotiated: Option<Negotiated>,
+    arbiter: Arbiter,
+    type_ahead: VecDeque<KeyPress>,
+    ended: Option<End>,
+    hung_up: Option<&'static str>,
+    pub(super) answered: bool,
+    pub(super) confirmed: bool,
+    pub(super) first_rtp: Option<SocketAddr>,
+}
+
+impl Leg {
+    pub(super) fn new(
+        id: LegId,
+        sip: SipHandle,
+        events: LegEvents,
+        (channel, media): (Channel, MediaEvents),
+        settings: LegSettings,
+        local: LocalMedia,
+    ) -> Leg {
+        Leg {
+            id,
+            sip,
+            events,
+            channel: Some(channel),
+            media,
+            settings,
+            local,
+            pending_offer: None,
+            negotiated: None,
+            arbiter: Arbiter::default(),
+            type_ahead: VecDeque::new(),
+            ended: None,
+            hung_up: None,
+            answered: false,
+            confirmed: false,
+            first_rtp: None,
+        }
+    }
+
+    /// The SDP of an offer of ours, remembered until its answer comes.
+    pub(super) fn make_offer(&mut self) -> Vec<u8> {
+        let offer = offer_answer::offer(&self.local);
+        let bytes = offer.to_bytes();
+        self.pending_offer = Some(offer);
+        bytes
+    }
+
+    /// Remembers an offer that has been sent already, in the INVITE that made this leg.
+    pub(super) fn offered(&mut self, offer: Sdp) {
+        self.pending_offer = Some(offer);
+    }
+
+    /// Leaves the SIP leg to somebody else: dropping this one hangs nothing up.
+    pub(super) fn disown(&mut self) {
+        self.ended = Some(End {
+            by: "us",
+            cause: "refused",
+            status: None,
+        });
+    }
+
+    /// Where the far end says it wants its audio.
+    pub(super) fn remote(&self) -> Option<SocketAddr> {
+        self.negotiated
+            .as_ref()
+            .map(|negotiated| negotiated.remote_rtp)
+    }
+
+    /// Takes the far end's offer and returns our answer; `Err` is the text for a 488 or 400.
+    pub(super) fn take_offer(&mut self, body: &[u8]) -> Result<Vec<u8>, (u16, String)> {
+        let offer = Sdp::parse(body).map_err(|error| (400, format!("SDP refused: {error}")))?;
+        let (answer, negotiated) = offer_answer::answer(&offer, &self.local)
+            .map_err(|refusal| (488, refusal.to_string()))?;
+        self.negotiated = Some(negotiated);
+        Ok(answer.to_bytes())
+    }
+
+    /// Answers an inbound call: 200 with the answer to its offer, or with an offer of ours where it had none.
+    pub(super) fn answer(&mut self, sdp: Vec<u8>) {
+        self.answered = true;
+        self.sip.send(Command::Answer(self.id, sdp));
+        self.apply_stream();
+    }
+
+    pub(super) fn provisional(&self, status: u16, reason: &'static str) {
+        self.sip.send(Command::Provisional(self.id, status, reason));
+    }
+
+    pub(super) fn reject(
+        &mut self,
+        status: u16,
+        reason: String,
+        extra: Vec<(&'static str, String)>,
+    ) {
+        self.hung_up = Some("rejected");
+        self.sip
+            .send(Command::Reject(self.id, status, reason, extra));
+    }
+
+    /// Ends the leg from our side; the end arrives as [`Input::Ended`].
+    pub(super) fn hang_up(&mut self, cause: &'static str, reason: Option<HangupReason>) {
+        if self.ended.is_none() && self.hung_up.is_none() {
+            self.hung_up = Some(cause);
+            self.sip.send(Command::Hangup(self.id, reason));
+        }
+    }
+
+    /// Sends a command to the media channel. A full queue means that the shard is far behind; the caller's verb fails.
+    pub(super) fn media(&self, command: MediaCommand) -> Result<(), String> {
+        match &self.channel {
+            Some(channel) => channel.send(command).map_err(|error| error.to_string()),
+            None => Err("the media channel is closed".to_owned()),
+        }
+    }
+
+    /// The oldest key pressed ahead.
+    pub(super) fn take_ahead(&mut self) -> Option<KeyPress> {
+        self.type_ahead.pop_front()
+    }
+
+    pub(super) fn drop_ahead(&mut self) {
+        self.type_ahead.clear();
+    }
+
+    /// Keeps a key nobody waits for.
+    pub(super) fn keep(&mut self, key: KeyPress) {
+        if self.type_ahead.len() < TYPE_AHEAD {
+            self.type_ahead.push_back(key);
+        } else {
+            tracing::info!(
+                rule = "type-ahead-full",
+                limit = TYPE_AHEAD,
+                "key dropped: too many keys pressed ahead"
+            );
+        }
+    }
+
+    pub(super) fn duplicates(&self) -> u64 {
+        self.arbiter.duplicates()
+    }
+
+    /// The name of the codec in use, for the log.
+    pub(super) fn codec(&self) -> &'static str {
+        self.negotiated
+            .as_ref()
+            .map_or("none", |negotiated| match negotiated.encoding {
+                Encoding::Pcmu => "PCMU",
+                Encoding::Pcma => "PCMA",
+            })
+    }
+
+    /// Closes the channel and returns its last words.
+    pub(super) async fn close(&mut self) -> Option<crate::media::ChannelStats> {
+        self.channel = None;
+        while let Some(event) = self.media.recv().await {
+            if let MediaEvent::Closed(stats) = event {
+                return Some(stats);
+            }
+        }
+        None
+    }
+
+    /// The next thing that happens to this leg.
+    pub(super) async fn next(&mut self) -> Input {
+        loop {
+            if let Some(end) = &self.ended {
+                return Input::Ended(end.clone());
+            }
+            let input = tokio::select! {
+                biased;
+                event = self.events.recv() => match event {
+                    Some(event) => self.sip_event(event),
+                    None => Some(self.end(End { by: "network", cause: "signalling-lost", status: None })),
+                },
+                event = self.media.recv() => match event {
+                    Some(event) => self.media_event(event),
+                    None => Some(self.end(End { by: "us", cause: "media-lost", status: None })),
+                },
+            };
+            if let Some(input) = input {
+                return input;
+            }
+        }
+    }
+
+    fn end(&mut self, end: End) -> Input {
+        self.ended = Some(end.clone());
+        Input::Ended(end)
+    }
+
+    fn sip_event(&mut self, event: Event) -> Option<Input> {
+        match event {
+            Event::Confirmed { ack, .. } => {
+                let body = ack.frame().body().to_vec();
+                self.take_answer(&body);
+                self.confirmed = true;
+                Some(Input::Confirmed)
+            }
+            Event::Progress { response, .. } => {
+                let frame = response.frame();
+                let body = frame.body().to_vec();
+                let status = frame.status().unwrap_or(0);
+                self.take_early_answer(&body);
+                Some(Input::Progress(status))
+            }
+            Event::Answered { response, .. } => {
+                self.answered = true;
+                self.confirmed = true;
+                let body = response.frame().body().to_vec();
+                self.take_answer(&body);
+                Some(Input::Answered)
+            }
+            Event::Reinvite { request, .. } => {
+                self.reinvite(&request);
+                None
+            }
+            Event::Info { id, request, .. } => self.info(id, &request),
+            Event::Cancelled { .. } => Some(self.end(End {
+                by: "caller",
+                cause: "cancel",
+                status: Some(487),
+            })),
+            Event::Rejected { status, .. } => {
+                let by = if self.hung_up.is_some() {
+                    "us"
+                } else {
+                    "callee"
+                };
+                Some(self.end(End {
+                    by,
+                    cause: "rejected",
+                    status: Some(status),
+                }))
+            }
+            Event::Ended { cause, .. } => {
+                let end = match (cause, self.hung_up) {
+                    (_, Some(cause)) => End {
+                        by: "us",
+                        cause,
+                        status: None,
+                    },
+                    (EndCause::ByeReceived, None) => End {
+                        by: "far-end",
+                        cause: "bye",
+                        status: None,
+                    },
+                    (EndCause::AckTimeout, None) => End {
+                        by: "network",
+                        cause: "no-ack",
+                        status: None,
+                    },
+                    (_, None) => End {
+                        by: "network",
+                        cause: "transport",
+                        status: None,
+                    },
+                };
+                Some(self.end(end))
+            }
+            _ => None,
+        }
+    }
+
+    fn media_event(&mut self, event: MediaEvent) -> Option<Input> {
+        match event {
+            MediaEvent::PlayDone { id } => Some(Input::PlayDone(id)),
+            MediaEvent::KeyBegin { key, source, .. } => self.key(key, source_of(source)),
+            MediaEvent::KeyEnd {
+                key,
+                source,
+                duration_ms,
+            } => {
+                self.arbiter.end(Instant::now(), key, source_of(source));
+                tracing::debug!(%key, ?source, duration_ms, "key up");
+                None
+            }
+            MediaEvent::RecordDone {
+                id,
+                duration_ms,
+                end,
+                lost_ms,
+            } => Some(Input::RecordDone {
+                id,
+                duration_ms,
+                end,
+                lost_ms,
+            }),
+            MediaEvent::DigitsSent { id } => Some(Input::DigitsSent(id)),
+            MediaEvent::Latched { remote, .. } => {
+                if self.first_rtp.is_none() {
+                    tracing::info!(from = %remote, "audio arrives");
+                }
+                self.first_rtp = Some(remote);
+                None
+            }
+            MediaEvent::RtpTimeout => {
+                tracing::warn!(
+                    rule = "rtp-timeout",
+                    "no audio from the far end for too long: hanging up; see [media] rtp_timeout_s"
+                );
+                self.hang_up("rtp-timeout", None);
+                None
+            }
+            MediaEvent::Closed(_) => None,
+        }
+    }
+
+    fn key(&mut self, digit: char, source: DigitSource) -> Option<Input> {
+        let mode = self.settings.dtmf;
+        let heard = match source {
+            DigitSource::InBand => mode.inband(),
+            DigitSource::Rfc4733 => mode.telephone_event(),
+            DigitSource::Info => mode.info(),
+        };
+        if !heard {
+            return None;
+        }
+        self.arbiter
+            .begin(Instant::now(), digit, source)
+            .map(Input::Key)
+    }
+
+    /// RFC 3261 §14.2: a re-INVITE is answered by what we can do, or refused and nothing changes.
+    fn reinvite(&mut self, request: &Message) {
+        self.local.session_version += 1;
+        let body = request.frame().body().to_vec();
+        if body.is_empty() {
+            let offer = self.make_offer();
+            self.sip.send(Command::AnswerReinvite(self.id, offer));
+            return;
+        }
+        match self.take_offer(&body) {
+            Ok(answer) => {
+                self.sip.send(Command::AnswerReinvite(self.id, answer));
+                self.apply_stream();
+                let direction = self
+                    .negotiated
+                    .as_ref()
+                    .map(|negotiated| negotiated.direction);
+                tracing::info!(
+                    ?direction,
+                    codec = self.codec(),
+                    "media changed by the far end"
+                );
+            }
+            Err((status, reason)) => {
+                tracing::info!(status, %reason, rule = "re-invite-refused", "re-INVITE refused; the call goes on as it was");
+                self.sip
+                    .send(Command::RejectReinvite(self.id, status, reason));
+            }
+        }
+    }
+
+    fn info(&mut self, id: trunkline_sip::InfoId, request: &Message) -> Option<Input> {
+        let frame = request.frame();
+        let content_type = frame.header(HeaderId::ContentType).unwrap_or_default();
+        match info_dtmf::parse(content_type, frame.body()) {
+            Ok(info) => {
+                self.sip.send(Command::RespondInfo(self.id, id, 200));
+                self.key(info.digit, DigitSource::Info)
+            }
+            Err(info_dtmf::InfoError::OtherType) => {
+                self.sip.send(Command::RespondInfo(self.id, id, 415));
+                None
+            }
+            Err(error) => {
+                tracing::info!(%error, rule = "info-dtmf", "INFO refused with 400");
+                self.sip.send(Command::RespondInfo(self.id, id, 400));
+                None
+            }
+        }
+    }
+
+    fn take_answer(&mut self, body: &[u8]) {
+        let Some(offer) = self.pending_offer.take() else {
+            return;
+        };
+        let accepted = Sdp::parse(body)
+            .map_err(|error| error.to_string())
+            .and_then(|answer| {
+                offer_answer::accept(&offer, &answer).map_err(|refusal| refusal.to_string())
+            });
+        match accepted {
+            Ok(negotiated) => {
+                self.negotiated = Some(negotiated);
+                self.apply_stream();
+            }
+            Err(reason) => {
+                tracing::warn!(%reason, rule = "answer-unusable", "the far end's SDP answer cannot be used: hanging up");
+                self.hang_up(
+                    "bad-answer",
+                    Some(hangup_reason("SIP", 488, "answer-unusable")),
+                );
+            }
+        }
+    }
+
+    /// Early media: an answer in a provisional response is used, but the final one counts.
+    fn take_early_answer(&mut self, body: &[u8]) {
+        let (Some(offer), false) = (&self.pending_offer, body.is_empty()) else {
+            return;
+        };
+        let Ok(answer) = Sdp::parse(body) else { return };
+        if let Ok(negotiated) = offer_answer::accept(offer, &answer) {
+            self.negotiated = Some(negotiated);
+            self.apply_stream();
+        }
+    }
+
+    fn apply_stream(&self) {
+        let Some(n) = &self.negotiated else { return };
+        let (send, receive) = match n.direction {
+            MediaDirection::SendRecv => (true, true),
+            MediaDirection::SendOnly => (true, false),
+            MediaDirection::RecvOnly => (false, true),
+            MediaDirection::Inactive => (false, false),
+        };
+        let params = StreamParams {
+            encoding: match n.encoding {
+                Encoding::Pcmu => crate::media::Encoding::Pcmu,
+                Encoding::Pcma => crate::media::Encoding::Pcma,
+            },
+            payload_send: n.payload_send,
+            payload_recv: n.payload_recv,
+            telephone_event_send: n.telephone_event_send,
+            telephone_event_recv: n.telephone_event_recv,
+            remote_rtp: n.remote_rtp,
+            remote_rtcp: n.remote_rtcp,
+            rtcp_mux: n.rtcp_mux,
+            send,
+            receive,
+            ptime_ms: n.ptime_ms,
+            log_id: self.settings.call.clone(),
+        };
+        if let Err(error) = self.media(MediaCommand::Stream(params)) {
+            tracing::error!(%error, "the media shard takes no commands");
+        }
+        let inband = self.settings.dtmf.inband();
+        let _ = self.media(MediaCommand::Detect { inband });
+    }
+}
+
+impl Drop for Leg {
+    /// A session that ends without hanging up (a panic) must not leave its far end in a dead call.
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            self.sip.send(Command::Hangup(self.id, None));
+        }
+    }
+}
+
+/// A Reason header (RFC 3326).
+pub(super) fn hangup_reason(protocol: &str, cause: u16, text: &str) -> HangupReason {
+    HangupReason {
+        protocol: protocol.to_owned(),
+        cause,
+        text: text.to_owned(),
+    }
+}
+
+fn source_of(source: KeySource) -> DigitSource {
+    match source {
+        KeySource::InBand => DigitSource::InBand,
+        KeySource::Rfc4733 => DigitSource::Rfc4733,
+    }
+}

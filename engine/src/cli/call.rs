@@ -1,0 +1,243 @@
+//! `trunkline call`: places one call from this machine and prints what happens, with seconds since the start.
+use super::script::{Script, Wishes};
+use super::{log, random, routes};
+use crate::call::{CallInfo, CallSettings, Calls, Outbound, Program, Refusal, Routes, outbound};
+use crate::config::DtmfMode;
+use crate::media::{Media, MediaConfig};
+use crate::net::sip::{Sip, TcpLimits};
+use anyhow::{Context, bail};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use trunkline_sip::offer_answer::Encoding;
+use trunkline_sip::{EndpointConfig, Timers, Transport};
+use trunkline_sip::{Host, Scheme, Uri};
+
+/// RTP ports of calls placed from the command line: below the default range of the server, which may run on the same machine.
+const PORTS: std::ops::RangeInclusive<u16> = 14_000..=15_999;
+
+/// Arguments of `trunkline call`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Whom to call, e.g. sip:demo@127.0.0.1 or "sip:demo@host:5070;transport=tcp".
+    target: String,
+    /// Audio file to play once the call is answered (WAV, .sln, .sln16).
+    #[arg(long)]
+    play: Option<PathBuf>,
+    /// Keys to press, in groups separated by commas; w and W in a group pause 0.5 s and 1 s.
+    #[arg(long, value_delimiter = ',')]
+    digits: Vec<String>,
+    /// WAV file to record what is heard to.
+    #[arg(long)]
+    record: Option<PathBuf>,
+    /// Seconds to wait before each group of keys.
+    #[arg(long, default_value_t = 3.0)]
+    pause: f32,
+    /// Length of each key in ms.
+    #[arg(long, default_value_t = 100)]
+    tone_ms: u32,
+    /// Seconds to listen after the last key before hanging up.
+    #[arg(long, default_value_t = 15.0)]
+    listen: f32,
+    /// How to press keys: rfc4733 or inband.
+    #[arg(long, default_value = "rfc4733", value_parser = ["rfc4733", "inband"])]
+    dtmf: String,
+    /// The only codec to offer: pcmu or pcma. Both by default.
+    #[arg(long, value_parser = ["pcmu", "pcma"])]
+    codec: Option<String>,
+    /// Who calls.
+    #[arg(long, default_value = "sip:trunkline@localhost")]
+    from: String,
+    /// Print each SIP message too.
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    log::start_for_call(args.verbose);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let code = runtime.block_on(place(args));
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    code
+}
+
+async fn place(args: &Args) -> anyhow::Result<ExitCode> {
+    let (transport, remote) = resolve(&args.target).await?;
+    let prompts = Arc::new(routes::library());
+    let play = args.play.as_ref().map(|path| path.display().to_string());
+    if let Some(key) = &play {
+        prompts.load(key)?;
+    }
+    let wishes = Wishes {
+        record: args.record.clone(),
+        play,
+        digits: args.digits.clone(),
+        pause_ms: ms(args.pause),
+        tone_ms: args.tone_ms,
+        listen_ms: ms(args.listen),
+    };
+    let media = Media::start(MediaConfig {
+        ports: PORTS,
+        max_channels: 1,
+        ..MediaConfig::default()
+    })?;
+    let any: SocketAddr = if remote.is_ipv4() {
+        ([0, 0, 0, 0], 0).into()
+    } else {
+        ([0u16; 8], 0).into()
+    };
+    let endpoint = EndpointConfig {
+        server_name: "Trunkline".to_owned(),
+        advertise: None,
+        timers: Timers::default(),
+        max_legs: 16,
+        max_transactions: 64,
+        seed: random()?,
+    };
+    let limits = TcpLimits {
+        max_connections: 4,
+        idle: Duration::from_secs(3600),
+    };
+    let sip = Sip::start(&[(Transport::Udp, any)], limits, endpoint).await?;
+    let flow = sip
+        .flow_to(transport, remote)
+        .await
+        .with_context(|| format!("cannot reach {remote}"))?;
+    let calls = Calls::new(
+        sip.handle.clone(),
+        media.clone(),
+        prompts,
+        Box::new(NoRoutes),
+        settings(args),
+        u32::from_be_bytes(random()?),
+    );
+    tokio::spawn(calls.clone().serve(sip.incoming));
+    let call = Outbound {
+        flow,
+        target: args.target.clone(),
+        from: args.from.clone(),
+        program: Box::new(Script::new(wishes)),
+    };
+    let interrupted = async {
+        let _ = tokio::signal::ctrl_c().await;
+        calls.drain(Duration::ZERO).await;
+    };
+    let running = outbound(calls.clone(), call);
+    tokio::pin!(running);
+    let ended = tokio::select! {
+        ended = &mut running => ended,
+        () = interrupted => running.await,
+    };
+    media.shutdown();
+    report(ended.map_err(anyhow::Error::msg)?, args)
+}
+
+fn settings(args: &Args) -> CallSettings {
+    let codecs = match args.codec.as_deref() {
+        Some("pcmu") => vec![Encoding::Pcmu],
+        Some(_) => vec![Encoding::Pcma],
+        None => vec![Encoding::Pcmu, Encoding::Pcma],
+    };
+    let dtmf = if args.dtmf == "inband" {
+        DtmfMode::InBand
+    } else {
+        DtmfMode::Rfc4733
+    };
+    CallSettings {
+        max_calls: 1,
+        media_address: None,
+        codecs,
+        dtmf,
+        recordings_dir: std::env::temp_dir(),
+    }
+}
+
+fn report(
+    (end, stats): (crate::call::End, Option<crate::media::ChannelStats>),
+    args: &Args,
+) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout();
+    if let (Some(status), false) = (end.status, end.by == "us") {
+        writeln!(out, "The call was refused with {status}.")?;
+        return Ok(ExitCode::FAILURE);
+    }
+    let heard = stats.unwrap_or_default();
+    let seconds = heard.packets_in as f64 * 0.02;
+    writeln!(
+        out,
+        "Ended by {} ({}). Heard about {seconds:.1} s of audio in {} packets, {} lost.",
+        end.by, end.cause, heard.packets_in, heard.lost
+    )?;
+    if let Some(path) = &args.record {
+        writeln!(out, "Recorded to {}.", path.display())?;
+    }
+    let fine = matches!(end.cause, "bye" | "program");
+    Ok(if fine {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Nobody may call us while we place a call.
+struct NoRoutes;
+
+impl Routes for NoRoutes {
+    fn program(&self, _: &CallInfo) -> Result<Box<dyn Program>, Refusal> {
+        Err(Refusal::new(
+            486,
+            "calling",
+            "this process places a call and takes none".to_owned(),
+        ))
+    }
+}
+
+/// Transport and address of a SIP URI.
+async fn resolve(target: &str) -> anyhow::Result<(Transport, SocketAddr)> {
+    let uri = Uri::parse(target.as_bytes())
+        .ok()
+        .filter(|uri| matches!(uri.scheme, Scheme::Sip))
+        .with_context(|| {
+            format!("{target:?} is no SIP address; write it like sip:demo@127.0.0.1")
+        })?;
+    let transport = match uri
+        .params
+        .value("transport")
+        .map(|value| value.to_ascii_lowercase())
+        .as_deref()
+    {
+        None | Some(b"udp") => Transport::Udp,
+        Some(b"tcp") => Transport::Tcp,
+        Some(other) => bail!(
+            "transport {:?} is not built yet: use udp or tcp",
+            String::from_utf8_lossy(other)
+        ),
+    };
+    let port = uri.port.unwrap_or(5060);
+    let address = match uri.host {
+        Host::Absent => bail!("{target:?} names no host"),
+        Host::Ip(ip) => SocketAddr::new(ip, port),
+        Host::Name(name) => {
+            let name = String::from_utf8_lossy(name).into_owned();
+            let found = tokio::net::lookup_host((name.as_str(), port))
+                .await
+                .with_context(|| format!("cannot find the host {name}"))?;
+            found
+                .into_iter()
+                .next()
+                .with_context(|| format!("the host {name} has no address"))?
+        }
+    };
+    Ok((transport, address))
+}
+
+fn ms(seconds: f32) -> u32 {
+    (seconds.max(0.0) * 1000.0) as u32
+}

@@ -1,0 +1,268 @@
+//! `trunkline run`: puts the parts together, answers calls, and ends in good order.
+use super::routes::{self, FlowRoutes};
+use super::{log, random};
+use crate::api::{self, Face, Sources};
+use crate::call::{CallSettings, Calls};
+use crate::config::{Codec, Config, LogFormat, Transport as ConfigTransport};
+use crate::media::{Media, MediaConfig, PromptLibrary};
+use crate::net::sip::{Sip, TcpLimits};
+use anyhow::Context;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use trunkline_sip::offer_answer::Encoding;
+use trunkline_sip::{EndpointConfig, Timers, Transport};
+
+/// A timeout that does not come.
+const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// Arguments of `trunkline run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Configuration file; without one the embedded default runs the demo menu.
+    #[arg(long, short, env = "TRUNKLINE_CONFIG")]
+    config: Option<PathBuf>,
+    /// Log lines as JSON, whatever the configuration says.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let config = Arc::new(match &args.config {
+        Some(path) => Config::load(path)?,
+        None => Config::embedded()?,
+    });
+    let format = if args.json {
+        LogFormat::Json
+    } else {
+        config.log.format
+    };
+    log::start(format, config.log.level);
+    let prompts = Arc::new(routes::library());
+    let (routes, flow_warnings) = FlowRoutes::load(config.clone(), &prompts)?;
+    for warning in config.warnings.iter().chain(&flow_warnings) {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(serve(&config, routes, prompts))?;
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(
+    config: &Config,
+    routes: FlowRoutes,
+    prompts: Arc<PromptLibrary>,
+) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    std::fs::create_dir_all(&config.media.recordings_dir)
+        .with_context(|| format!("cannot make the recordings folder {}; change [media] recordings_dir in the configuration", config.media.recordings_dir.display()))?;
+    let media = start_media(config)?;
+    let sip = Sip::start(
+        &listen(config),
+        tcp_limits(config),
+        endpoint_config(config)?,
+    )
+    .await?;
+    let boot = u32::from_be_bytes(random()?);
+    let calls = Calls::new(
+        sip.handle.clone(),
+        media.clone(),
+        prompts,
+        Box::new(routes),
+        call_settings(config),
+        boot,
+    );
+    let sources = Sources {
+        calls: calls.counters.clone(),
+        sip: sip.counters.clone(),
+        media: media.clone(),
+    };
+    let face = Arc::new(Face {
+        sources,
+        draining: AtomicBool::new(false),
+    });
+    let http = match config.http.listen {
+        Some(address) => Some(api::start(address, face.clone()).await?),
+        None => None,
+    };
+    announce(config, &sip.listening, http)?;
+    tokio::spawn(calls.clone().serve(sip.incoming));
+    signals.stop().await;
+    face.draining.store(true, Ordering::Relaxed);
+    tokio::select! {
+        () = calls.drain(config.run.drain) => tracing::info!("all calls are over; good bye"),
+        () = signals.stop() => tracing::warn!("told twice to stop: leaving calls in progress"),
+    }
+    media.shutdown();
+    Ok(())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Signals> {
+        let on = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Signals {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+            hangup: on(SignalKind::hangup())?,
+        })
+    }
+
+    /// Returns when the process is told to stop.
+    async fn stop(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => tracing::warn!("SIGHUP: this version reads its configuration at start only; restart to apply changes"),
+            }
+        }
+    }
+}
+
+fn start_media(config: &Config) -> anyhow::Result<Media> {
+    let media = &config.media;
+    let settings = MediaConfig {
+        bind: media.bind,
+        ports: media.ports.first..=media.ports.last,
+        pin_cpu: media.pin_cpu,
+        rtp_timeout: media.rtp_timeout.unwrap_or(NEVER),
+        max_channels: config.sip.max_calls,
+        ..MediaConfig::default()
+    };
+    Media::start(settings).context("see [media] in the configuration")
+}
+
+fn listen(config: &Config) -> Vec<(Transport, SocketAddr)> {
+    let transport = |transport| match transport {
+        ConfigTransport::Udp => Transport::Udp,
+        ConfigTransport::Tcp => Transport::Tcp,
+    };
+    config
+        .sip
+        .listen
+        .iter()
+        .map(|listen| (transport(listen.transport), listen.address))
+        .collect()
+}
+
+fn tcp_limits(config: &Config) -> TcpLimits {
+    TcpLimits {
+        max_connections: config.sip.tcp_max_connections,
+        idle: config.sip.tcp_idle_timeout,
+    }
+}
+
+fn endpoint_config(config: &Config) -> anyhow::Result<EndpointConfig> {
+    Ok(EndpointConfig {
+        server_name: config.sip.server_name.clone(),
+        advertise: config.sip.advertise,
+        timers: Timers {
+            t1: config.sip.t1,
+            ..Timers::default()
+        },
+        // Legs outlive their calls by a transaction's length; those few must not refuse new ones.
+        max_legs: config.sip.max_calls + config.sip.max_calls / 2 + 64,
+        max_transactions: config.sip.max_calls * 4 + 4096,
+        seed: random()?,
+    })
+}
+
+fn call_settings(config: &Config) -> CallSettings {
+    CallSettings {
+        max_calls: config.sip.max_calls,
+        media_address: config
+            .media
+            .advertise
+            .or((!config.media.bind.is_unspecified()).then_some(config.media.bind)),
+        codecs: encodings(&config.media.codecs),
+        dtmf: config.media.dtmf,
+        recordings_dir: config.media.recordings_dir.clone(),
+    }
+}
+
+/// The codecs as SIP knows them.
+pub(super) fn encodings(codecs: &[Codec]) -> Vec<Encoding> {
+    let encoding = |codec: &Codec| match codec {
+        Codec::Pcmu => Encoding::Pcmu,
+        Codec::Pcma => Encoding::Pcma,
+    };
+    codecs.iter().map(encoding).collect()
+}
+
+/// Says in a few lines where we listen, how to call, and how to stop.
+fn announce(
+    config: &Config,
+    listening: &[(Transport, SocketAddr)],
+    http: Option<SocketAddr>,
+) -> anyhow::Result<()> {
+    let sip: Vec<String> = listening
+        .iter()
+        .map(|(transport, address)| {
+            format!("{} {address}", transport.via_token().to_ascii_lowercase())
+        })
+        .collect();
+    let port = listening
+        .first()
+        .map_or(5060, |(_, address)| address.port());
+    let at = |host: &str| {
+        if port == 5060 {
+            host.to_owned()
+        } else {
+            format!("{host}:{port}")
+        }
+    };
+    let user =
+        config.numbers.first().map_or(
+            "demo",
+            |number| if number.to == "*" { "any" } else { &number.to },
+        );
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "Trunkline {} is answering calls ({})",
+        env!("CARGO_PKG_VERSION"),
+        config.source
+    )?;
+    writeln!(out, "  SIP   {}", sip.join(", "))?;
+    writeln!(
+        out,
+        "  RTP   udp {} ports {}-{}",
+        config.media.bind, config.media.ports.first, config.media.ports.last
+    )?;
+    match http {
+        Some(address) => writeln!(out, "  HTTP  http://{address}/health and /metrics")?,
+        None => writeln!(out, "  HTTP  off")?,
+    }
+    writeln!(
+        out,
+        "  Call  sip:{user}@{} with any SIP phone, or from here:",
+        at("THIS-HOST")
+    )?;
+    writeln!(
+        out,
+        "        trunkline call sip:{user}@{} --digits 1,2,9,#",
+        at("127.0.0.1")
+    )?;
+    writeln!(
+        out,
+        "  Stop  Ctrl-C (calls in progress may go on for {} s; a second Ctrl-C ends at once)",
+        config.run.drain.as_secs()
+    )?;
+    out.flush()?;
+    Ok(())
+}

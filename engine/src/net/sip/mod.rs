@@ -1,0 +1,24 @@
+//! SIP over sockets: a thin pump around the sans-IO `Endpoint`, with one reader task per UDP socket and per TCP connection.
+//!
+//! Nothing here knows what a call is; events go to the owner of their leg, new legs to the acceptor.
+mod pump;
+mod tcp;
+mod udp;
+
+pub use pump::{
+    Command, Incoming, LegEvents, NewLeg, PumpCounters, Sip, SipHandle, StartError, TcpLimits,
+};
+
+use bytes::Bytes;
+use trunkline_sip::Flow;
+
+/// What reader tasks hand to the pump.
+#[derive(Debug)]
+pub(crate) enum Inbound {
+    /// One SIP message (UDP datagram or framed from a stream).
+    Message(Flow, Bytes),
+    /// A TCP connection is up; what is to be sent on it goes to this queue.
+    Connected(Flow, tokio::sync::mpsc::Sender<Bytes>),
+    /// A TCP connection is gone.
+    Closed(Flow, &'static str),
+}
