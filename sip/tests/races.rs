@@ -1,5 +1,7 @@
 //! What goes wrong between two endpoints: lost messages, crossing messages, and peers that fall silent.
 
+#![allow(clippy::unwrap_used)]
+
 mod network;
 
 use network::{Network, SDP};

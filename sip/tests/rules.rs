@@ -1,5 +1,7 @@
 //! One rule after another against a bare endpoint: octets in, octets out.
 
+#![allow(clippy::unwrap_used)]
+
 mod network;
 
 use network::{SDP, config};

@@ -1,6 +1,8 @@
 //! Calls over a network that loses, doubles and reorders: every leg ends exactly once at both ends, and nothing
 //! stays behind.
 
+#![allow(clippy::unwrap_used)]
+
 mod network;
 
 use network::{Network, Random, SDP, is_last};

@@ -39,6 +39,9 @@ pub(super) enum Purpose {
     Alone,
 }
 
+/// The To tag of a fork, and the ACK its 2xx got, once it has one.
+type ForkAck = (Box<[u8]>, Option<(Flow, Bytes)>);
+
 /// One request waiting for its answer.
 #[derive(Debug)]
 pub(super) struct ClientTx {
@@ -52,7 +55,7 @@ pub(super) struct ClientTx {
     method: Vec<u8>,
     ack: Option<Bytes>,
     /// The ACKs of our INVITE's 2xx by the To tag of the fork, to be sent again when the 2xx comes again.
-    acks: Vec<(Box<[u8]>, Option<(Flow, Bytes)>)>,
+    acks: Vec<ForkAck>,
     timers: [Option<TimerKey>; 2],
 }
 

@@ -58,8 +58,10 @@ impl Endpoint {
             return;
         };
         let tx = usage.invite;
-        if !self.clients.of(tx).is_some_and(|tx| tx.can_cancel()) {
-            return;
+        match self.clients.of(tx) {
+            Some(tx) if !tx.can_cancel() => return,
+            Some(_) => {}
+            None => return self.cancel_unanswered(now, leg),
         }
         usage.state = State::Cancelling;
         usage.disarm(&mut self.io, LegTimer::AnswerLimit);

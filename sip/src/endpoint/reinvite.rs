@@ -156,11 +156,7 @@ impl Endpoint {
         match status {
             0..=199 => self.clients.limit_once(&mut self.io, now, tx),
             200..=299 => self.reinvite_accepted(tx, leg, frame),
-            481 => self.finish(now, leg, |leg| Event::Ended {
-                leg,
-                cause: EndCause::DialogGone,
-                message: None,
-            }),
+            481 => self.dialog_gone(now, leg),
             408 => self.reinvite_lost(now, leg, EndCause::RequestTimeout),
             491 => self.glare(now, tx, leg),
             _ => self.reinvite_refused(tx, leg, status),

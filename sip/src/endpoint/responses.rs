@@ -38,13 +38,7 @@ impl Endpoint {
             (Purpose::Reinvite, Some(leg)) => self.reinvite_response(now, id, leg, status, frame),
             (Purpose::Reinvite, None) => self.clients.limit_once(&mut self.io, now, id),
             (Purpose::Bye, Some(leg)) if status >= 200 => self.left(now, leg),
-            (Purpose::Info, Some(leg)) if status == 481 => {
-                self.finish(now, leg, |leg| Event::Ended {
-                    leg,
-                    cause: EndCause::DialogGone,
-                    message: None,
-                });
-            }
+            (Purpose::Info, Some(leg)) if status == 481 => self.dialog_gone(now, leg),
             _ => {}
         }
     }
@@ -71,6 +65,18 @@ impl Endpoint {
             }
         }
         self.clients.remove(&mut self.io, id);
+    }
+
+    /// 481 to a request of ours (RFC 3261 §12.2.1.2). While BYE is out, its own answer ends the leg.
+    pub(super) fn dialog_gone(&mut self, now: Instant, leg: LegId) {
+        if self.state(leg) != Some(State::Leaving) {
+            let cause = EndCause::DialogGone;
+            self.finish(now, leg, |leg| Event::Ended {
+                leg,
+                cause,
+                message: None,
+            });
+        }
     }
 
     /// Our BYE is answered, or nobody is there to answer it: over either way (RFC 3261 §15.1.1).

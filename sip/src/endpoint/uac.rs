@@ -171,7 +171,7 @@ impl Endpoint {
             return;
         }
         let Some(dialog) = self.client_dialog(tx, frame) else {
-            return;
+            return self.unusable(now, waiting, frame);
         };
         let Some(leg) = waiting else {
             return self.take_back(now, tx, dialog);
@@ -199,6 +199,17 @@ impl Endpoint {
         self.io.tell(Event::Answered {
             leg,
             response: Message::from(frame),
+        });
+    }
+
+    /// A 2xx whose routes cannot be read: no ACK can reach the peer, so its own timer ends its side.
+    fn unusable(&mut self, now: Instant, waiting: Option<LegId>, frame: &Frame<'_>) {
+        let Some(leg) = waiting else { return };
+        let response = Some(Message::from(frame));
+        self.finish(now, leg, |leg| Event::Rejected {
+            leg,
+            status: 500,
+            response,
         });
     }
 

@@ -1,13 +1,12 @@
 //! A network in memory between endpoints, with made-up time: it delays, loses, doubles and reorders by a seed.
-#![allow(dead_code, unreachable_pub)] // each test file uses its own part
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses its own part
 
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use trunkline_sip::{
-    Counts, Endpoint, EndpointConfig, Event, Flow, Frame, Invite, LegId, Timers, Transmit,
-    Transport,
+    Counts, Endpoint, EndpointConfig, Event, Flow, Invite, LegId, Timers, Transmit, Transport,
 };
 
 pub const SDP: &[u8] = b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
@@ -260,12 +259,4 @@ pub fn is_last(event: &Event) -> bool {
         event,
         Event::Cancelled { .. } | Event::Rejected { .. } | Event::Ended { .. }
     )
-}
-
-/// The header of a message in text form.
-pub fn header(bytes: &[u8], name: &str) -> Option<String> {
-    let frame = Frame::parse(bytes).unwrap();
-    frame
-        .header_named(name)
-        .map(|value| String::from_utf8_lossy(value).into_owned())
 }

@@ -1,0 +1,345 @@
+//! A script of octets played against an [`Endpoint`]: a hand-made peer, an application and the clock take turns.
+//!
+//! Checked: no panic; every message sent is valid; tables stay within their limits; each leg has exactly one last
+//! event and none after it; and once everything is hung up and time has passed, nothing is left.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use trunkline_sip::{
+    Counts, Endpoint, EndpointConfig, Event, Flow, Frame, HeaderId, Invite, LegId, Method,
+    StartLine, Timers, Transport,
+};
+
+/// Longest script in octets; more adds time, not cases.
+const MAX_SCRIPT: usize = 4_096;
+const MAX_LEGS: usize = 4;
+const MAX_TRANSACTIONS: usize = 32;
+/// BYE, CANCEL and the taking back of forks go out whatever the load: per leg and per INVITE a bounded number.
+const SLACK: usize = 256;
+const SDP: &[u8] = b"v=0\r\n";
+const METHODS: [&str; 8] = [
+    "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "JUMP",
+];
+const STATUSES: [u16; 12] = [100, 180, 183, 200, 202, 302, 401, 408, 481, 486, 491, 500];
+
+/// Plays one script. Each step is one octet of what to do, followed by the octets it takes.
+pub fn endpoint(script: &[u8]) {
+    let mut play = Play::new(&script[..script.len().min(MAX_SCRIPT)]);
+    while let Some(step) = play.octet() {
+        play.step(step);
+        play.settle();
+    }
+    play.finish();
+}
+
+struct Play<'a> {
+    script: &'a [u8],
+    endpoint: Endpoint,
+    now: Instant,
+    flow: Flow,
+    legs: HashMap<LegId, bool>,
+    live: Vec<LegId>,
+    infos: Vec<(LegId, trunkline_sip::InfoId)>,
+    /// Requests the endpoint sent and the peer may answer.
+    requests: Vec<Vec<u8>>,
+    /// The latest To tag the endpoint gave to a call of the peer.
+    tags: HashMap<u8, String>,
+    branch: u32,
+}
+
+impl<'a> Play<'a> {
+    fn new(script: &'a [u8]) -> Self {
+        let config = EndpointConfig {
+            server_name: "Trunkline".into(),
+            advertise: None,
+            timers: Timers::default(),
+            max_legs: MAX_LEGS,
+            max_transactions: MAX_TRANSACTIONS,
+            seed: [7; 32],
+        };
+        let transport = if script.first().is_some_and(|octet| octet & 1 == 1) {
+            Transport::Tcp
+        } else {
+            Transport::Udp
+        };
+        Self {
+            script: script.get(1..).unwrap_or_default(),
+            endpoint: Endpoint::new(config),
+            now: Instant::now(),
+            flow: Flow {
+                transport,
+                local: SocketAddr::from(([10, 0, 0, 2], 5060)),
+                remote: SocketAddr::from(([10, 0, 0, 1], 5060)),
+                connection: 1,
+            },
+            legs: HashMap::new(),
+            live: Vec::new(),
+            infos: Vec::new(),
+            requests: Vec::new(),
+            tags: HashMap::new(),
+            branch: 0,
+        }
+    }
+
+    fn octet(&mut self) -> Option<u8> {
+        let (first, rest) = self.script.split_first()?;
+        self.script = rest;
+        Some(*first)
+    }
+
+    fn pick(&mut self) -> usize {
+        usize::from(self.octet().unwrap_or_default())
+    }
+
+    fn step(&mut self, step: u8) {
+        match step % 16 {
+            0..=3 => self.peer_requests(),
+            4..=6 => self.peer_responds(),
+            7 => self.peer_raves(),
+            8 => self.pass(Duration::from_millis(
+                self.script
+                    .first()
+                    .copied()
+                    .map_or(1, |octet| u64::from(octet) * 10),
+            )),
+            9 => self.pass(Duration::from_secs(
+                self.script.first().copied().map_or(1, u64::from),
+            )),
+            10 => self.call(),
+            11 => {
+                self.endpoint.transport_failed(self.now, self.flow);
+            }
+            _ => self.application(),
+        }
+    }
+
+    /// A well-formed request of one of the peer's calls; its CSeq and branch may be old or new.
+    fn peer_requests(&mut self) {
+        let (method, call, turn) = (
+            METHODS[self.pick() % METHODS.len()],
+            (self.pick() % 6) as u8,
+            self.pick(),
+        );
+        if turn & 1 == 0 {
+            self.branch += 1;
+        }
+        let to = match self.tags.get(&call).filter(|_| turn & 2 == 0) {
+            Some(tag) => format!(";tag={tag}"),
+            None => String::new(),
+        };
+        let body = if method == "INVITE" && turn & 4 == 0 {
+            "v=0\r\n"
+        } else {
+            ""
+        };
+        let text = format!(
+            "{method} sip:x@10.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK{}\r\nFrom: <sip:a@h>;tag=f\r\n\
+             To: <sip:b@h>{to}\r\nCall-ID: c{call}\r\nCSeq: {} {method}\r\nContact: <sip:a@10.0.0.1>\r\n\
+             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+            self.branch,
+            turn >> 3,
+            body.len()
+        );
+        self.endpoint.receive(self.now, self.flow, text.as_bytes());
+    }
+
+    /// A response to one of the endpoint's requests.
+    fn peer_responds(&mut self) {
+        let (which, status, tag) = (
+            self.pick(),
+            STATUSES[self.pick() % STATUSES.len()],
+            self.pick() % 20,
+        );
+        if self.requests.is_empty() {
+            return;
+        }
+        let request = self.requests[self.requests.len() - 1 - which % self.requests.len()].clone();
+        let Ok(frame) = Frame::parse(&request) else {
+            return;
+        };
+        let tag = frame
+            .to()
+            .ok()
+            .filter(|to| to.tag().is_none())
+            .map(|_| format!(";tag=t{tag}"))
+            .unwrap_or_default();
+        let value = |id| String::from_utf8_lossy(frame.header(id).unwrap_or_default()).into_owned();
+        let text = format!(
+            "SIP/2.0 {status} X\r\nVia: {}\r\nFrom: {}\r\nTo: {}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+             Contact: <sip:t@10.0.0.1>\r\nContent-Length: 0\r\n\r\n",
+            value(HeaderId::Via),
+            value(HeaderId::From),
+            value(HeaderId::To),
+            value(HeaderId::CallId),
+            value(HeaderId::Cseq),
+        );
+        self.endpoint.receive(self.now, self.flow, text.as_bytes());
+    }
+
+    /// Octets of the script as they are.
+    fn peer_raves(&mut self) {
+        let length = (self.pick() * 8).min(self.script.len());
+        let (octets, rest) = self.script.split_at(length);
+        self.script = rest;
+        self.endpoint.receive(self.now, self.flow, octets);
+    }
+
+    fn call(&mut self) {
+        let sdp = (self.pick() & 1 == 0).then(|| SDP.to_vec());
+        let invite = Invite {
+            flow: self.flow,
+            target: "sip:b@10.0.0.1".into(),
+            from: "sip:a@10.0.0.2".into(),
+            to: "sip:b@10.0.0.1".into(),
+            sdp,
+            headers: Vec::new(),
+        };
+        if let Ok(leg) = self.endpoint.invite(self.now, invite) {
+            self.legs.insert(leg, false);
+            self.live.push(leg);
+        }
+    }
+
+    /// One thing the application does to one of its legs.
+    fn application(&mut self) {
+        let (what, which) = (self.pick(), self.pick());
+        if self.live.is_empty() {
+            return;
+        }
+        let (now, leg) = (self.now, self.live[which % self.live.len()]);
+        match what % 12 {
+            0 | 1 => self.endpoint.answer(now, leg, SDP),
+            2 => self.endpoint.reject(now, leg, 486, "Busy", &[]),
+            3 => drop(self.endpoint.provisional(now, leg, 180, "Ringing", None)),
+            4 => self.endpoint.hangup(now, leg, None),
+            5 => self.endpoint.reinvite(now, leg, SDP),
+            6 => self.endpoint.answer_reinvite(now, leg, SDP),
+            7 => self.endpoint.reject_reinvite(now, leg, 488, "No"),
+            8 => self.endpoint.info(now, leg, "text/plain", b"x"),
+            9 => self.endpoint.ack(now, leg, Some(SDP)),
+            10 => self
+                .endpoint
+                .set_draining((which & 1 == 1).then_some(Duration::from_secs(1))),
+            _ => {
+                if let Some((leg, id)) = self.infos.pop() {
+                    self.endpoint.respond_info(now, leg, id, 200);
+                }
+            }
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(next) = self.endpoint.next_timeout().filter(|next| *next <= end) {
+            self.now = self.now.max(next);
+            self.endpoint.handle_timeout(self.now);
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    /// Takes what came out and checks it.
+    fn settle(&mut self) {
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            self.check_sent(&transmit.bytes);
+        }
+        while let Some(event) = self.endpoint.poll_event() {
+            self.check_event(&event);
+        }
+        let counts = self.endpoint.counts();
+        assert!(counts.legs <= MAX_LEGS, "{counts:?}");
+        assert!(
+            counts.server_transactions <= MAX_TRANSACTIONS + SLACK,
+            "{counts:?}"
+        );
+        assert!(
+            counts.client_transactions <= MAX_TRANSACTIONS + SLACK * MAX_LEGS,
+            "{counts:?}"
+        );
+    }
+
+    fn check_sent(&mut self, bytes: &[u8]) {
+        let Ok(frame) = Frame::parse(bytes) else {
+            panic!("sent something that is no message")
+        };
+        match frame.start() {
+            StartLine::Request { method, .. } => {
+                assert_eq!(
+                    frame.validate(),
+                    Ok(()),
+                    "{}",
+                    String::from_utf8_lossy(bytes)
+                );
+                if method != Method::Ack && self.requests.len() < 64 {
+                    self.requests.push(bytes.to_vec());
+                }
+            }
+            StartLine::Response { .. } => {
+                let call = frame
+                    .call_id()
+                    .ok()
+                    .and_then(|id| id.strip_prefix(b"c")?.first().map(|digit| digit - b'0'));
+                let tag = frame.to().ok().and_then(|to| {
+                    to.tag()
+                        .map(|tag| String::from_utf8_lossy(tag).into_owned())
+                });
+                if let (Some(call), Some(tag)) = (call, tag) {
+                    self.tags.insert(call, tag);
+                }
+            }
+        }
+    }
+
+    fn check_event(&mut self, event: &Event) {
+        let leg = match event {
+            Event::Refused { .. } | Event::Dropped { .. } => return,
+            Event::Invite { leg, .. } => {
+                assert!(self.legs.insert(*leg, false).is_none(), "a leg used twice");
+                self.live.push(*leg);
+                return;
+            }
+            Event::Info { leg, id, .. } => {
+                self.infos.push((*leg, *id));
+                *leg
+            }
+            Event::Cancelled { leg, .. }
+            | Event::Rejected { leg, .. }
+            | Event::Ended { leg, .. } => {
+                self.live.retain(|live| live != leg);
+                assert_eq!(
+                    self.legs.insert(*leg, true),
+                    Some(false),
+                    "{event:?}: not the first last event"
+                );
+                return;
+            }
+            Event::Confirmed { leg, .. }
+            | Event::Progress { leg, .. }
+            | Event::Answered { leg, .. }
+            | Event::Reinvite { leg, .. }
+            | Event::ReinviteAnswered { leg, .. }
+            | Event::ReinviteRejected { leg, .. } => *leg,
+        };
+        assert_eq!(
+            self.legs.get(&leg),
+            Some(&false),
+            "{event:?} outside the life of its leg"
+        );
+    }
+
+    fn finish(mut self) {
+        for _ in 0..3 {
+            for leg in self.live.clone() {
+                self.endpoint.hangup(self.now, leg, None);
+            }
+            self.pass(Duration::from_secs(400));
+        }
+        assert!(self.live.is_empty(), "{:?} never ended", self.live);
+        assert_eq!(
+            self.endpoint.counts(),
+            Counts::default(),
+            "something is left"
+        );
+    }
+}
