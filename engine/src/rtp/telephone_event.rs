@@ -1,0 +1,302 @@
+//! DTMF as RTP telephone events (RFC 4733): the receiver that makes one key of one event, and the sender.
+//!
+//! The receiver tolerates what peers get wrong: see its tests. Event codes above 15 are ignored. Durations are in units of the 8 kHz clock.
+
+use std::time::{Duration, Instant};
+
+use super::is_newer;
+
+/// Without a packet for this long an event is over although its end never came. Longer than two packets of 100 ms.
+const SILENT_END: Duration = Duration::from_millis(250);
+/// A key that is held longer is let go.
+const LONGEST: u32 = 60 * 8000;
+/// Peers that let the timestamp rise inside an event do so by a packet time, at most 60 ms. Two presses are at least 80 ms apart
+/// (ITU-T Q.24: 40 ms of tone and 40 ms of pause).
+const RISING_STEP: u32 = 480;
+/// The longest duration a packet can state; an event that goes on is continued with a new timestamp (RFC 4733 section 2.5.1.3).
+const SEGMENT: u32 = 0xFFFF;
+/// Packets with the end bit (RFC 4733 section 2.5.1.4).
+const END_PACKETS: u8 = 3;
+
+/// What the receiver heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyEvent {
+    /// A key went down.
+    Begin {
+        /// Event code, 0 to 15.
+        code: u8,
+    },
+    /// It went up.
+    End {
+        /// Event code, 0 to 15.
+        code: u8,
+        /// How long it was down, in 1/8000 s.
+        duration: u32,
+    },
+}
+
+/// The four octets of an event payload (RFC 4733 section 2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Payload {
+    /// Event code.
+    pub code: u8,
+    /// End bit.
+    pub end: bool,
+    /// Power in -dBm0, 0 to 63.
+    pub volume: u8,
+    /// Duration so far in timestamp units.
+    pub duration: u16,
+}
+
+impl Payload {
+    /// Reads the first event of a payload; `None` if it is shorter than four octets.
+    pub fn parse(payload: &[u8]) -> Option<Payload> {
+        let [code, flags, high, low] = *payload.first_chunk::<4>()?;
+        Some(Payload {
+            code,
+            end: flags & 0x80 != 0,
+            volume: flags & 0x3F,
+            duration: u16::from_be_bytes([high, low]),
+        })
+    }
+
+    /// Writes it.
+    pub fn to_bytes(self) -> [u8; 4] {
+        let [high, low] = self.duration.to_be_bytes();
+        [
+            self.code,
+            u8::from(self.end) << 7 | (self.volume & 0x3F),
+            high,
+            low,
+        ]
+    }
+}
+
+/// The newest event, down or just over.
+#[derive(Debug, Clone, Copy)]
+struct Press {
+    code: u8,
+    /// Timestamp of the event or of its present segment.
+    timestamp: u32,
+    /// Sequence number of its newest packet.
+    sequence: u16,
+    /// Duration of the segments before the present one.
+    before: u32,
+    duration: u16,
+    down: bool,
+    heard_at: Instant,
+}
+
+impl Press {
+    fn total(&self) -> u32 {
+        self.before + u32::from(self.duration)
+    }
+}
+
+/// Receives the events of one source.
+#[derive(Debug, Default)]
+pub struct Receiver {
+    last: Option<Press>,
+}
+
+/// What a packet is to the newest event.
+enum Relation {
+    /// Tells nothing new: reordered, or another copy of the end.
+    Old,
+    /// The same event goes on; its timestamp may have moved.
+    Same,
+    /// The same event in a new segment.
+    NextSegment,
+    /// Another event.
+    Another,
+}
+
+impl Receiver {
+    /// Takes one packet of the telephone-event payload type.
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        sequence: u16,
+        timestamp: u32,
+        marker: bool,
+        payload: &[u8],
+        on: &mut impl FnMut(KeyEvent),
+    ) {
+        let Some(event) = Payload::parse(payload).filter(|event| event.code <= 15) else {
+            return;
+        };
+        self.expire(now, on);
+        let relation = match &self.last {
+            Some(press) => relation(press, sequence, timestamp, marker, event),
+            None => Relation::Another,
+        };
+        match (relation, &mut self.last) {
+            (Relation::Old, Some(press)) => {
+                if is_newer(sequence, press.sequence) {
+                    press.sequence = sequence;
+                    press.timestamp = timestamp;
+                }
+                return;
+            }
+            (Relation::Same, Some(press)) => {
+                press.duration = press.duration.max(event.duration);
+                press.timestamp = timestamp;
+                press.heard_at = now;
+                if is_newer(sequence, press.sequence) {
+                    press.sequence = sequence;
+                }
+            }
+            (Relation::NextSegment, Some(press)) => {
+                press.before += SEGMENT;
+                *press = Press {
+                    timestamp,
+                    sequence,
+                    duration: event.duration,
+                    heard_at: now,
+                    ..*press
+                };
+            }
+            _ => {
+                self.release(on);
+                on(KeyEvent::Begin { code: event.code });
+                self.last = Some(Press {
+                    code: event.code,
+                    timestamp,
+                    sequence,
+                    before: 0,
+                    duration: event.duration,
+                    down: true,
+                    heard_at: now,
+                });
+            }
+        }
+        if event.end || self.last.is_some_and(|press| press.total() > LONGEST) {
+            self.release(on);
+        }
+    }
+
+    /// Lets a key go whose end never came. To be called at [`next_timeout`](Receiver::next_timeout) or now and then.
+    pub fn expire(&mut self, now: Instant, on: &mut impl FnMut(KeyEvent)) {
+        if self.next_timeout().is_some_and(|at| at <= now) {
+            self.release(on);
+        }
+    }
+
+    /// When [`expire`](Receiver::expire) has something to do.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.last
+            .filter(|press| press.down)
+            .map(|press| press.heard_at + SILENT_END)
+    }
+
+    /// Lets a key go and forgets everything: the source changed.
+    pub fn reset(&mut self, on: &mut impl FnMut(KeyEvent)) {
+        self.release(on);
+        self.last = None;
+    }
+
+    fn release(&mut self, on: &mut impl FnMut(KeyEvent)) {
+        if let Some(press) = &mut self.last
+            && press.down
+        {
+            press.down = false;
+            on(KeyEvent::End {
+                code: press.code,
+                duration: press.total(),
+            });
+        }
+    }
+}
+
+fn relation(
+    press: &Press,
+    sequence: u16,
+    timestamp: u32,
+    marker: bool,
+    event: Payload,
+) -> Relation {
+    let newer = is_newer(sequence, press.sequence);
+    let same_key = event.code == press.code;
+    let step = timestamp.wrapping_sub(press.timestamp);
+    if step == 0 && same_key {
+        return match (press.down, newer) {
+            (true, _) => Relation::Same,
+            // A packet without end after the end, with a duration that starts anew: the next press on the old timestamp.
+            (false, true) if !event.end && event.duration < press.duration => Relation::Another,
+            (false, _) => Relation::Old,
+        };
+    }
+    if !newer {
+        return Relation::Old;
+    }
+    if !same_key || marker {
+        return Relation::Another;
+    }
+    if press.down && press.duration >= 0xFFFF - 960 && step.abs_diff(SEGMENT) <= 960 {
+        return Relation::NextSegment;
+    }
+    if step <= RISING_STEP && event.duration >= press.duration {
+        return match press.down {
+            true => Relation::Same,
+            // Copies of the end packet with a timestamp of their own.
+            false if event.end => Relation::Old,
+            false => Relation::Another,
+        };
+    }
+    Relation::Another
+}
+
+/// Sends one event: call [`next`](Sender::next) once per 20 ms until it gives nothing more. All packets carry [`timestamp`](Sender::timestamp).
+#[derive(Debug, Clone)]
+pub struct Sender {
+    code: u8,
+    timestamp: u32,
+    length: u16,
+    sent: u16,
+    ends_left: u8,
+}
+
+/// Power of the events we send, in -dBm0.
+const VOLUME: u8 = 10;
+
+impl Sender {
+    /// An event that begins at `timestamp` of the audio clock and lasts `ms` (40 to 8000).
+    pub fn new(code: u8, timestamp: u32, ms: u32) -> Sender {
+        let length = (ms.clamp(40, 8000) * 8) as u16;
+        Sender {
+            code,
+            timestamp,
+            length,
+            sent: 0,
+            ends_left: END_PACKETS,
+        }
+    }
+
+    /// The RTP timestamp of all its packets.
+    pub fn timestamp(&self) -> u32 {
+        self.timestamp
+    }
+
+    /// The next packet after another `samples` of time: its marker bit and payload. `None` when it is over.
+    pub fn next(&mut self, samples: u16) -> Option<(bool, Payload)> {
+        let marker = self.sent == 0;
+        self.sent = self.sent.saturating_add(samples).min(self.length);
+        let end = self.sent == self.length;
+        if end {
+            self.ends_left = self.ends_left.checked_sub(1)?;
+        }
+        Some((
+            marker,
+            Payload {
+                code: self.code,
+                end,
+                volume: VOLUME,
+                duration: self.sent,
+            },
+        ))
+    }
+}
+
+#[cfg(test)]
+#[path = "telephone_event_tests.rs"]
+mod tests;

@@ -1,0 +1,338 @@
+//! Each row is a way real peers send digits, found in public bug reports; the expected keys are what a person pressed.
+
+use super::*;
+
+/// One packet: arrival in ms, sequence, timestamp, marker, code, end, duration.
+type Row = (u64, u16, u32, bool, u8, bool, u16);
+
+fn keys(rows: &[Row]) -> String {
+    let start = Instant::now();
+    let mut receiver = Receiver::default();
+    let mut heard = String::new();
+    let mut note = |event: KeyEvent| match event {
+        KeyEvent::Begin { code } => heard.push_str(&format!("{code}+")),
+        KeyEvent::End { code, duration } => heard.push_str(&format!("{code}-{duration} ")),
+    };
+    for &(ms, sequence, timestamp, marker, code, end, duration) in rows {
+        let payload = Payload {
+            code,
+            end,
+            volume: 10,
+            duration,
+        }
+        .to_bytes();
+        let now = start + Duration::from_millis(ms);
+        receiver.receive(now, sequence, timestamp, marker, &payload, &mut note);
+    }
+    receiver.expire(start + Duration::from_secs(600), &mut note);
+    heard.trim_end().to_owned()
+}
+
+#[test]
+fn one_press_is_one_key() {
+    let cases: &[(&str, &[Row], &str)] = &[
+        (
+            "by the book",
+            &[
+                (0, 1, 100, true, 5, false, 160),
+                (20, 2, 100, false, 5, false, 320),
+                (40, 3, 100, false, 5, true, 480),
+                (60, 4, 100, false, 5, true, 480),
+                (80, 5, 100, false, 5, true, 480),
+            ],
+            "5+5-480",
+        ),
+        (
+            "no marker",
+            &[
+                (0, 1, 100, false, 5, false, 160),
+                (20, 2, 100, false, 5, true, 320),
+            ],
+            "5+5-320",
+        ),
+        (
+            "no end",
+            &[
+                (0, 1, 100, true, 5, false, 160),
+                (20, 2, 100, false, 5, false, 320),
+            ],
+            "5+5-320",
+        ),
+        (
+            "first packets lost",
+            &[
+                (40, 3, 100, false, 5, false, 480),
+                (60, 4, 100, false, 5, true, 640),
+            ],
+            "5+5-640",
+        ),
+        (
+            "only one end packet came",
+            &[(60, 4, 100, false, 5, true, 640)],
+            "5+5-640",
+        ),
+        (
+            "only the three ends came",
+            &[
+                (0, 4, 9, false, 5, true, 640),
+                (20, 5, 9, false, 5, true, 640),
+                (40, 6, 9, false, 5, true, 640),
+            ],
+            "5+5-640",
+        ),
+        (
+            "first packet of no length",
+            &[
+                (0, 1, 100, true, 5, false, 0),
+                (20, 2, 100, false, 5, true, 160),
+            ],
+            "5+5-160",
+        ),
+        (
+            "one end packet, packets of 100 ms",
+            &[
+                (0, 1, 0, true, 5, false, 800),
+                (100, 2, 0, false, 5, false, 1600),
+                (200, 3, 0, false, 5, true, 2400),
+            ],
+            "5+5-2400",
+        ),
+        (
+            "timestamps rise inside the event",
+            &[
+                (0, 1, 100, true, 5, false, 160),
+                (20, 2, 260, false, 5, false, 320),
+                (40, 3, 420, false, 5, false, 480),
+                (60, 4, 580, false, 5, true, 640),
+                (80, 5, 740, false, 5, true, 640),
+                (100, 6, 900, false, 5, true, 640),
+            ],
+            "5+5-640",
+        ),
+        (
+            "only the end packets are stamped anew",
+            &[
+                (0, 1, 100, true, 5, false, 160),
+                (20, 2, 100, false, 5, true, 320),
+                (20, 3, 260, false, 5, true, 320),
+                (20, 4, 420, false, 5, true, 320),
+            ],
+            "5+5-320",
+        ),
+        (
+            "a hole of 400 ms in a long event",
+            &[
+                (0, 1, 100, true, 5, false, 160),
+                (400, 21, 100, false, 5, false, 3360),
+                (420, 22, 100, false, 5, true, 3520),
+            ],
+            "5+5-160",
+        ),
+        (
+            "reordered",
+            &[
+                (0, 2, 100, false, 5, false, 320),
+                (1, 1, 100, true, 5, false, 160),
+                (40, 4, 100, false, 5, true, 640),
+                (41, 3, 100, false, 5, false, 480),
+            ],
+            "5+5-640",
+        ),
+        (
+            "interleaved with audio",
+            &[
+                (0, 1, 100, true, 5, false, 160),
+                (20, 3, 100, false, 5, false, 320),
+                (40, 5, 100, false, 5, true, 480),
+            ],
+            "5+5-480",
+        ),
+        (
+            "longer than one segment",
+            &[
+                (0, 1, 0, true, 5, false, 160),
+                (200, 2, 0, false, 5, false, 0xFFFF),
+                (220, 3, 0xFFFF, false, 5, false, 160),
+                (240, 4, 0xFFFF, false, 5, true, 320),
+            ],
+            "5+5-65855",
+        ),
+        (
+            "flash and other events",
+            &[
+                (0, 1, 100, true, 16, false, 160),
+                (20, 2, 200, true, 255, true, 160),
+            ],
+            "",
+        ),
+    ];
+    for (name, rows, expected) in cases {
+        assert_eq!(keys(rows), *expected, "{name}");
+    }
+}
+
+#[test]
+fn two_presses_are_two_keys() {
+    let cases: &[(&str, &[Row], &str)] = &[
+        (
+            "the same key at its fastest",
+            &[
+                (0, 1, 100, true, 5, false, 160),
+                (20, 2, 100, false, 5, true, 320),
+                (80, 3, 740, true, 5, false, 160),
+                (100, 4, 740, false, 5, true, 320),
+            ],
+            "5+5-320 5+5-320",
+        ),
+        (
+            "no markers, no ends",
+            &[
+                (0, 1, 100, false, 5, false, 320),
+                (80, 2, 740, false, 5, false, 320),
+            ],
+            "5+5-320 5+5-320",
+        ),
+        (
+            "end lost, another key",
+            &[
+                (0, 1, 100, true, 5, false, 320),
+                (80, 2, 740, true, 6, true, 320),
+            ],
+            "5+5-320 6+6-320",
+        ),
+        (
+            "another key on the old timestamp",
+            &[
+                (0, 1, 100, true, 5, true, 320),
+                (80, 2, 100, true, 6, true, 320),
+            ],
+            "5+5-320 6+6-320",
+        ),
+        (
+            "the same key on the old timestamp",
+            &[
+                (0, 1, 100, true, 5, false, 160),
+                (40, 2, 100, false, 5, true, 480),
+                (60, 3, 100, false, 5, true, 480),
+                (120, 4, 100, true, 5, false, 160),
+                (140, 5, 100, false, 5, true, 320),
+            ],
+            "5+5-480 5+5-320",
+        ),
+        (
+            "only ends came, 80 ms apart",
+            &[
+                (0, 3, 100, false, 5, true, 320),
+                (80, 9, 740, false, 5, true, 320),
+            ],
+            "5+5-320 5+5-320",
+        ),
+        (
+            "over the sequence wrap",
+            &[
+                (0, 65535, 100, true, 5, true, 320),
+                (80, 0, 740, true, 5, true, 320),
+            ],
+            "5+5-320 5+5-320",
+        ),
+        (
+            "the last packet of the first key late",
+            &[
+                (0, 1, 100, true, 5, true, 320),
+                (80, 3, 740, true, 6, false, 160),
+                (81, 2, 100, false, 5, true, 320),
+                (100, 4, 740, false, 6, true, 320),
+            ],
+            "5+5-320 6+6-320",
+        ),
+    ];
+    for (name, rows, expected) in cases {
+        assert_eq!(keys(rows), *expected, "{name}");
+    }
+}
+
+#[test]
+fn a_key_that_never_ends_is_let_go_once() {
+    let rows: Vec<Row> = (0..10_000u32)
+        .map(|n| {
+            let units = n * 160;
+            let segment = units / 0xFFFF;
+            (
+                u64::from(n) * 20,
+                n as u16,
+                segment * 0xFFFF,
+                n == 0,
+                5,
+                false,
+                (units % 0xFFFF) as u16,
+            )
+        })
+        .collect();
+    let heard = keys(&rows);
+    assert!(heard.starts_with("5+5-480"), "{heard}");
+    assert!(heard.matches('-').count() <= 4, "{heard}");
+    // Peers that stay at the longest duration are silent after their end too.
+    let stuck: Vec<Row> = (0..3000u32)
+        .map(|n| {
+            (
+                u64::from(n) * 20,
+                n as u16,
+                7,
+                n == 0,
+                5,
+                false,
+                (n * 160).min(0xFFFF) as u16,
+            )
+        })
+        .collect();
+    assert_eq!(keys(&stuck), "5+5-65535");
+}
+
+#[test]
+fn short_payloads_are_ignored_and_long_ones_read() {
+    assert_eq!(Payload::parse(&[5, 0, 1]), None);
+    assert_eq!(
+        Payload::parse(&[5, 0x8A, 1, 2, 9, 9]),
+        Some(Payload {
+            code: 5,
+            end: true,
+            volume: 10,
+            duration: 0x102
+        })
+    );
+}
+
+#[test]
+fn the_sender_is_heard_as_one_key() {
+    for ms in [0, 40, 90, 100, 160, 9000] {
+        let mut sender = Sender::new(11, 4_000_000_000, ms);
+        let mut receiver = Receiver::default();
+        let (mut heard, mut ends, mut packets, mut last) = (Vec::new(), 0, 0u16, 0);
+        let now = Instant::now();
+        while let Some((marker, payload)) = sender.next(160) {
+            assert_eq!(marker, packets == 0);
+            assert!(payload.duration >= last && payload.code == 11);
+            last = payload.duration;
+            ends += u8::from(payload.end);
+            receiver.receive(
+                now,
+                packets,
+                sender.timestamp(),
+                marker,
+                &payload.to_bytes(),
+                &mut |key| heard.push(key),
+            );
+            packets += 1;
+        }
+        let duration = ms.clamp(40, 8000) * 8;
+        assert_eq!(
+            heard,
+            [
+                KeyEvent::Begin { code: 11 },
+                KeyEvent::End { code: 11, duration }
+            ],
+            "{ms} ms"
+        );
+        assert_eq!(ends, 3);
+    }
+}
