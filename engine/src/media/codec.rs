@@ -1,10 +1,15 @@
-//! The audio encodings a channel can speak on the wire. Owns the names and the silence octets; the conversions are in `trunkline_dsp::g711`.
+//! The audio encodings a channel can speak on the wire. Owns their names and silence; the arithmetic is `trunkline_dsp::g711`.
+
+use trunkline_dsp::g711;
 
 /// Samples of one 20 ms frame at 8 kHz; also its octets in G.711.
 pub const FRAME_SAMPLES: usize = 160;
 
 /// Length of one frame in ms.
 pub const FRAME_MS: u32 = 20;
+
+/// Samples per ms of every channel.
+pub const SAMPLES_PER_MS: u32 = 8;
 
 /// An audio encoding with an 8 kHz RTP clock (RFC 3551 section 4.5.14).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,8 +24,8 @@ impl Encoding {
     /// The octet that encodes digital silence.
     pub fn silence(self) -> u8 {
         match self {
-            Encoding::Pcmu => 0xFF,
-            Encoding::Pcma => 0xD5,
+            Encoding::Pcmu => g711::ULAW_SILENCE,
+            Encoding::Pcma => g711::ALAW_SILENCE,
         }
     }
 
@@ -30,5 +35,21 @@ impl Encoding {
             Encoding::Pcmu => "PCMU",
             Encoding::Pcma => "PCMA",
         }
+    }
+
+    /// Encodes linear samples; the shorter length counts.
+    pub fn encode(self, samples: &[i16], out: &mut [u8]) {
+        match self {
+            Encoding::Pcmu => g711::ulaw_encode_into(samples, out),
+            Encoding::Pcma => g711::alaw_encode_into(samples, out),
+        };
+    }
+
+    /// Decodes to linear samples; the shorter length counts.
+    pub fn decode(self, octets: &[u8], out: &mut [i16]) {
+        match self {
+            Encoding::Pcmu => g711::ulaw_decode_into(octets, out),
+            Encoding::Pcma => g711::alaw_decode_into(octets, out),
+        };
     }
 }

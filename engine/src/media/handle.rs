@@ -2,14 +2,29 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
+use crossbeam_channel::Sender;
 use tokio::sync::mpsc;
 
+use super::channel::{ChannelState, Order, Sockets, Surroundings};
 use super::command::Command;
 use super::event::MediaEvent;
+use super::ports::PortPool;
+use super::recorder::{self, WriterOrder};
+use super::retire::{ChannelId, Registry, Retirement};
+use super::shard::{Shard, ShardEnds, ShardOrder};
 use super::stats::MediaStats;
+use crate::net::poller::Waker;
+use crate::net::{rtp_socket, thread as media_thread};
+
+/// Commands that can wait for the shard; it empties the queue every millisecond or so.
+const QUEUE: usize = 16_384;
+/// Open files beside the two sockets of each channel: SIP connections, recordings, the rest.
+const OTHER_FILES: u64 = 1024;
 
 /// How to run the media engine.
 #[derive(Debug, Clone)]
@@ -75,6 +90,12 @@ pub enum OpenError {
         /// The configured limit.
         limit: usize,
     },
+    /// The system refuses sockets.
+    #[error("cannot open RTP sockets: {0} (see the limit of open files, `ulimit -n`)")]
+    Sockets(std::io::Error),
+    /// The shard does not follow with its commands.
+    #[error("the media shard is overloaded")]
+    Overloaded,
     /// The media engine has been shut down.
     #[error("the media engine is shut down")]
     Stopped,
@@ -88,45 +109,245 @@ pub struct Busy;
 /// The events of one channel; ends after [`MediaEvent::Closed`].
 pub type MediaEvents = mpsc::UnboundedReceiver<MediaEvent>;
 
-/// The media engine. Clones are handles of the same engine.
+/// The media engine. Clones are handles of the same engine; it ends with the last of them and of its channels.
 #[derive(Debug, Clone)]
 pub struct Media {
+    engine: Arc<Engine>,
+}
+
+/// What the handles share.
+#[derive(Debug)]
+struct Engine {
+    config: MediaConfig,
     stats: Arc<MediaStats>,
+    registry: Arc<Mutex<Registry>>,
+    orders: Sender<ShardOrder>,
+    writer: Sender<WriterOrder>,
+    waker: Arc<Waker>,
+    stop: Arc<AtomicBool>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Media {
-    /// Starts the shard's thread and the thread that writes recordings.
+    /// Starts the shard's thread and those that write recordings and close sockets.
     ///
     /// # Errors
     /// When the configuration cannot work on this machine.
     pub fn start(config: MediaConfig) -> Result<Media, MediaError> {
-        let _ = config;
-        Ok(Media {
-            stats: Arc::new(MediaStats::default()),
-        })
+        let pin_cpu = config.pin_cpu;
+        let (media, shard) = Media::assemble(config)?;
+        let thread = thread::Builder::new().name("media-0".into()).spawn(move || {
+            if let Some(cpu) = pin_cpu
+                && let Err(error) = media_thread::pin(cpu)
+            {
+                tracing::warn!(cpu, %error, "the media thread cannot be pinned; it runs on any CPU");
+            }
+            shard.run();
+        })?;
+        media.engine.threads().insert(0, thread);
+        Ok(media)
     }
 
-    /// Opens a channel: a pair of ports that receives at once and sends after [`Command::Stream`].
+    /// As [`start`](Media::start), but leaves the shard to the caller, who has to drive it: for tests and measurements.
+    ///
+    /// # Errors
+    /// When the configuration cannot work on this machine.
+    pub fn assemble(config: MediaConfig) -> Result<(Media, Shard), MediaError> {
+        let ports = PortPool::new(&config.ports);
+        if ports.len() == 0 {
+            return Err(MediaError::PortRange(config.ports));
+        }
+        // Whether the address is ours shows on any port.
+        rtp_socket::bind(config.bind, 0, None).map_err(|source| MediaError::Bind {
+            address: config.bind,
+            source,
+        })?;
+        let wanted = config.max_channels as u64 * 2 + OTHER_FILES;
+        let files = media_thread::raise_open_files(wanted);
+        if files < wanted {
+            tracing::warn!(
+                files,
+                wanted,
+                "the limit of open files allows fewer channels than configured (`ulimit -n`)"
+            );
+        }
+        let places = (0..config.max_channels as u32)
+            .rev()
+            .map(|index| ChannelId {
+                index,
+                generation: 0,
+            })
+            .collect();
+        let registry = Arc::new(Mutex::new(Registry { ports, places }));
+        let retirement = Retirement {
+            registry: registry.clone(),
+        };
+        let (orders, shard_orders) = crossbeam_channel::bounded(QUEUE);
+        let (writer, writer_orders) = crossbeam_channel::unbounded();
+        let (reaper, retired) = crossbeam_channel::unbounded();
+        let (stop, stats) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(MediaStats::default()),
+        );
+        let around = Surroundings {
+            stats: stats.clone(),
+            rtp_timeout: config.rtp_timeout,
+        };
+        let ends = ShardEnds {
+            orders: shard_orders,
+            stop: stop.clone(),
+            reaper,
+            writer: writer.clone(),
+        };
+        let shard = Shard::new(ends, around, config.max_channels)?;
+        let reaping = retirement.clone();
+        let threads = vec![
+            thread::Builder::new()
+                .name("media-reaper".into())
+                .spawn(move || retired.iter().for_each(|gone| reaping.complete(gone)))?,
+            thread::Builder::new()
+                .name("media-writer".into())
+                .spawn(move || recorder::run(&writer_orders, &retirement))?,
+        ];
+        let waker = shard.waker();
+        let engine = Engine {
+            config,
+            stats,
+            registry,
+            orders,
+            writer,
+            waker,
+            stop,
+            threads: Mutex::new(threads),
+        };
+        Ok((
+            Media {
+                engine: Arc::new(engine),
+            },
+            shard,
+        ))
+    }
+
+    /// Opens a channel: a pair of ports that sends and receives after [`Command::Stream`].
     ///
     /// # Errors
     /// When ports or channels are used up.
     pub fn open(&self) -> Result<(Channel, MediaEvents), OpenError> {
-        Err(OpenError::Stopped)
+        let engine = &self.engine;
+        if engine.stop.load(Ordering::Acquire) {
+            return Err(OpenError::Stopped);
+        }
+        let config = &engine.config;
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)
+            .map_err(|error| OpenError::Sockets(std::io::Error::other(error.to_string())))?;
+        let (id, port, (rtp, rtcp)) = {
+            let mut registry = engine
+                .registry
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let id = *registry.places.last().ok_or(OpenError::AtCapacity {
+                limit: config.max_channels,
+            })?;
+            let taken = registry
+                .ports
+                .take(config.bind, config.dscp)
+                .map_err(OpenError::Sockets)?;
+            let (port, pair) = taken.ok_or_else(|| OpenError::NoPorts {
+                range: config.ports.clone(),
+            })?;
+            registry.places.pop();
+            (id, port, pair)
+        };
+        let sockets = Sockets {
+            rtp,
+            rtcp,
+            connected: false,
+            is_v6: config.bind.is_ipv6(),
+        };
+        let (events, receiver) = mpsc::unbounded_channel();
+        let closed = Arc::new(AtomicBool::new(false));
+        let state = ChannelState::new(
+            id,
+            port,
+            sockets,
+            events.clone(),
+            closed.clone(),
+            seed,
+            Instant::now(),
+        );
+        if engine.order(ShardOrder::Open(Box::new(state))).is_err() {
+            let mut registry = engine
+                .registry
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            registry.ports.give_back(port);
+            registry.places.push(id);
+            return Err(OpenError::Overloaded);
+        }
+        Ok((
+            Channel {
+                id,
+                port,
+                events,
+                closed,
+                engine: engine.clone(),
+            },
+            receiver,
+        ))
     }
 
     /// Counters and gauges.
     pub fn stats(&self) -> &MediaStats {
-        &self.stats
+        &self.engine.stats
     }
 
-    /// Ends all channels and the threads. Channels get their [`MediaEvent::Closed`].
-    pub fn shutdown(&self) {}
+    /// Ends all channels and the threads, and waits for them: recordings are complete and every channel has its
+    /// [`MediaEvent::Closed`] when it returns. Blocks for some milliseconds, or as long as the disk needs.
+    pub fn shutdown(&self) {
+        self.engine.shutdown();
+    }
+}
+
+impl Engine {
+    fn order(&self, order: ShardOrder) -> Result<(), Busy> {
+        self.orders.try_send(order).map_err(|_| Busy)?;
+        self.waker.wake();
+        Ok(())
+    }
+
+    fn threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The shard goes first: the others end when it has handed them everything.
+    fn shutdown(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.waker.wake();
+        let mut threads = self.threads();
+        if threads.len() == 3 {
+            // A thread that panicked has said so.
+            let _ = threads.remove(0).join();
+        }
+        let _ = self.writer.send(WriterOrder::Stop);
+        threads.drain(..).for_each(|thread| _ = thread.join());
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
 }
 
 /// One channel. Dropping it closes it: RTCP BYE is sent, its recording is completed, its ports go to the far end of the pool.
 #[derive(Debug)]
 pub struct Channel {
+    id: ChannelId,
     port: u16,
+    events: mpsc::UnboundedSender<MediaEvent>,
+    closed: Arc<AtomicBool>,
+    engine: Arc<Engine>,
 }
 
 impl Channel {
@@ -140,7 +361,33 @@ impl Channel {
     /// # Errors
     /// [`Busy`] when the shard's queue is full.
     pub fn send(&self, command: Command) -> Result<(), Busy> {
-        let _ = command;
-        Err(Busy)
+        let Command::Record {
+            id,
+            path,
+            max_ms,
+            silence_ms,
+        } = command
+        else {
+            return self
+                .engine
+                .order(ShardOrder::Channel(self.id, Order::Plain(command)));
+        };
+        let (recording, writer_half) =
+            recorder::recording(id, path, max_ms, silence_ms, self.events.clone());
+        self.engine.order(ShardOrder::Channel(
+            self.id,
+            Order::Record(Box::new(recording)),
+        ))?;
+        self.engine
+            .writer
+            .send(WriterOrder::Begin(Box::new(writer_half)))
+            .map_err(|_| Busy)
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        // Seen by the shard at the channel's next frame; unlike a command it cannot be refused.
+        self.closed.store(true, Ordering::Relaxed);
     }
 }

@@ -1,15 +1,37 @@
 //! Media shards: the hot loop, channels, prompts, players, recorders.
+//!
+//! ```text
+//!  Media ──open──► Channel ──commands──► Shard (one thread) ──events──► the call
+//!                                        │ slab of ChannelState, 20 ms wheel
+//!                                        ├──samples──► writer (recordings)
+//!                                        └──closed channels──► reaper
+//! ```
 
+mod channel;
 pub mod codec;
 mod command;
+mod conceal;
+mod digits;
+mod emit;
 mod event;
 mod handle;
+mod latch;
+mod player;
+mod ports;
 mod prompt;
+mod receive;
+mod recorder;
+mod retire;
+mod rtcp_session;
+mod shard;
 mod stats;
+mod wav;
+mod wheel;
 
 pub use codec::Encoding;
 pub use command::{Command, MediaAudio, StreamParams};
 pub use event::{ChannelStats, KeySource, MediaEvent, RecordingEnd};
 pub use handle::{Busy, Channel, Media, MediaConfig, MediaError, MediaEvents, OpenError};
 pub use prompt::{Prompt, PromptError, PromptLibrary};
+pub use shard::Shard;
 pub use stats::{Counter, Dropped, Lateness, MediaStats};

@@ -1,8 +1,22 @@
 //! Prompts: audio files decoded once and encoded once per codec, shared by all calls.
+//!
+//! Headerless files tell their rate by their extension: `.sln16`, `.slin16` are 16-bit 16 kHz; `.sln`, `.slin`, `.raw` are 16-bit 8 kHz, both
+//! little-endian. `.wav` files tell it themselves. Limits: 30 minutes at 16 kHz per file.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use trunkline_dsp::resample::Down2;
+
+use super::codec::Encoding;
+use super::wav;
+
+/// Largest file: 30 minutes at 16 kHz.
+const MAX_OCTETS: u64 = 30 * 60 * 16_000 * 2;
+
+/// Tried in this order when a key names none.
+const EXTENSIONS: [&str; 6] = ["sln16", "slin16", "wav", "sln", "slin", "raw"];
 
 /// A piece of audio ready to be played on any channel. All three forms have the same length.
 pub struct Prompt {
@@ -14,6 +28,36 @@ pub struct Prompt {
     pub ulaw: Arc<[u8]>,
     /// The same in G.711 A-law.
     pub alaw: Arc<[u8]>,
+}
+
+impl Prompt {
+    /// A prompt of linear samples at 8 kHz.
+    pub fn from_samples(key: impl Into<String>, samples: &[i16]) -> Prompt {
+        let encoded = |encoding: Encoding| {
+            let mut octets = vec![0; samples.len()];
+            encoding.encode(samples, &mut octets);
+            octets.into()
+        };
+        Prompt {
+            key: key.into(),
+            slin8: samples.into(),
+            ulaw: encoded(Encoding::Pcmu),
+            alaw: encoded(Encoding::Pcma),
+        }
+    }
+
+    /// Length in ms.
+    pub fn duration_ms(&self) -> u32 {
+        (self.slin8.len() / 8) as u32
+    }
+
+    /// The audio as it goes on the wire.
+    pub fn encoded(&self, encoding: Encoding) -> &[u8] {
+        match encoding {
+            Encoding::Pcmu => &self.ulaw,
+            Encoding::Pcma => &self.alaw,
+        }
+    }
 }
 
 impl std::fmt::Debug for Prompt {
@@ -64,20 +108,33 @@ impl PromptLibrary {
         PromptLibrary {
             base: base.into(),
             embedded,
-            loaded: Mutex::new(HashMap::new()),
+            loaded: Mutex::default(),
         }
     }
 
-    /// The prompt of that key: `builtin:NAME`, or a path relative to the base with or without its extension.
+    /// The prompt of that key: `builtin:NAME`, or a path below the base, each with or without its extension. It is read once; a file
+    /// changed later is not seen.
     ///
     /// # Errors
     /// When there is none, when it cannot be read, or when the key leads out of the base folder.
     pub fn load(&self, key: &str) -> Result<Arc<Prompt>, PromptError> {
-        let _ = (&self.embedded, &self.loaded);
-        Err(PromptError::NotFound {
-            key: key.to_owned(),
-            looked_for: self.base.display().to_string(),
-        })
+        if let Some(prompt) = self
+            .loaded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+        {
+            return Ok(prompt.clone());
+        }
+        let prompt = match key.strip_prefix("builtin:") {
+            Some(name) => self.load_embedded(key, name)?,
+            None => self.load_below_base(key)?,
+        };
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(loaded
+            .entry(key.to_owned())
+            .or_insert_with(|| Arc::new(prompt))
+            .clone())
     }
 
     /// Reads a file by its path, without keeping it: for recordings made during a call.
@@ -85,9 +142,206 @@ impl PromptLibrary {
     /// # Errors
     /// When it cannot be read.
     pub fn load_file(&self, path: &Path) -> Result<Arc<Prompt>, PromptError> {
-        Err(PromptError::NotFound {
-            key: path.display().to_string(),
-            looked_for: path.display().to_string(),
-        })
+        let key = path.display().to_string();
+        read_file(&key, path).map(Arc::new)
+    }
+
+    fn load_embedded(&self, key: &str, name: &str) -> Result<Prompt, PromptError> {
+        let entry = self
+            .embedded
+            .iter()
+            .find(|(file, _)| *file == name || stem(file) == name);
+        let Some((file, content)) = entry else {
+            let looked_for = format!("the {} prompts built in", self.embedded.len());
+            return Err(PromptError::NotFound {
+                key: key.to_owned(),
+                looked_for,
+            });
+        };
+        decode(key, Path::new(file), content)
+    }
+
+    fn load_below_base(&self, key: &str) -> Result<Prompt, PromptError> {
+        let below_base = Path::new(key)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        if key.is_empty() || key.contains('\0') || !below_base {
+            let reason = format!("the key must name a file below {}", self.base.display());
+            return Err(PromptError::Unusable {
+                key: key.to_owned(),
+                reason,
+            });
+        }
+        let path = self.base.join(key);
+        if path.is_file() {
+            return read_file(key, &path);
+        }
+        let candidate = |extension: &&str| PathBuf::from(format!("{}.{extension}", path.display()));
+        match EXTENSIONS.iter().map(candidate).find(|path| path.is_file()) {
+            Some(path) => read_file(key, &path),
+            None => {
+                let looked_for =
+                    format!("{}, also with .{}", path.display(), EXTENSIONS.join(", ."));
+                Err(PromptError::NotFound {
+                    key: key.to_owned(),
+                    looked_for,
+                })
+            }
+        }
+    }
+}
+
+fn stem(file: &str) -> &str {
+    file.rsplit_once('.').map_or(file, |(stem, _)| stem)
+}
+
+fn read_file(key: &str, path: &Path) -> Result<Prompt, PromptError> {
+    let unusable = |reason: String| PromptError::Unusable {
+        key: key.to_owned(),
+        reason,
+    };
+    let length = std::fs::metadata(path)
+        .map_err(|error| unusable(format!("{}: {error}", path.display())))?
+        .len();
+    if length > MAX_OCTETS {
+        return Err(unusable(format!(
+            "{} has {length} octets; at most {MAX_OCTETS} are played",
+            path.display()
+        )));
+    }
+    let content =
+        std::fs::read(path).map_err(|error| unusable(format!("{}: {error}", path.display())))?;
+    decode(key, path, &content)
+}
+
+fn decode(key: &str, path: &Path, content: &[u8]) -> Result<Prompt, PromptError> {
+    let unusable = |reason: String| PromptError::Unusable {
+        key: key.to_owned(),
+        reason: format!("{}: {reason}", path.display()),
+    };
+    let extension = path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let audio = match extension.as_str() {
+        "wav" => wav::read(content).map_err(unusable)?,
+        "sln16" | "slin16" => headerless(16_000, content),
+        "sln" | "slin" | "raw" => headerless(8000, content),
+        _ => {
+            return Err(unusable(format!(
+                "unknown extension {extension:?}; known are .{}",
+                EXTENSIONS.join(", .")
+            )));
+        }
+    };
+    Ok(Prompt::from_samples(key, &at_8_khz(audio)))
+}
+
+fn headerless(rate_hz: u32, content: &[u8]) -> wav::Audio {
+    let samples = content
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|octets| i16::from_le_bytes(*octets))
+        .collect();
+    wav::Audio { rate_hz, samples }
+}
+
+fn at_8_khz(audio: wav::Audio) -> Vec<i16> {
+    if audio.rate_hz == 8000 {
+        return audio.samples;
+    }
+    let mut out = vec![0; audio.samples.len().div_ceil(2)];
+    let written = Down2::new().process(&audio.samples, &mut out);
+    out.truncate(written);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static EMBEDDED: [(&str, &[u8]); 2] =
+        [("hello.sln16", &[0; 6400]), ("beep.sln", &[1, 0, 2, 0])];
+
+    #[test]
+    fn embedded_prompts_are_found_by_name_and_kept() {
+        let library = PromptLibrary::new("/nowhere", &EMBEDDED);
+        let hello = library.load("builtin:hello").unwrap();
+        assert_eq!(
+            (
+                hello.slin8.len(),
+                hello.ulaw.len(),
+                hello.alaw.len(),
+                hello.duration_ms()
+            ),
+            (1600, 1600, 1600, 200)
+        );
+        assert!(Arc::ptr_eq(&hello, &library.load("builtin:hello").unwrap()));
+        assert_eq!(library.load("builtin:beep.sln").unwrap().slin8[..], [1, 2]);
+        assert_eq!(
+            library
+                .load("builtin:beep")
+                .unwrap()
+                .encoded(Encoding::Pcma)
+                .len(),
+            2
+        );
+        let error = library.load("builtin:bye").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "prompt \"builtin:bye\" not found (looked for the 2 prompts built in)"
+        );
+    }
+
+    #[test]
+    fn files_are_found_below_the_base_only() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.raw"), [1, 0, 2, 0]).unwrap();
+        std::fs::write(
+            folder.path().join("b.wav"),
+            [&wav::header(1)[..], &[7, 0]].concat(),
+        )
+        .unwrap();
+        std::fs::write(folder.path().join("c.mp3"), "x").unwrap();
+        std::fs::create_dir(folder.path().join("sub")).unwrap();
+        let library = PromptLibrary::new(folder.path().join("sub/../"), &[]);
+        assert_eq!(library.load("a").unwrap().slin8[..], [1, 2]);
+        assert_eq!(library.load("./b.wav").unwrap().slin8[..], [7]);
+        assert_eq!(
+            library
+                .load_file(&folder.path().join("a.raw"))
+                .unwrap()
+                .slin8
+                .len(),
+            2
+        );
+        for (key, word) in [
+            ("../a.raw", "below"),
+            ("sub/../../x", "below"),
+            ("/etc/passwd", "below"),
+            ("", "below"),
+            ("a\0", "below"),
+            ("c.mp3", "unknown extension \"mp3\""),
+            ("d", "not found"),
+            ("sub", "not found"),
+        ] {
+            let error = library.load(key).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn half_the_rate_keeps_the_tone() {
+        let mut samples = vec![0; 16_000];
+        trunkline_dsp::tone::Tone::new(16_000, [440.0, 0.0], -10.0).fill(&mut samples);
+        let halved = at_8_khz(wav::Audio {
+            rate_hz: 16_000,
+            samples,
+        });
+        assert_eq!(halved.len(), 8000);
+        let level = trunkline_dsp::level::dbm0(&halved[800..]);
+        assert!((level + 10.0).abs() < 0.2, "{level}");
     }
 }

@@ -1,2 +1,6 @@
 //! Sockets: UDP and TCP for SIP, the UDP poller for RTP.
+
+pub mod poller;
+pub mod rtp_socket;
 pub mod sip;
+pub mod thread;

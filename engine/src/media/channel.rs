@@ -1,0 +1,256 @@
+//! The state of one channel, owned by its shard, and what commands do to it. Receiving is in `receive.rs`, sending in `emit.rs`.
+//!
+//! Limits: one thing playing, one recording, one sequence of digits at a time; each replaces the one before.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedSender;
+use trunkline_dsp::dtmf::{Detector, Profile};
+
+use super::codec::FRAME_SAMPLES;
+use super::command::{Command, StreamParams};
+use super::digits::DigitSender;
+use super::emit::Outgoing;
+use super::event::{ChannelStats, MediaEvent};
+use super::latch::Latch;
+use super::player::Player;
+use super::receive::Incoming;
+use super::recorder::{Recording, RecordingLedger};
+use super::retire::ChannelId;
+use super::rtcp_session::RtcpSession;
+use super::stats::MediaStats;
+use crate::net::rtp_socket;
+
+/// What all channels of a shard share.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    pub(crate) stats: Arc<MediaStats>,
+    pub(crate) rtp_timeout: Duration,
+}
+
+/// The moment of a step: wall time, and the shard's count of milliseconds from which media time is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) now: Instant,
+    pub(crate) tick_ms: u64,
+}
+
+/// The sockets of a channel.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    pub(crate) rtp: UdpSocket,
+    pub(crate) rtcp: UdpSocket,
+    /// Whether the RTP socket is connected to the latched peer.
+    pub(crate) connected: bool,
+    pub(crate) is_v6: bool,
+}
+
+/// The negotiated stream and its peer.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) params: StreamParams,
+    pub(crate) latch: Latch,
+}
+
+impl Stream {
+    /// Where RTCP goes.
+    pub(crate) fn rtcp_destination(&self) -> SocketAddr {
+        let rtp = self.latch.destination();
+        match self.params.remote_rtcp {
+            _ if self.params.rtcp_mux => rtp,
+            // A peer that is elsewhere than it says is there with its RTCP too.
+            Some(signalled) if rtp.ip() == self.params.remote_rtp.ip() => signalled,
+            _ => SocketAddr::new(rtp.ip(), rtp.port().wrapping_add(1)),
+        }
+    }
+}
+
+/// One channel.
+#[derive(Debug)]
+pub(crate) struct ChannelState {
+    pub(crate) id: ChannelId,
+    pub(crate) port: u16,
+    pub(crate) opened: Instant,
+    pub(crate) events: UnboundedSender<MediaEvent>,
+    /// Set by the handle when it is dropped.
+    pub(crate) closed: Arc<AtomicBool>,
+    pub(crate) sockets: Sockets,
+    pub(crate) stream: Option<Stream>,
+    pub(crate) incoming: Incoming,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) rtcp: RtcpSession,
+    pub(crate) player: Option<Player>,
+    pub(crate) digits: Option<DigitSender>,
+    /// Where tones of digits are made.
+    pub(crate) outgoing_tone: [i16; FRAME_SAMPLES],
+    pub(crate) echo: bool,
+    pub(crate) detector: Option<Detector>,
+    pub(crate) recording: Option<Recording>,
+    /// Recordings whose files may not be complete yet.
+    pub(crate) ledgers: Vec<RecordingLedger>,
+    pub(crate) ever_latched: bool,
+}
+
+/// A command as it reaches the shard: what needs allocations or other threads is prepared before.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Plain(Command),
+    Record(Box<Recording>),
+}
+
+impl ChannelState {
+    /// A channel that knows no stream yet. `seed` is random.
+    pub(crate) fn new(
+        id: ChannelId,
+        port: u16,
+        sockets: Sockets,
+        events: UnboundedSender<MediaEvent>,
+        closed: Arc<AtomicBool>,
+        seed: [u8; 32],
+        now: Instant,
+    ) -> ChannelState {
+        let [a, b, c, d, ..] = *seed.as_chunks::<4>().0 else {
+            unreachable!("32 octets are eight words")
+        };
+        ChannelState {
+            id,
+            port,
+            opened: now,
+            events,
+            closed,
+            sockets,
+            stream: None,
+            incoming: Incoming::new(now),
+            outgoing: Outgoing::new(
+                u32::from_be_bytes(a),
+                u32::from_be_bytes(b),
+                u32::from_be_bytes(c) as u16,
+            ),
+            rtcp: RtcpSession::new(u32::from_be_bytes(d), &seed[16..32]),
+            player: None,
+            digits: None,
+            outgoing_tone: [0; FRAME_SAMPLES],
+            echo: false,
+            detector: None,
+            recording: None,
+            ledgers: Vec::new(),
+            ever_latched: false,
+        }
+    }
+
+    /// Tells the call; it may not listen any more.
+    pub(crate) fn tell(&self, event: MediaEvent) {
+        let _ = self.events.send(event);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Carries out a command.
+    pub(crate) fn obey(&mut self, order: Order, moment: Moment) {
+        match order {
+            Order::Record(recording) => {
+                self.ledgers.retain(|ledger| !ledger.is_reported());
+                self.ledgers.push(recording.ledger());
+                self.begin_listening();
+                self.recording = Some(*recording);
+            }
+            Order::Plain(command) => match command {
+                Command::Stream(params) => self.set_stream(params, moment.now),
+                Command::Play { id, audio, repeat } => {
+                    self.player = Some(Player::new(id, audio, repeat))
+                }
+                Command::StopPlay => self.player = None,
+                Command::Echo(on) => {
+                    if on && !self.echo {
+                        self.begin_listening();
+                    }
+                    self.echo = on;
+                }
+                Command::Detect { inband: false } => self.detector = None,
+                Command::Detect { inband: true } => {
+                    self.begin_listening();
+                    self.detector = Some(Detector::new(8000, Profile::TELEPHONE));
+                }
+                Command::StopRecord { id } => {
+                    _ = self.recording.take_if(|recording| recording.id() == id)
+                }
+                Command::SendDigits {
+                    id,
+                    digits,
+                    tone_ms,
+                    gap_ms,
+                } => {
+                    self.digits = Some(DigitSender::new(id, digits, tone_ms, gap_ms));
+                }
+                // Made into `Order::Record` by the handle.
+                Command::Record { .. } => {}
+            },
+        }
+    }
+
+    /// Whether anybody wants the received samples.
+    pub(crate) fn is_listened_to(&self) -> bool {
+        self.echo || self.detector.is_some() || self.recording.is_some()
+    }
+
+    /// Forgets old audio when somebody begins to listen.
+    fn begin_listening(&mut self) {
+        if !self.is_listened_to()
+            && let Some(stream) = &self.stream
+        {
+            self.incoming.jitter.reset(stream.params.encoding.silence());
+        }
+    }
+
+    fn set_stream(&mut self, params: StreamParams, now: Instant) {
+        tracing::debug!(call = %params.log_id, port = self.port, remote = %params.remote_rtp, send = params.send,
+                        receive = params.receive, codec = params.encoding.name(), "media stream set");
+        let latch = match &self.stream {
+            Some(stream) => stream.latch.renew(params.remote_rtp, now),
+            None => Latch::new(params.remote_rtp, now),
+        };
+        if self.sockets.connected {
+            // On failure the old peer stays connected, which is the best that is left.
+            self.sockets.connected = rtp_socket::disconnect(&self.sockets.rtp).is_err();
+        }
+        if self
+            .stream
+            .as_ref()
+            .is_none_or(|stream| stream.params.encoding != params.encoding)
+        {
+            self.incoming.change_codec(params.encoding);
+        }
+        let resumes = self
+            .stream
+            .as_ref()
+            .is_some_and(|stream| !stream.params.send)
+            && params.send;
+        self.outgoing.marker |= resumes;
+        self.incoming.expect_from(now);
+        self.stream = Some(Stream { params, latch });
+    }
+
+    /// The statistics so far.
+    pub(crate) fn stats(&self) -> ChannelStats {
+        let mut stats = ChannelStats {
+            packets_out: self.outgoing.packets,
+            octets_out: self.outgoing.octets,
+            first_rtp_out_ms: self
+                .outgoing
+                .first_at
+                .map(|at| (at - self.opened).as_millis() as u32),
+            ..ChannelStats::default()
+        };
+        self.incoming.add_to(&mut stats, self.opened);
+        stats
+    }
+
+    pub(crate) fn recordings_complete(&self) -> bool {
+        self.ledgers.iter().all(RecordingLedger::is_reported)
+    }
+}

@@ -1,0 +1,372 @@
+//! What a channel does with received datagrams: check, latch, count, and hand on to the key receiver and the jitter buffer.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use trunkline_dsp::dtmf::{Event as ToneEvent, Key};
+
+use super::channel::{ChannelState, Moment, Surroundings};
+use super::codec::{Encoding, FRAME_SAMPLES};
+use super::conceal::Concealment;
+use super::event::{ChannelStats, KeySource, MediaEvent};
+use super::latch::Verdict;
+use super::stats::MediaStats;
+use crate::net::rtp_socket;
+use crate::rtp::jitter::{Inserted, JitterBuffer, Pulled};
+use crate::rtp::packet::{self, Malformed, Packet};
+use crate::rtp::reception::{Arrival, Reception};
+use crate::rtp::telephone_event::{KeyEvent, Receiver};
+
+/// Static payload type of comfort noise (RFC 3389).
+const COMFORT_NOISE: u8 = 13;
+
+/// The receiving side of a channel.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) reception: Option<Reception>,
+    pub(crate) jitter: JitterBuffer,
+    pub(crate) concealment: Concealment,
+    keys: Receiver,
+    packets: u64,
+    octets: u64,
+    late: u64,
+    strangers: u64,
+    invalid: u64,
+    /// Of sources before the present one.
+    lost_before: u64,
+    duplicates_before: u64,
+    reordered_before: u64,
+    first_at: Option<Instant>,
+    /// When the last packet came, or the stream was last set.
+    heard_at: Instant,
+    timed_out: bool,
+}
+
+impl Incoming {
+    pub(crate) fn new(now: Instant) -> Incoming {
+        let silence = Encoding::Pcmu.silence();
+        Incoming {
+            reception: None,
+            jitter: JitterBuffer::new(silence),
+            concealment: Concealment::new(silence),
+            keys: Receiver::default(),
+            packets: 0,
+            octets: 0,
+            late: 0,
+            strangers: 0,
+            invalid: 0,
+            lost_before: 0,
+            duplicates_before: 0,
+            reordered_before: 0,
+            first_at: None,
+            heard_at: now,
+            timed_out: false,
+        }
+    }
+
+    pub(crate) fn change_codec(&mut self, encoding: Encoding) {
+        self.jitter.reset(encoding.silence());
+        self.concealment = Concealment::new(encoding.silence());
+    }
+
+    /// The RTP timeout counts from now.
+    pub(crate) fn expect_from(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.timed_out = false;
+    }
+
+    /// Fills in its part of the statistics.
+    pub(crate) fn add_to(&self, stats: &mut ChannelStats, opened: Instant) {
+        let (lost, duplicates, reordered, jitter) = match &self.reception {
+            Some(of) => (of.lost(), of.duplicates(), of.reordered(), of.jitter()),
+            None => (0, 0, 0, 0),
+        };
+        stats.packets_in = self.packets;
+        stats.octets_in = self.octets;
+        stats.late = self.late;
+        stats.stranger = self.strangers;
+        stats.invalid = self.invalid;
+        stats.lost = self.lost_before + lost;
+        stats.duplicate = self.duplicates_before + duplicates;
+        stats.reordered = self.reordered_before + reordered;
+        stats.jitter_ms = jitter as f32 / 8.0;
+        stats.first_rtp_in_ms = self.first_at.map(|at| (at - opened).as_millis() as u32);
+    }
+
+    /// Begins the statistics of a new source.
+    fn change_source(&mut self, ssrc: u32, sequence: u16) {
+        if let Some(before) = self.reception.take() {
+            self.lost_before += before.lost();
+            self.duplicates_before += before.duplicates();
+            self.reordered_before += before.reordered();
+        }
+        self.reception = Some(Reception::new(ssrc, sequence, 8000));
+    }
+}
+
+impl ChannelState {
+    /// Takes a datagram of the RTP socket.
+    pub(crate) fn receive_rtp(
+        &mut self,
+        around: &Surroundings,
+        moment: Moment,
+        datagram: &[u8],
+        source: SocketAddr,
+    ) {
+        let source = rtp_socket::plain(source);
+        let dropped = &around.stats.dropped;
+        let Some(stream) = &mut self.stream else {
+            dropped.unexpected.add(1);
+            return;
+        };
+        if stream.params.rtcp_mux && packet::is_rtcp(datagram) {
+            self.receive_rtcp(around, moment, datagram, source);
+            return;
+        }
+        let packet = match packet::parse(datagram) {
+            Ok(packet) => packet,
+            Err(malformed) => {
+                self.incoming.invalid += 1;
+                count_malformed(&around.stats, malformed);
+                return;
+            }
+        };
+        let header = packet.header;
+        match stream
+            .latch
+            .judge(moment.now, source, header.ssrc, header.sequence)
+        {
+            Verdict::Peer => {}
+            Verdict::Latched => self.settle(source),
+            Verdict::Stranger => {
+                self.incoming.strangers += 1;
+                dropped.stranger.add(1);
+                return;
+            }
+        }
+        self.receive_from_peer(around, moment, &packet);
+    }
+
+    /// The peer's address is known: send there, and let the kernel keep others out.
+    fn settle(&mut self, peer: SocketAddr) {
+        let address = rtp_socket::reachable_from(self.sockets.local_ip(), peer);
+        // Unconnected works too, only dearer.
+        self.sockets.connected = self.sockets.rtp.connect(address).is_ok();
+        self.tell(MediaEvent::Latched {
+            remote: peer,
+            first: !self.ever_latched,
+        });
+        self.ever_latched = true;
+    }
+
+    fn receive_from_peer(&mut self, around: &Surroundings, moment: Moment, packet: &Packet<'_>) {
+        let Some(stream) = &self.stream else { return };
+        let params = &stream.params;
+        let (now, header) = (moment.now, packet.header);
+        let stats = &around.stats;
+        let events = params.telephone_event_recv == Some(header.payload_type);
+        let audio = params.payload_recv == header.payload_type;
+        let receive = params.receive;
+        if !(events || audio || header.payload_type == COMFORT_NOISE) {
+            self.incoming.invalid += 1;
+            stats.dropped.payload_type.add(1);
+            return;
+        }
+        self.count_in(stats, now, packet.payload.len());
+        if self
+            .incoming
+            .reception
+            .as_ref()
+            .is_none_or(|reception| reception.ssrc != header.ssrc)
+        {
+            self.restart_source(header.ssrc, header.sequence);
+        }
+        let arrival = match &mut self.incoming.reception {
+            Some(reception) => reception.receive(header.sequence),
+            None => return,
+        };
+        match arrival {
+            Arrival::InOrder | Arrival::Reordered => {}
+            Arrival::Restarted => self.forget_audio(),
+            Arrival::Stray => return,
+            Arrival::Duplicate => {
+                stats.duplicate.add(1);
+                return;
+            }
+        }
+        if !receive {
+            stats.dropped.unexpected.add(1);
+        } else if events {
+            self.incoming.jitter.skip(header.sequence);
+            let mut on = report_keys(&self.events);
+            self.incoming.keys.receive(
+                now,
+                header.sequence,
+                header.timestamp,
+                header.marker,
+                packet.payload,
+                &mut on,
+            );
+        } else if audio {
+            self.receive_audio(stats, now, packet);
+        } else {
+            self.incoming.jitter.skip(header.sequence);
+        }
+    }
+
+    fn receive_audio(&mut self, stats: &MediaStats, now: Instant, packet: &Packet<'_>) {
+        let header = packet.header;
+        if let Some(reception) = &mut self.incoming.reception {
+            reception.time(now, header.timestamp);
+        }
+        if self.is_listened_to()
+            && self.incoming.jitter.insert(
+                header.sequence,
+                header.timestamp,
+                header.marker,
+                packet.payload,
+            ) == Inserted::Late
+        {
+            self.incoming.late += 1;
+            stats.late.add(1);
+        }
+    }
+
+    fn count_in(&mut self, stats: &MediaStats, now: Instant, octets: usize) {
+        let incoming = &mut self.incoming;
+        incoming.packets += 1;
+        incoming.octets += octets as u64;
+        incoming.first_at.get_or_insert(now);
+        incoming.expect_from(now);
+        stats.packets_in.add(1);
+        stats.octets_in.add(octets as u64);
+    }
+
+    fn restart_source(&mut self, ssrc: u32, sequence: u16) {
+        self.incoming.change_source(ssrc, sequence);
+        self.forget_audio();
+    }
+
+    /// Sequence numbers and timestamps begin anew.
+    fn forget_audio(&mut self) {
+        self.incoming.keys.reset(&mut report_keys(&self.events));
+        if let Some(stream) = &self.stream {
+            self.incoming.jitter.reset(stream.params.encoding.silence());
+        }
+    }
+
+    /// Lets keys go whose end was lost, and reports a peer that fell silent.
+    pub(crate) fn watch(&mut self, around: &Surroundings, now: Instant) {
+        if self
+            .incoming
+            .keys
+            .next_timeout()
+            .is_some_and(|at| at <= now)
+        {
+            self.incoming
+                .keys
+                .expire(now, &mut report_keys(&self.events));
+        }
+        let expected = self
+            .stream
+            .as_ref()
+            .is_some_and(|stream| stream.params.receive);
+        if !expected {
+            self.incoming.heard_at = now;
+        } else if !self.incoming.timed_out
+            && now.saturating_duration_since(self.incoming.heard_at) >= around.rtp_timeout
+        {
+            self.incoming.timed_out = true;
+            self.tell(MediaEvent::RtpTimeout);
+        }
+    }
+
+    /// Takes the next received frame for whoever listens: detector and recording here, the octets in `heard` for an echo.
+    /// Returns whether there is anything but silence.
+    pub(crate) fn listen(&mut self, encoding: Encoding, heard: &mut [u8; FRAME_SAMPLES]) -> bool {
+        let sounding = match self.incoming.jitter.pull(heard) {
+            Pulled::Audio { .. } => {
+                self.incoming.concealment.keep(heard);
+                true
+            }
+            Pulled::Missing => self.incoming.concealment.conceal(encoding, heard),
+            Pulled::Idle => {
+                heard.fill(encoding.silence());
+                false
+            }
+        };
+        if self.detector.is_none() && self.recording.is_none() {
+            return sounding;
+        }
+        let mut samples = [0; FRAME_SAMPLES];
+        encoding.decode(heard, &mut samples);
+        if let Some(detector) = &mut self.detector {
+            let events = &self.events;
+            detector.process(&samples, |event| _ = events.send(tone_event(event)));
+        }
+        if self
+            .recording
+            .as_mut()
+            .is_some_and(|recording| !recording.push(&samples))
+        {
+            self.recording = None;
+        }
+        sounding
+    }
+}
+
+fn count_malformed(stats: &MediaStats, malformed: Malformed) {
+    match malformed {
+        Malformed::TooShort => stats.dropped.too_short.add(1),
+        Malformed::Version => stats.dropped.version.add(1),
+        Malformed::Truncated => stats.dropped.truncated.add(1),
+        Malformed::Padding => stats.dropped.padding.add(1),
+    }
+}
+
+fn report_keys(
+    events: &tokio::sync::mpsc::UnboundedSender<MediaEvent>,
+) -> impl FnMut(KeyEvent) + '_ {
+    |event| {
+        let (code, duration) = match event {
+            KeyEvent::Begin { code } => (code, None),
+            KeyEvent::End { code, duration } => (code, Some(duration)),
+        };
+        let Some(key) = Key::from_event(code).map(Key::to_char) else {
+            return;
+        };
+        let source = KeySource::Rfc4733;
+        let _ = events.send(match duration {
+            None => MediaEvent::KeyBegin {
+                key,
+                source,
+                level_dbm0: None,
+            },
+            Some(duration) => MediaEvent::KeyEnd {
+                key,
+                source,
+                duration_ms: duration / 8,
+            },
+        });
+    }
+}
+
+fn tone_event(event: ToneEvent) -> MediaEvent {
+    let source = KeySource::InBand;
+    match event {
+        ToneEvent::Begin {
+            key, level_dbm0, ..
+        } => MediaEvent::KeyBegin {
+            key: key.to_char(),
+            source,
+            level_dbm0: Some(level_dbm0),
+        },
+        ToneEvent::End {
+            key, duration_ms, ..
+        } => MediaEvent::KeyEnd {
+            key: key.to_char(),
+            source,
+            duration_ms,
+        },
+    }
+}

@@ -1,0 +1,56 @@
+//! The end of channels, away from the hot loop: sockets are closed, ports and places given back, the last event sent.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::channel::ChannelState;
+use super::event::MediaEvent;
+use super::ports::PortPool;
+
+/// Free ports and free places in the shard's slab.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    pub(crate) ports: PortPool,
+    /// Free places, each with the generation of its next channel.
+    pub(crate) places: Vec<ChannelId>,
+}
+
+/// The place of a channel in the slab. The generation tells it from earlier channels in the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ChannelId {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+/// A channel that left the shard.
+#[derive(Debug)]
+pub(crate) struct Retired(pub(crate) Box<ChannelState>);
+
+impl Retired {
+    pub(crate) fn recordings_complete(&self) -> bool {
+        self.0.recordings_complete()
+    }
+}
+
+/// Completes the end of channels.
+#[derive(Debug, Clone)]
+pub(crate) struct Retirement {
+    pub(crate) registry: Arc<Mutex<Registry>>,
+}
+
+impl Retirement {
+    /// Closes the sockets, gives ports and place back, and sends the last event, in this order: who has seen the event can rely on the rest.
+    pub(crate) fn complete(&self, retired: Retired) {
+        let state = retired.0;
+        let (id, port, events, stats) = (state.id, state.port, state.events.clone(), state.stats());
+        drop(state);
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.ports.give_back(port);
+        registry.places.push(ChannelId {
+            generation: id.generation.wrapping_add(1),
+            ..id
+        });
+        drop(registry);
+        // Nobody may listen any more.
+        let _ = events.send(MediaEvent::Closed(stats));
+    }
+}

@@ -1,0 +1,273 @@
+//! WAV files: reads what prompts come in, and the header of what recordings go out with.
+//!
+//! Reads PCM 16 bit, µ-law and A-law, mono or stereo (mixed), 8 or 16 kHz; chunks in any order, lengths of 0 or 0xFFFFFFFF of writers that
+//! could not seek, and files that end early. Refuses everything else by name.
+
+use trunkline_dsp::g711;
+
+/// Octets of the header [`header`] writes.
+pub(crate) const HEADER_LEN: usize = 44;
+
+/// The audio of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Audio {
+    /// 8000 or 16000.
+    pub(crate) rate_hz: u32,
+    /// Mono samples.
+    pub(crate) samples: Vec<i16>,
+}
+
+/// The `fmt ` chunk.
+struct Format {
+    tag: u16,
+    channels: u16,
+    rate_hz: u32,
+    bits: u16,
+}
+
+/// Reads a whole file.
+pub(crate) fn read(file: &[u8]) -> Result<Audio, String> {
+    let (b"RIFF", Some(b"WAVE")) = (file.get(..4).unwrap_or_default(), file.get(8..12)) else {
+        return Err("not a WAV file (no RIFF/WAVE header)".into());
+    };
+    let mut rest = &file[12..];
+    let mut format = None;
+    while let Some((head, after)) = rest.split_first_chunk::<8>() {
+        let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
+        let body = &after[..length.min(after.len())];
+        match &head[..4] {
+            b"fmt " => format = Some(read_format(body)?),
+            b"data" => {
+                let format = format.ok_or("the data chunk comes before the fmt chunk")?;
+                // Writers that stream leave 0 or 0xFFFFFFFF: all that follows is audio.
+                return decode(&format, if length == 0 { after } else { body });
+            }
+            _ => {}
+        }
+        rest = after
+            .get(length.saturating_add(length % 2)..)
+            .unwrap_or_default();
+    }
+    Err("no data chunk".into())
+}
+
+fn read_format(body: &[u8]) -> Result<Format, String> {
+    let field = |at: usize| {
+        body.get(at..at + 2)
+            .map(|octets| u16::from_le_bytes([octets[0], octets[1]]))
+    };
+    let [
+        Some(mut tag),
+        Some(channels),
+        Some(low),
+        Some(high),
+        Some(bits),
+    ] = [0, 2, 4, 6, 14].map(field)
+    else {
+        return Err("the fmt chunk is too short".into());
+    };
+    if tag == 0xFFFE {
+        tag = field(24).ok_or("the extensible fmt chunk is too short")?;
+    }
+    Ok(Format {
+        tag,
+        channels,
+        rate_hz: u32::from(high) << 16 | u32::from(low),
+        bits,
+    })
+}
+
+fn decode(format: &Format, data: &[u8]) -> Result<Audio, String> {
+    if !matches!(format.rate_hz, 8000 | 16_000) {
+        return Err(format!(
+            "{} Hz; 8000 and 16000 are understood",
+            format.rate_hz
+        ));
+    }
+    let samples: Vec<i16> = match (format.tag, format.bits) {
+        (1, 16) => data
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|octets| i16::from_le_bytes(*octets))
+            .collect(),
+        (6, 8) => data.iter().map(|octet| g711::alaw_decode(*octet)).collect(),
+        (7, 8) => data.iter().map(|octet| g711::ulaw_decode(*octet)).collect(),
+        (tag, bits) => {
+            return Err(format!(
+                "format {tag} with {bits} bits; PCM 16 bit (1), A-law (6) and µ-law (7) are understood"
+            ));
+        }
+    };
+    let samples = match format.channels {
+        1 => samples,
+        2 => samples
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|[left, right]| ((i32::from(*left) + i32::from(*right)) / 2) as i16)
+            .collect(),
+        channels => {
+            return Err(format!(
+                "{channels} channels; mono and stereo are understood"
+            ));
+        }
+    };
+    Ok(Audio {
+        rate_hz: format.rate_hz,
+        samples,
+    })
+}
+
+/// The header of a mono 16-bit PCM file at 8 kHz with that many samples; at most 2^31 octets are stated.
+pub(crate) fn header(samples: u64) -> [u8; HEADER_LEN] {
+    let data = (samples * 2).min(0x7FFF_FF00) as u32;
+    let mut out = [0; HEADER_LEN];
+    let mut at = 0;
+    let mut put = |octets: &[u8]| {
+        out[at..at + octets.len()].copy_from_slice(octets);
+        at += octets.len();
+    };
+    put(b"RIFF");
+    put(&(data + HEADER_LEN as u32 - 8).to_le_bytes());
+    put(b"WAVEfmt ");
+    put(&16u32.to_le_bytes());
+    put(&1u16.to_le_bytes()); // PCM
+    put(&1u16.to_le_bytes()); // mono
+    put(&8000u32.to_le_bytes());
+    put(&16_000u32.to_le_bytes()); // octets per second
+    put(&2u16.to_le_bytes()); // octets per sample
+    put(&16u16.to_le_bytes()); // bits per sample
+    put(b"data");
+    put(&data.to_le_bytes());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn file(
+        tag: u16,
+        channels: u16,
+        rate_hz: u32,
+        bits: u16,
+        data_length: u32,
+        data: &[u8],
+    ) -> Vec<u8> {
+        let mut file = b"RIFF\xFF\xFF\xFF\xFFWAVELIST\x03\0\0\0abc\0fmt \x10\0\0\0".to_vec();
+        file.extend(tag.to_le_bytes());
+        file.extend(channels.to_le_bytes());
+        file.extend(rate_hz.to_le_bytes());
+        file.extend((rate_hz * 2).to_le_bytes());
+        file.extend([2, 0]);
+        file.extend(bits.to_le_bytes());
+        file.extend(b"data");
+        file.extend(data_length.to_le_bytes());
+        file.extend(data);
+        file
+    }
+
+    #[test]
+    fn what_is_understood() {
+        let mono = |rate_hz, samples: &[i16]| {
+            Ok(Audio {
+                rate_hz,
+                samples: samples.to_vec(),
+            })
+        };
+        let cases: Vec<(&str, Vec<u8>, Result<Audio, String>)> = vec![
+            (
+                "PCM after an odd chunk",
+                file(1, 1, 8000, 16, 4, &[1, 0, 2, 0]),
+                mono(8000, &[1, 2]),
+            ),
+            (
+                "16 kHz",
+                file(1, 1, 16_000, 16, 4, &[1, 0, 2, 0]),
+                mono(16_000, &[1, 2]),
+            ),
+            (
+                "stereo",
+                file(1, 2, 8000, 16, 4, &[2, 0, 4, 0]),
+                mono(8000, &[3]),
+            ),
+            (
+                "µ-law",
+                file(7, 1, 8000, 8, 2, &[0xFF, 0]),
+                mono(8000, &[0, -32_124]),
+            ),
+            ("A-law", file(6, 1, 8000, 8, 1, &[0xD5]), mono(8000, &[8])),
+            (
+                "streamed, unknown length",
+                file(1, 1, 8000, 16, u32::MAX, &[1, 0, 2, 0]),
+                mono(8000, &[1, 2]),
+            ),
+            (
+                "streamed, length 0",
+                file(1, 1, 8000, 16, 0, &[1, 0, 2, 0]),
+                mono(8000, &[1, 2]),
+            ),
+            (
+                "cut in a sample",
+                file(1, 1, 8000, 16, 4, &[1, 0, 2]),
+                mono(8000, &[1]),
+            ),
+        ];
+        for (name, file, expected) in cases {
+            assert_eq!(read(&file), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_and_why() {
+        for (file, word) in [
+            (file(1, 1, 44_100, 16, 0, &[]), "44100 Hz"),
+            (file(1, 1, 8000, 24, 0, &[]), "24 bits"),
+            (file(3, 1, 8000, 32, 0, &[]), "format 3"),
+            (file(1, 6, 8000, 16, 0, &[]), "6 channels"),
+            (b"ID3".to_vec(), "RIFF"),
+            (b"RIFF\0\0\0\0WAVE".to_vec(), "data"),
+            (b"RIFF\0\0\0\0WAVEdata\0\0\0\0".to_vec(), "before"),
+            (
+                b"RIFF\0\0\0\0WAVEfmt \x02\0\0\0\x01\0".to_vec(),
+                "too short",
+            ),
+        ] {
+            let error = read(&file).unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_extensible_header_names_its_format_later() {
+        let mut file = file(0xFFFE, 1, 8000, 16, 2, &[5, 0]);
+        let fmt = file
+            .windows(4)
+            .position(|window| window == b"fmt ")
+            .unwrap();
+        let extension: Vec<u8> = [22, 0, 16, 0, 4, 0, 0, 0, 1, 0]
+            .into_iter()
+            .chain([0; 14])
+            .collect();
+        file[fmt + 4] = 40;
+        file.splice(fmt + 24..fmt + 24, extension);
+        assert_eq!(read(&file).unwrap().samples, [5]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(samples in proptest::collection::vec(any::<i16>(), 1..500)) {
+            let mut file = header(samples.len() as u64).to_vec();
+            samples.iter().for_each(|sample| file.extend(sample.to_le_bytes()));
+            prop_assert_eq!(read(&file), Ok(Audio { rate_hz: 8000, samples }));
+        }
+
+        #[test]
+        fn no_file_panics(body in proptest::collection::vec(any::<u8>(), 0..200), formatted: bool) {
+            let start: &[u8] = if formatted { b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1F\0\0\x80\x3E\0\0\x02\0\x10\0" } else { b"RIFF\0\0\0\0WAVE" };
+            let _ = read(&[start, &body].concat());
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What a media thread asks of the system: a CPU of its own, its CPU time, and enough file descriptors.
+
+use std::io;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
+
+/// Keeps the calling thread on one CPU.
+///
+/// # Errors
+/// When there is no such CPU, or it is not permitted to this process.
+pub fn pin(cpu: usize) -> io::Result<()> {
+    if cpu >= CpuSet::MAX_CPU {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no such CPU"));
+    }
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// CPU time the calling thread has used, user and system.
+pub fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}
+
+/// Raises the soft limit of open files to `wanted` or the hard limit, whichever is lower, and returns what it is then.
+pub fn raise_open_files(wanted: u64) -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let (current, maximum) = (
+        limit.current.unwrap_or(u64::MAX),
+        limit.maximum.unwrap_or(u64::MAX),
+    );
+    let raised = wanted.min(maximum);
+    if current >= raised {
+        return current;
+    }
+    match setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: Some(raised),
+            maximum: limit.maximum,
+        },
+    ) {
+        Ok(()) => raised,
+        Err(_) => current,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_can_be_pinned_and_measured() {
+        assert!(pin(100_000).is_err());
+        let before = cpu_time();
+        assert!((0..3_000_000u64).fold(1, |a, n| std::hint::black_box(a ^ n)) != 7);
+        assert!(cpu_time() > before);
+        assert!(raise_open_files(16) >= 16);
+    }
+}

@@ -1,0 +1,768 @@
+//! The media engine over real sockets on loopback: what goes in as packets comes out as audio, keys and files.
+//!
+//! Waits for packets and events with a generous limit and never asserts on time.
+
+#![allow(clippy::unwrap_used)] // helpers of tests, too
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use trunkline::media::{
+    Channel, ChannelStats, Command, Encoding, KeySource, Media, MediaAudio, MediaConfig,
+    MediaEvent, MediaEvents, OpenError, Prompt, PromptLibrary, RecordingEnd, StreamParams,
+};
+use trunkline::rtp::packet::{self, Header};
+use trunkline::rtp::rtcp::{self, RtcpPacket};
+use trunkline::rtp::telephone_event::Payload;
+use trunkline_dsp::{dtmf, tone::Tone};
+
+/// Far beyond what any of this takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+const EVENTS: u8 = 101;
+
+/// A phone: a socket with a stream of its own.
+struct Phone {
+    socket: UdpSocket,
+    header: Header,
+    server: SocketAddr,
+}
+
+/// A packet the phone received.
+#[derive(Debug, Clone)]
+struct Heard {
+    header: Header,
+    payload: Vec<u8>,
+}
+
+impl Phone {
+    fn new(ip: &str, server_port: u16) -> Phone {
+        let socket = UdpSocket::bind((ip, 0)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let header = Header {
+            marker: false,
+            payload_type: 0,
+            sequence: 65_500,
+            timestamp: 4_294_960_000,
+            ssrc: 0x1234,
+        };
+        Phone {
+            socket,
+            header,
+            server: ([127, 0, 0, 1], server_port).into(),
+        }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap()
+    }
+
+    fn send_as(&self, header: Header, payload: &[u8]) {
+        let mut datagram = [0; 1500];
+        let length = packet::build(&header, payload, &mut datagram).unwrap();
+        self.socket
+            .send_to(&datagram[..length], self.server)
+            .unwrap();
+    }
+
+    /// Sends the next packet of audio and moves on.
+    fn send(&mut self, payload: &[u8]) {
+        self.send_as(self.header, payload);
+        self.header.sequence = self.header.sequence.wrapping_add(1);
+        self.header.timestamp = self.header.timestamp.wrapping_add(payload.len() as u32);
+    }
+
+    fn send_silence(&mut self) {
+        self.send(&[0xFF; 160]);
+    }
+
+    fn hear(&self) -> Heard {
+        let mut datagram = [0; 1500];
+        let length = self
+            .socket
+            .recv(&mut datagram)
+            .expect("the server sends RTP");
+        let packet = packet::parse(&datagram[..length]).unwrap();
+        Heard {
+            header: packet.header,
+            payload: packet.payload.to_vec(),
+        }
+    }
+
+    /// Sends the samples in real time, a packet for each one heard, and returns the samples heard.
+    fn exchange(&mut self, samples: &[i16]) -> Vec<i16> {
+        // What came before would let the exchange run ahead of time.
+        self.socket.set_nonblocking(true).unwrap();
+        while self.socket.recv(&mut [0; 1500]).is_ok() {}
+        self.socket.set_nonblocking(false).unwrap();
+        let mut heard = Vec::new();
+        for chunk in samples.chunks(160) {
+            let mut octets = vec![0; chunk.len()];
+            Encoding::Pcmu.encode(chunk, &mut octets);
+            self.send(&octets);
+            heard.extend(decoded(&self.hear().payload));
+        }
+        heard
+    }
+}
+
+fn decoded(octets: &[u8]) -> Vec<i16> {
+    let mut samples = vec![0; octets.len()];
+    Encoding::Pcmu.decode(octets, &mut samples);
+    samples
+}
+
+fn media(ports: std::ops::RangeInclusive<u16>) -> Media {
+    let bind = "127.0.0.1".parse().unwrap();
+    Media::start(MediaConfig {
+        bind,
+        ports,
+        max_channels: 16,
+        dscp: None,
+        ..MediaConfig::default()
+    })
+    .unwrap()
+}
+
+fn stream(remote_rtp: SocketAddr) -> StreamParams {
+    StreamParams {
+        encoding: Encoding::Pcmu,
+        payload_send: 0,
+        payload_recv: 0,
+        telephone_event_send: Some(EVENTS),
+        telephone_event_recv: Some(EVENTS),
+        remote_rtp,
+        remote_rtcp: None,
+        rtcp_mux: false,
+        send: true,
+        receive: true,
+        ptime_ms: 20,
+        log_id: "test".into(),
+    }
+}
+
+/// An open channel with a phone at the other end, latched.
+fn call(media: &Media) -> (Channel, MediaEvents, Phone) {
+    let (channel, mut events) = media.open().unwrap();
+    let mut phone = Phone::new("127.0.0.1", channel.rtp_port());
+    channel
+        .send(Command::Stream(stream(phone.address())))
+        .unwrap();
+    phone.hear();
+    phone.send_silence();
+    wait(&mut events, |event| {
+        matches!(event, MediaEvent::Latched { first: true, .. })
+    });
+    (channel, events, phone)
+}
+
+/// Waits for an event; others are passed over.
+fn wait(events: &mut MediaEvents, wanted: impl Fn(&MediaEvent) -> bool) -> MediaEvent {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        match events.try_recv() {
+            Ok(event) if wanted(&event) => return event,
+            Ok(_) => {}
+            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    panic!("the event did not come");
+}
+
+fn close(channel: Channel, events: &mut MediaEvents) -> ChannelStats {
+    drop(channel);
+    match wait(events, |event| matches!(event, MediaEvent::Closed(_))) {
+        MediaEvent::Closed(stats) => stats,
+        _ => unreachable!(),
+    }
+}
+
+fn tone(hz: f32, ms: usize) -> Vec<i16> {
+    let mut samples = vec![0; ms * 8];
+    Tone::new(8000, [hz, 0.0], -10.0).fill(&mut samples);
+    samples
+}
+
+/// The best normalised correlation of `part` anywhere in `whole`, 0 to 1.
+fn correlation(whole: &[i16], part: &[i16]) -> f64 {
+    let energy = |samples: &[i16]| {
+        samples
+            .iter()
+            .map(|s| f64::from(*s).powi(2))
+            .sum::<f64>()
+            .max(1.0)
+    };
+    let own = energy(part);
+    let at = |window: &[i16]| {
+        window
+            .iter()
+            .zip(part)
+            .map(|(a, b)| f64::from(*a) * f64::from(*b))
+            .sum::<f64>()
+            / (energy(window) * own).sqrt()
+    };
+    whole.windows(part.len()).map(at).fold(0.0, f64::max)
+}
+
+#[test]
+fn a_prompt_is_heard_whole_and_its_end_is_told() {
+    let media = media(41_000..=41_009);
+    let (channel, mut events, phone) = call(&media);
+    let prompt = Arc::new(Prompt::from_samples("tone", &tone(700.0, 300)));
+    let audio = vec![
+        MediaAudio::Prompt(prompt.clone()),
+        MediaAudio::Silence { ms: 50 },
+        MediaAudio::Tone {
+            hz: [4000.0, 0.0],
+            dbm0: -10.0,
+            ms: 100,
+        },
+    ];
+    channel
+        .send(Command::Play {
+            id: 5,
+            audio,
+            repeat: Some(2),
+        })
+        .unwrap();
+    let packets: Vec<Heard> = (0..60).map(|_| phone.hear()).collect();
+    wait(&mut events, |event| {
+        *event == MediaEvent::PlayDone { id: 5 }
+    });
+    for pair in packets.windows(2) {
+        assert_eq!(
+            pair[1].header.sequence,
+            pair[0].header.sequence.wrapping_add(1)
+        );
+        assert_eq!(
+            pair[1]
+                .header
+                .timestamp
+                .wrapping_sub(pair[0].header.timestamp)
+                % 160,
+            0
+        );
+        assert_eq!(
+            (pair[1].header.ssrc, pair[1].header.marker),
+            (pair[0].header.ssrc, false)
+        );
+    }
+    let samples: Vec<i16> = packets
+        .iter()
+        .flat_map(|packet| decoded(&packet.payload))
+        .collect();
+    assert!(correlation(&samples, &prompt.slin8) > 0.99);
+    let alternating = samples
+        .windows(2)
+        .filter(|pair| pair[0] == -pair[1] && pair[0].unsigned_abs() > 5000)
+        .count();
+    assert!((2 * 799..=2 * 800).contains(&alternating), "{alternating}");
+    let stats = close(channel, &mut events);
+    assert!(
+        stats.packets_out >= 60
+            && stats.first_rtp_out_ms.is_some()
+            && stats.first_rtp_in_ms.is_some(),
+        "{stats:?}"
+    );
+}
+
+#[test]
+fn keys_are_heard_as_events_and_in_the_audio() {
+    let media = media(41_010..=41_019);
+    let (channel, mut events, mut phone) = call(&media);
+    let key = |source| move |event: &MediaEvent| matches!(event, MediaEvent::KeyEnd { source: from, .. } if *from == source);
+    let header = Header {
+        payload_type: EVENTS,
+        marker: true,
+        ..phone.header
+    };
+    for (n, end) in [false, false, true, true, true].into_iter().enumerate() {
+        let payload = Payload {
+            code: 9,
+            end,
+            volume: 10,
+            duration: 160 * (n as u16 + 1).min(3),
+        };
+        phone.send_as(
+            Header {
+                marker: n == 0,
+                sequence: phone.header.sequence,
+                ..header
+            },
+            &payload.to_bytes(),
+        );
+        phone.header.sequence = phone.header.sequence.wrapping_add(1);
+    }
+    phone.header.timestamp = phone.header.timestamp.wrapping_add(5 * 160);
+    let heard = wait(&mut events, key(KeySource::Rfc4733));
+    assert_eq!(
+        heard,
+        MediaEvent::KeyEnd {
+            key: '9',
+            source: KeySource::Rfc4733,
+            duration_ms: 60
+        }
+    );
+
+    channel.send(Command::Detect { inband: true }).unwrap();
+    let mut samples = vec![0; 800];
+    dtmf::Generator::new(8000, dtmf::Key::from_char('#').unwrap(), -10.0, -10.0).fill(&mut samples);
+    samples.extend([0; 2400]);
+    phone.exchange(&samples);
+    let MediaEvent::KeyEnd {
+        key, duration_ms, ..
+    } = wait(&mut events, key(KeySource::InBand))
+    else {
+        unreachable!()
+    };
+    assert_eq!(key, '#');
+    assert!((80..=120).contains(&duration_ms), "{duration_ms}");
+}
+
+#[test]
+fn digits_are_sent_as_events_or_as_tones() {
+    let media = media(41_020..=41_029);
+    let (channel, mut events, phone) = call(&media);
+    channel
+        .send(Command::SendDigits {
+            id: 3,
+            digits: "4#".into(),
+            tone_ms: 100,
+            gap_ms: 60,
+        })
+        .unwrap();
+    let mut keys: Vec<(u32, u8, u16)> = Vec::new();
+    let mut ends = 0;
+    while keys.len() < 2 || ends < 6 {
+        let packet = phone.hear();
+        if packet.header.payload_type == EVENTS {
+            let payload = Payload::parse(&packet.payload).unwrap();
+            if packet.header.marker {
+                keys.push((packet.header.timestamp, payload.code, 0));
+            }
+            let last = keys.last_mut().expect("the first packet has the marker");
+            assert!(packet.header.timestamp == last.0 && payload.duration >= last.2);
+            last.2 = payload.duration;
+            ends += usize::from(payload.end);
+        }
+    }
+    assert_eq!(
+        keys.iter().map(|key| (key.1, key.2)).collect::<Vec<_>>(),
+        [(4, 800), (11, 800)]
+    );
+    wait(&mut events, |event| {
+        *event == MediaEvent::DigitsSent { id: 3 }
+    });
+
+    channel
+        .send(Command::Stream(StreamParams {
+            telephone_event_send: None,
+            ..stream(phone.address())
+        }))
+        .unwrap();
+    channel
+        .send(Command::SendDigits {
+            id: 4,
+            digits: "7".into(),
+            tone_ms: 100,
+            gap_ms: 100,
+        })
+        .unwrap();
+    let mut detector = dtmf::Detector::new(8000, dtmf::Profile::TELEPHONE);
+    let mut heard = None;
+    while heard.is_none() {
+        detector.process(&decoded(&phone.hear().payload), |event| {
+            if let dtmf::Event::End { key, .. } = event {
+                heard = Some(key.to_char());
+            }
+        });
+    }
+    assert_eq!(heard, Some('7'));
+}
+
+#[test]
+fn the_echo_is_what_was_said() {
+    let media = media(41_030..=41_039);
+    let (channel, mut events, mut phone) = call(&media);
+    channel.send(Command::Echo(true)).unwrap();
+    let spoken = [tone(500.0, 200), tone(1100.0, 200), vec![0; 4000]].concat();
+    let heard = phone.exchange(&spoken);
+    assert!(correlation(&heard, &spoken[800..2400]) > 0.95);
+    channel.send(Command::Echo(false)).unwrap();
+    close(channel, &mut events);
+}
+
+#[test]
+fn a_recording_holds_what_was_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let media = media(41_040..=41_049);
+    let (channel, mut events, mut phone) = call(&media);
+    let path = folder.path().join("said.wav");
+    channel
+        .send(Command::Record {
+            id: 8,
+            path: path.clone(),
+            max_ms: 0,
+            silence_ms: 0,
+        })
+        .unwrap();
+    let spoken = [tone(600.0, 400), vec![0; 1600]].concat();
+    phone.exchange(&spoken);
+    channel.send(Command::StopRecord { id: 8 }).unwrap();
+    let done = wait(&mut events, |event| {
+        matches!(event, MediaEvent::RecordDone { .. })
+    });
+    let MediaEvent::RecordDone {
+        id: 8,
+        end: RecordingEnd::Stopped,
+        lost_ms: 0,
+        duration_ms,
+    } = done
+    else {
+        panic!("{done:?}");
+    };
+    let recorded = PromptLibrary::new("/", &[]).load_file(&path).unwrap();
+    assert_eq!(recorded.duration_ms(), duration_ms);
+    assert!(correlation(&recorded.slin8, &spoken[400..2800]) > 0.95);
+
+    // One that runs when the channel closes is complete before the channel is said to be closed.
+    let path = folder.path().join("cut.wav");
+    channel
+        .send(Command::Record {
+            id: 9,
+            path: path.clone(),
+            max_ms: 0,
+            silence_ms: 0,
+        })
+        .unwrap();
+    phone.exchange(&tone(600.0, 400));
+    drop(channel);
+    let last = wait(&mut events, |event| {
+        matches!(
+            event,
+            MediaEvent::RecordDone { id: 9, .. } | MediaEvent::Closed(_)
+        )
+    });
+    assert!(matches!(last, MediaEvent::RecordDone { .. }), "{last:?}");
+    assert!(
+        PromptLibrary::new("/", &[])
+            .load_file(&path)
+            .unwrap()
+            .duration_ms()
+            > 100
+    );
+    wait(&mut events, |event| matches!(event, MediaEvent::Closed(_)));
+}
+
+#[test]
+fn a_recording_that_cannot_be_written_does_not_harm_the_call() {
+    let media = media(41_050..=41_059);
+    let (channel, mut events, mut phone) = call(&media);
+    channel
+        .send(Command::Record {
+            id: 1,
+            path: "/nonexistent/x.wav".into(),
+            max_ms: 0,
+            silence_ms: 0,
+        })
+        .unwrap();
+    phone.exchange(&vec![0; 1600]);
+    let done = wait(&mut events, |event| {
+        matches!(event, MediaEvent::RecordDone { .. })
+    });
+    assert!(
+        matches!(
+            done,
+            MediaEvent::RecordDone {
+                end: RecordingEnd::WriteFailed(_),
+                ..
+            }
+        ),
+        "{done:?}"
+    );
+    phone.exchange(&vec![0; 1600]);
+}
+
+#[test]
+fn strangers_are_not_heard_and_get_nothing() {
+    let media = media(41_060..=41_069);
+    let (channel, mut events) = media.open().unwrap();
+    let mut phone = Phone::new("127.0.0.1", channel.rtp_port());
+    let mut stranger = Phone::new("127.0.0.9", channel.rtp_port());
+    stranger
+        .socket
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .unwrap();
+    // Nobody gets anything from a port that has no stream.
+    for _ in 0..5 {
+        stranger.send_silence();
+    }
+    assert!(stranger.socket.recv(&mut [0; 10]).is_err());
+    channel
+        .send(Command::Stream(stream(phone.address())))
+        .unwrap();
+    phone.hear();
+    channel.send(Command::Detect { inband: false }).unwrap();
+    for _ in 0..10 {
+        stranger.send_silence();
+    }
+    let event = Payload {
+        code: 1,
+        end: true,
+        volume: 10,
+        duration: 800,
+    };
+    stranger.send_as(
+        Header {
+            payload_type: EVENTS,
+            ..stranger.header
+        },
+        &event.to_bytes(),
+    );
+    phone.exchange(&vec![0; 1600]);
+    // After the peer is known as well.
+    for _ in 0..10 {
+        stranger.send_as(
+            Header {
+                payload_type: EVENTS,
+                ..stranger.header
+            },
+            &event.to_bytes(),
+        );
+    }
+    phone.exchange(&vec![0; 1600]);
+    assert!(stranger.socket.recv(&mut [0; 10]).is_err());
+    let latched = wait(&mut events, |event| {
+        !matches!(event, MediaEvent::DigitsSent { .. })
+    });
+    assert_eq!(
+        latched,
+        MediaEvent::Latched {
+            remote: phone.address(),
+            first: true
+        }
+    );
+    let stats = close(channel, &mut events);
+    assert!(stats.stranger >= 11, "{stats:?}");
+    assert_eq!(stats.packets_in, 20, "{stats:?}");
+    assert!(media.stats().dropped.stranger.value() >= 11);
+}
+
+#[test]
+fn audio_survives_a_new_source_loss_doubles_and_disorder() {
+    let media = media(41_070..=41_079);
+    let (channel, mut events, mut phone) = call(&media);
+    channel.send(Command::Echo(true)).unwrap();
+    phone.exchange(&tone(500.0, 200));
+    // The first 40 packets crossed the wraps of sequence and timestamp.
+    phone.header = Header {
+        ssrc: 0x9999,
+        sequence: 7,
+        timestamp: 1_000_000,
+        ..phone.header
+    };
+    let spoken = tone(800.0, 400);
+    let heard = phone.exchange(&[spoken.clone(), vec![0; 3200]].concat());
+    assert!(correlation(&heard, &spoken[800..]) > 0.95);
+    // One lost, one twice, two swapped.
+    phone.header.sequence += 1;
+    phone.header.timestamp += 160;
+    let again = phone.header;
+    phone.send_silence();
+    phone.send_as(again, &[0xFF; 160]);
+    let swapped = phone.header;
+    phone.header.sequence += 1;
+    phone.header.timestamp += 160;
+    phone.send_silence();
+    phone.send_as(swapped, &[0xFF; 160]);
+    phone.exchange(&vec![0; 1600]);
+    // Rubbish.
+    for datagram in [
+        &[0u8; 3][..],
+        &[0x80; 11],
+        &[0; 40],
+        &[0x8F; 13],
+        &[0xA0; 12],
+        &[0x8A; 1400],
+    ] {
+        phone.socket.send_to(datagram, phone.server).unwrap();
+    }
+    phone.exchange(&vec![0; 1600]);
+    let stats = close(channel, &mut events);
+    assert_eq!(
+        (stats.lost, stats.duplicate, stats.reordered),
+        (1, 1, 1),
+        "{stats:?}"
+    );
+    assert_eq!(stats.invalid, 6, "{stats:?}");
+}
+
+#[test]
+fn a_new_description_moves_the_stream() {
+    let media = media(41_080..=41_089);
+    let (channel, mut events, mut phone) = call(&media);
+    let mut other = Phone::new("127.0.0.1", channel.rtp_port());
+    let held = StreamParams {
+        send: false,
+        receive: false,
+        ..stream(phone.address())
+    };
+    channel.send(Command::Stream(held)).unwrap();
+    channel
+        .send(Command::Stream(StreamParams {
+            encoding: Encoding::Pcma,
+            payload_send: 8,
+            payload_recv: 8,
+            ..stream(other.address())
+        }))
+        .unwrap();
+    let packet = other.hear();
+    assert_eq!((packet.header.payload_type, packet.payload[0]), (8, 0xD5));
+    other.header.payload_type = 8;
+    other.send(&[0xD5; 160]);
+    let latched = wait(&mut events, |event| {
+        matches!(event, MediaEvent::Latched { .. })
+    });
+    assert_eq!(
+        latched,
+        MediaEvent::Latched {
+            remote: other.address(),
+            first: false
+        }
+    );
+    phone.send_silence();
+    phone.send_silence();
+    channel.send(Command::Echo(true)).unwrap();
+    let marked = [0x11; 160];
+    while other.hear().payload != marked {
+        other.send(&marked);
+    }
+}
+
+#[test]
+fn a_silent_peer_is_reported_once_and_not_while_on_hold() {
+    let bind = "127.0.0.1".parse().unwrap();
+    let config = MediaConfig {
+        bind,
+        ports: 41_090..=41_099,
+        rtp_timeout: Duration::from_millis(60),
+        ..MediaConfig::default()
+    };
+    let media = Media::start(config).unwrap();
+    let (channel, mut events, phone) = call(&media);
+    wait(&mut events, |event| *event == MediaEvent::RtpTimeout);
+    channel
+        .send(Command::Stream(StreamParams {
+            receive: false,
+            ..stream(phone.address())
+        }))
+        .unwrap();
+    // Ten timeouts long.
+    (0..30).for_each(|_| _ = phone.hear());
+    drop(channel);
+    let next = wait(&mut events, |_| true);
+    assert!(matches!(next, MediaEvent::Closed(_)), "{next:?}");
+}
+
+#[test]
+fn rtcp_is_sent_with_a_bye_at_the_end() {
+    let media = media(41_100..=41_109);
+    let (channel, mut events) = media.open().unwrap();
+    let mut phone = Phone::new("127.0.0.1", channel.rtp_port());
+    let rtcp_socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    rtcp_socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    channel
+        .send(Command::Stream(StreamParams {
+            remote_rtcp: rtcp_socket.local_addr().ok(),
+            ..stream(phone.address())
+        }))
+        .unwrap();
+    phone.exchange(&vec![0; 1600]);
+    close(channel, &mut events);
+    let mut datagram = [0; 1500];
+    let (length, from) = rtcp_socket.recv_from(&mut datagram).unwrap();
+    assert_eq!(from.port(), phone.server.port() + 1);
+    let mut seen = (0, false, false);
+    rtcp::parse(&datagram[..length], |packet| match packet {
+        RtcpPacket::Report {
+            sender: Some(sender),
+            blocks,
+            ..
+        } => {
+            assert!(sender.packets >= 10);
+            seen.0 = blocks.iter().next().unwrap().ssrc;
+        }
+        RtcpPacket::Description { cname, .. } => {
+            seen.1 = cname.is_some_and(|name| name.len() == 16)
+        }
+        RtcpPacket::Bye { .. } => seen.2 = true,
+        other => panic!("{other:?}"),
+    })
+    .unwrap();
+    assert_eq!(seen, (0x1234, true, true));
+}
+
+#[test]
+fn closed_channels_are_silent_and_leave_nothing() {
+    let media = media(41_110..=41_113);
+    let (channel, mut events, phone) = call(&media);
+    let (second, _second_events) = media.open().unwrap();
+    assert!(matches!(media.open(), Err(OpenError::NoPorts { .. })));
+    let port = channel.rtp_port();
+    close(channel, &mut events);
+    assert!(events.try_recv().is_err());
+    // What was sent before is still to be read; then there is no more, whatever comes in.
+    phone
+        .socket
+        .set_read_timeout(Some(Duration::from_millis(200)))
+        .unwrap();
+    while phone.socket.recv(&mut [0; 1500]).is_ok() {}
+    let _ = phone.socket.send_to(&[0x80; 172], phone.server);
+    assert!(phone.socket.recv(&mut [0; 1500]).is_err());
+    // The port that was used last comes back when no other is left.
+    let (third, _third_events) = media.open().unwrap();
+    assert_eq!(third.rtp_port(), port);
+    drop((second, third));
+    media.shutdown();
+    assert_eq!(media.stats().channels.value(), 0);
+    assert!(matches!(media.open(), Err(OpenError::Stopped)));
+}
+
+#[test]
+fn what_cannot_work_is_refused_with_the_reason() {
+    let refused = |config| {
+        Media::start(config)
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
+    };
+    let base = MediaConfig {
+        bind: "127.0.0.1".parse().unwrap(),
+        ..MediaConfig::default()
+    };
+    assert!(
+        refused(MediaConfig {
+            ports: 10_001..=10_002,
+            ..base.clone()
+        })
+        .contains("10001-10002")
+    );
+    assert!(
+        refused(MediaConfig {
+            bind: "192.0.2.1".parse().unwrap(),
+            ..base.clone()
+        })
+        .contains("192.0.2.1")
+    );
+    let media = Media::start(MediaConfig {
+        ports: 41_120..=41_129,
+        max_channels: 1,
+        ..base
+    })
+    .unwrap();
+    let _open = media.open().unwrap();
+    assert!(matches!(
+        media.open(),
+        Err(OpenError::AtCapacity { limit: 1 })
+    ));
+}
