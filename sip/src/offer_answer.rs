@@ -516,6 +516,7 @@ fn accepted(
     agreed: &Negotiated,
 ) -> MediaDescription {
     let mut media = audio_line(local.port, &theirs.protocol);
+    media.kind.clone_from(&theirs.kind);
     add_format(&mut media, agreed.payload_recv, agreed.encoding.name());
     if let Some(number) = agreed.telephone_event_recv {
         add_format(&mut media, number, TELEPHONE_EVENT);

@@ -41,12 +41,20 @@ impl<'a> Via<'a> {
         }
         let (sent_by, params) = split_once(&rest[end..], b';');
         let (host, port) = sent_by_parts(trim(sent_by))?;
-        Ok(Self {
+        let params = Params(params.unwrap_or_default());
+        let via = Self {
             transport,
             host,
             port,
-            params: Params(params.unwrap_or_default()),
-        })
+            params,
+        };
+        if via
+            .branch()
+            .is_some_and(|branch| branch.iter().any(|&octet| is_lws(octet)))
+        {
+            return Err(UriError("Via branch holds white space"));
+        }
+        Ok(via)
     }
 
     /// The branch, when it has a value.
@@ -182,6 +190,7 @@ mod tests {
             "SIP/2.0/UDP h:99999",
             "SIP/2.0/UDP ;branch=x",
             "SIP/2.0/(UDP) h",
+            "SIP/2.0/UDP h;branch=z9hG4bK1\r\n 2",
             "SIP/2.0/UDP [::1",
         ] {
             assert!(Via::parse(bad.as_bytes()).is_err(), "{bad}");
