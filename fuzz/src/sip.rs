@@ -29,7 +29,7 @@ pub fn sip_message(octets: &[u8]) {
         rebuilt_is_equal(&frame);
         response_is_valid(&frame);
         stream_is_equal(&frame);
-        rsip_agrees(&frame, octets);
+        let _ = rsip_agrees(&frame, octets);
     }
 }
 
@@ -46,6 +46,9 @@ fn read_everything(frame: &Frame<'_>) {
         frame.contact(),
         frame.call_id(),
     );
+    if let Some(description) = frame.session_description() {
+        assert!(description.len() <= frame.body().len());
+    }
     let _ = (
         frame.max_forwards(),
         frame.content_type(),
@@ -201,12 +204,13 @@ fn rsip_is_right_about(frame: &Frame<'_>, octets: &[u8]) -> bool {
     frame.validate().is_ok() && plain_head && plain_start && plain_names && frame.bytes() == octets
 }
 
-fn rsip_agrees(frame: &Frame<'_>, octets: &[u8]) {
+/// Compares with rsip; false when the message is not of the kind rsip reads right, or rsip rejects it.
+pub fn rsip_agrees(frame: &Frame<'_>, octets: &[u8]) -> bool {
     if !rsip_is_right_about(frame, octets) {
-        return;
+        return false;
     }
     let Ok(theirs) = rsip::SipMessage::try_from(octets) else {
-        return;
+        return false;
     };
     let headers = match (&theirs, frame.start()) {
         (rsip::SipMessage::Request(request), StartLine::Request { method, uri }) => {
@@ -244,6 +248,7 @@ fn rsip_agrees(frame: &Frame<'_>, octets: &[u8]) {
             .ok(),
         frame.call_id().ok().map(<[u8]>::to_vec)
     );
+    true
 }
 
 /// A byte stream; the first octet is the size of the pieces. However it is cut, the same items and the same error come

@@ -10,6 +10,7 @@ mod lex;
 pub mod limits;
 pub mod message;
 pub mod method;
+pub mod multipart;
 pub mod name_addr;
 pub mod offer_answer;
 pub mod params;

@@ -16,6 +16,11 @@ pub const MAX_MAX_FORWARDS: u32 = 255;
 /// CSeq numbers stay below this, RFC 3261 section 8.1.1.5.
 pub const CSEQ_LIMIT: u32 = 1 << 31;
 
+/// Most parts of a multipart body that are looked at.
+pub const MAX_PARTS: usize = 16;
+/// Longest multipart boundary in octets, RFC 2046 section 5.1.1.
+pub const MAX_BOUNDARY: usize = 70;
+
 /// Longest session description in octets.
 pub const MAX_SDP: usize = 32_768;
 /// Longest line of a session description in octets.

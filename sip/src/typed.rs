@@ -72,7 +72,19 @@ pub struct MediaType<'a> {
     pub params: Params<'a>,
 }
 
-impl MediaType<'_> {
+impl<'a> MediaType<'a> {
+    /// Reads a Content-Type value; `None` when it is not `type/subtype`.
+    pub fn parse(value: &'a [u8]) -> Option<Self> {
+        let (types, params) = split_once(value, b';');
+        let (main, sub) = split_once(types, b'/');
+        let (main, sub) = (trim(main), trim(sub.unwrap_or_default()));
+        (is_token(main) && is_token(sub)).then(|| Self {
+            main,
+            sub,
+            params: Params(params.unwrap_or_default()),
+        })
+    }
+
     /// Whether this is `main/sub`, ASCII case ignored.
     pub fn is(&self, main: &str, sub: &str) -> bool {
         self.main.eq_ignore_ascii_case(main.as_bytes())
@@ -232,20 +244,11 @@ impl<'a> Frame<'a> {
         let Some(value) = self.header(HeaderId::ContentType) else {
             return Ok(None);
         };
-        let (types, params) = split_once(value, b';');
-        let (main, sub) = split_once(types, b'/');
-        let (main, sub) = (trim(main), trim(sub.unwrap_or_default()));
-        if !is_token(main) || !is_token(sub) {
-            return Err(HeaderError {
-                header: HeaderId::ContentType,
-                rule: "is not type/subtype",
-            });
-        }
-        Ok(Some(MediaType {
-            main,
-            sub,
-            params: Params(params.unwrap_or_default()),
-        }))
+        let parsed = MediaType::parse(value);
+        parsed.map(Some).ok_or(HeaderError {
+            header: HeaderId::ContentType,
+            rule: "is not type/subtype",
+        })
     }
 
     /// Reason values.
@@ -287,4 +290,122 @@ impl<'a> Frame<'a> {
 
 fn wrong(header: HeaderId) -> impl Fn(UriError) -> HeaderError {
     move |UriError(rule)| HeaderError { header, rule }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message with these header lines.
+    fn with<T>(lines: &str, read: impl FnOnce(&Frame<'_>) -> T) -> T {
+        let text = format!("OPTIONS sip:a@b SIP/2.0\r\n{lines}\r\n\r\n");
+        read(&Frame::parse(text.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn missing_is_told_from_malformed() {
+        with("X: y", |frame| {
+            assert!(frame.top_via().unwrap_err().is_missing());
+            assert!(frame.cseq().unwrap_err().is_missing());
+            assert_eq!(frame.contact(), Ok(None));
+            assert_eq!(frame.max_forwards(), Ok(None));
+            assert_eq!(frame.content_type(), Ok(None));
+            assert_eq!(frame.retry_after(), None);
+        });
+        with("CSeq: x\r\nContact: *", |frame| {
+            assert!(!frame.cseq().unwrap_err().is_missing());
+            assert_eq!(
+                frame.contact().unwrap_err().to_string(),
+                "Contact: * is for REGISTER only"
+            );
+        });
+    }
+
+    #[test]
+    fn cseq_bounds() {
+        for (value, number) in [
+            ("1 ACK", Some(1)),
+            ("2147483647\tACK", Some(2_147_483_647)),
+            ("0\r\n ACK", Some(0)),
+        ] {
+            assert_eq!(
+                with(&format!("CSeq: {value}"), |frame| frame
+                    .cseq()
+                    .ok()
+                    .map(|cseq| cseq.number)),
+                number
+            );
+        }
+        for bad in [
+            "",
+            "1",
+            "ACK",
+            "2147483648 ACK",
+            "-1 ACK",
+            "1 A CK",
+            "1ACK",
+            "1 (ACK)",
+        ] {
+            assert!(
+                with(&format!("CSeq: {bad}"), |frame| frame.cseq().is_err()),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn reasons() {
+        with(
+            "Reason: Q.850 ;cause=16 ;text=\"a, b; c\", SIP;cause=abc\r\nReason: X",
+            |frame| {
+                let all: Vec<_> = frame.reasons().collect();
+                assert_eq!(all.len(), 3);
+                assert_eq!(
+                    (all[0].protocol, all[0].cause, all[0].text),
+                    (&b"Q.850"[..], Some(16), Some(&b"a, b; c"[..]))
+                );
+                assert_eq!((all[1].protocol, all[1].cause), (&b"SIP"[..], None));
+            },
+        );
+    }
+
+    #[test]
+    fn tokens_and_option_tags() {
+        with(
+            "Require: 100rel, TIMER\r\nRequire: nothing\r\nAllow: INVITE,BYE",
+            |frame| {
+                assert!(frame.lists(HeaderId::Allow, "BYE"));
+                assert!(!frame.lists(HeaderId::Allow, "INFO"));
+                assert_eq!(
+                    frame.unsupported(&["timer"]).collect::<Vec<_>>(),
+                    [&b"100rel"[..], b"nothing"]
+                );
+            },
+        );
+    }
+
+    #[test]
+    fn media_types_and_retry_after() {
+        with(
+            "c: Application/SDP ; charset=x\r\nRetry-After: 120 (busy);duration=60",
+            |frame| {
+                assert!(
+                    frame
+                        .content_type()
+                        .unwrap()
+                        .unwrap()
+                        .is("application", "sdp")
+                );
+                let retry = frame.retry_after().unwrap();
+                assert_eq!(
+                    (retry.seconds, retry.params.value("duration")),
+                    (120, Some(&b"60"[..]))
+                );
+            },
+        );
+        assert!(with("c: sdp", |frame| frame.content_type().is_err()));
+        assert!(with("Retry-After: soon", |frame| frame
+            .retry_after()
+            .is_none()));
+    }
 }
