@@ -2,6 +2,8 @@
 
 pub mod build;
 mod dialog;
+pub mod direction;
+pub mod encoding;
 pub mod endpoint;
 pub mod flow;
 pub mod header;

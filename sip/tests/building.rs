@@ -1,5 +1,7 @@
 //! What the builder writes, and what it refuses to write.
 
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
 use std::net::SocketAddr;
 
 use proptest::prelude::*;

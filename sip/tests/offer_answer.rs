@@ -1,5 +1,7 @@
 //! Offers in, answers out: RFC 3264 for one G.711 stream, and what real peers send.
 
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
 use std::net::SocketAddr;
 
 use trunkline_sip::Direction::{Inactive, RecvOnly, SendOnly, SendRecv};

@@ -1,6 +1,8 @@
 //! Messages of our own writing, one for each class of RFC 4475 (torture tests) and RFC 5118 (IPv6), with the verdict of
 //! framing and validation. The RFC's name of the class stands first.
 
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
 use trunkline_sip::{Frame, FrameError, HeaderId, Host, Scheme, Uri};
 
 /// What becomes of the octets.
