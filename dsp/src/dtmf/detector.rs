@@ -6,7 +6,12 @@
 //!
 //! Limits: one key at a time; 8 to 48 kHz; a key is announced about 35 ms after it began.
 
-use super::{Key, Profile, bank::Bank, high_pass::HighPass, history::History};
+use super::{
+    Key, Profile,
+    bank::Bank,
+    high_pass::HighPass,
+    history::{HOPS, History},
+};
 use crate::level;
 
 /// Hops per second.
@@ -49,6 +54,8 @@ pub struct Detector {
     filled: u32,
     pending: [i16; HOP_MAX],
     gate_energy: u64,
+    /// Silent hops in a row, up to the length of the history.
+    silent_hops: u8,
     filter: HighPass,
     bank: Bank,
     history: History,
@@ -80,6 +87,7 @@ impl Detector {
             filled: 0,
             pending: [0; HOP_MAX],
             gate_energy: (gate_peak * gate_peak / 2.0 * hop_samples as f32) as u64,
+            silent_hops: 0,
             filter: HighPass::new(rate_hz),
             bank: Bank::new(rate_hz, hop_samples as usize),
             history: History::new(hop_samples, &profile),
@@ -120,10 +128,9 @@ impl Detector {
     fn hop(&mut self, samples: &[i16], on: &mut impl FnMut(Event)) {
         let raw_energy = level::energy(samples);
         if raw_energy < self.gate_energy {
-            self.filter.clear();
-            self.bank.skip();
-            self.history.push_silence();
+            self.silence();
         } else {
+            self.silent_hops = 0;
             let mut filtered = [0.0; HOP_MAX];
             let filtered = &mut filtered[..samples.len()];
             let energy = self.filter.process(samples, filtered);
@@ -144,6 +151,18 @@ impl Detector {
             }
         }
         self.begin(on);
+    }
+
+    fn silence(&mut self) {
+        if usize::from(self.silent_hops) == HOPS {
+            // Nothing is left in the history, so neither phase nor sums matter: silence costs next to nothing.
+            self.history.advance();
+            return;
+        }
+        self.silent_hops += 1;
+        self.filter.clear();
+        self.bank.skip();
+        self.history.push_silence();
     }
 
     fn begin(&mut self, on: &mut impl FnMut(Event)) {

@@ -12,7 +12,7 @@ use super::{
 use crate::level;
 
 /// Hops remembered.
-const HOPS: usize = 16;
+pub(super) const HOPS: usize = 16;
 /// Long windows remembered.
 const LOOKS: usize = 8;
 /// Hops of the long window.
@@ -86,6 +86,11 @@ impl History {
     /// Takes a hop of silence.
     pub(super) fn push_silence(&mut self) {
         self.push(Spectrum::default(), 0.0, 0.0);
+    }
+
+    /// Lets time pass when nothing but silence is left in here.
+    pub(super) fn advance(&mut self) {
+        self.count += 1;
     }
 
     /// The sample up to which everything has been taken, less the delay of the short window.
