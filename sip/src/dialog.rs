@@ -268,3 +268,174 @@ fn is_reachable(address: IpAddr, path: &Flow) -> bool {
         && !broadcast
         && address.is_ipv4() == path.local.is_ipv4()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::Transport;
+    use crate::identity::Identity;
+
+    fn flow(remote: &str) -> Flow {
+        Flow {
+            transport: Transport::Udp,
+            local: "203.0.113.1:5060".parse().unwrap(),
+            remote: remote.parse().unwrap(),
+            connection: 0,
+        }
+    }
+
+    fn dialog(contact: &str, via: &str, extra: &str, path: Flow) -> Dialog {
+        let text = format!(
+            "INVITE sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP {via};branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=f\r\n\
+             To: <sip:b@h>\r\nCall-ID: c\r\nCSeq: 7 INVITE\r\nContact: {contact}\r\n{extra}\r\n"
+        );
+        Dialog::uas(&Frame::parse(text.as_bytes()).unwrap(), b"ours", path).unwrap()
+    }
+
+    #[test]
+    fn where_requests_go() {
+        let proxy = "Record-Route: <sip:198.51.100.9:5090;lr>\r\n";
+        let table = [
+            (
+                "contact",
+                "<sip:a@198.51.100.2:5070>",
+                "198.51.100.1",
+                "",
+                "198.51.100.2:5070",
+            ),
+            (
+                "default port",
+                "<sip:a@198.51.100.2>",
+                "198.51.100.1",
+                "",
+                "198.51.100.2:5060",
+            ),
+            (
+                "route",
+                "<sip:a@198.51.100.2>",
+                "198.51.100.1",
+                proxy,
+                "198.51.100.9:5090",
+            ),
+            (
+                "a name",
+                "<sip:a@phone.example>",
+                "198.51.100.1",
+                "",
+                "198.51.100.1:5062",
+            ),
+            (
+                "translated",
+                "<sip:a@10.0.0.5>",
+                "10.0.0.5",
+                "",
+                "198.51.100.1:5062",
+            ),
+            (
+                "translated by Contact",
+                "<sip:a@10.0.0.5>",
+                "198.51.100.1",
+                "",
+                "198.51.100.1:5062",
+            ),
+            (
+                "translated, then a proxy",
+                "<sip:a@10.0.0.5>",
+                "10.0.0.9",
+                proxy,
+                "198.51.100.9:5090",
+            ),
+            (
+                "no host at all",
+                "<tel:+123>",
+                "198.51.100.1",
+                "",
+                "198.51.100.1:5062",
+            ),
+            (
+                "unspecified",
+                "<sip:a@0.0.0.0>",
+                "198.51.100.1",
+                "",
+                "198.51.100.1:5062",
+            ),
+            (
+                "multicast",
+                "<sip:a@224.0.0.1>",
+                "198.51.100.1",
+                "",
+                "198.51.100.1:5062",
+            ),
+            (
+                "other family",
+                "<sip:a@[2001:db8::1]>",
+                "198.51.100.1",
+                "",
+                "198.51.100.1:5062",
+            ),
+        ];
+        for (name, contact, via, extra, hop) in table {
+            let dialog = dialog(contact, via, extra, flow("198.51.100.1:5062"));
+            assert_eq!(dialog.next_hop().remote, hop.parse().unwrap(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_used_in_both_directions() {
+        let path = Flow {
+            transport: Transport::Tcp,
+            connection: 4,
+            ..flow("198.51.100.1:40000")
+        };
+        let mut dialog = dialog("<sip:a@198.51.100.2>", "198.51.100.1", "", path);
+        assert_eq!(dialog.next_hop(), path);
+        let anew = Flow {
+            connection: 5,
+            ..path
+        };
+        dialog.heard_on(anew);
+        assert_eq!(dialog.next_hop(), anew);
+    }
+
+    #[test]
+    fn numbers_rise_on_both_sides() {
+        let mut dialog = dialog(
+            "<sip:a@198.51.100.2>",
+            "198.51.100.1",
+            "",
+            flow("198.51.100.1:5060"),
+        );
+        assert_eq!(
+            [7, 6, 8, 8, 9].map(|number| dialog.accept_cseq(number)),
+            [false, false, true, false, true]
+        );
+        let branch = Identity::new([1; 32]).token();
+        for (method, cseq, expected) in [
+            ("INFO", None, 1),
+            ("INVITE", None, 2),
+            ("ACK", Some(2), 2),
+            ("BYE", None, 3),
+        ] {
+            let bytes = dialog.request(method, cseq, None, &branch).0.finish();
+            assert_eq!(
+                Frame::parse(&bytes).unwrap().cseq().unwrap().number,
+                expected,
+                "{method}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_contact_that_is_none_is_refused() {
+        let text = b"INVITE sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nFrom: <sip:a@h>;tag=f\r\nTo: <sip:b@h>\r\n\
+            Call-ID: c\r\nCSeq: 7 INVITE\r\nContact: *\r\n\r\n";
+        assert!(
+            Dialog::uas(
+                &Frame::parse(text).unwrap(),
+                b"ours",
+                flow("198.51.100.1:5060")
+            )
+            .is_err()
+        );
+    }
+}

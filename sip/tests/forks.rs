@@ -274,7 +274,7 @@ fn requests_of_the_peer_within_an_early_dialog() {
              CSeq: {cseq} {method}\r\nContact: <sip:b@10.0.0.2>\r\nContent-Length: 0\r\n\r\n"
         )
     };
-    let mut answer = |peer: &mut Peer, method: &str, cseq| {
+    let answer = |peer: &mut Peer, method: &str, cseq| {
         peer.endpoint
             .receive(peer.now, peer.flow, request(method, cseq).as_bytes());
         peer.sent()

@@ -330,6 +330,23 @@ fn bodies_that_may_be_ignored_are() {
 }
 
 #[test]
+fn a_multipart_body_with_a_session_description_is_taken() {
+    let parts = "--x\r\nContent-Type: application/isup\r\n\r\n\x01\r\n--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--x--\r\n";
+    let kind = "Content-Type: multipart/mixed;boundary=x\r\n";
+    let mut probe = Probe::new();
+    assert!(
+        probe
+            .tell(&request("INVITE", "z9hG4bK1", "", 1, kind, parts))
+            .is_empty()
+    );
+    let events = probe.events();
+    let [Event::Invite { request, .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(request.frame().session_description(), Some(&b"v=0\r\n"[..]));
+}
+
+#[test]
 fn options_outside_a_dialog_say_what_we_do_and_keep_no_state() {
     let mut probe = Probe::new();
     let options = request("OPTIONS", "z9hG4bK1", "", 1, "Max-Forwards: 0\r\n", "");

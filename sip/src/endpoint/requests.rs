@@ -37,12 +37,8 @@ impl Endpoint {
             return self.dropped(flow, "request without a readable Via");
         };
         if let Err(rejection) = frame.validate() {
-            return self.malformed(
-                flow,
-                frame,
-                method,
-                &Refusal::new(rejection.status, rejection.reason),
-            );
+            let refusal = Refusal::new(rejection.status, rejection.reason);
+            return self.malformed(flow, frame, method, &refusal);
         }
         let key = key::server(frame, &via, method);
         let request = Request {
@@ -61,16 +57,21 @@ impl Endpoint {
         if let Err(refusal) = screen(flow.transport, frame, method) {
             return self.refuse(flow, frame, &refusal);
         }
-        match method {
-            Method::Cancel => self.on_cancel(now, &request),
-            _ if key::to_tag(frame).is_some() => self.in_dialog(now, &request),
-            Method::Invite => self.on_invite(now, &request),
-            Method::Options => self.answer_options(&request),
-            _ => self.refuse(
-                flow,
-                frame,
-                &Refusal::new(481, "request needs a dialog and has no To tag"),
-            ),
+        self.serve(now, &request);
+    }
+
+    /// A request that is new and sound.
+    fn serve(&mut self, now: Instant, request: &Request<'_, '_>) {
+        let (flow, frame) = (request.flow, request.frame);
+        match request.method {
+            Method::Cancel => self.on_cancel(now, request),
+            _ if key::to_tag(frame).is_some() => self.in_dialog(now, request),
+            Method::Invite => self.on_invite(now, request),
+            Method::Options => self.answer_options(request),
+            _ => {
+                let refusal = Refusal::new(481, "request needs a dialog and has no To tag");
+                self.refuse(flow, frame, &refusal);
+            }
         }
     }
 

@@ -132,15 +132,15 @@ fn screen_body(frame: &Frame<'_>) -> Result<(), Refusal> {
             "identity",
         ));
     }
-    match frame.content_type() {
-        Ok(Some(media)) if media.is("application", "sdp") => Ok(()),
-        _ => Err(Refusal::with(
-            415,
-            "body is not application/sdp",
-            "Accept",
-            ACCEPT,
-        )),
+    if frame.session_description().is_some() {
+        return Ok(());
     }
+    Err(Refusal::with(
+        415,
+        "body holds no application/sdp",
+        "Accept",
+        ACCEPT,
+    ))
 }
 
 /// `Content-Disposition: ...;handling=optional`.

@@ -9,7 +9,7 @@ use crate::build::MessageBuilder;
 use crate::flow::Flow;
 use crate::identity::Token;
 use crate::message::Message;
-use crate::timer::TimerKey;
+use crate::timer::{TimerKey, Timers};
 use crate::transaction::key::Key;
 use crate::transaction::server_invite::{self, ServerInvite};
 use crate::transaction::server_non_invite::{self, ServerNonInvite};
@@ -22,6 +22,16 @@ use std::time::Instant;
 enum Machine {
     Invite(ServerInvite),
     Other(ServerNonInvite),
+}
+
+impl Machine {
+    fn start(invite: bool, reliable: bool, timers: &Timers) -> (Self, Step) {
+        if invite {
+            return (Self::Invite(ServerInvite::new(reliable)), Step::NONE);
+        }
+        let (machine, step) = ServerNonInvite::new(reliable, timers);
+        (Self::Other(machine), step)
+    }
 }
 
 /// One request being answered.
@@ -119,12 +129,7 @@ impl Servers {
     ) -> TxId {
         let id = io.next_id();
         let reliable = opening.flow.transport.is_reliable();
-        let (machine, step) = if invite {
-            (Machine::Invite(ServerInvite::new(reliable)), Step::NONE)
-        } else {
-            let (machine, step) = ServerNonInvite::new(reliable, &io.config);
-            (Machine::Other(machine), step)
-        };
+        let (machine, step) = Machine::start(invite, reliable, &io.config);
         self.by_key.insert(opening.key.clone(), id);
         if let Some(merge) = &opening.merge {
             self.by_merge.insert(merge.clone(), id);

@@ -23,11 +23,8 @@ impl Endpoint {
         let (flow, frame) = (request.flow, request.frame);
         let merge = key::merged(frame, Method::Invite);
         if self.servers.is_merged(&merge) {
-            return self.refuse(
-                flow,
-                frame,
-                &Refusal::new(482, "same request came over another path"),
-            );
+            let refusal = Refusal::new(482, "same request came over another path");
+            return self.refuse(flow, frame, &refusal);
         }
         if let Some(refusal) = self.admission() {
             return self.refuse(flow, frame, &refusal);
@@ -51,19 +48,11 @@ impl Endpoint {
         let tx = self.servers.open(&mut self.io, now, true, opening);
         self.respond_plain(now, tx, 100);
         let mut usage = Leg::new(State::Incoming, tx, flow, Some(dialog));
-        usage.arm(
-            &mut self.io,
-            now,
-            leg,
-            LegTimer::AnswerLimit,
-            self.config.timers.tc,
-        );
+        let limit = self.config.timers.tc;
+        usage.arm(&mut self.io, now, leg, LegTimer::AnswerLimit, limit);
         self.legs.insert(leg, usage);
-        self.io.tell(Event::Invite {
-            leg,
-            request: message,
-            flow,
-        });
+        let request = message;
+        self.io.tell(Event::Invite { leg, request, flow });
     }
 
     /// Sends 101 to 199 on an incoming call, with early media when `sdp` is given.

@@ -76,19 +76,7 @@ impl ClientInvite {
                 self.state = State::Accepted;
                 Step::DELIVER.linger(timers.lifetime())
             }
-            (State::Calling { .. } | State::Proceeding, Input::Failure) => {
-                self.state = State::Completed;
-                let absorb = if self.reliable {
-                    Duration::ZERO
-                } else {
-                    timers.td
-                };
-                Step {
-                    ack: true,
-                    ..Step::DELIVER
-                }
-                .linger(absorb)
-            }
+            (State::Calling { .. } | State::Proceeding, Input::Failure) => self.fail(timers),
             (State::Calling { interval }, Input::Retransmit) => {
                 let interval = interval.saturating_mul(2);
                 self.state = State::Calling { interval };
@@ -109,6 +97,20 @@ impl ClientInvite {
             (_, Input::TransportError) => Step::ended(End::Transport),
             _ => Step::NONE,
         }
+    }
+
+    fn fail(&mut self, timers: &Timers) -> Step {
+        self.state = State::Completed;
+        let absorb = if self.reliable {
+            Duration::ZERO
+        } else {
+            timers.td
+        };
+        Step {
+            ack: true,
+            ..Step::DELIVER
+        }
+        .linger(absorb)
     }
 }
 
