@@ -5,13 +5,24 @@ pub(crate) const fn is_lws(octet: u8) -> bool {
     matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// `token` characters of RFC 3261 section 25.1.
-pub(crate) const fn is_token_octet(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric()
-        || matches!(
-            octet,
+/// `token` characters of RFC 3261 section 25.1, by octet.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut octet = 0;
+    while octet < table.len() {
+        let mark = matches!(
+            octet as u8,
             b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
-        )
+        );
+        table[octet] = (octet as u8).is_ascii_alphanumeric() || mark;
+        octet += 1;
+    }
+    table
+};
+
+/// Whether a `token` may hold `octet`.
+pub(crate) const fn is_token_octet(octet: u8) -> bool {
+    TOKEN[octet as usize]
 }
 
 /// A whole, non-empty `token`.

@@ -127,18 +127,27 @@ fn named(error: &HeaderError, missing: &'static str, malformed: &'static str) ->
 
 /// Control characters other than HT, line ends, and octets escaped by a backslash (legal in quoted strings).
 fn has_control_octet(head: &[u8]) -> bool {
+    // Almost no message has any: one branch-free pass over the octets and one look behind each CR decide.
+    let suspicious = head.iter().fold(false, |found, &octet| {
+        found
+            | ((octet < b' ') & (octet != b'\t') & (octet != b'\r') & (octet != b'\n'))
+            | (octet == 0x7f)
+    });
+    if memchr::memchr_iter(b'\r', head).any(|at| head.get(at + 1) != Some(&b'\n')) {
+        return true;
+    }
+    suspicious && has_bare_control_octet(head)
+}
+
+fn has_bare_control_octet(head: &[u8]) -> bool {
     let mut escaped = false;
-    for (at, &octet) in head.iter().enumerate() {
+    head.iter().any(|&octet| {
         let control = match octet {
-            b'\t' | b'\n' => false,
-            b'\r' => head.get(at + 1) != Some(&b'\n'),
+            b'\t' | b'\r' | b'\n' => false,
             0..=0x1f | 0x7f => !escaped,
             _ => false,
         };
-        if control {
-            return true;
-        }
         escaped = octet == b'\\' && !escaped;
-    }
-    false
+        control
+    })
 }
