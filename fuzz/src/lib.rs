@@ -2,4 +2,5 @@
 //! the file with `#[path]` and replay the corpus.
 
 pub mod endpoint;
+pub mod flow;
 pub mod sip;

@@ -1,6 +1,6 @@
 //! What can be told from a flow's graph: loops that take no time are refused, what cannot be reached is warned of.
 use super::model::{Destination, Flow, MenuId, NodeId, Target};
-use crate::config::document::field::Report;
+use crate::config::document::field::{Report, shown};
 use crate::config::document::problem::At;
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,7 @@ pub(super) fn graph(flow: &Flow, places: &HashMap<Target, At>, report: &Report) 
     for node in instant_loops(flow) {
         let message =
             "leads back to itself without playing, listening or waiting: the call would hang";
-        let id = &flow.nodes[node.0].id;
+        let id = shown(&flow.nodes[node.0].id);
         report.error(place(&Target::Node(node)), &format!("nodes.{id}"), message);
     }
     let reached = reached(flow);
@@ -27,7 +27,7 @@ pub(super) fn graph(flow: &Flow, places: &HashMap<Target, At>, report: &Report) 
         };
         report.warning(
             place(&target),
-            &format!("{section}.{}", flow.id(target)),
+            &format!("{section}.{}", shown(flow.id(target))),
             "nothing leads here",
         );
     }

@@ -115,7 +115,7 @@ fn absent_file(file: &PromptFile) -> Problem {
     Problem {
         at: file.at,
         path: String::new(),
-        message: format!("there is no file {}", file.key),
+        message: format!("there is no file {}", file.key.escape_debug()),
     }
 }
 

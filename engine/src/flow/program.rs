@@ -19,6 +19,9 @@ pub const MAX_INSTANT: usize = 100;
 /// The most failed verbs of one call; two in a row end it at once.
 pub const MAX_FAILURES: u32 = 3;
 
+/// The shortest wait for a key where nothing is played, in ms.
+const LEAST_INPUT_MS: u32 = 100;
+
 /// One call's walk through a flow. A clone of a fresh one is a fresh one.
 #[derive(Debug, Clone)]
 pub struct FlowProgram {
@@ -327,8 +330,7 @@ impl FlowProgram {
                 then
             }
             // These give no verb, so no outcome is theirs.
-            NodeStep::Branch { otherwise, .. } => otherwise,
-            NodeStep::Hangup { .. } => &Destination::Repeat,
+            NodeStep::Branch { .. } | NodeStep::Hangup { .. } => &Destination::Repeat,
         }
     }
 
@@ -465,10 +467,16 @@ impl FlowProgram {
 }
 
 fn gather(prompts: Vec<Audio>, repeat: Repeat, input: &Input) -> Verb {
+    // A menu with `timeout: 0` whose prompt came out empty must take some time, or silence that leads back spins.
+    let least_ms = if prompts.is_empty() {
+        LEAST_INPUT_MS
+    } else {
+        0
+    };
     Verb::Gather(Gather {
         prompts,
         repeat,
-        timeout_ms: input.timeout_ms,
+        timeout_ms: input.timeout_ms.max(least_ms),
         inter_digit_ms: input.inter_digit_ms,
         max_digits: input.max_digits,
         finish_on: input.finish_on,

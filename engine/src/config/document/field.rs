@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 /// The most problems reported for one document; further ones are counted only.
-const MAX_PROBLEMS: usize = 100;
+pub const MAX_PROBLEMS: usize = 100;
 
 /// Collects what is wrong, what is odd, and which keys were asked for.
 #[derive(Debug, Default)]
@@ -284,7 +284,7 @@ impl<'a> Table<'a> {
     fn entry(&self, entry: &'a Entry) -> Field<'a> {
         Field {
             node: &entry.value,
-            path: join(&self.path, &entry.key),
+            path: join(&self.path, &shown(&entry.key)),
             report: self.report,
         }
     }

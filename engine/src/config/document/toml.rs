@@ -1,4 +1,5 @@
 //! TOML into the document tree. Owns the conversion; the grammar (and its nesting limit) is the `toml` crate's.
+use super::field::MAX_PROBLEMS;
 use super::problem::{Problem, Problems};
 use super::{Entry, Lines, Node, Value};
 use std::ops::Range;
@@ -21,10 +22,11 @@ pub fn parse(name: &str, text: &str) -> Result<Node, Problems> {
     let problem = |error: &toml::de::Error| Problem {
         at: lines.at(error.span().map_or(0, |span| span.start)),
         path: String::new(),
-        message: error.message().replace('\n', "; "),
+        message: one_line(error.message()),
     };
     let file = name.to_owned();
-    let list = errors.iter().map(problem).collect();
+    let mut list: Vec<Problem> = errors.iter().take(MAX_PROBLEMS).map(problem).collect();
+    list.sort_by_key(|problem| problem.at);
     Err(Problems { file, list })
 }
 
@@ -63,4 +65,19 @@ fn node(value: Spanned<DeValue<'_>>, lines: &Lines<'_>) -> Node {
         DeValue::Table(table) => map(table, lines),
     };
     Node { at, value }
+}
+
+fn one_line(message: &str) -> String {
+    let lines: Vec<&str> = message.lines().collect();
+    lines
+        .join("; ")
+        .chars()
+        .flat_map(|char| {
+            if char.is_control() {
+                char.escape_debug().collect()
+            } else {
+                vec![char]
+            }
+        })
+        .collect()
 }

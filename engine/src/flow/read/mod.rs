@@ -69,13 +69,7 @@ impl Reader<'_> {
         if let Some(version) = root.required("flow_version") {
             version.integer(1..=1);
         }
-        for key in NOT_BUILT {
-            if let Some(field) = root.field(key) {
-                field.error(format!(
-                    "\"{key}\" is part of the flow schema, but not built into this version"
-                ));
-            }
-        }
+        refuse_not_built(&mut root);
         self.prompts = self.prompt_definitions(&mut root);
         let entry = root.required("entry").and_then(|field| self.entry(&field));
         let menus = self.menus(&mut root);
@@ -213,5 +207,15 @@ impl Reader<'_> {
             field.error(format!("there is no node \"{}\"{other}{hint}", shown(id)));
         }
         found
+    }
+}
+
+fn refuse_not_built(root: &mut Table<'_>) {
+    for key in NOT_BUILT {
+        if let Some(field) = root.field(key) {
+            field.error(format!(
+                "\"{key}\" is part of the flow schema, but not built into this version"
+            ));
+        }
     }
 }

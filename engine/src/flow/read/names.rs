@@ -2,7 +2,7 @@
 use super::super::MAX_STEPS;
 use super::super::model::{MenuId, NodeId, Target};
 use super::super::template::CALL_VARIABLES;
-use crate::config::document::field::Report;
+use crate::config::document::field::{Report, shown};
 use crate::config::document::problem::At;
 use crate::config::document::{Entry, Node, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -40,7 +40,7 @@ impl Names {
             if names.menus.contains_key(&entry.key) {
                 report.error(
                     entry.at,
-                    &format!("nodes.{}", entry.key),
+                    &format!("nodes.{}", shown(&entry.key)),
                     "a menu has this id as well: each id can be given once",
                 );
             }
@@ -122,7 +122,7 @@ fn check(name: &str, at: At, report: &Report) {
     if name.is_empty() || name.len() > 64 || !name.bytes().all(right) {
         report.error(
             at,
-            name.get(..64).unwrap_or(name),
+            &shown(name),
             "a variable's name has 1 to 64 letters a-z, digits and _",
         );
     } else if CALL_VARIABLES.contains(&name) {
