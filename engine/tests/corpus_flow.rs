@@ -14,7 +14,9 @@ fn replay(target: &str, check: fn(&[u8])) {
         std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut replayed = 0;
     for file in files {
-        let path = file.unwrap().path();
+        let path = file
+            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+            .path();
         let octets =
             std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let outcome = std::panic::catch_unwind(|| check(&octets));

@@ -100,26 +100,23 @@ impl Pattern {
             || bit(key).is_some_and(|key| self.places.iter().any(|place| place & key != 0))
     }
 
-    /// The narrower pattern first: fewer keys allowed at the first place that differs, and an end before a tail.
+    /// The narrower pattern first: fewer keys allowed at the first place that differs, then the longer one, and a fixed end
+    /// before a tail. A total order.
     pub fn narrower(&self, other: &Self) -> Ordering {
-        let widths = |pattern: &Self| -> Vec<u32> {
-            pattern
-                .places
-                .iter()
-                .map(|place| place.count_ones())
-                .collect()
+        self.widths().cmp(other.widths())
+    }
+
+    /// How many keys each place allows, and behind them a mark for the end, wider than any place.
+    fn widths(&self) -> impl Iterator<Item = u32> {
+        let end = match self.tail {
+            None => Keys::BITS + 1,
+            Some(1) => Keys::BITS + 2,
+            Some(_) => Keys::BITS + 3,
         };
-        let tails = |pattern: &Self| pattern.tail.is_some();
-        widths(self)
+        self.places
             .iter()
-            .zip(&widths(other))
-            .map(|(a, b)| a.cmp(b))
-            .find(|order| order.is_ne())
-            .unwrap_or_else(|| {
-                tails(self)
-                    .cmp(&tails(other))
-                    .then(other.places.len().cmp(&self.places.len()))
-            })
+            .map(|place| place.count_ones())
+            .chain([end])
     }
 }
 
