@@ -24,11 +24,11 @@ pub struct Face {
 /// The HTTP socket could not be bound.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot listen for HTTP on {address}: {source}. Change [http] listen in the configuration, or set it to \"off\""
+    "cannot listen for HTTP on {address}: {cause}. Change [http] listen in the configuration, or set it to \"off\""
 )]
 pub struct BindError {
     address: SocketAddr,
-    source: std::io::Error,
+    cause: std::io::Error,
 }
 
 /// Binds the HTTP socket and serves in the background; returns the address really bound.
@@ -36,7 +36,7 @@ pub struct BindError {
 /// # Errors
 /// When the address cannot be bound.
 pub async fn start(address: SocketAddr, face: Arc<Face>) -> Result<SocketAddr, BindError> {
-    let fail = |source| BindError { address, source };
+    let fail = |cause| BindError { address, cause };
     let listener = TcpListener::bind(address).await.map_err(fail)?;
     let bound = listener.local_addr().map_err(fail)?;
     let router = Router::new()

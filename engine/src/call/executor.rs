@@ -206,19 +206,20 @@ impl<'a> Executor<'a> {
             self.leg.drop_ahead();
         }
         let mut state = Gathering::new(&gather, Instant::now(), !gather.prompts.is_empty());
-        while let Some(key) = self.leg.take_ahead() {
-            if let Next::Done(gathered) = state.key(Instant::now(), key) {
-                return Ok(Outcome::Gathered(gathered));
-            }
+        let mut next = state.next();
+        while matches!(next, Next::Wait(_)) {
+            let Some(key) = self.leg.take_ahead() else {
+                break;
+            };
+            next = state.key(Instant::now(), key);
         }
         let mut playing = None;
-        if state.prompting() {
+        if state.prompting() && matches!(next, Next::Wait(_)) {
             match self.start_playing(&gather.prompts, gather.repeat).await {
                 Ok(id) => playing = Some(id),
                 Err(reason) => return Ok(failed("gather", reason)),
             }
         }
-        let mut next = state.next();
         loop {
             let deadline = match next {
                 Next::Done(gathered) => {

@@ -29,7 +29,7 @@ const ACCEPT_QUEUE: usize = 1024;
 pub enum StartError {
     /// The socket could not be bound.
     #[error(
-        "cannot listen for SIP on {transport}:{address}: {source}. Is another SIP server running? Change [sip] listen in the configuration"
+        "cannot listen for SIP on {transport}:{address}: {cause}. Is another SIP server running? Change [sip] listen in the configuration"
     )]
     Bind {
         /// `udp` or `tcp`.
@@ -37,7 +37,7 @@ pub enum StartError {
         /// The address asked for.
         address: SocketAddr,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
 }
 
@@ -186,10 +186,10 @@ impl Sip {
         let counters = Arc::new(PumpCounters::default());
         let (mut listening, mut sockets) = (Vec::new(), Vec::new());
         for &(transport, address) in listen {
-            let bind_error = |transport, source| StartError::Bind {
+            let bind_error = |transport, cause| StartError::Bind {
                 transport,
                 address,
-                source,
+                cause,
             };
             match transport {
                 Transport::Udp => {
