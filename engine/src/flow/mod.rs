@@ -56,7 +56,7 @@ impl Flow {
             .parent()
             .map_or_else(String::new, |folder| folder.display().to_string());
         let loaded = read::flow(&name, &base, &text)?;
-        let absent = |file: &&PromptFile| !Path::new(&file.key).is_file();
+        let absent = |file: &&PromptFile| !is_there(Path::new(&file.key));
         let list: Vec<Problem> = loaded
             .prompt_files
             .iter()
@@ -109,6 +109,20 @@ impl Flow {
             FlowSource::File(path) => Self::load(path),
         }
     }
+}
+
+/// Whether there is a file of that name, as written or with some extension: which ones can be read is the prompt library's to say.
+fn is_there(path: &Path) -> bool {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let named =
+        |entry: std::fs::DirEntry| Path::new(&entry.file_name()).file_stem() == path.file_name();
+    let mut entries = std::fs::read_dir(folder.unwrap_or(Path::new(".")))
+        .into_iter()
+        .flatten()
+        .flatten();
+    path.is_file() || entries.any(named)
 }
 
 fn absent_file(file: &PromptFile) -> Problem {

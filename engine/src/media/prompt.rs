@@ -112,8 +112,8 @@ impl PromptLibrary {
         }
     }
 
-    /// The prompt of that key: `builtin:NAME`, or a path below the base, each with or without its extension. It is read once; a file
-    /// changed later is not seen.
+    /// The prompt of that key: `builtin:NAME`, or a path below the base (any path where the base is empty), each with or
+    /// without its extension. It is read once; a file changed later is not seen.
     ///
     /// # Errors
     /// When there is none, when it cannot be read, or when the key leads out of the base folder.
@@ -162,9 +162,11 @@ impl PromptLibrary {
     }
 
     fn load_below_base(&self, key: &str) -> Result<Prompt, PromptError> {
-        let below_base = Path::new(key)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        // Without a base there is nothing to stay below: the keys are paths that a flow's loader has joined to its folder.
+        let below_base = self.base.as_os_str().is_empty()
+            || Path::new(key)
+                .components()
+                .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if key.is_empty() || key.contains('\0') || !below_base {
             let reason = format!("the key must name a file below {}", self.base.display());
             return Err(PromptError::Unusable {
@@ -330,6 +332,9 @@ mod tests {
             let error = library.load(key).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }
+        let anywhere = PromptLibrary::new("", &[]);
+        let key = folder.path().join("sub/../a").display().to_string();
+        assert_eq!(anywhere.load(&key).unwrap().slin8[..], [1, 2]);
     }
 
     #[test]

@@ -69,14 +69,14 @@ fn every_builtin_prompt_is_on_the_list_of_prompts() {
 fn a_file_is_read_from_disk_and_its_prompts_must_be_there() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("flow.yaml");
-    let text = "flow_version: 1\nentry: hello\nnodes:\n  hello: {type: play, prompt: [{file: a.wav}, {file: b.wav}]}\n";
+    let text = "flow_version: 1\nentry: hello\nnodes:\n  hello: {type: play, prompt: [{file: a}, {file: b.wav}]}\n";
     std::fs::write(&path, text).expect("written");
     std::fs::write(folder.path().join("a.wav"), "").expect("written");
     let error = Flow::load(&path).expect_err("b.wav is absent").to_string();
     let folder = folder.path().display();
     assert_eq!(
         error,
-        format!("{folder}/flow.yaml:4:54 there is no file {folder}/b.wav")
+        format!("{folder}/flow.yaml:4:50 there is no file {folder}/b.wav")
     );
     std::fs::write(format!("{folder}/b.wav"), "").expect("written");
     let loaded = Flow::load(&path).expect("good");
@@ -85,7 +85,7 @@ fn a_file_is_read_from_disk_and_its_prompts_must_be_there() {
         .iter()
         .map(|file| file.key.as_str())
         .collect();
-    assert_eq!(keys, [format!("{folder}/a.wav"), format!("{folder}/b.wav")]);
+    assert_eq!(keys, [format!("{folder}/a"), format!("{folder}/b.wav")]);
 }
 
 #[test]
