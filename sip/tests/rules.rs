@@ -738,6 +738,66 @@ fn contact_and_via_carry_the_advertised_address_and_the_transport() {
 }
 
 #[test]
+fn an_invite_that_expires_unanswered() {
+    for (extra, ms, status) in [
+        ("Expires: 20\r\n", 20_000, 487),
+        ("", 180_000, 480),
+        ("Expires: 9999\r\n", 180_000, 480),
+    ] {
+        let mut probe = Probe::new();
+        probe.tell(&invite(extra));
+        probe.events();
+        probe.pass(ms - 1);
+        assert!(probe.sent().is_empty(), "{extra}");
+        probe.pass(1);
+        assert!(
+            probe.sent()[0].starts_with(&format!("SIP/2.0 {status} ")),
+            "{extra}"
+        );
+        let events = probe.events();
+        assert!(
+            matches!(
+                events[..],
+                [
+                    Event::Refused { .. },
+                    Event::Ended {
+                        cause: EndCause::AnswerTimeout,
+                        ..
+                    }
+                ]
+            ),
+            "{events:?}"
+        );
+        probe.drain();
+    }
+}
+
+#[test]
+fn a_peer_within_a_dialog_cannot_fill_the_tables() {
+    let limited = EndpointConfig {
+        max_transactions: 10,
+        ..config(1)
+    };
+    let mut probe = Probe::with(limited, Transport::Udp);
+    let (leg, tag) = probe.talk(&invite(""));
+    let to = format!(";tag={tag}");
+    for turn in 0..200u32 {
+        for (method, cseq) in [
+            ("INFO", turn + 2),
+            ("OPTIONS", turn + 2),
+            ("BYE", 1),
+            ("INVITE", turn + 2),
+        ] {
+            let branch = format!("z9hG4bK{method}{turn}");
+            probe.tell(&request(method, &branch, &to, cseq, "", ""));
+        }
+        assert!(probe.endpoint.counts().server_transactions <= 10);
+    }
+    probe.endpoint.hangup(probe.now, leg, None);
+    probe.drain();
+}
+
+#[test]
 fn a_bye_before_the_answer() {
     let mut probe = Probe::new();
     probe.tell(&invite(""));

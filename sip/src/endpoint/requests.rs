@@ -139,20 +139,17 @@ impl Endpoint {
                 &Refusal::with(503, "transaction limit reached", "Retry-After", "5"),
             );
         }
+        let number = frame.cseq().map(|cseq| cseq.number).unwrap_or_default();
+        let dialog = self.legs.of(leg).and_then(|leg| leg.dialog_of(&key));
+        let Some(dialog) = dialog.filter(|dialog| dialog.is_next(number)) else {
+            // Without state: this one, too, is answered alike each time, and it must not fill the tables.
+            let refusal = Refusal::new(500, "CSeq is not above the last one");
+            return self.refuse(flow, frame, &refusal);
+        };
+        dialog.accept_cseq(number);
+        dialog.heard_on(flow);
         let tag = self.stateless_tag(frame);
         let tx = self.open_server(now, request, Some(leg), tag);
-        let number = frame.cseq().map(|cseq| cseq.number).unwrap_or_default();
-        let Some(dialog) = self.legs.of(leg).and_then(|leg| leg.dialog_of(&key)) else {
-            return;
-        };
-        if !dialog.accept_cseq(number) {
-            return self.refuse_tx(
-                now,
-                tx,
-                &Refusal::new(500, "CSeq is not above the last one"),
-            );
-        }
-        dialog.heard_on(flow);
         match request.method {
             Method::Bye => self.on_bye(now, leg, tx),
             Method::Invite => self.on_reinvite(now, leg, tx),

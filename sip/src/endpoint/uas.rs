@@ -15,7 +15,7 @@ use crate::message::{Frame, Message};
 use crate::method::Method;
 use crate::transaction::key;
 use crate::wire::{ACCEPT, ALLOW, contact, is_fit_for_wire, phrase, reason_value, response_flow};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Endpoint {
     /// An INVITE outside any dialog.
@@ -48,7 +48,7 @@ impl Endpoint {
         let tx = self.servers.open(&mut self.io, now, true, opening);
         self.respond_plain(now, tx, 100);
         let mut usage = Leg::new(State::Incoming, tx, flow, Some(dialog));
-        let limit = self.config.timers.tc;
+        let limit = self.answer_limit(frame);
         usage.arm(&mut self.io, now, leg, LegTimer::AnswerLimit, limit);
         self.legs.insert(leg, usage);
         let request = message;
@@ -276,6 +276,14 @@ impl Endpoint {
         });
     }
 
+    /// How long an incoming INVITE may wait: the caller's Expires (§13.3.1) where it is shorter than ours.
+    fn answer_limit(&self, invite: &Frame<'_>) -> Duration {
+        let expires = invite
+            .expires()
+            .map(|seconds| Duration::from_secs(seconds.into()));
+        expires.unwrap_or(Duration::MAX).min(self.config.timers.tc)
+    }
+
     /// No final response within `Timers::tc`: ours becomes 480, theirs is cancelled.
     pub(super) fn unanswered(&mut self, now: Instant, leg: LegId) {
         let Some(usage) = self.legs.of(leg) else {
@@ -284,11 +292,13 @@ impl Endpoint {
         match usage.state {
             State::Incoming => {
                 let tx = usage.invite;
-                self.refuse_tx(
-                    now,
-                    tx,
-                    &Refusal::new(480, "application gave no answer in time"),
-                );
+                let refusal = match self.servers.of(tx).map(|tx| tx.request.frame()) {
+                    Some(frame) if self.answer_limit(&frame) < self.config.timers.tc => {
+                        Refusal::new(487, "Expires of the INVITE ran out")
+                    }
+                    _ => Refusal::new(480, "application gave no answer in time"),
+                };
+                self.refuse_tx(now, tx, &refusal);
                 self.finish(now, leg, |leg| Event::Ended {
                     leg,
                     cause: EndCause::AnswerTimeout,
