@@ -95,7 +95,8 @@ impl<'a> Play<'a> {
     fn step(&mut self, step: u8) {
         match step % 16 {
             0..=3 => self.peer_requests(),
-            4..=6 => self.peer_responds(),
+            4 | 5 => self.peer_responds(),
+            6 => self.callee_requests(),
             7 => self.peer_raves(),
             8 => self.pass(Duration::from_millis(
                 self.script
@@ -173,6 +174,44 @@ impl<'a> Play<'a> {
             value(HeaderId::To),
             value(HeaderId::CallId),
             value(HeaderId::Cseq),
+        );
+        self.endpoint.receive(self.now, self.flow, text.as_bytes());
+    }
+
+    /// A request of the peer within a call the endpoint placed, from one of its forks.
+    fn callee_requests(&mut self) {
+        let (method, which, tag) = (
+            METHODS[self.pick() % METHODS.len()],
+            self.pick(),
+            self.pick() % 20,
+        );
+        let invites: Vec<_> = self
+            .requests
+            .iter()
+            .filter(|request| request.starts_with(b"INVITE"))
+            .cloned()
+            .collect();
+        let Some(invite) = invites.get(which % invites.len().max(1)) else {
+            return;
+        };
+        let Ok(frame) = Frame::parse(invite) else {
+            return;
+        };
+        let value = |id| String::from_utf8_lossy(frame.header(id).unwrap_or_default()).into_owned();
+        let to = value(HeaderId::To);
+        let from = if to.contains("tag=") {
+            to
+        } else {
+            format!("{to};tag=t{tag}")
+        };
+        self.branch += 1;
+        let text = format!(
+            "{method} sip:a@10.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK{branch}\r\nFrom: {from}\r\n\
+             To: {}\r\nCall-ID: {}\r\nCSeq: {branch} {method}\r\nContact: <sip:b@10.0.0.1>\r\n\
+             Content-Length: 0\r\n\r\n",
+            value(HeaderId::From),
+            value(HeaderId::CallId),
+            branch = self.branch,
         );
         self.endpoint.receive(self.now, self.flow, text.as_bytes());
     }
