@@ -1,4 +1,5 @@
 //! SIP over real sockets on loopback: datagrams, streams cut anywhere, keep-alives, broken framing, limits.
+#![allow(clippy::unwrap_used)] // a test may panic
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
