@@ -1,0 +1,193 @@
+//! Proves that the media shard does not allocate in the steady state: 10,000 frames of each kind of work with a counting allocator.
+//!
+//! Time is made up (20 ms a turn, as fast as the machine goes); sockets, packets and threads are real.
+
+#![allow(unsafe_code)] // the counting allocator
+#![allow(clippy::unwrap_used)] // helpers of tests, too
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use trunkline::media::{Channel, Command, Encoding, Media, MediaAudio, MediaConfig, MediaEvent, MediaEvents, Prompt, Shard, StreamParams};
+use trunkline::rtp::packet::{self, Header};
+use trunkline::rtp::telephone_event::Payload;
+use trunkline_dsp::dtmf;
+
+const FRAMES: u32 = 10_000;
+/// Frames before that: the event queue makes its blocks of 32 in them, which are used again ever after.
+const WARM_UP: u32 = 4000;
+const EVENTS: u8 = 101;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Counts a call; threads that are ending are not counted.
+fn count() {
+    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call is passed on unchanged to the system allocator; the counter is thread-local without destructor and never allocates.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: as above; `pointer` came from `alloc` or `realloc` here, that is, from the system allocator.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// A channel and its peer, driven by this thread.
+struct Line {
+    media: Media,
+    shard: Shard,
+    channel: Channel,
+    events: MediaEvents,
+    peer: UdpSocket,
+    header: Header,
+    now: Instant,
+    allocations: u64,
+    received: u64,
+    keys: u64,
+}
+
+impl Line {
+    fn new(port: u16) -> Line {
+        let bind = "127.0.0.1".parse().unwrap();
+        let config = MediaConfig { bind, ports: port..=port + 1, max_channels: 1, ..MediaConfig::default() };
+        let (media, shard) = Media::assemble(config).unwrap();
+        let (channel, events) = media.open().unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.connect(("127.0.0.1", port)).unwrap();
+        peer.set_nonblocking(true).unwrap();
+        let header = Header { marker: false, payload_type: 0, sequence: 0, timestamp: 0, ssrc: 77 };
+        let line = Line { media, shard, channel, events, peer, header, now: Instant::now(), allocations: 0, received: 0, keys: 0 };
+        let stream = StreamParams {
+            encoding: Encoding::Pcmu,
+            payload_send: 0,
+            payload_recv: 0,
+            telephone_event_send: Some(EVENTS),
+            telephone_event_recv: Some(EVENTS),
+            remote_rtp: line.peer.local_addr().unwrap(),
+            remote_rtcp: None,
+            rtcp_mux: false,
+            send: true,
+            receive: true,
+            ptime_ms: 20,
+            log_id: "test".into(),
+        };
+        line.channel.send(Command::Stream(stream)).unwrap();
+        line
+    }
+
+    fn send(&mut self, payload_type: u8, timestamp: u32, payload: &[u8]) {
+        let mut datagram = [0; 200];
+        let header = Header { payload_type, timestamp, ..self.header };
+        let length = packet::build(&header, payload, &mut datagram).unwrap();
+        self.peer.send(&datagram[..length]).unwrap();
+        self.header.sequence = self.header.sequence.wrapping_add(1);
+    }
+
+    /// 20 ms: the peer's packet in, one turn of the shard, the peer's reading.
+    fn frame(&mut self, n: u32, samples: &[i16]) {
+        let timestamp = n * 160;
+        if n % 50 < 6 {
+            let event = Payload { code: 5, end: n % 50 >= 3, volume: 10, duration: 160 * (n % 50 + 1).min(4) as u16 };
+            self.send(EVENTS, timestamp - n % 50 * 160, &event.to_bytes());
+        } else if n % 97 != 0 {
+            let mut octets = [0; 160];
+            Encoding::Pcmu.encode(samples, &mut octets);
+            self.send(0, timestamp, &octets);
+        }
+        self.now += Duration::from_millis(20);
+        let before = ALLOCATIONS.get();
+        self.shard.turn(self.now);
+        self.allocations += ALLOCATIONS.get() - before;
+        while self.peer.recv(&mut [0; 2000]).is_ok() {
+            self.received += 1;
+        }
+        while let Ok(event) = self.events.try_recv() {
+            self.keys += u64::from(matches!(event, MediaEvent::KeyEnd { .. }));
+        }
+    }
+}
+
+/// Runs the frames after a warm-up and returns the line for what else is to be seen on it.
+fn steady(name: &str, port: u16, commands: Vec<Command>) -> Line {
+    let mut line = Line::new(port);
+    for command in commands {
+        line.channel.send(command).unwrap();
+    }
+    let mut tone = vec![0; 800];
+    dtmf::Generator::new(8000, dtmf::Key::from_char('8').unwrap(), -10.0, -10.0).fill(&mut tone);
+    tone.resize(50 * 160, 0);
+    tone.rotate_right(20 * 160);
+    for n in 0..FRAMES + WARM_UP {
+        if n == WARM_UP {
+            (line.allocations, line.received, line.keys) = (0, 0, 0);
+        }
+        line.frame(n, &tone[n as usize % 50 * 160..][..160]);
+    }
+    assert_eq!(line.allocations, 0, "{name}: allocations in {FRAMES} frames");
+    assert!(line.received >= u64::from(FRAMES), "{name}: {} packets sent", line.received);
+    line
+}
+
+fn music() -> Command {
+    let prompt = MediaAudio::Prompt(Arc::new(Prompt::from_samples("music", &[1000; 5000])));
+    let tone = MediaAudio::Tone { hz: [440.0, 480.0], dbm0: -16.0, ms: 330 };
+    Command::Play { id: 1, audio: vec![prompt, tone, MediaAudio::Silence { ms: 20 }], repeat: None }
+}
+
+#[test]
+fn playback_with_telephone_events() {
+    let line = steady("playback", 41_200, vec![music()]);
+    assert_eq!(line.keys, 200);
+    assert!(line.media.stats().packets_in.value() > u64::from(FRAMES));
+}
+
+#[test]
+fn playback_with_in_band_detection() {
+    let line = steady("in-band", 41_202, vec![music(), Command::Detect { inband: true }]);
+    assert!(line.keys >= 2 * 199, "{}", line.keys);
+}
+
+#[test]
+fn echo() {
+    steady("echo", 41_204, vec![Command::Echo(true)]);
+}
+
+#[test]
+fn recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wav");
+    let line = steady("recording", 41_206, vec![Command::Record { id: 1, path: path.clone(), max_ms: 0, silence_ms: 10_000 }]);
+    drop(line);
+    assert!(std::fs::metadata(path).unwrap().len() > 2 * 16_000);
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = ALLOCATIONS.get();
+    drop(std::hint::black_box(Box::new(1)));
+    assert_eq!(ALLOCATIONS.get() - before, 2);
+}
