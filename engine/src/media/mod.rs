@@ -7,6 +7,7 @@
 //!                                        └──closed channels──► reaper
 //! ```
 
+pub mod bench;
 mod channel;
 pub mod codec;
 mod command;

@@ -77,14 +77,19 @@ impl Shard {
     /// Runs until the engine is shut down.
     pub fn run(mut self) {
         while !self.stop.load(Ordering::Acquire) {
-            self.wait();
-            self.turn(Instant::now());
+            self.pass();
         }
         self.apply_orders(Instant::now());
         let now = Instant::now();
         for index in 0..self.slab.len() {
             self.retire(index, now);
         }
+    }
+
+    /// Sleeps until there is something to do, and does it.
+    pub(crate) fn pass(&mut self) {
+        self.wait();
+        self.turn(Instant::now());
     }
 
     /// Sleeps until there is something to do.

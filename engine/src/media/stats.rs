@@ -121,6 +121,13 @@ impl Lateness {
         self.sum_us.add(us);
     }
 
+    /// Begins anew.
+    pub(crate) fn clear(&self) {
+        self.buckets.iter().for_each(|bucket| bucket.set(0));
+        self.count.set(0);
+        self.sum_us.set(0);
+    }
+
     /// How many times were recorded.
     pub fn count(&self) -> u64 {
         self.count.value()
