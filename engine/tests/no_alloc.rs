@@ -11,7 +11,10 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use trunkline::media::{Channel, Command, Encoding, Media, MediaAudio, MediaConfig, MediaEvent, MediaEvents, Prompt, Shard, StreamParams};
+use trunkline::media::{
+    Channel, Command, Encoding, Media, MediaAudio, MediaConfig, MediaEvent, MediaEvents, Prompt,
+    Shard, StreamParams,
+};
 use trunkline::rtp::packet::{self, Header};
 use trunkline::rtp::telephone_event::Payload;
 use trunkline_dsp::dtmf;
@@ -73,14 +76,36 @@ struct Line {
 impl Line {
     fn new(port: u16) -> Line {
         let bind = "127.0.0.1".parse().unwrap();
-        let config = MediaConfig { bind, ports: port..=port + 1, max_channels: 1, ..MediaConfig::default() };
+        let config = MediaConfig {
+            bind,
+            ports: port..=port + 1,
+            max_channels: 1,
+            ..MediaConfig::default()
+        };
         let (media, shard) = Media::assemble(config).unwrap();
         let (channel, events) = media.open().unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         peer.connect(("127.0.0.1", port)).unwrap();
         peer.set_nonblocking(true).unwrap();
-        let header = Header { marker: false, payload_type: 0, sequence: 0, timestamp: 0, ssrc: 77 };
-        let line = Line { media, shard, channel, events, peer, header, now: Instant::now(), allocations: 0, received: 0, keys: 0 };
+        let header = Header {
+            marker: false,
+            payload_type: 0,
+            sequence: 0,
+            timestamp: 0,
+            ssrc: 77,
+        };
+        let line = Line {
+            media,
+            shard,
+            channel,
+            events,
+            peer,
+            header,
+            now: Instant::now(),
+            allocations: 0,
+            received: 0,
+            keys: 0,
+        };
         let stream = StreamParams {
             encoding: Encoding::Pcmu,
             payload_send: 0,
@@ -101,7 +126,11 @@ impl Line {
 
     fn send(&mut self, payload_type: u8, timestamp: u32, payload: &[u8]) {
         let mut datagram = [0; 200];
-        let header = Header { payload_type, timestamp, ..self.header };
+        let header = Header {
+            payload_type,
+            timestamp,
+            ..self.header
+        };
         let length = packet::build(&header, payload, &mut datagram).unwrap();
         self.peer.send(&datagram[..length]).unwrap();
         self.header.sequence = self.header.sequence.wrapping_add(1);
@@ -111,7 +140,12 @@ impl Line {
     fn frame(&mut self, n: u32, samples: &[i16]) {
         let timestamp = n * 160;
         if n % 50 < 6 {
-            let event = Payload { code: 5, end: n % 50 >= 3, volume: 10, duration: 160 * (n % 50 + 1).min(4) as u16 };
+            let event = Payload {
+                code: 5,
+                end: n % 50 >= 3,
+                volume: 10,
+                duration: 160 * (n % 50 + 1).min(4) as u16,
+            };
             self.send(EVENTS, timestamp - n % 50 * 160, &event.to_bytes());
         } else if n % 97 != 0 {
             let mut octets = [0; 160];
@@ -147,15 +181,30 @@ fn steady(name: &str, port: u16, commands: Vec<Command>) -> Line {
         }
         line.frame(n, &tone[n as usize % 50 * 160..][..160]);
     }
-    assert_eq!(line.allocations, 0, "{name}: allocations in {FRAMES} frames");
-    assert!(line.received >= u64::from(FRAMES), "{name}: {} packets sent", line.received);
+    assert_eq!(
+        line.allocations, 0,
+        "{name}: allocations in {FRAMES} frames"
+    );
+    assert!(
+        line.received >= u64::from(FRAMES),
+        "{name}: {} packets sent",
+        line.received
+    );
     line
 }
 
 fn music() -> Command {
     let prompt = MediaAudio::Prompt(Arc::new(Prompt::from_samples("music", &[1000; 5000])));
-    let tone = MediaAudio::Tone { hz: [440.0, 480.0], dbm0: -16.0, ms: 330 };
-    Command::Play { id: 1, audio: vec![prompt, tone, MediaAudio::Silence { ms: 20 }], repeat: None }
+    let tone = MediaAudio::Tone {
+        hz: [440.0, 480.0],
+        dbm0: -16.0,
+        ms: 330,
+    };
+    Command::Play {
+        id: 1,
+        audio: vec![prompt, tone, MediaAudio::Silence { ms: 20 }],
+        repeat: None,
+    }
 }
 
 #[test]
@@ -167,7 +216,11 @@ fn playback_with_telephone_events() {
 
 #[test]
 fn playback_with_in_band_detection() {
-    let line = steady("in-band", 41_202, vec![music(), Command::Detect { inband: true }]);
+    let line = steady(
+        "in-band",
+        41_202,
+        vec![music(), Command::Detect { inband: true }],
+    );
     assert!(line.keys >= 2 * 199, "{}", line.keys);
 }
 
@@ -180,7 +233,16 @@ fn echo() {
 fn recording() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.wav");
-    let line = steady("recording", 41_206, vec![Command::Record { id: 1, path: path.clone(), max_ms: 0, silence_ms: 10_000 }]);
+    let line = steady(
+        "recording",
+        41_206,
+        vec![Command::Record {
+            id: 1,
+            path: path.clone(),
+            max_ms: 0,
+            silence_ms: 10_000,
+        }],
+    );
     drop(line);
     assert!(std::fs::metadata(path).unwrap().len() > 2 * 16_000);
 }

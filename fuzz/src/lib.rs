@@ -3,4 +3,5 @@
 
 pub mod endpoint;
 pub mod flow;
+pub mod rtp;
 pub mod sip;

@@ -48,7 +48,13 @@ pub struct BenchOptions {
 
 impl Default for BenchOptions {
     fn default() -> Self {
-        BenchOptions { channels: 1000, seconds: 10, shard_cpu: 0, generator_cpu: 1, first_port: 20_000 }
+        BenchOptions {
+            channels: 1000,
+            seconds: 10,
+            shard_cpu: 0,
+            generator_cpu: 1,
+            first_port: 20_000,
+        }
     }
 }
 
@@ -89,7 +95,11 @@ impl fmt::Display for BenchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (send, receive) = self.bare_ns;
         let bare = send + receive;
-        writeln!(f, "This machine's kernel alone: send {send:.0} ns, receive {receive:.0} ns, so at most {:.0} channels per core", 20_000_000.0 / bare)?;
+        writeln!(
+            f,
+            "This machine's kernel alone: send {send:.0} ns, receive {receive:.0} ns, so at most {:.0} channels per core",
+            20_000_000.0 / bare
+        )?;
         for line in &self.lines {
             let [p50, p99, p9999] = line.lateness_us;
             writeln!(f, "{}, {} channels:", line.work, line.channels)?;
@@ -101,8 +111,11 @@ impl fmt::Display for BenchReport {
                 line.channels_per_core()
             )?;
             let (pressed, heard) = line.keys;
-            writeln!(f, "  ticks late by p50 {p50} µs, p99 {p99} µs, p99.99 {p9999} µs; {:.2} % of packets delivered; {heard} of {pressed} keys heard",
-                line.delivered_percent)?;
+            writeln!(
+                f,
+                "  ticks late by p50 {p50} µs, p99 {p99} µs, p99.99 {p9999} µs; {:.2} % of packets delivered; {heard} of {pressed} keys heard",
+                line.delivered_percent
+            )?;
         }
         Ok(())
     }
@@ -115,7 +128,11 @@ impl fmt::Display for BenchReport {
 pub fn run_bench(options: &BenchOptions) -> io::Result<BenchReport> {
     raise_open_files(options.channels as u64 * 3 + 1024);
     let bare_ns = on_cpu(options.shard_cpu, bare)??;
-    let work = [("Prompt playback, RFC 4733 listening", Work::Events), ("Prompt playback, in-band listening", Work::InBand), ("Echo", Work::Echo)];
+    let work = [
+        ("Prompt playback, RFC 4733 listening", Work::Events),
+        ("Prompt playback, in-band listening", Work::InBand),
+        ("Echo", Work::Echo),
+    ];
     let mut lines = Vec::new();
     for (name, work) in work {
         lines.push(measure(options, name, work)?);
@@ -137,7 +154,9 @@ fn on_cpu<T: Send>(cpu: usize, job: impl FnOnce() -> T + Send) -> io::Result<T> 
             pin(cpu)?;
             Ok(job())
         });
-        thread.join().map_err(|_| io::Error::other("a thread of the bench panicked"))?
+        thread
+            .join()
+            .map_err(|_| io::Error::other("a thread of the bench panicked"))?
     })
 }
 
@@ -145,7 +164,10 @@ fn on_cpu<T: Send>(cpu: usize, job: impl FnOnce() -> T + Send) -> io::Result<T> 
 fn bare() -> io::Result<(f64, f64)> {
     let mut pairs = Vec::new();
     for _ in 0..BARE_SOCKETS {
-        let (a, b) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+        let (a, b) = (
+            UdpSocket::bind("127.0.0.1:0")?,
+            UdpSocket::bind("127.0.0.1:0")?,
+        );
         a.connect(b.local_addr()?)?;
         b.connect(a.local_addr()?)?;
         b.set_nonblocking(true)?;
@@ -184,12 +206,19 @@ fn measure(options: &BenchOptions, work: &'static str, kind: Work) -> io::Result
     };
     let (media, shard) = Media::assemble(config).map_err(io::Error::other)?;
     let prompt = Arc::new(Prompt::from_samples("bench", &voice(50 * FRAME_SAMPLES)));
-    let calls: io::Result<Vec<Call>> = (0..options.channels).map(|_| Call::new(&media, kind, &prompt)).collect();
+    let calls: io::Result<Vec<Call>> = (0..options.channels)
+        .map(|_| Call::new(&media, kind, &prompt))
+        .collect();
     let mut calls = calls?;
     let (stop, settled) = (AtomicBool::new(false), AtomicBool::new(false));
     thread::scope(|scope| {
-        let running = scope.spawn(|| on_cpu_here(options.shard_cpu, || drive(shard, &media, &settled, &stop)));
-        let generating = scope.spawn(|| on_cpu_here(options.generator_cpu, || generate(&mut calls, kind, options.seconds, &settled)));
+        let running = scope
+            .spawn(|| on_cpu_here(options.shard_cpu, || drive(shard, &media, &settled, &stop)));
+        let generating = scope.spawn(|| {
+            on_cpu_here(options.generator_cpu, || {
+                generate(&mut calls, kind, options.seconds, &settled)
+            })
+        });
         let generated = generating.join();
         stop.store(true, Ordering::Release);
         let failed = || io::Error::other("a thread of the bench panicked");
@@ -202,7 +231,9 @@ fn measure(options: &BenchOptions, work: &'static str, kind: Work) -> io::Result
             channels: options.channels,
             ns_per_frame: cpu.as_nanos() as f64 / frames,
             lateness_us: [0.5, 0.99, 0.9999].map(|q| lateness.quantile_us(q)),
-            delivered_percent: received as f64 / (f64::from(options.seconds) * 50.0 * options.channels as f64) * 100.0,
+            delivered_percent: received as f64
+                / (f64::from(options.seconds) * 50.0 * options.channels as f64)
+                * 100.0,
             keys: (pressed, heard),
         })
     })
@@ -214,7 +245,12 @@ fn on_cpu_here<T>(cpu: usize, job: impl FnOnce() -> T) -> io::Result<T> {
 }
 
 /// Runs the shard; returns CPU time and wall time of the measured part.
-fn drive(mut shard: Shard, media: &Media, settled: &AtomicBool, stop: &AtomicBool) -> (Duration, Duration) {
+fn drive(
+    mut shard: Shard,
+    media: &Media,
+    settled: &AtomicBool,
+    stop: &AtomicBool,
+) -> (Duration, Duration) {
     while !settled.load(Ordering::Acquire) && !stop.load(Ordering::Acquire) {
         shard.pass();
     }
@@ -259,13 +295,33 @@ impl Call {
         match kind {
             Work::Echo => commands.push(Command::Echo(true)),
             Work::Events | Work::InBand => {
-                commands.push(Command::Play { id: 1, audio: vec![MediaAudio::Prompt(prompt.clone())], repeat: None });
-                commands.push(Command::Detect { inband: kind == Work::InBand });
+                commands.push(Command::Play {
+                    id: 1,
+                    audio: vec![MediaAudio::Prompt(prompt.clone())],
+                    repeat: None,
+                });
+                commands.push(Command::Detect {
+                    inband: kind == Work::InBand,
+                });
             }
         }
-        commands.into_iter().try_for_each(|command| channel.send(command)).map_err(io::Error::other)?;
-        let header = Header { marker: false, payload_type: 0, sequence: 0, timestamp: 0, ssrc: u32::from(channel.rtp_port()) };
-        Ok(Call { _channel: channel, events, socket, header })
+        commands
+            .into_iter()
+            .try_for_each(|command| channel.send(command))
+            .map_err(io::Error::other)?;
+        let header = Header {
+            marker: false,
+            payload_type: 0,
+            sequence: 0,
+            timestamp: 0,
+            ssrc: u32::from(channel.rtp_port()),
+        };
+        Ok(Call {
+            _channel: channel,
+            events,
+            socket,
+            header,
+        })
     }
 
     /// Sends one packet and takes what has come. Returns how many packets that were.
@@ -278,7 +334,10 @@ impl Call {
                 timestamp: (frame - frame % KEY_EVERY) * FRAME_SAMPLES as u32,
                 ..self.header
             },
-            None => Header { timestamp: frame * FRAME_SAMPLES as u32, ..self.header },
+            None => Header {
+                timestamp: frame * FRAME_SAMPLES as u32,
+                ..self.header
+            },
         };
         self.header.sequence = self.header.sequence.wrapping_add(1);
         let built = match event {
@@ -288,7 +347,11 @@ impl Call {
         // A packet the kernel refuses shows as a key not heard.
         let _ = self.socket.send(&datagram[..built.unwrap_or(0)]);
         let mut received = 0;
-        while self.socket.recv(&mut [0; 512]).is_ok_and(|length| length > 100) {
+        while self
+            .socket
+            .recv(&mut [0; 512])
+            .is_ok_and(|length| length > 100)
+        {
             received += 1;
         }
         received
@@ -327,7 +390,11 @@ fn generate(calls: &mut [Call], kind: Work, seconds: u32, settled: &AtomicBool) 
                 volume: 10,
                 duration: ((place + 1) * FRAME_SAMPLES as u32) as u16,
             });
-            let audio = if down { &key[part..part + FRAME_SAMPLES] } else { &speech[part..part + FRAME_SAMPLES] };
+            let audio = if down {
+                &key[part..part + FRAME_SAMPLES]
+            } else {
+                &speech[part..part + FRAME_SAMPLES]
+            };
             received += calls[call].frame(own, audio, event);
             heard += keys_of(&mut calls[call].events, kind);
         }
@@ -339,7 +406,11 @@ fn generate(calls: &mut [Call], kind: Work, seconds: u32, settled: &AtomicBool) 
 
 /// Keys that began, of those that are looked for.
 fn keys_of(events: &mut MediaEvents, kind: Work) -> u64 {
-    let wanted = if kind == Work::InBand { KeySource::InBand } else { KeySource::Rfc4733 };
+    let wanted = if kind == Work::InBand {
+        KeySource::InBand
+    } else {
+        KeySource::Rfc4733
+    };
     let mut keys = 0;
     while let Ok(event) = events.try_recv() {
         keys += u64::from(matches!(event, MediaEvent::KeyBegin { source, .. } if source == wanted));
@@ -360,7 +431,9 @@ fn voice(samples: usize) -> Vec<i16> {
         noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let time = n as f32 / 8000.0;
         let syllable = (time * 4.0 * std::f32::consts::PI).sin().abs();
-        let buzz: f32 = (1u8..12).map(|h| (time * 130.0 * std::f32::consts::TAU * f32::from(h)).sin() / f32::from(h)).sum();
+        let buzz: f32 = (1u8..12)
+            .map(|h| (time * 130.0 * std::f32::consts::TAU * f32::from(h)).sin() / f32::from(h))
+            .sum();
         (buzz * syllable * 4000.0) as i16 + ((noise >> 24) as i16 - 128)
     };
     (0..samples).map(sample).collect()
@@ -372,11 +445,23 @@ mod tests {
 
     #[test]
     fn a_small_bench_delivers_and_hears() {
-        let options = BenchOptions { channels: 10, seconds: 1, shard_cpu: 0, generator_cpu: 0, first_port: 43_000 };
+        let options = BenchOptions {
+            channels: 10,
+            seconds: 1,
+            shard_cpu: 0,
+            generator_cpu: 0,
+            first_port: 43_000,
+        };
         let line = measure(&options, "playback", Work::Events).unwrap();
-        assert!(line.ns_per_frame > 0.0 && line.delivered_percent > 50.0, "{line:?}");
+        assert!(
+            line.ns_per_frame > 0.0 && line.delivered_percent > 50.0,
+            "{line:?}"
+        );
         assert!(line.keys.1 > 0, "{line:?}");
-        let report = BenchReport { bare_ns: (700.0, 300.0), lines: vec![line] };
+        let report = BenchReport {
+            bare_ns: (700.0, 300.0),
+            lines: vec![line],
+        };
         assert!(report.to_string().contains("channels per core"));
     }
 }

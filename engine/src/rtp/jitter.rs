@@ -252,23 +252,33 @@ impl JitterBuffer {
 
     /// Copies the frame at the head, bridging gaps, and clears its place. Returns how many samples were missing.
     fn take(&mut self, out: &mut [u8; FRAME]) -> usize {
-        let mut missing = 0;
-        for (n, octet) in out.iter_mut().enumerate() {
-            let index = slot(self.head + n as i64);
-            let bit = 1 << (index % 64);
-            if self.filled[index / 64] & bit == 0 {
-                *octet = self.bridge[n];
-                missing += 1;
-            } else {
-                *octet = self.ring[index];
-                self.filled[index / 64] &= !bit;
+        let mut present = 0;
+        for (word, mask) in words(self.head, FRAME) {
+            present += (self.filled[word] & mask).count_ones() as usize;
+        }
+        let [first, second] = runs(self.head, FRAME);
+        let split = first.len();
+        if present == FRAME {
+            out[..split].copy_from_slice(&self.ring[first]);
+            out[split..].copy_from_slice(&self.ring[second]);
+        } else {
+            for (n, octet) in out.iter_mut().enumerate() {
+                let at = self.head + n as i64;
+                *octet = if self.is_filled(at) {
+                    self.ring[slot(at)]
+                } else {
+                    self.bridge[n]
+                };
             }
         }
-        if missing < FRAME {
+        for (word, mask) in words(self.head, FRAME) {
+            self.filled[word] &= !mask;
+        }
+        if present > 0 {
             self.bridge = *out;
             self.played_to = self.head + FRAME as i64;
         }
-        missing
+        FRAME - present
     }
 
     /// Leaves frames out when every packet of the last seconds had time to spare.
@@ -294,21 +304,51 @@ impl JitterBuffer {
     }
 
     fn write(&mut self, at: i64, payload: &[u8]) {
-        for (n, octet) in payload.iter().enumerate() {
-            let index = slot(at + n as i64);
-            self.ring[index] = *octet;
-            self.filled[index / 64] |= 1 << (index % 64);
-        }
+        let [first, second] = runs(at, payload.len());
+        let (head, tail) = payload.split_at(first.len());
+        self.ring[first].copy_from_slice(head);
+        self.ring[second].copy_from_slice(tail);
+        self.mark(at, payload.len());
         self.end = self.end.max(at + payload.len() as i64);
     }
 
     fn fill_silence(&mut self, from: i64, to: i64) {
-        for at in from..to {
-            let index = slot(at);
-            self.ring[index] = self.silence;
-            self.filled[index / 64] |= 1 << (index % 64);
+        let length = (to - from) as usize;
+        for run in runs(from, length) {
+            self.ring[run].fill(self.silence);
+        }
+        self.mark(from, length);
+    }
+
+    fn mark(&mut self, at: i64, length: usize) {
+        for (word, mask) in words(at, length) {
+            self.filled[word] |= mask;
         }
     }
+}
+
+/// The places of `length` samples in the ring: up to its end, and from its beginning. At most [`CAPACITY`].
+fn runs(at: i64, length: usize) -> [std::ops::Range<usize>; 2] {
+    let start = slot(at);
+    let first = length.min(CAPACITY - start);
+    [start..start + first, 0..length - first]
+}
+
+/// The words of the bit map that hold `length` samples, each with the mask of those samples.
+fn words(at: i64, length: usize) -> impl Iterator<Item = (usize, u64)> {
+    runs(at, length).into_iter().flat_map(|run| {
+        let (start, end) = (run.start, run.end);
+        let last = if run.is_empty() {
+            start / 64
+        } else {
+            end.div_ceil(64)
+        };
+        (start / 64..last).map(move |word| {
+            let from = start.max(word * 64) - word * 64;
+            let to = end.min(word * 64 + 64) - word * 64;
+            (word, (u64::MAX >> (64 - (to - from))) << from)
+        })
+    })
 }
 
 fn slot(at: i64) -> usize {
