@@ -147,7 +147,7 @@ impl Line {
                 duration: 160 * (n % 50 + 1).min(4) as u16,
             };
             self.send(EVENTS, timestamp - n % 50 * 160, &event.to_bytes());
-        } else if n % 97 != 0 {
+        } else if !n.is_multiple_of(97) {
             let mut octets = [0; 160];
             Encoding::Pcmu.encode(samples, &mut octets);
             self.send(0, timestamp, &octets);

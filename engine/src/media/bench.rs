@@ -377,9 +377,10 @@ fn generate(calls: &mut [Call], kind: Work, seconds: u32, settled: &AtomicBool) 
             (received, pressed, heard) = (0, 0, 0);
         }
         let slot = |part: u32| count * part as usize / 20;
-        for call in slot(ms % 20)..slot(ms % 20 + 1) {
+        let (first, after) = (slot(ms % 20), slot(ms % 20 + 1));
+        for (index, call) in calls[first..after].iter_mut().enumerate() {
             // Callers press at different times.
-            let own = frame + (call as u32 * 23) % KEY_EVERY;
+            let own = frame + ((first + index) as u32 * 23) % KEY_EVERY;
             let place = own % KEY_EVERY;
             let part = place as usize * FRAME_SAMPLES;
             let down = place < KEY_FRAMES && kind != Work::Echo;
@@ -390,13 +391,9 @@ fn generate(calls: &mut [Call], kind: Work, seconds: u32, settled: &AtomicBool) 
                 volume: 10,
                 duration: ((place + 1) * FRAME_SAMPLES as u32) as u16,
             });
-            let audio = if down {
-                &key[part..part + FRAME_SAMPLES]
-            } else {
-                &speech[part..part + FRAME_SAMPLES]
-            };
-            received += calls[call].frame(own, audio, event);
-            heard += keys_of(&mut calls[call].events, kind);
+            let audio = if down { &key[..] } else { &speech[..] };
+            received += call.frame(own, &audio[part..part + FRAME_SAMPLES], event);
+            heard += keys_of(&mut call.events, kind);
         }
         let next = start + Duration::from_millis(u64::from(ms) + 1);
         thread::sleep(next.saturating_duration_since(Instant::now()));

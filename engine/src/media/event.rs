@@ -16,7 +16,7 @@ pub enum MediaEvent {
         key: char,
         /// How it was heard.
         source: KeySource,
-        /// Level of the weaker tone in dBm0, for in-band keys.
+        /// Level of both tones together in dBm0, for in-band keys.
         level_dbm0: Option<f32>,
     },
     /// A key went up; exactly one for each `KeyBegin` of the same source.

@@ -148,7 +148,8 @@ impl Media {
         Ok(media)
     }
 
-    /// As [`start`](Media::start), but leaves the shard to the caller, who has to drive it: for tests and measurements.
+    /// As [`start`](Media::start), but leaves the shard to the caller, who has to drive it, and to drop it before the last handle: for tests and
+    /// measurements.
     ///
     /// # Errors
     /// When the configuration cannot work on this machine.

@@ -113,7 +113,6 @@ impl ChannelState {
         datagram: &[u8],
         source: SocketAddr,
     ) {
-        let source = rtp_socket::plain(source);
         let dropped = &around.stats.dropped;
         let Some(stream) = &mut self.stream else {
             dropped.unexpected.add(1);

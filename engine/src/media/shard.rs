@@ -4,6 +4,7 @@
 //! With few channels it wakes at once for every packet; with many it sleeps to its next millisecond and takes them in one go.
 
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use super::recorder::WriterOrder;
 use super::retire::{ChannelId, Retired};
 use super::wheel::Wheel;
 use crate::net::poller::{Poller, Waker};
+use crate::net::rtp_socket;
 
 /// Octets of a datagram that are read; longer ones are dropped.
 const LONGEST_DATAGRAM: usize = 2048;
@@ -145,8 +147,10 @@ impl Shard {
     /// One frame of one channel. Returns whether the channel remains.
     fn step(&mut self, index: usize, moment: Moment) -> bool {
         match &mut self.slab[index] {
-            Some(channel) if !channel.is_closed() => {
-                channel.step(&self.around, moment);
+            Some(channel)
+                if !channel.is_closed()
+                    && contained(&self.around, || channel.step(&self.around, moment)) =>
+            {
                 true
             }
             Some(_) => {
@@ -246,12 +250,25 @@ impl Shard {
             };
             if length == buffer.len() {
                 around.stats.dropped.oversize.add(1);
-            } else if is_rtcp {
-                let source = crate::net::rtp_socket::plain(source);
-                channel.receive_rtcp(around, moment, &buffer[..length], source);
-            } else {
-                channel.receive_rtp(around, moment, &buffer[..length], source);
+                return;
+            }
+            let (datagram, source) = (&buffer[..length], rtp_socket::plain(source));
+            let sound = contained(around, || match is_rtcp {
+                true => channel.receive_rtcp(around, moment, datagram, source),
+                false => channel.receive_rtp(around, moment, datagram, source),
+            });
+            if !sound {
+                channel.closed.store(true, Ordering::Relaxed);
             }
         });
     }
+}
+
+/// Does one channel's work. A panic in it, which is a defect of ours, ends that channel and no other; returns whether there was none.
+fn contained(around: &Surroundings, work: impl FnOnce()) -> bool {
+    let sound = std::panic::catch_unwind(AssertUnwindSafe(work)).is_ok();
+    if !sound {
+        around.stats.panics.add(1);
+    }
+    sound
 }

@@ -45,6 +45,8 @@ pub struct MediaStats {
     pub dropped: Dropped,
     /// Sends the kernel refused.
     pub send_errors: Counter,
+    /// Channels that a defect of ours ended; the panic is in the log.
+    pub panics: Counter,
     /// How late the shard began its 1 ms slots.
     pub lateness: Lateness,
     /// 1 ms slots that were skipped because the machine stood still.
