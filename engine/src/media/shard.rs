@@ -146,22 +146,16 @@ impl Shard {
 
     /// One frame of one channel. Returns whether the channel remains.
     fn step(&mut self, index: usize, moment: Moment) -> bool {
-        match &mut self.slab[index] {
-            Some(channel)
-                if !channel.is_closed()
-                    && contained(&self.around, || channel.step(&self.around, moment)) =>
-            {
-                true
-            }
-            Some(_) => {
-                self.retire(index, moment.now);
-                false
-            }
-            None => {
-                self.wheel.remove(index as u32);
-                false
-            }
+        let Some(channel) = &mut self.slab[index] else {
+            self.wheel.remove(index as u32);
+            return false;
+        };
+        let around = &self.around;
+        let remains = !channel.is_closed() && contained(around, || channel.step(around, moment));
+        if !remains {
+            self.retire(index, moment.now);
         }
+        remains
     }
 
     fn apply_orders(&mut self, now: Instant) {
@@ -206,13 +200,8 @@ impl Shard {
         };
         self.wheel.remove(index as u32);
         self.around.stats.channels.set(self.wheel.len() as u64);
-        channel.send_bye(
-            &self.around,
-            Moment {
-                now,
-                tick_ms: self.tick_ms,
-            },
-        );
+        let (around, tick_ms) = (&self.around, self.tick_ms);
+        contained(around, || channel.send_bye(around, Moment { now, tick_ms }));
         channel.recording = None;
         // Also forgotten by closing them; a fork of the process could keep them open.
         let _ = self.poller.remove(&channel.sockets.rtp);
