@@ -1,5 +1,6 @@
 //! The DTMF arbiter of a leg: in-band tones, RFC 4733 events and SIP INFO in, one digit per key press out.
 //!
+//! A press begins with the first report of it and ends when the source of that report says so.
 //! A report is a repeat of an earlier press when that press has the same digit, came from other sources only, and is
 //! recent enough; then it only adds its evidence. Two reports of one source are always two presses, so fast repeats of a key stay
 //! two digits. Limits: remembers the last 8 presses.
@@ -17,6 +18,7 @@ const MEMORY: usize = 8;
 #[derive(Debug)]
 struct Press {
     digit: char,
+    first: DigitSource,
     began: Instant,
     ended: Option<Instant>,
     sources: [bool; 3],
@@ -30,8 +32,8 @@ pub struct Arbiter {
 }
 
 impl Arbiter {
-    /// A source reports that a key went down (for INFO: was pressed). Returns the key press if it is a new one.
-    pub fn begin(&mut self, now: Instant, digit: char, source: DigitSource) -> Option<KeyPress> {
+    /// A source reports that a key went down. Whether that is a new press.
+    pub fn begin(&mut self, now: Instant, digit: char, source: DigitSource) -> bool {
         let slot = source as usize;
         let known = self.presses.iter_mut().find(|press| {
             press.digit == digit && !press.sources[slot] && press.may_repeat(now, source)
@@ -39,38 +41,59 @@ impl Arbiter {
         if let Some(press) = known {
             press.sources[slot] = true;
             self.duplicates += 1;
-            return None;
+            return false;
         }
         if self.presses.len() == MEMORY {
             self.presses.pop_front();
         }
         let mut sources = [false; 3];
         sources[slot] = true;
-        let ended = (source == DigitSource::Info).then_some(now);
-        self.presses.push_back(Press {
+        let press = Press {
             digit,
+            first: source,
             began: now,
-            ended,
+            ended: None,
             sources,
-        });
+        };
+        self.presses.push_back(press);
+        true
+    }
+
+    /// A source reports that a key went up. Returns the key press, once for each.
+    pub fn end(
+        &mut self,
+        now: Instant,
+        digit: char,
+        source: DigitSource,
+        duration_ms: u32,
+    ) -> Option<KeyPress> {
+        let press = self
+            .presses
+            .iter_mut()
+            .find(|press| press.digit == digit && press.first == source && press.ended.is_none())?;
+        press.ended = Some(now);
         Some(KeyPress {
             digit,
             source,
-            duration_ms: None,
+            duration_ms: Some(duration_ms),
         })
     }
 
-    /// A source reports that a key went up.
-    pub fn end(&mut self, now: Instant, digit: char, source: DigitSource) {
-        let slot = source as usize;
-        if let Some(press) = self
-            .presses
-            .iter_mut()
-            .rev()
-            .find(|press| press.digit == digit && press.sources[slot])
-        {
-            press.ended = Some(press.ended.map_or(now, |before| before.max(now)));
+    /// A press by SIP INFO, which knows no up and down. Returns it if it is a new one.
+    pub fn info(
+        &mut self,
+        now: Instant,
+        digit: char,
+        duration_ms: Option<u32>,
+    ) -> Option<KeyPress> {
+        if !self.begin(now, digit, DigitSource::Info) {
+            return None;
         }
+        let press = self.end(now, digit, DigitSource::Info, 0)?;
+        Some(KeyPress {
+            duration_ms,
+            ..press
+        })
     }
 
     /// Reports that were recognised as repeats so far.
@@ -109,10 +132,15 @@ mod tests {
         let mut out = String::new();
         for &(ms, digit, source, begin) in reports {
             let now = start + Duration::from_millis(ms);
-            if begin {
-                out.extend(arbiter.begin(now, digit, source).map(|press| press.digit));
+            if source == Info {
+                out.extend(arbiter.info(now, digit, None).map(|press| press.digit));
+            } else if begin {
+                // Down and up are told apart by case: `d` before the digit that ends.
+                if arbiter.begin(now, digit, source) {
+                    out.push('d');
+                }
             } else {
-                arbiter.end(now, digit, source);
+                out.extend(arbiter.end(now, digit, source, 0).map(|press| press.digit));
             }
         }
         out
@@ -120,107 +148,125 @@ mod tests {
 
     #[test]
     fn one_press_is_one_digit_whatever_reports_it() {
+        let down = |ms, digit, source| (ms, digit, source, true);
+        let up = |ms, digit, source| (ms, digit, source, false);
+        let info = |ms, digit| (ms, digit, Info, true);
+        let (r, t) = (Rfc4733, InBand);
         let cases: &[(&str, &[Report], &str)] = &[
+            ("RFC 4733 alone", &[down(0, '5', r), up(100, '5', r)], "d5"),
             (
-                "RFC 4733 alone",
-                &[(0, '5', Rfc4733, true), (100, '5', Rfc4733, false)],
-                "5",
-            ),
-            (
-                "RFC 4733, then in-band",
+                "RFC 4733, then tone",
                 &[
-                    (0, '5', Rfc4733, true),
-                    (45, '5', InBand, true),
-                    (100, '5', Rfc4733, false),
-                    (130, '5', InBand, false),
+                    down(0, '5', r),
+                    down(45, '5', t),
+                    up(100, '5', r),
+                    up(130, '5', t),
                 ],
-                "5",
+                "d5",
             ),
             (
-                "in-band, then RFC 4733",
-                &[(0, '5', InBand, true), (30, '5', Rfc4733, true)],
-                "5",
-            ),
-            (
-                "in-band after the event's end",
+                "tone, then RFC 4733",
                 &[
-                    (0, '5', Rfc4733, true),
-                    (60, '5', Rfc4733, false),
-                    (200, '5', InBand, true),
+                    down(0, '5', t),
+                    down(30, '5', r),
+                    up(90, '5', r),
+                    up(100, '5', t),
                 ],
-                "5",
+                "d5",
+            ),
+            (
+                "tone after the event's end",
+                &[
+                    down(0, '5', r),
+                    up(60, '5', r),
+                    down(200, '5', t),
+                    up(260, '5', t),
+                ],
+                "d5",
             ),
             (
                 "all three",
                 &[
-                    (0, '1', Rfc4733, true),
-                    (40, '1', InBand, true),
-                    (100, '1', Rfc4733, false),
-                    (300, '1', Info, true),
+                    down(0, '1', r),
+                    down(40, '1', t),
+                    up(100, '1', r),
+                    info(300, '1'),
                 ],
-                "1",
+                "d1",
             ),
             (
                 "INFO first",
                 &[
-                    (0, '1', Info, true),
-                    (200, '1', Rfc4733, true),
-                    (240, '1', InBand, true),
+                    info(0, '1'),
+                    down(200, '1', r),
+                    down(240, '1', t),
+                    up(300, '1', r),
                 ],
                 "1",
             ),
             (
+                "INFO while the key is down",
+                &[down(0, '1', r), info(50, '1'), up(100, '1', r)],
+                "d1",
+            ),
+            (
                 "a fast repeat",
                 &[
-                    (0, '1', Rfc4733, true),
-                    (50, '1', Rfc4733, false),
-                    (100, '1', Rfc4733, true),
+                    down(0, '1', r),
+                    up(50, '1', r),
+                    down(100, '1', r),
+                    up(150, '1', r),
                 ],
-                "11",
+                "d1d1",
             ),
             (
                 "a fast repeat, reported twice over",
                 &[
-                    (0, '1', Rfc4733, true),
-                    (40, '1', InBand, true),
-                    (50, '1', Rfc4733, false),
-                    (60, '1', InBand, false),
-                    (100, '1', Rfc4733, true),
-                    (140, '1', InBand, true),
+                    down(0, '1', r),
+                    down(40, '1', t),
+                    up(50, '1', r),
+                    up(60, '1', t),
+                    down(100, '1', r),
+                    down(140, '1', t),
+                    up(150, '1', r),
+                    up(160, '1', t),
                 ],
-                "11",
+                "d1d1",
             ),
             (
                 "INFO of two presses, late",
                 &[
-                    (0, '1', Rfc4733, true),
-                    (50, '1', Rfc4733, false),
-                    (150, '1', Rfc4733, true),
-                    (200, '1', Rfc4733, false),
-                    (400, '1', Info, true),
-                    (450, '1', Info, true),
+                    down(0, '1', r),
+                    up(50, '1', r),
+                    down(150, '1', r),
+                    up(200, '1', r),
+                    info(400, '1'),
+                    info(450, '1'),
                 ],
-                "11",
+                "d1d1",
             ),
             (
                 "another digit",
-                &[(0, '1', Rfc4733, true), (40, '2', InBand, true)],
-                "12",
+                &[
+                    down(0, '1', r),
+                    down(40, '2', t),
+                    up(50, '1', r),
+                    up(90, '2', t),
+                ],
+                "dd12",
             ),
             (
                 "the same key much later by another source",
                 &[
-                    (0, '1', Rfc4733, true),
-                    (100, '1', Rfc4733, false),
-                    (2000, '1', InBand, true),
+                    down(0, '1', r),
+                    up(100, '1', r),
+                    down(2000, '1', t),
+                    up(2100, '1', t),
                 ],
-                "11",
+                "d1d1",
             ),
-            (
-                "an event whose end was lost",
-                &[(0, '1', Rfc4733, true), (5000, '1', InBand, true)],
-                "11",
-            ),
+            ("two by INFO", &[info(0, '1'), info(100, '1')], "11"),
+            ("an end that nothing began", &[up(0, '1', r)], ""),
         ];
         for (name, reports, expected) in cases {
             assert_eq!(run(reports), *expected, "{name}");

@@ -90,8 +90,14 @@ impl<'a> Executor<'a> {
         program: &mut dyn Program,
         mut stop: tokio::sync::watch::Receiver<bool>,
     ) -> End {
+        let limit = program.max_duration();
         let end = tokio::select! {
             end = self.run_program(program) => end,
+            () = after(limit) => {
+                tracing::info!(?limit, rule = "max-call-duration", "hanging up: the call has lasted as long as its program allows");
+                self.leg.hang_up("max-duration", Some(hangup_reason("Q.850", 16, "max-call-duration")));
+                self.farewell().await
+            }
             () = stopped(&mut stop) => {
                 tracing::info!("hanging up: the server is shutting down");
                 self.leg.hang_up("shutdown", Some(hangup_reason("SIP", 503, "shutdown")));
@@ -187,6 +193,9 @@ impl<'a> Executor<'a> {
         loop {
             match self.leg.next().await {
                 Input::PlayDone(done) if done == id => return Ok(Outcome::Done),
+                Input::KeyDown(digit) if play.stop_keys.contains(digit) => {
+                    let _ = self.leg.media(Command::StopPlay);
+                }
                 Input::Key(key) => {
                     log_key(&key);
                     if play.stop_keys.contains(key.digit) {
@@ -233,15 +242,12 @@ impl<'a> Executor<'a> {
             };
             next = match self.input_until(deadline).await? {
                 None => state.time(Instant::now()),
+                Some(Input::KeyDown(_)) => state.key_down(),
                 Some(Input::Key(key)) => {
                     if !gather.sensitive {
                         log_key(&key);
                     }
-                    let next = state.key(Instant::now(), key);
-                    if !state.prompting() && playing.take().is_some() {
-                        let _ = self.leg.media(Command::StopPlay);
-                    }
-                    next
+                    state.key(Instant::now(), key)
                 }
                 Some(Input::PlayDone(id)) if playing == Some(id) => {
                     playing = None;
@@ -249,6 +255,9 @@ impl<'a> Executor<'a> {
                 }
                 Some(_) => state.next(),
             };
+            if !state.prompting() && playing.take().is_some() {
+                let _ = self.leg.media(Command::StopPlay);
+            }
         }
     }
 
@@ -484,6 +493,13 @@ impl<'a> Executor<'a> {
     }
 }
 
+async fn after(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Returns when the server stops its calls; never if it went away without doing so.
 async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
@@ -492,7 +508,7 @@ async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
 }
 
 fn log_key(key: &KeyPress) {
-    tracing::info!(key = %key.digit, source = ?key.source, "key");
+    tracing::info!(key = %key.digit, source = ?key.source, ms = key.duration_ms, "key");
 }
 
 fn failed(verb: &'static str, reason: impl Into<String>) -> Outcome {

@@ -44,7 +44,16 @@ impl<'a> Gathering<'a> {
         Next::Wait(self.deadline)
     }
 
-    /// A key was pressed.
+    /// A key went down: the caller is heard, so the prompts stop and no time runs out while it is held.
+    pub(super) fn key_down(&mut self) -> Next {
+        if !self.prompting || self.spec.barge_in {
+            self.prompting = false;
+            self.deadline = None;
+        }
+        self.next()
+    }
+
+    /// A key was pressed and released.
     pub(super) fn key(&mut self, now: Instant, key: KeyPress) -> Next {
         if self.prompting && !self.spec.barge_in && !self.spec.typeahead {
             return self.next();
@@ -104,11 +113,12 @@ mod tests {
     use super::*;
 
     enum In {
+        Down,
         Key(char),
         PromptsDone,
         Time,
     }
-    use In::{Key, PromptsDone, Time};
+    use In::{Down, Key, PromptsDone, Time};
 
     fn spec() -> Gather {
         Gather {
@@ -138,6 +148,7 @@ mod tests {
                         duration_ms: None,
                     },
                 ),
+                Down => gathering.key_down(),
                 PromptsDone => gathering.prompts_done(now),
                 Time => gathering.time(now),
             };
@@ -222,6 +233,19 @@ mod tests {
                 &one,
                 &[(10, Key('9'))],
                 Some(("9", GatherEnd::MaxDigits, 10)),
+            ),
+            (
+                "a key held past the timeout",
+                &default,
+                &[
+                    (1000, PromptsDone),
+                    (5900, Down),
+                    (7000, Time),
+                    (7500, Key('4')),
+                    (9499, Time),
+                    (9500, Time),
+                ],
+                Some(("4", GatherEnd::InterDigitTimeout, 9500)),
             ),
             (
                 "keys during a prompt that must be heard are dropped",

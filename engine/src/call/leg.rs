@@ -37,7 +37,9 @@ pub struct End {
 /// What a leg reports to the executor.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// A new key press (already in the type-ahead buffer's place: the taker decides).
+    /// A key went down; what plays may stop. Its `Key` follows.
+    KeyDown(char),
+    /// A key was pressed and released.
     Key(KeyPress),
     /// The ACK has come; the far end hears us.
     Confirmed,
@@ -369,16 +371,19 @@ impl Leg {
     fn media_event(&mut self, event: MediaEvent) -> Option<Input> {
         match event {
             MediaEvent::PlayDone { id } => Some(Input::PlayDone(id)),
-            MediaEvent::KeyBegin { key, source, .. } => self.key(key, source_of(source)),
+            MediaEvent::KeyBegin { key, source, .. } => {
+                let source = source_of(source);
+                let new = self.hears(source) && self.arbiter.begin(Instant::now(), key, source);
+                new.then_some(Input::KeyDown(key))
+            }
             MediaEvent::KeyEnd {
                 key,
                 source,
                 duration_ms,
-            } => {
-                self.arbiter.end(Instant::now(), key, source_of(source));
-                tracing::debug!(%key, ?source, duration_ms, "key up");
-                None
-            }
+            } => self
+                .arbiter
+                .end(Instant::now(), key, source_of(source), duration_ms)
+                .map(Input::Key),
             MediaEvent::RecordDone {
                 id,
                 duration_ms,
@@ -410,19 +415,13 @@ impl Leg {
         }
     }
 
-    fn key(&mut self, digit: char, source: DigitSource) -> Option<Input> {
+    fn hears(&self, source: DigitSource) -> bool {
         let mode = self.settings.dtmf;
-        let heard = match source {
+        match source {
             DigitSource::InBand => mode.inband(),
             DigitSource::Rfc4733 => mode.telephone_event(),
             DigitSource::Info => mode.info(),
-        };
-        if !heard {
-            return None;
         }
-        self.arbiter
-            .begin(Instant::now(), digit, source)
-            .map(Input::Key)
     }
 
     /// RFC 3261 §14.2: a re-INVITE is answered by what we can do, or refused and nothing changes.
@@ -462,7 +461,14 @@ impl Leg {
         match info_dtmf::parse(content_type, frame.body()) {
             Ok(info) => {
                 self.sip.send(Command::RespondInfo(self.id, id, 200));
-                self.key(info.digit, DigitSource::Info)
+                let heard = self.hears(DigitSource::Info);
+                heard
+                    .then(|| {
+                        self.arbiter
+                            .info(Instant::now(), info.digit, info.duration_ms)
+                    })
+                    .flatten()
+                    .map(Input::Key)
             }
             Err(info_dtmf::InfoError::OtherType) => {
                 self.sip.send(Command::RespondInfo(self.id, id, 415));

@@ -1,5 +1,6 @@
 //! The `Program` trait: a pure state machine that drives a call. Outcome in, verb out; it holds no clock, socket or file.
 use super::verb::{Outcome, Verb};
+use std::time::Duration;
 
 /// Which way a call was set up, seen from Trunkline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,11 @@ pub struct Step {
 pub trait Program: Send {
     /// The program's name, for the log.
     fn name(&self) -> &str;
+
+    /// How long a call may last with this program; the executor ends it then.
+    fn max_duration(&self) -> Option<Duration> {
+        None
+    }
 
     /// Takes the outcome of the last verb and decides on the next one.
     fn next(&mut self, call: &CallInfo, outcome: Outcome) -> Step;

@@ -13,6 +13,7 @@ use crate::call::{
 use crate::call::{CallInfo, Direction, Program, Step};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The most steps without media or input in one turn.
 pub const MAX_INSTANT: usize = 100;
@@ -69,6 +70,10 @@ enum Move<'f> {
 impl Program for FlowProgram {
     fn name(&self) -> &str {
         &self.flow.name
+    }
+
+    fn max_duration(&self) -> Option<Duration> {
+        self.flow.max_call_duration
     }
 
     fn next(&mut self, call: &CallInfo, outcome: Outcome) -> Step {
