@@ -729,6 +729,23 @@ fn closed_channels_are_silent_and_leave_nothing() {
 }
 
 #[test]
+fn many_short_calls_use_the_same_places_and_leave_nothing() {
+    let media = media(41_130..=41_149);
+    for round in 0..30 {
+        let mut calls: Vec<_> = (0..8).map(|_| media.open().unwrap()).collect();
+        for (channel, _) in &calls {
+            let remote = ([127, 0, 0, 1], 9).into();
+            channel.send(Command::Stream(stream(remote))).unwrap();
+        }
+        let closed = calls
+            .drain(..)
+            .map(|(channel, mut events)| close(channel, &mut events));
+        assert_eq!(closed.count(), 8, "round {round}");
+    }
+    assert_eq!(media.stats().channels.value(), 0);
+}
+
+#[test]
 fn what_cannot_work_is_refused_with_the_reason() {
     let refused = |config| {
         Media::start(config)

@@ -154,42 +154,15 @@ impl Media {
     /// # Errors
     /// When the configuration cannot work on this machine.
     pub fn assemble(config: MediaConfig) -> Result<(Media, Shard), MediaError> {
-        let ports = PortPool::new(&config.ports);
-        if ports.len() == 0 {
-            return Err(MediaError::PortRange(config.ports));
-        }
-        // Whether the address is ours shows on any port.
-        rtp_socket::bind(config.bind, 0, None).map_err(|source| MediaError::Bind {
-            address: config.bind,
-            source,
-        })?;
-        let wanted = config.max_channels as u64 * 2 + OTHER_FILES;
-        let files = media_thread::raise_open_files(wanted);
-        if files < wanted {
-            tracing::warn!(
-                files,
-                wanted,
-                "the limit of open files allows fewer channels than configured (`ulimit -n`)"
-            );
-        }
-        let places = (0..config.max_channels as u32)
-            .rev()
-            .map(|index| ChannelId {
-                index,
-                generation: 0,
-            })
-            .collect();
-        let registry = Arc::new(Mutex::new(Registry { ports, places }));
+        let registry = Arc::new(Mutex::new(registry(&config)?));
         let retirement = Retirement {
             registry: registry.clone(),
         };
         let (orders, shard_orders) = crossbeam_channel::bounded(QUEUE);
         let (writer, writer_orders) = crossbeam_channel::unbounded();
         let (reaper, retired) = crossbeam_channel::unbounded();
-        let (stop, stats) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(MediaStats::default()),
-        );
+        let stop = Arc::new(AtomicBool::new(false));
+        let stats = Arc::new(MediaStats::default());
         let around = Surroundings {
             stats: stats.clone(),
             rtp_timeout: config.rtp_timeout,
@@ -202,31 +175,23 @@ impl Media {
         };
         let shard = Shard::new(ends, around, config.max_channels)?;
         let reaping = retirement.clone();
+        let reap = move || retired.iter().for_each(|gone| reaping.complete(gone));
         let threads = vec![
-            thread::Builder::new()
-                .name("media-reaper".into())
-                .spawn(move || retired.iter().for_each(|gone| reaping.complete(gone)))?,
-            thread::Builder::new()
-                .name("media-writer".into())
-                .spawn(move || recorder::run(&writer_orders, &retirement))?,
+            named("media-reaper").spawn(reap)?,
+            named("media-writer").spawn(move || recorder::run(&writer_orders, &retirement))?,
         ];
-        let waker = shard.waker();
         let engine = Engine {
             config,
             stats,
             registry,
             orders,
             writer,
-            waker,
+            waker: shard.waker(),
             stop,
             threads: Mutex::new(threads),
         };
-        Ok((
-            Media {
-                engine: Arc::new(engine),
-            },
-            shard,
-        ))
+        let engine = Arc::new(engine);
+        Ok((Media { engine }, shard))
     }
 
     /// Opens a channel: a pair of ports that sends and receives after [`Command::Stream`].
@@ -234,68 +199,33 @@ impl Media {
     /// # Errors
     /// When ports or channels are used up.
     pub fn open(&self) -> Result<(Channel, MediaEvents), OpenError> {
-        let engine = &self.engine;
+        let engine = self.engine.clone();
         if engine.stop.load(Ordering::Acquire) {
             return Err(OpenError::Stopped);
         }
-        let config = &engine.config;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)
             .map_err(|error| OpenError::Sockets(std::io::Error::other(error.to_string())))?;
-        let (id, port, (rtp, rtcp)) = {
-            let mut registry = engine
-                .registry
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let id = *registry.places.last().ok_or(OpenError::AtCapacity {
-                limit: config.max_channels,
-            })?;
-            let taken = registry
-                .ports
-                .take(config.bind, config.dscp)
-                .map_err(OpenError::Sockets)?;
-            let (port, pair) = taken.ok_or_else(|| OpenError::NoPorts {
-                range: config.ports.clone(),
-            })?;
-            registry.places.pop();
-            (id, port, pair)
-        };
-        let sockets = Sockets {
-            rtp,
-            rtcp,
-            connected: false,
-            is_v6: config.bind.is_ipv6(),
-        };
+        let (id, port, sockets) = engine.take_place()?;
         let (events, receiver) = mpsc::unbounded_channel();
         let closed = Arc::new(AtomicBool::new(false));
-        let state = ChannelState::new(
-            id,
-            port,
-            sockets,
-            events.clone(),
-            closed.clone(),
-            seed,
-            Instant::now(),
-        );
+        let (state_events, state_closed) = (events.clone(), closed.clone());
+        let now = Instant::now();
+        let state = ChannelState::new(id, port, sockets, state_events, state_closed, seed, now);
         if engine.order(ShardOrder::Open(Box::new(state))).is_err() {
-            let mut registry = engine
-                .registry
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut registry = engine.registry();
             registry.ports.give_back(port);
             registry.places.push(id);
             return Err(OpenError::Overloaded);
         }
-        Ok((
-            Channel {
-                id,
-                port,
-                events,
-                closed,
-                engine: engine.clone(),
-            },
-            receiver,
-        ))
+        let channel = Channel {
+            id,
+            port,
+            events,
+            closed,
+            engine,
+        };
+        Ok((channel, receiver))
     }
 
     /// Counters and gauges.
@@ -310,7 +240,75 @@ impl Media {
     }
 }
 
+/// What a configuration allows to be opened; refuses one that allows nothing.
+fn registry(config: &MediaConfig) -> Result<Registry, MediaError> {
+    let ports = PortPool::new(&config.ports);
+    if ports.len() == 0 {
+        return Err(MediaError::PortRange(config.ports.clone()));
+    }
+    // Whether the address is ours shows on any port.
+    rtp_socket::bind(config.bind, 0, None).map_err(|source| MediaError::Bind {
+        address: config.bind,
+        source,
+    })?;
+    let wanted = config.max_channels as u64 * 2 + OTHER_FILES;
+    let files = media_thread::raise_open_files(wanted);
+    if files < wanted {
+        tracing::warn!(
+            files,
+            wanted,
+            "the limit of open files allows fewer channels than configured (`ulimit -n`)"
+        );
+    }
+    let indexes = (0..config.max_channels as u32).rev();
+    let places = indexes
+        .map(|index| ChannelId {
+            index,
+            generation: 0,
+        })
+        .collect();
+    Ok(Registry { ports, places })
+}
+
+fn named(name: &str) -> thread::Builder {
+    thread::Builder::new().name(name.into())
+}
+
 impl Engine {
+    fn registry(&self) -> std::sync::MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A free place in the slab and a bound pair of ports.
+    fn take_place(&self) -> Result<(ChannelId, u16, Sockets), OpenError> {
+        let config = &self.config;
+        let mut registry = self.registry();
+        let limit = config.max_channels;
+        let id = *registry
+            .places
+            .last()
+            .ok_or(OpenError::AtCapacity { limit })?;
+        let taken = registry
+            .ports
+            .take(config.bind, config.dscp)
+            .map_err(OpenError::Sockets)?;
+        let (port, (rtp, rtcp)) = taken.ok_or_else(|| OpenError::NoPorts {
+            range: config.ports.clone(),
+        })?;
+        registry.places.pop();
+        let is_v6 = config.bind.is_ipv6();
+        Ok((
+            id,
+            port,
+            Sockets {
+                rtp,
+                rtcp,
+                connected: false,
+                is_v6,
+            },
+        ))
+    }
+
     fn order(&self, order: ShardOrder) -> Result<(), Busy> {
         self.orders.try_send(order).map_err(|_| Busy)?;
         self.waker.wake();

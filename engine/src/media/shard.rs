@@ -261,3 +261,29 @@ fn contained(around: &Surroundings, work: impl FnOnce()) -> bool {
     }
     sound
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_contained_and_counted() {
+        let around = Surroundings {
+            stats: Arc::default(),
+            rtp_timeout: Duration::from_secs(1),
+        };
+        assert!(contained(&around, || ()));
+        assert!(!contained(&around, || panic!("made up")));
+        assert_eq!(around.stats.panics.value(), 1);
+    }
+
+    #[test]
+    fn a_channel_is_small() {
+        // Beside it: 4 KiB of jitter buffer, 32 KiB while a recording runs, and the kernel's sockets.
+        assert!(
+            size_of::<ChannelState>() < 8 * 1024,
+            "{}",
+            size_of::<ChannelState>()
+        );
+    }
+}
