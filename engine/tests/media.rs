@@ -317,6 +317,26 @@ fn keys_are_heard_as_events_and_in_the_audio() {
     };
     assert_eq!(key, '#');
     assert!((80..=120).contains(&duration_ms), "{duration_ms}");
+
+    // A key that is down when nobody looks any more goes up; looking twice changes nothing.
+    channel.send(Command::Detect { inband: true }).unwrap();
+    phone.exchange(&samples[..800].repeat(3));
+    let began = |event: &MediaEvent| matches!(event, MediaEvent::KeyBegin { key: '#', .. });
+    wait(&mut events, began);
+    channel.send(Command::Detect { inband: true }).unwrap();
+    channel.send(Command::Detect { inband: false }).unwrap();
+    let ended = wait(&mut events, |_| true);
+    assert!(
+        matches!(
+            ended,
+            MediaEvent::KeyEnd {
+                key: '#',
+                source: KeySource::InBand,
+                ..
+            }
+        ),
+        "{ended:?}"
+    );
 }
 
 #[test]

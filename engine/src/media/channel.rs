@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 use trunkline_dsp::dtmf::{Detector, Profile};
 
-use super::codec::FRAME_SAMPLES;
+use super::codec::{FRAME_MS, FRAME_SAMPLES};
 use super::command::{Command, StreamParams};
 use super::digits::DigitSender;
 use super::emit::Outgoing;
-use super::event::{ChannelStats, MediaEvent};
+use super::event::{ChannelStats, KeySource, MediaEvent};
 use super::latch::Latch;
 use super::player::Player;
 use super::receive::Incoming;
@@ -88,6 +88,8 @@ pub(crate) struct ChannelState {
     pub(crate) outgoing_tone: [i16; FRAME_SAMPLES],
     pub(crate) echo: bool,
     pub(crate) detector: Option<Detector>,
+    /// The key the detector hears, and for how many frames.
+    pub(crate) tone_down: Option<(char, u32)>,
     pub(crate) recording: Option<Recording>,
     /// Recordings whose files may not be complete yet.
     pub(crate) ledgers: Vec<RecordingLedger>,
@@ -135,6 +137,7 @@ impl ChannelState {
             outgoing_tone: [0; FRAME_SAMPLES],
             echo: false,
             detector: None,
+            tone_down: None,
             recording: None,
             ledgers: Vec::new(),
             ever_latched: false,
@@ -171,11 +174,7 @@ impl ChannelState {
                     }
                     self.echo = on;
                 }
-                Command::Detect { inband: false } => self.detector = None,
-                Command::Detect { inband: true } => {
-                    self.begin_listening();
-                    self.detector = Some(Detector::new(8000, Profile::TELEPHONE));
-                }
+                Command::Detect { inband } => self.detect(inband),
                 Command::StopRecord { id } => {
                     _ = self.recording.take_if(|recording| recording.id() == id)
                 }
@@ -190,6 +189,24 @@ impl ChannelState {
                 // Made into `Order::Record` by the handle.
                 Command::Record { .. } => {}
             },
+        }
+    }
+
+    /// Begins or ends looking for tones.
+    fn detect(&mut self, inband: bool) {
+        if inband && self.detector.is_none() {
+            self.begin_listening();
+            self.detector = Some(Detector::new(8000, Profile::TELEPHONE));
+        } else if !inband {
+            self.detector = None;
+            if let Some((key, frames)) = self.tone_down.take() {
+                let duration_ms = frames * FRAME_MS;
+                self.tell(MediaEvent::KeyEnd {
+                    key,
+                    source: KeySource::InBand,
+                    duration_ms,
+                });
+            }
         }
     }
 

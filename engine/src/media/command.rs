@@ -27,7 +27,7 @@ pub enum Command {
     Echo(bool),
     /// Whether to look for DTMF tones in the received audio. Telephone events (RFC 4733) are always listened to.
     Detect {
-        /// `true` starts a fresh detector.
+        /// `true` keeps a detector that runs; `false` ends it, and a key that is down with it.
         inband: bool,
     },
     /// Records the received audio to a WAV file (16-bit PCM, 8 kHz, mono). Ends with [`MediaEvent::RecordDone`](super::MediaEvent::RecordDone),

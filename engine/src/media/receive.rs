@@ -300,8 +300,17 @@ impl ChannelState {
         let mut samples = [0; FRAME_SAMPLES];
         encoding.decode(heard, &mut samples);
         if let Some(detector) = &mut self.detector {
-            let events = &self.events;
-            detector.process(&samples, |event| _ = events.send(tone_event(event)));
+            let (events, down) = (&self.events, &mut self.tone_down);
+            if let Some((_, frames)) = down {
+                *frames += 1;
+            }
+            detector.process(&samples, |event| {
+                *down = match event {
+                    ToneEvent::Begin { key, .. } => Some((key.to_char(), 1)),
+                    ToneEvent::End { .. } => None,
+                };
+                let _ = events.send(tone_event(event));
+            });
         }
         if self
             .recording
