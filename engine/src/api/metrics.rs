@@ -222,7 +222,7 @@ fn encode_lateness(
         below = at_most;
     }
     let count = lateness.count().max(below);
-    buckets.push((f64::MAX, count - below));
+    buckets.push((f64::INFINITY, count - below));
     encoder.encode_histogram::<NoLabelSet>(lateness.sum_us() as f64 / 1e6, count, &buckets, None)
 }
 

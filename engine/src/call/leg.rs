@@ -298,14 +298,14 @@ impl Leg {
     fn sip_event(&mut self, event: Event) -> Option<Input> {
         match event {
             Event::Confirmed { ack, .. } => {
-                let body = ack.frame().body().to_vec();
+                let body = session_description(&ack);
                 self.take_answer(&body);
                 self.confirmed = true;
                 Some(Input::Confirmed)
             }
             Event::Progress { response, .. } => {
                 let frame = response.frame();
-                let body = frame.body().to_vec();
+                let body = session_description(&response);
                 let status = frame.status().unwrap_or(0);
                 self.take_early_answer(&body);
                 Some(Input::Progress(status))
@@ -313,7 +313,7 @@ impl Leg {
             Event::Answered { response, .. } => {
                 self.answered = true;
                 self.confirmed = true;
-                let body = response.frame().body().to_vec();
+                let body = session_description(&response);
                 self.take_answer(&body);
                 Some(Input::Answered)
             }
@@ -427,7 +427,7 @@ impl Leg {
     /// RFC 3261 §14.2: a re-INVITE is answered by what we can do, or refused and nothing changes.
     fn reinvite(&mut self, request: &Message) {
         self.local.session_version += 1;
-        let body = request.frame().body().to_vec();
+        let body = session_description(request);
         if body.is_empty() {
             let offer = self.make_offer();
             self.sip.send(Command::AnswerReinvite(self.id, offer));
@@ -567,6 +567,15 @@ pub(super) fn hangup_reason(protocol: &str, cause: u16, text: &str) -> HangupRea
         cause,
         text: text.to_owned(),
     }
+}
+
+/// The SDP a message carries, in a multipart body too; empty where there is none.
+fn session_description(message: &Message) -> Vec<u8> {
+    message
+        .frame()
+        .session_description()
+        .unwrap_or_default()
+        .to_vec()
 }
 
 fn source_of(source: KeySource) -> DigitSource {

@@ -91,10 +91,10 @@ fn admit(
     let settings = leg_settings(calls, flow.local.ip(), &info.id);
     let local = settings.local_media(media.0.rtp_port(), calls.fresh_session_id());
     let mut leg = Leg::new(id, calls.sip.clone(), events, media, settings, local);
-    let answer = match frame.body() {
+    let answer = match frame.session_description() {
         // RFC 3264 §5: an INVITE without an offer is answered with ours.
-        [] => leg.make_offer(),
-        body => match leg.take_offer(body) {
+        None => leg.make_offer(),
+        Some(body) => match leg.take_offer(body) {
             Ok(answer) => answer,
             Err((status, text)) => {
                 leg.disown();

@@ -177,7 +177,8 @@ fn endpoint_config(config: &Config) -> anyhow::Result<EndpointConfig> {
         },
         // Legs outlive their calls by a transaction's length; those few must not refuse new ones.
         max_legs: config.sip.max_calls + config.sip.max_calls / 2 + 64,
-        max_transactions: config.sip.max_calls * 4 + 4096,
+        // A finished transaction lingers 32 s (RFC 3261 timer H, RFC 6026 timer L), so this allows 1000 calls a second.
+        max_transactions: 65_536.max(config.sip.max_calls * 4),
         seed: random()?,
     })
 }
