@@ -3,5 +3,6 @@
 
 pub mod endpoint;
 pub mod flow;
+pub mod info;
 pub mod rtp;
 pub mod sip;
