@@ -13,7 +13,7 @@ use super::latch::Verdict;
 use super::stats::MediaStats;
 use crate::net::rtp_socket;
 use crate::rtp::jitter::{Inserted, JitterBuffer, Pulled};
-use crate::rtp::packet::{self, Malformed, Packet};
+use crate::rtp::packet::{self, Header, Malformed, Packet};
 use crate::rtp::reception::{Arrival, Reception};
 use crate::rtp::telephone_event::{KeyEvent, Receiver};
 
@@ -186,7 +186,10 @@ impl ChannelState {
         };
         match arrival {
             Arrival::InOrder | Arrival::Reordered => {}
-            Arrival::Restarted => self.forget_audio(),
+            Arrival::Restarted => {
+                self.incoming.keys.resequence(header.sequence);
+                self.forget_audio();
+            }
             Arrival::Stray => return,
             Arrival::Duplicate => {
                 stats.duplicate.add(1);
@@ -196,21 +199,26 @@ impl ChannelState {
         if !receive {
             stats.dropped.unexpected.add(1);
         } else if events {
-            self.incoming.jitter.skip(header.sequence);
-            let mut on = report_keys(&self.events);
-            self.incoming.keys.receive(
-                now,
-                header.sequence,
-                header.timestamp,
-                header.marker,
-                packet.payload,
-                &mut on,
-            );
+            self.receive_event(now, packet);
         } else if audio {
             self.receive_audio(stats, now, packet);
         } else {
             self.incoming.jitter.skip(header.sequence);
         }
+    }
+
+    fn receive_event(&mut self, now: Instant, packet: &Packet<'_>) {
+        let Header {
+            sequence,
+            timestamp,
+            marker,
+            ..
+        } = packet.header;
+        self.incoming.jitter.skip(sequence);
+        let mut on = report_keys(&self.events);
+        self.incoming
+            .keys
+            .receive(now, sequence, timestamp, marker, packet.payload, &mut on);
     }
 
     fn receive_audio(&mut self, stats: &MediaStats, now: Instant, packet: &Packet<'_>) {
@@ -243,12 +251,12 @@ impl ChannelState {
 
     fn restart_source(&mut self, ssrc: u32, sequence: u16) {
         self.incoming.change_source(ssrc, sequence);
+        self.incoming.keys.reset(&mut report_keys(&self.events));
         self.forget_audio();
     }
 
     /// Sequence numbers and timestamps begin anew.
     fn forget_audio(&mut self) {
-        self.incoming.keys.reset(&mut report_keys(&self.events));
         if let Some(stream) = &self.stream {
             self.incoming.jitter.reset(stream.params.encoding.silence());
         }

@@ -88,6 +88,27 @@ struct Press {
 }
 
 impl Press {
+    fn new(now: Instant, sequence: u16, timestamp: u32, event: Payload) -> Press {
+        Press {
+            code: event.code,
+            timestamp,
+            sequence,
+            before: 0,
+            duration: event.duration,
+            down: true,
+            heard_at: now,
+        }
+    }
+
+    fn go_on(&mut self, now: Instant, sequence: u16, timestamp: u32, duration: u16) {
+        self.duration = self.duration.max(duration);
+        self.timestamp = timestamp;
+        self.heard_at = now;
+        if is_newer(sequence, self.sequence) {
+            self.sequence = sequence;
+        }
+    }
+
     fn total(&self) -> u32 {
         self.before + u32::from(self.duration)
     }
@@ -138,36 +159,16 @@ impl Receiver {
                 }
                 return;
             }
-            (Relation::Same, Some(press)) => {
-                press.duration = press.duration.max(event.duration);
-                press.timestamp = timestamp;
-                press.heard_at = now;
-                if is_newer(sequence, press.sequence) {
-                    press.sequence = sequence;
-                }
-            }
+            (Relation::Same, Some(press)) => press.go_on(now, sequence, timestamp, event.duration),
             (Relation::NextSegment, Some(press)) => {
                 press.before += SEGMENT;
-                *press = Press {
-                    timestamp,
-                    sequence,
-                    duration: event.duration,
-                    heard_at: now,
-                    ..*press
-                };
+                press.duration = 0;
+                press.go_on(now, sequence, timestamp, event.duration);
             }
             _ => {
                 self.release(on);
                 on(KeyEvent::Begin { code: event.code });
-                self.last = Some(Press {
-                    code: event.code,
-                    timestamp,
-                    sequence,
-                    before: 0,
-                    duration: event.duration,
-                    down: true,
-                    heard_at: now,
-                });
+                self.last = Some(Press::new(now, sequence, timestamp, event));
             }
         }
         if event.end || self.last.is_some_and(|press| press.total() > LONGEST) {
@@ -187,6 +188,13 @@ impl Receiver {
         self.last
             .filter(|press| press.down)
             .map(|press| press.heard_at + SILENT_END)
+    }
+
+    /// The source restarted its sequence numbers with the packet that comes next; an event in progress goes on.
+    pub fn resequence(&mut self, next: u16) {
+        if let Some(press) = &mut self.last {
+            press.sequence = next.wrapping_sub(1);
+        }
     }
 
     /// Lets a key go and forgets everything: the source changed.

@@ -289,6 +289,39 @@ fn a_key_that_never_ends_is_let_go_once() {
 }
 
 #[test]
+fn a_restart_of_the_numbers_neither_doubles_nor_swallows_a_key() {
+    let (mut receiver, now, mut keys) = (Receiver::default(), Instant::now(), Vec::new());
+    let mut take = |receiver: &mut Receiver, sequence, timestamp, end| {
+        let payload = Payload {
+            code: 5,
+            end,
+            volume: 10,
+            duration: 320,
+        };
+        receiver.receive(
+            now,
+            sequence,
+            timestamp,
+            false,
+            &payload.to_bytes(),
+            &mut |key| keys.push(key),
+        );
+    };
+    take(&mut receiver, 60_000, 100, false);
+    receiver.resequence(7);
+    take(&mut receiver, 7, 100, true);
+    take(&mut receiver, 8, 5000, true);
+    let (begin, end) = (
+        KeyEvent::Begin { code: 5 },
+        KeyEvent::End {
+            code: 5,
+            duration: 320,
+        },
+    );
+    assert_eq!(keys, [begin, end, begin, end]);
+}
+
+#[test]
 fn short_payloads_are_ignored_and_long_ones_read() {
     assert_eq!(Payload::parse(&[5, 0, 1]), None);
     assert_eq!(
