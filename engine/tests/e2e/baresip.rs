@@ -1,0 +1,285 @@
+//! baresip, a real phone, against the real binary: headless, audio from and to files, driven over its control socket.
+use crate::audio;
+use crate::server::{PATIENCE, Server};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Modules of the package baresip-core.
+const MODULES: &str = "/usr/lib/baresip/modules";
+
+struct Baresip {
+    child: Child,
+    control: TcpStream,
+    buffer: Vec<u8>,
+    events: Vec<serde_json::Value>,
+    scratch: tempfile::TempDir,
+}
+
+impl Baresip {
+    /// A phone that says `says` (once, then silence) and keeps what it hears.
+    fn start(says: &[i16]) -> Self {
+        let scratch = tempfile::tempdir().expect("scratch folder");
+        // Its RTP sockets are bound to no address, and the kernel sends from 127.0.0.1 what goes to loopback: another address in its SDP
+        // would make its audio that of a stranger.
+        let ip = Ipv4Addr::LOCALHOST;
+        let control_port = crate::server::free_port(ip);
+        std::fs::write(scratch.path().join("says.wav"), wav(says)).expect("write");
+        std::fs::write(
+            scratch.path().join("config"),
+            configuration(ip, control_port, &scratch),
+        )
+        .expect("write");
+        std::fs::write(
+            scratch.path().join("accounts"),
+            format!("<sip:phone@{ip};transport=udp>;regint=0;audio_codecs=PCMU/8000/1\n"),
+        )
+        .expect("write");
+        std::fs::write(scratch.path().join("contacts"), "").expect("write");
+        let child = Command::new("baresip")
+            .args(["-f", &scratch.path().display().to_string()])
+            .current_dir(scratch.path())
+            .stdin(Stdio::null())
+            .stdout(std::fs::File::create(scratch.path().join("stdout.txt")).expect("create"))
+            .stderr(std::fs::File::create(scratch.path().join("stderr.txt")).expect("create"))
+            .spawn()
+            .expect("baresip is needed: apt-get install baresip-core (make test does it)");
+        let control = connect(ip, control_port, &scratch);
+        control
+            .set_read_timeout(Some(Duration::from_millis(100)))
+            .expect("timeout");
+        Self {
+            child,
+            control,
+            buffer: Vec::new(),
+            events: Vec::new(),
+            scratch,
+        }
+    }
+
+    /// A command of its menu; returns the answer.
+    #[track_caller]
+    fn command(&mut self, name: &str, parameters: &str) -> serde_json::Value {
+        let text =
+            serde_json::json!({ "command": name, "params": parameters, "token": name }).to_string();
+        write!(self.control, "{}:{text},", text.len()).expect("write to baresip");
+        self.wait(&format!("answer to {name}"), |message| {
+            message["response"] == true && message["token"] == name
+        })
+    }
+
+    #[track_caller]
+    fn wait_event(&mut self, kind: &str) {
+        self.wait(kind, |message| {
+            message["event"] == true && message["type"] == kind
+        });
+    }
+
+    /// Waits for a message; what came before it stays for later.
+    #[track_caller]
+    fn wait(
+        &mut self,
+        what: &str,
+        wanted: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            if let Some(at) = self.events.iter().position(&wanted) {
+                return self.events.remove(at);
+            }
+            assert!(
+                Instant::now() < patience,
+                "baresip: {what} did not come; these did: {:#?}\n{}",
+                self.events,
+                self.output()
+            );
+            let mut chunk = [0; 4096];
+            if let Ok(length) = self.control.read(&mut chunk) {
+                assert!(length > 0, "baresip ended: {}", self.output());
+                self.buffer.extend_from_slice(&chunk[..length]);
+                self.take_netstrings();
+            }
+        }
+    }
+
+    fn take_netstrings(&mut self) {
+        while let Some(colon) = self.buffer.iter().position(|byte| *byte == b':') {
+            let length: usize = std::str::from_utf8(&self.buffer[..colon])
+                .ok()
+                .and_then(|digits| digits.parse().ok())
+                .expect("a netstring");
+            if self.buffer.len() < colon + length + 2 {
+                return;
+            }
+            self.events.push(
+                serde_json::from_slice(&self.buffer[colon + 1..colon + 1 + length]).expect("JSON"),
+            );
+            self.buffer.drain(..colon + length + 2);
+        }
+    }
+
+    /// What it has heard so far, at 8 kHz: it begins another file after each change of the media. The lengths in the headers are only
+    /// right at the end, so the headers are passed over unread.
+    fn heard(&self) -> Vec<i16> {
+        let mut files: Vec<PathBuf> = std::fs::read_dir(self.scratch.path())
+            .expect("scratch folder")
+            .map(|entry| entry.expect("entry").path())
+            .filter(|path| path.to_string_lossy().ends_with("-dec.wav"))
+            .collect();
+        files.sort();
+        let bytes = files
+            .iter()
+            .flat_map(|file| std::fs::read(file).unwrap_or_default().into_iter().skip(44));
+        let bytes: Vec<u8> = bytes.collect();
+        bytes
+            .chunks_exact(2)
+            .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+            .collect()
+    }
+
+    /// Waits until it has heard the whole of a prompt from a position on; returns where that ends.
+    #[track_caller]
+    fn wait_prompt(&self, name: &str, from: usize) -> usize {
+        let reference = crate::prompt(name);
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            let heard = self.heard();
+            if let Some(start) = reference.find_start(&heard, from)
+                // The last packets before a BYE are not played any more.
+                && heard.len() + audio::RATE / 4 >= start + reference.len()
+            {
+                let agreement = reference.agreement(&heard, start);
+                // Its own jitter buffer may bend time.
+                assert!(agreement.agree * 2 >= agreement.of, "{name}: {agreement:?}");
+                return agreement.end;
+            }
+            assert!(
+                Instant::now() < patience,
+                "baresip did not hear {name} in {} samples\n{}",
+                heard.len(),
+                self.output()
+            );
+            std::thread::park_timeout(Duration::from_millis(200));
+        }
+    }
+
+    fn output(&self) -> String {
+        ["stdout.txt", "stderr.txt"]
+            .map(|name| std::fs::read_to_string(self.scratch.path().join(name)).unwrap_or_default())
+            .join("\n")
+    }
+}
+
+impl Drop for Baresip {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn connect(ip: Ipv4Addr, port: u16, scratch: &tempfile::TempDir) -> TcpStream {
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        if let Ok(stream) = TcpStream::connect((ip, port)) {
+            return stream;
+        }
+        let output =
+            || std::fs::read_to_string(scratch.path().join("stderr.txt")).unwrap_or_default();
+        assert!(
+            Instant::now() < patience,
+            "baresip's control socket does not open: {}",
+            output()
+        );
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// Audio comes from a file (`aufile`); what is heard is kept by the filter `sndfile`, because this version's `aufile` only reads. The
+/// bridge device is a player that needs no sound card.
+fn configuration(ip: Ipv4Addr, control_port: u16, scratch: &tempfile::TempDir) -> String {
+    let folder = scratch.path().display();
+    format!(
+        "sip_listen {ip}:0\nnet_interface {ip}\n\
+         audio_source aufile,{folder}/says.wav\naudio_player aubridge,ear\n\
+         ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\n\
+         module_path {MODULES}\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nsnd_path {folder}\n\
+         module_app account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen {ip}:{control_port}\n"
+    )
+}
+
+/// A WAV file of 8 kHz, 16-bit mono, padded with a minute of silence so that the source does not end.
+fn wav(samples: &[i16]) -> Vec<u8> {
+    let mut samples = samples.to_vec();
+    samples.resize(samples.len() + 60 * audio::RATE, 0);
+    let size = samples.len() as u32 * 2;
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(b"RIFF");
+    bytes.extend_from_slice(&(36 + size).to_le_bytes());
+    bytes.extend_from_slice(b"WAVEfmt ");
+    bytes.extend_from_slice(&16u32.to_le_bytes());
+    bytes.extend_from_slice(&[1, 0, 1, 0]);
+    bytes.extend_from_slice(&8000u32.to_le_bytes());
+    bytes.extend_from_slice(&16000u32.to_le_bytes());
+    bytes.extend_from_slice(&[2, 0, 16, 0]);
+    bytes.extend_from_slice(b"data");
+    bytes.extend_from_slice(&size.to_le_bytes());
+    bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+    bytes
+}
+
+#[test]
+fn hears_the_menu_presses_1_and_hears_the_answer() {
+    let server = Server::start();
+    let mut phone = Baresip::start(&[]);
+    phone.command("dial", &format!("sip:demo@{}", server.sip()));
+    phone.wait_event("CALL_ESTABLISHED");
+    let welcomed = phone.wait_prompt("welcome", 0);
+    phone.command("sndcode", "1");
+    let pressed = phone.wait_prompt("digit_1", welcomed);
+    phone.wait_prompt("info", pressed);
+    phone.command("hangup", "");
+    phone.wait_event("CALL_CLOSED");
+    server.wait_idle();
+}
+
+#[test]
+fn hold_and_resume() {
+    let server = Server::start();
+    let mut phone = Baresip::start(&[]);
+    phone.command("dial", &format!("sip:demo@{}", server.sip()));
+    phone.wait_event("CALL_ESTABLISHED");
+    let at = phone.wait_prompt("welcome", 0);
+    phone.command("sndcode", "2");
+    phone.wait_prompt("music", at);
+    phone.command("hold", "");
+    let change = |line: &str| line.contains("media changed by the far end");
+    server.wait_log("hold", change);
+    phone.command("resume", "");
+    server.wait_log_times("resume", 2, change);
+    // Its filter does not come back after a re-INVITE, so what it hears from here on is judged by what it gets (what a held and
+    // resumed caller hears is judged in `menu`), and by a key that still counts.
+    let sent = server.metrics().sum("trunkline_rtp_packets_out_total");
+    server.wait_metrics("audio after the resume", |metrics| {
+        metrics.sum("trunkline_rtp_packets_out_total") >= sent + 50.0
+    });
+    phone.command("sndcode", "*");
+    server.wait_log("the key after the resume", |line| line.contains("key=*"));
+    phone.command("hangup", "");
+    phone.wait_event("CALL_CLOSED");
+    server.wait_idle();
+}
+
+#[test]
+fn trunkline_hangs_up() {
+    let server = Server::start();
+    let mut phone = Baresip::start(&[]);
+    phone.command("dial", &format!("sip:demo@{}", server.sip()));
+    phone.wait_event("CALL_ESTABLISHED");
+    let at = phone.wait_prompt("welcome", 0);
+    phone.command("sndcode", "#");
+    phone.wait_prompt("goodbye", at);
+    phone.wait_event("CALL_CLOSED");
+    server.wait_idle();
+}

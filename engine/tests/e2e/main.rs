@@ -1,0 +1,27 @@
+//! End-to-end tests: the real binary on loopback, called by sipp, by baresip, by a telephone of our own and by `trunkline call`. They
+//! judge what is heard, not only status codes. Nothing here depends on speed: tests wait for events.
+mod audio;
+mod baresip;
+mod call;
+mod command_line;
+mod installation;
+mod lifecycle;
+mod menu;
+mod message;
+mod phone;
+mod phone_media;
+mod server;
+mod sip_answers;
+mod sipp;
+
+use std::path::{Path, PathBuf};
+
+/// The examples folder of the repository.
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
+}
+
+/// A prompt of the demo, by its id.
+fn prompt(name: &str) -> audio::Reference {
+    audio::Reference::sln16(&examples().join("prompts").join(format!("{name}.sln16")))
+}

@@ -1,0 +1,351 @@
+//! A telephone of the tests' own: a plain UDP user agent made of template text. One call at a time.
+use crate::audio;
+use crate::call::Call;
+use crate::message::Message;
+use crate::phone_media::{EVENT_PAYLOAD, Media};
+use crate::server::{PATIENCE, Server};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// What a phone says it can do.
+#[derive(Clone)]
+pub(crate) struct Abilities {
+    /// Static payload types offered, in order: 0 µ-law, 8 A-law; others are offered as they are.
+    pub(crate) payloads: Vec<u8>,
+    /// Whether telephone-event is offered.
+    pub(crate) telephone_event: bool,
+}
+
+impl Default for Abilities {
+    fn default() -> Self {
+        Self {
+            payloads: vec![0, 8],
+            telephone_event: true,
+        }
+    }
+}
+
+/// A phone that is not in a call.
+pub(crate) struct Phone {
+    socket: UdpSocket,
+    rtp: UdpSocket,
+    ip: Ipv4Addr,
+    abilities: Abilities,
+    pub(crate) tag: String,
+}
+
+fn unique(what: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    format!(
+        "{what}{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
+}
+
+impl Phone {
+    /// A phone with all abilities.
+    pub(crate) fn new() -> Self {
+        Self::with(Abilities::default())
+    }
+
+    /// A phone with some.
+    pub(crate) fn with(abilities: Abilities) -> Self {
+        let ip = crate::server::own_address();
+        let socket = UdpSocket::bind((ip, 0)).expect("bind");
+        socket
+            .set_read_timeout(Some(Duration::from_millis(100)))
+            .expect("timeout");
+        let rtp = UdpSocket::bind((ip, 0)).expect("bind");
+        Self {
+            socket,
+            rtp,
+            ip,
+            abilities,
+            tag: unique("tag"),
+        }
+    }
+
+    fn port(&self) -> u16 {
+        self.socket.local_addr().expect("bound").port()
+    }
+
+    pub(crate) fn sdp(&self, version: u32, direction: &str) -> String {
+        let (ip, port) = (self.ip, self.rtp.local_addr().expect("bound").port());
+        let mut payloads: Vec<String> = self.abilities.payloads.iter().map(u8::to_string).collect();
+        let mut lines = String::new();
+        if self.abilities.telephone_event {
+            payloads.push(EVENT_PAYLOAD.to_string());
+            lines = format!(
+                "a=rtpmap:{EVENT_PAYLOAD} telephone-event/8000\r\na=fmtp:{EVENT_PAYLOAD} 0-15\r\n"
+            );
+        }
+        format!(
+            "v=0\r\no=phone 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {}\r\n{lines}a=ptime:20\r\na={direction}\r\n",
+            payloads.join(" ")
+        )
+    }
+
+    /// Sends a whole message.
+    pub(crate) fn send(&self, to: SocketAddr, text: &str) {
+        self.socket.send_to(text.as_bytes(), to).expect("send");
+    }
+
+    /// The next message, or `None` after a tenth of a second.
+    pub(crate) fn receive(&self) -> Option<Message> {
+        let mut buffer = [0; 65536];
+        let (length, _) = self.socket.recv_from(&mut buffer).ok()?;
+        Some(Message::parse(&buffer[..length]))
+    }
+
+    /// The next message that satisfies `wanted`; others are passed over.
+    #[track_caller]
+    pub(crate) fn wait(&self, what: &str, wanted: impl Fn(&Message) -> bool) -> Message {
+        let patience = Instant::now() + PATIENCE;
+        let mut seen = Vec::new();
+        while Instant::now() < patience {
+            if let Some(message) = self.receive() {
+                if wanted(&message) {
+                    return message;
+                }
+                seen.push(message.start);
+            }
+        }
+        panic!("{what} did not come; these did: {seen:?}");
+    }
+
+    /// Sends one request outside a dialog and returns the final answer. `edit` may change the text.
+    #[track_caller]
+    pub(crate) fn request(
+        &self,
+        server: SocketAddr,
+        method: &str,
+        user: &str,
+        body: &str,
+        edit: impl Fn(String) -> String,
+    ) -> Message {
+        let call_id = unique("call");
+        let text = self.text(
+            server,
+            method,
+            &format!("sip:{user}@{server}"),
+            &call_id,
+            1,
+            None,
+            &self.tag,
+            body,
+        );
+        self.send(server, &edit(text));
+        let answer = self.wait(&format!("an answer to {method}"), |message| {
+            message.status() >= 200 && message.header("Call-ID") == Some(&call_id)
+        });
+        if method == "INVITE" {
+            let to = answer.header("To").expect("To").to_owned();
+            let via = answer.header("Via").expect("Via").to_owned();
+            self.send(
+                server,
+                &self.ack_of_refusal(server, user, &call_id, &to, &via),
+            );
+        }
+        answer
+    }
+
+    fn ack_of_refusal(
+        &self,
+        server: SocketAddr,
+        user: &str,
+        call_id: &str,
+        to: &str,
+        via: &str,
+    ) -> String {
+        format!(
+            "ACK sip:{user}@{server} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: <sip:phone@{}>;tag={}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
+            self.ip, self.tag
+        )
+    }
+
+    #[allow(clippy::too_many_arguments)] // the fields of a request
+    pub(crate) fn text(
+        &self,
+        server: SocketAddr,
+        method: &str,
+        uri: &str,
+        call_id: &str,
+        cseq: u32,
+        to: Option<&str>,
+        tag: &str,
+        body: &str,
+    ) -> String {
+        let (ip, port, branch) = (self.ip, self.port(), unique("z9hG4bK"));
+        let to = to.map_or_else(
+            || {
+                format!(
+                    "<sip:{}@{server}>",
+                    uri.trim_start_matches("sip:")
+                        .split('@')
+                        .next()
+                        .unwrap_or("")
+                )
+            },
+            str::to_owned,
+        );
+        let content = match method {
+            "INFO" => "Content-Type: application/dtmf-relay\r\n",
+            _ if body.is_empty() => "",
+            _ => "Content-Type: application/sdp\r\n",
+        };
+        format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {ip}:{port};branch={branch};rport\r\nMax-Forwards: 70\r\nFrom: <sip:phone@{ip}>;tag={tag}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:phone@{ip}:{port}>\r\n{content}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    /// The text of an INVITE with this phone's offer, for tests that change it.
+    pub(crate) fn invite_text(&self, server: SocketAddr, user: &str) -> String {
+        self.text(
+            server,
+            "INVITE",
+            &format!("sip:{user}@{server}"),
+            &unique("call"),
+            1,
+            None,
+            &self.tag,
+            &self.sdp(1, "sendrecv"),
+        )
+    }
+
+    /// Places a call and returns it answered; a refusal is `Err`.
+    #[track_caller]
+    pub(crate) fn try_call(self, server: &Server, user: &str) -> Result<Call, Message> {
+        self.dial(server.sip(), user)
+    }
+
+    /// As [`try_call`](Self::try_call), to any address.
+    #[track_caller]
+    pub(crate) fn dial(self, at: SocketAddr, user: &str) -> Result<Call, Message> {
+        let call_id = unique("call");
+        let uri = format!("sip:{user}@{at}");
+        self.send(
+            at,
+            &self.text(
+                at,
+                "INVITE",
+                &uri,
+                &call_id,
+                1,
+                None,
+                &self.tag,
+                &self.sdp(1, "sendrecv"),
+            ),
+        );
+        let answer = self.wait("a final answer to INVITE", |message| {
+            message.status() >= 200
+        });
+        let to = answer.header("To").expect("To").to_owned();
+        if answer.status() >= 300 {
+            let via = answer.header("Via").expect("Via").to_owned();
+            self.send(at, &self.ack_of_refusal(at, user, &call_id, &to, &via));
+            return Err(answer);
+        }
+        let contact = answer
+            .header("Contact")
+            .expect("Contact")
+            .trim_matches(['<', '>'])
+            .to_owned();
+        let remote_rtp = rtp_of(&answer.body);
+        let payload = payload_of(&answer.body);
+        let media = Media::start(self.rtp.try_clone().expect("clone"), remote_rtp, payload);
+        let call = Call {
+            phone: self,
+            server: at,
+            call_id,
+            to,
+            contact,
+            cseq: 1,
+            version: 1,
+            media,
+        };
+        call.ack(1);
+        Ok(call)
+    }
+
+    /// Places a call that is answered.
+    #[track_caller]
+    pub(crate) fn call(self, server: &Server, user: &str) -> Call {
+        self.try_call(server, user)
+            .unwrap_or_else(|refusal| panic!("refused: {}", refusal.start))
+    }
+}
+
+fn rtp_of(sdp: &str) -> SocketAddr {
+    let field = |prefix: &str| {
+        sdp.lines()
+            .find_map(|line| line.strip_prefix(prefix))
+            .unwrap_or_else(|| panic!("no {prefix} in {sdp}"))
+    };
+    let port = field("m=audio ").split(' ').next().expect("port");
+    format!("{}:{port}", field("c=IN IP4 ").trim())
+        .parse()
+        .expect("an address")
+}
+
+fn payload_of(sdp: &str) -> u8 {
+    let media = sdp
+        .lines()
+        .find_map(|line| line.strip_prefix("m=audio "))
+        .expect("m=audio");
+    media
+        .split(' ')
+        .nth(2)
+        .expect("a payload type")
+        .trim()
+        .parse()
+        .expect("a number")
+}
+
+/// The telephone itself, against sipp's echo: what it says comes back as it was said.
+#[test]
+fn the_phone_hears_what_it_says() {
+    let ip = crate::server::own_address();
+    let port = crate::server::free_port(ip);
+    let mut echo = std::process::Command::new("sipp")
+        .args([
+            "-sn",
+            "uas",
+            "-rtp_echo",
+            "-nostdin",
+            "-i",
+            &ip.to_string(),
+            "-mi",
+            &ip.to_string(),
+            "-p",
+            &port.to_string(),
+            "-m",
+            "1",
+        ])
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("sipp is needed: apt-get install sip-tester (make test does it)");
+    // Its socket is open once the port is taken.
+    let patience = Instant::now() + PATIENCE;
+    while UdpSocket::bind((ip, port)).is_ok() {
+        assert!(Instant::now() < patience, "sipp does not start");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    let Ok(mut call) = Phone::new().dial(SocketAddr::from((ip, port)), "echo") else {
+        panic!("sipp refuses the call");
+    };
+    let said: Vec<i16> = (0..8)
+        .flat_map(|step| audio::tone(&[400.0 + 120.0 * step as f32], 6000.0, 125))
+        .collect();
+    call.say(&said);
+    call.wait_said();
+    call.wait_sound("the echo", &audio::Reference::narrow(&said), 0);
+    call.hang_up();
+    let status = crate::server::wait_end(&mut echo);
+    let _ = echo.kill();
+    assert!(status.is_some_and(|status| status.success()), "{status:?}");
+}

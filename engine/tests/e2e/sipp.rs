@@ -1,0 +1,261 @@
+//! sipp against the real binary: its built-in scenarios and ours.
+use crate::server::{Server, own_address, wait_end};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Where the package sip-tester keeps the audio of its scenarios.
+const SIPP_DATA: &str = "/usr/share/sip-tester";
+
+/// What a run of sipp came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// Calls that ended as the scenario says.
+    pub(crate) successful: u64,
+    /// Calls that did not.
+    pub(crate) failed: u64,
+    /// Messages the scenario did not expect, as sipp wrote them down.
+    pub(crate) unexpected: String,
+    /// Its last screen.
+    pub(crate) screen: String,
+}
+
+/// One run of sipp.
+pub(crate) struct Sipp {
+    scenario: Vec<String>,
+    file: Option<PathBuf>,
+    calls: u32,
+    rate: u32,
+    extra: Vec<String>,
+}
+
+impl Sipp {
+    /// A scenario built into sipp.
+    pub(crate) fn built_in(name: &str) -> Self {
+        Self::of(["-sn".into(), name.into()])
+    }
+
+    /// A scenario of this folder.
+    pub(crate) fn own(name: &str) -> Self {
+        // It looks for the audio next to the scenario, so the scenario goes where the link to the audio is.
+        let mut run = Self::of(["-sf".into(), name.into()]);
+        run.file = Some(scenarios().join(name));
+        run
+    }
+
+    fn of(scenario: [String; 2]) -> Self {
+        Self {
+            scenario: scenario.into(),
+            file: None,
+            calls: 1,
+            rate: 1,
+            extra: Vec::new(),
+        }
+    }
+
+    /// How many calls, and how many a second.
+    pub(crate) fn calls(mut self, calls: u32, rate: u32) -> Self {
+        (self.calls, self.rate) = (calls, rate);
+        self
+    }
+
+    /// More arguments.
+    pub(crate) fn with(mut self, arguments: &[&str]) -> Self {
+        self.extra
+            .extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub(crate) fn run(self, server: &Server, user: &str) -> Outcome {
+        let scratch = tempfile::tempdir().expect("scratch folder");
+        std::os::unix::fs::symlink(SIPP_DATA, scratch.path().join("pcap"))
+            .expect("link to sipp's audio");
+        if let Some(file) = &self.file {
+            let name = file.file_name().expect("a file");
+            std::fs::copy(file, scratch.path().join(name))
+                .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        }
+        let ip = own_address().to_string();
+        let mut child = Command::new("sipp")
+            .args(&self.scenario)
+            .args([&server.sip().to_string(), "-s", user, "-i", &ip, "-mi", &ip])
+            .args([
+                "-m",
+                &self.calls.to_string(),
+                "-r",
+                &self.rate.to_string(),
+                "-l",
+                &self.calls.to_string(),
+            ])
+            .args(["-timeout", "120", "-timeout_error", "-nostdin"])
+            .args([
+                "-trace_stat",
+                "-stf",
+                "stat.csv",
+                "-trace_err",
+                "-error_file",
+                "errors.log",
+            ])
+            .args(&self.extra)
+            .current_dir(scratch.path())
+            .env("TERM", "dumb")
+            .stdin(Stdio::null())
+            .stdout(std::fs::File::create(scratch.path().join("screen.txt")).expect("create"))
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sipp is needed: apt-get install sip-tester (make test does it)");
+        let status = wait_end(&mut child);
+        if status.is_none() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let read =
+            |name: &str| std::fs::read_to_string(scratch.path().join(name)).unwrap_or_default();
+        let screen = read("screen.txt");
+        let status = status.unwrap_or_else(|| panic!("sipp does not end:\n{screen}"));
+        let (successful, failed) = totals(&read("stat.csv"))
+            .unwrap_or_else(|| panic!("sipp ended with {status} and wrote no figures:\n{screen}"));
+        Outcome {
+            successful,
+            failed,
+            unexpected: read("errors.log"),
+            screen,
+        }
+    }
+}
+
+impl Outcome {
+    /// All calls went as the scenario says and nothing else came.
+    #[track_caller]
+    pub(crate) fn assert_all(&self, calls: u64) {
+        assert_eq!(
+            (self.successful, self.failed, self.unexpected.as_str()),
+            (calls, 0, ""),
+            "{}",
+            self.screen
+        );
+    }
+}
+
+fn scenarios() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/scenarios")
+}
+
+/// Successful and failed calls from the last line of sipp's statistics.
+fn totals(csv: &str) -> Option<(u64, u64)> {
+    let mut lines = csv.lines();
+    let names: Vec<&str> = lines.next()?.split(';').collect();
+    let last: Vec<&str> = lines.last()?.split(';').collect();
+    let value = |name: &str| {
+        last.get(names.iter().position(|known| *known == name)?)?
+            .parse()
+            .ok()
+    };
+    Some((value("SuccessfulCall(C)")?, value("FailedCall(C)")?))
+}
+
+/// sipp plays pcap files through a raw socket, which only root or a sipp with that capability may open.
+#[track_caller]
+fn needs_raw_socket() {
+    let root = std::fs::metadata("/proc/self")
+        .map(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+        .unwrap_or(false);
+    let capable = Command::new("/sbin/getcap")
+        .arg("/usr/bin/sipp")
+        .output()
+        .is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("cap_net_raw"));
+    assert!(
+        root || capable,
+        "sipp plays pcap files through a raw socket: run as root, or once: sudo setcap cap_net_raw+ep /usr/bin/sipp (make test does it)"
+    );
+}
+
+#[test]
+fn uac_100_calls() {
+    let server = Server::start();
+    Sipp::built_in("uac")
+        .calls(100, 20)
+        .run(&server, "demo")
+        .assert_all(100);
+    let metrics = server.wait_idle();
+    assert_eq!(metrics.labelled("trunkline_calls_total", "inbound"), 100.0);
+}
+
+#[test]
+fn uac_pcap_calls_and_their_keys() {
+    needs_raw_socket();
+    let server = Server::start();
+    // Each of these calls speaks for 8 s and then presses 1 (RFC 4733).
+    Sipp::built_in("uac_pcap")
+        .calls(10, 5)
+        .run(&server, "demo")
+        .assert_all(10);
+    server.wait_idle();
+    assert_eq!(server.keys('1', "rfc4733"), 10, "{}", server.log_text());
+}
+
+/// Each path through the demo as sipp walks it: the key by RFC 4733 from sipp's own recordings, then `#`, then Trunkline's goodbye and BYE.
+#[test]
+fn key_paths() {
+    needs_raw_socket();
+    let server = Server::start();
+    let paths = [
+        ("1", '1'),
+        ("2", '2'),
+        ("3", '3'),
+        ("4", '4'),
+        ("9", '9'),
+        ("star", '*'),
+        ("pound", '#'),
+    ];
+    std::thread::scope(|scope| {
+        for (name, _) in paths {
+            let server = &server;
+            scope.spawn(move || {
+                Sipp::own(&format!("key_{name}.xml"))
+                    .run(server, "demo")
+                    .assert_all(1)
+            });
+        }
+    });
+    server.wait_idle();
+    for (_, key) in paths {
+        assert!(
+            server.keys(key, "rfc4733") > 0,
+            "key {key} was not seen:\n{}",
+            server.log_text()
+        );
+    }
+}
+
+#[test]
+fn key_by_info() {
+    let server = Server::start();
+    Sipp::own("key_info.xml").run(&server, "demo").assert_all(1);
+    server.wait_idle();
+    assert_eq!(
+        (server.keys('1', "info"), server.keys('#', "info")),
+        (1, 1),
+        "{}",
+        server.log_text()
+    );
+}
+
+#[test]
+fn three_silent_rounds_end_the_call() {
+    let server = Server::start();
+    Sipp::own("silent.xml").run(&server, "demo").assert_all(1);
+    server.wait_idle();
+}
+
+#[test]
+fn over_tcp() {
+    let server = Server::start();
+    Sipp::built_in("uac")
+        .calls(10, 10)
+        .with(&["-t", "t1"])
+        .run(&server, "demo")
+        .assert_all(10);
+    server.wait_idle();
+}
