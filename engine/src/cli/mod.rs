@@ -1,6 +1,7 @@
 //! The command line: run, call, check, bench.
 //!
 //! Exit codes: 0 done; 1 it could not be done (one sentence on stderr says why); 2 the command line itself is wrong.
+mod bench;
 mod builtin;
 mod call;
 mod check;
@@ -29,6 +30,8 @@ enum Command {
     Call(call::Args),
     /// Check a configuration file and the flows it names, and start nothing.
     Check(check::Args),
+    /// Measure how many channels one core of this machine carries.
+    Bench(bench::Args),
 }
 
 /// Reads the command line and does what it says.
@@ -38,6 +41,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Call(args) => call::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match done {
         Ok(code) => code,
