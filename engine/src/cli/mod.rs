@@ -2,7 +2,6 @@
 //!
 //! Exit codes: 0 done; 1 it could not be done (one sentence on stderr says why); 2 the command line itself is wrong.
 mod bench;
-mod bench;
 mod builtin;
 mod call;
 mod check;
@@ -42,7 +41,6 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Call(args) => call::run(&args),
         Command::Check(args) => check::run(&args),
-        Command::Bench(args) => bench::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match done {
