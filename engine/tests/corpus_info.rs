@@ -1,4 +1,5 @@
 //! Replays the corpus of fuzz target `info_dtmf` on stable.
+#[allow(unreachable_pub)] // public for the fuzz crate
 #[path = "../../fuzz/src/info.rs"]
 mod info;
 
