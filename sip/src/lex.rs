@@ -31,13 +31,23 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
 }
 
 /// `text` without white space at either end.
-pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
+pub(crate) fn trim(text: &[u8]) -> &[u8] {
+    trim_end(trim_start(text))
+}
+
+/// `text` without leading white space.
+pub(crate) fn trim_start(mut text: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = text {
         if !is_lws(*first) {
             break;
         }
         text = rest;
     }
+    text
+}
+
+/// `text` without trailing white space.
+pub(crate) fn trim_end(mut text: &[u8]) -> &[u8] {
     while let [rest @ .., last] = text {
         if !is_lws(*last) {
             break;

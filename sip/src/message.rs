@@ -3,18 +3,19 @@
 //!
 //! Limits: [`crate::limits`]. What is merely wrong (a header line without a colon, two different Content-Lengths) is
 //! framed all the same and named by [`Frame::validate`], so that it can be answered; only input without a usable
-//! start line, without the blank line, or beyond a limit is a [`FrameError`].
+//! start line, without the blank line, or beyond a limit is a [`FrameError`]. Of the latter two, [`Frame::salvage`] reads
+//! enough to refuse a request.
 
 use std::fmt;
 
 use bytes::Bytes;
 
 use crate::header::{CommaList, HeaderId};
-use crate::lex::{decimal, is_token, split_once, trim};
+use crate::lex::{decimal, is_token, is_token_octet, split_once, trim, trim_end, trim_start};
 use crate::limits::{MAX_HEADER_LINE, MAX_HEADERS, MAX_MESSAGE};
 use crate::method::Method;
 
-/// Why octets are not a SIP message at all. Nothing can be answered to it.
+/// Why octets are not a SIP message at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {
     /// Nothing but line ends: a keep-alive.
@@ -124,6 +125,30 @@ impl<'a> Frame<'a> {
         if datagram.len() > MAX_MESSAGE {
             return Err(FrameError::MessageTooLong);
         }
+        let mut frame = Self::unread(datagram)?;
+        match frame.scan() {
+            Some(error) => Err(error),
+            None => {
+                if let ContentLength::Octets(length) = frame.content_length {
+                    let end = frame.body.saturating_add(length as usize);
+                    frame.bytes = &frame.bytes[..end.min(frame.bytes.len())];
+                }
+                Ok(frame)
+            }
+        }
+    }
+
+    /// What can be read of a request that [`Frame::parse`] refuses for a limit or for its missing blank line: the
+    /// header fields within the limits, and no body. It is good for telling the sender, and for nothing else.
+    pub fn salvage(datagram: &'a [u8]) -> Option<Self> {
+        let mut frame = Self::unread(&datagram[..datagram.len().min(MAX_MESSAGE)]).ok()?;
+        frame.scan();
+        frame.bytes = &frame.bytes[..frame.body];
+        frame.method().is_some().then_some(frame)
+    }
+
+    /// The first line is read, the header fields are not: `body` is where they begin.
+    fn unread(datagram: &'a [u8]) -> Result<Self, FrameError> {
         let skipped = datagram
             .iter()
             .take_while(|&&octet| matches!(octet, b'\r' | b'\n'))
@@ -132,91 +157,97 @@ impl<'a> Frame<'a> {
         if bytes.is_empty() {
             return Err(FrameError::Empty);
         }
-        let (line, next) = line_at(bytes, 0).ok_or(FrameError::NoHeaderEnd)?;
-        if line.len() > MAX_HEADER_LINE {
-            return Err(FrameError::LineTooLong);
-        }
+        let (line, body) = line_at(bytes, 0).ok_or(FrameError::NoHeaderEnd)?;
         let (start, version) = start_line(line)?;
-        let mut frame = Self {
+        Ok(Self {
             bytes,
             start,
             version,
             spans: [NO_SPAN; MAX_HEADERS],
             count: 0,
-            body: 0,
+            body,
             content_length: ContentLength::Absent,
             malformed_line: false,
-        };
-        frame.scan_headers(next)?;
-        if let ContentLength::Octets(length) = frame.content_length {
-            let end = frame.body.saturating_add(length as usize).min(bytes.len());
-            frame.bytes = &bytes[..end];
-        }
-        Ok(frame)
+        })
     }
 
-    /// Walks the header fields from `at` to the blank line.
-    fn scan_headers(&mut self, mut at: usize) -> Result<(), FrameError> {
+    /// Walks the header fields up to the blank line and returns the first rule they break. A field that is too long is
+    /// left out; at any other error `body` is where the walk ended.
+    fn scan(&mut self) -> Option<FrameError> {
+        // The first line has its line end with it.
+        let mut error = (self.body > MAX_HEADER_LINE + 2).then_some(FrameError::LineTooLong);
         let mut lines = 0;
         loop {
-            let (line, mut next) = line_at(self.bytes, at).ok_or(FrameError::NoHeaderEnd)?;
+            let at = self.body;
+            let Some((line, mut next)) = line_at(self.bytes, at) else {
+                return error.or(Some(FrameError::NoHeaderEnd));
+            };
             if line.is_empty() {
                 self.body = next;
-                return Ok(());
+                return error;
             }
             let mut end = at + line.len();
             while matches!(self.bytes.get(next), Some(b' ' | b'\t')) {
-                let (folded, after) = line_at(self.bytes, next).ok_or(FrameError::NoHeaderEnd)?;
+                let Some((folded, after)) = line_at(self.bytes, next) else {
+                    return error.or(Some(FrameError::NoHeaderEnd));
+                };
                 end = next + folded.len();
                 next = after;
             }
-            if end - at > MAX_HEADER_LINE {
-                return Err(FrameError::LineTooLong);
-            }
             lines += 1;
             if lines > MAX_HEADERS {
-                return Err(FrameError::TooManyHeaders);
+                return error.or(Some(FrameError::TooManyHeaders));
             }
-            self.push_header(at, end);
-            at = next;
+            if end - at > MAX_HEADER_LINE {
+                error = error.or(Some(FrameError::LineTooLong));
+            } else {
+                self.push_header(at, end);
+            }
+            self.body = next;
         }
     }
 
     /// Records the header field in `at..end`, or that it is none.
     fn push_header(&mut self, at: usize, end: usize) {
         let line = &self.bytes[at..end];
-        let colon = memchr::memchr(b':', line).unwrap_or(0);
-        let name = match &line[..colon] {
-            [rest @ .., b' ' | b'\t'] => rest.trim_ascii_end(),
-            name => name,
-        };
-        if !is_token(name) {
+        let length = line
+            .iter()
+            .position(|&octet| !is_token_octet(octet))
+            .unwrap_or(line.len());
+        let (name, rest) = line.split_at(length);
+        // White space is legal before the colon (HCOLON, RFC 3261 section 25.1).
+        let Some((b':', value)) = trim_start(rest).split_first().filter(|_| length > 0) else {
             self.malformed_line = true;
             return;
-        }
-        let value = trim(&line[colon + 1..]);
-        let from = end - trim_start_len(&line[colon + 1..]);
+        };
+        let value = trim_start(value);
+        let from = end - value.len();
+        let value = trim_end(value);
         let id = HeaderId::from_name(name);
         // Offsets fit: `parse` refused anything longer than MAX_MESSAGE.
         let span = Span {
-            name: (at as u16, (at + name.len()) as u16),
+            name: (at as u16, (at + length) as u16),
             value: (from as u16, (from + value.len()) as u16),
             id,
         };
         self.spans[self.count] = span;
         self.count += 1;
         if id == HeaderId::ContentLength {
-            self.content_length = match (self.content_length, decimal(value)) {
-                (ContentLength::Absent, Some(length)) => ContentLength::Octets(length),
-                (ContentLength::Octets(before), Some(length)) if before == length => {
-                    ContentLength::Octets(length)
-                }
-                (ContentLength::Octets(_) | ContentLength::Contradictory, Some(_)) => {
-                    ContentLength::Contradictory
-                }
-                _ => ContentLength::Malformed,
-            };
+            self.push_content_length(decimal(value));
         }
+    }
+
+    fn push_content_length(&mut self, length: Option<u32>) {
+        self.content_length = match (self.content_length, length) {
+            (ContentLength::Absent, Some(length)) => ContentLength::Octets(length),
+            (ContentLength::Octets(before), Some(length)) if before == length => {
+                ContentLength::Octets(length)
+            }
+            (ContentLength::Octets(_) | ContentLength::Contradictory, Some(_)) => {
+                ContentLength::Contradictory
+            }
+            _ => ContentLength::Malformed,
+        };
     }
 
     /// The message, start line to end of body.
@@ -334,59 +365,44 @@ fn line_at(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
     Some((line.strip_suffix(b"\r").unwrap_or(line), at + length + 1))
 }
 
-/// Octets left of `text` once its leading white space is gone.
-fn trim_start_len(text: &[u8]) -> usize {
-    text.len()
-        - text
-            .iter()
-            .take_while(|&&octet| crate::lex::is_lws(octet))
-            .count()
-}
-
-/// Reads the first line. Extra white space is kept in the URI for `validate` to refuse, so that the sender gets a 400.
+/// Reads the first line.
 fn start_line(line: &[u8]) -> Result<(StartLine<'_>, &[u8]), FrameError> {
     let (first, rest) = split_once(line, b' ');
     let rest = rest.ok_or(FrameError::StartLine)?;
-    if first
-        .get(..4)
+    if is_version(first) {
+        Ok((status_line(rest)?, first))
+    } else {
+        request_line(first, trim(rest))
+    }
+}
+
+fn is_version(text: &[u8]) -> bool {
+    text.get(..4)
         .is_some_and(|head| head.eq_ignore_ascii_case(b"SIP/"))
-    {
-        let (code, reason) = split_once(rest, b' ');
-        let status = decimal(code)
-            .filter(|_| code.len() == 3)
-            .and_then(|status| u16::try_from(status).ok());
-        let status = status
-            .filter(|status| (100..700).contains(status))
-            .ok_or(FrameError::StatusCode)?;
-        return Ok((
-            StartLine::Response {
-                status,
-                reason: trim(reason.unwrap_or_default()),
-            },
-            first,
-        ));
-    }
-    let rest = trim(rest);
+}
+
+fn status_line(rest: &[u8]) -> Result<StartLine<'_>, FrameError> {
+    let (code, reason) = split_once(rest, b' ');
+    let status = decimal(code)
+        .filter(|status| code.len() == 3 && (100..700).contains(status))
+        .and_then(|status| u16::try_from(status).ok())
+        .ok_or(FrameError::StatusCode)?;
+    let reason = trim(reason.unwrap_or_default());
+    Ok(StartLine::Response { status, reason })
+}
+
+/// White space inside the URI is kept for `validate` to refuse, so that the sender gets a 400.
+fn request_line<'a>(
+    method: &'a [u8],
+    rest: &'a [u8],
+) -> Result<(StartLine<'a>, &'a [u8]), FrameError> {
     let last = memchr::memrchr2(b' ', b'\t', rest).ok_or(FrameError::StartLine)?;
-    let version = &rest[last + 1..];
-    if !is_token(first)
-        || !version
-            .get(..4)
-            .is_some_and(|head| head.eq_ignore_ascii_case(b"SIP/"))
-    {
+    let (uri, version) = (trim(&rest[..last]), &rest[last + 1..]);
+    if !is_token(method) || !is_version(version) || uri.is_empty() {
         return Err(FrameError::StartLine);
     }
-    let uri = trim(&rest[..last]);
-    if uri.is_empty() {
-        return Err(FrameError::StartLine);
-    }
-    Ok((
-        StartLine::Request {
-            method: Method::from_bytes(first),
-            uri,
-        },
-        version,
-    ))
+    let method = Method::from_bytes(method);
+    Ok((StartLine::Request { method, uri }, version))
 }
 
 /// A whole message that owns its octets; cheap to clone and to send between threads.

@@ -25,8 +25,8 @@ pub enum StreamItem {
 pub struct StreamError {
     /// The rule that was broken.
     pub rule: StreamRule,
-    /// The header of the message, when it could be framed: a request may still be answered with 400.
-    pub head: Option<Bytes>,
+    /// The octets the rule was broken in, without any body: the endpoint can refuse a request by what can be read of it.
+    pub head: Bytes,
 }
 
 /// The rules of a stream.
@@ -139,23 +139,14 @@ impl StreamFramer {
         let Some(head) = self.find_blank_line() else {
             return match self.buffer.len() {
                 0..=MAX_MESSAGE => Ok(None),
-                _ => Err(StreamError {
-                    rule: StreamRule::TooLong,
-                    head: None,
-                }),
+                _ => Err(self.broken(StreamRule::TooLong, MAX_MESSAGE + 1)),
             };
         };
         if head > MAX_MESSAGE {
-            return Err(StreamError {
-                rule: StreamRule::TooLong,
-                head: None,
-            });
+            return Err(self.broken(StreamRule::TooLong, MAX_MESSAGE + 1));
         }
-        let frame = Frame::parse(&self.buffer[..head]);
-        let frame = frame.map_err(|error| StreamError {
-            rule: StreamRule::Frame(error),
-            head: None,
-        })?;
+        let frame = Frame::parse(&self.buffer[..head])
+            .map_err(|error| self.broken(StreamRule::Frame(error), head))?;
         let rule = match frame.content_length() {
             ContentLength::Octets(length) if length as usize <= MAX_MESSAGE - head => {
                 return Ok(Some(head + length as usize));
@@ -164,10 +155,14 @@ impl StreamFramer {
             ContentLength::Absent => StreamRule::NoContentLength,
             ContentLength::Malformed | ContentLength::Contradictory => StreamRule::BadContentLength,
         };
-        Err(StreamError {
+        Err(self.broken(rule, head))
+    }
+
+    fn broken(&self, rule: StreamRule, head: usize) -> StreamError {
+        StreamError {
             rule,
-            head: Some(Bytes::copy_from_slice(&self.buffer[..head])),
-        })
+            head: Bytes::copy_from_slice(&self.buffer[..head]),
+        }
     }
 
     /// Position after the blank line. Remembers how far it looked.

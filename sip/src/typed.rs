@@ -132,7 +132,7 @@ impl<'a> Frame<'a> {
     /// Call-ID: one word.
     pub fn call_id(&self) -> Result<&'a [u8], HeaderError> {
         let value = self.required(HeaderId::CallId)?;
-        if value.is_empty() || value.iter().any(|&octet| is_lws(octet)) {
+        if value.is_empty() || value.iter().any(|&octet| octet <= b' ' || octet == 0x7f) {
             return Err(HeaderError {
                 header: HeaderId::CallId,
                 rule: "is not one word",

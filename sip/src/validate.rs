@@ -3,10 +3,10 @@
 //! types (415) are the endpoint's to judge.
 
 use crate::header::HeaderId;
-use crate::limits::MAX_VIAS;
+use crate::limits::{MAX_MESSAGE, MAX_VIAS};
 use crate::message::{ContentLength, Frame, StartLine};
 use crate::method::Method;
-use crate::name_addr::Contact;
+use crate::name_addr::{Contact, NameAddr};
 use crate::typed::HeaderError;
 use crate::uri::Uri;
 
@@ -81,10 +81,15 @@ impl Frame<'_> {
 
     /// What names a dialog and a transaction.
     fn validate_dialog_headers(&self) -> Result<(), Rejection> {
-        self.from()
+        let from = self
+            .from()
             .map_err(|error| named(&error, "Missing From", "Malformed From"))?;
-        self.to()
+        let to = self
+            .to()
             .map_err(|error| named(&error, "Missing To", "Malformed To"))?;
+        if !has_sound_tag(&from) || !has_sound_tag(&to) {
+            return Err(bad("Malformed Tag"));
+        }
         self.call_id()
             .map_err(|error| named(&error, "Missing Call-ID", "Malformed Call-ID"))?;
         let cseq = self
@@ -110,11 +115,23 @@ impl Frame<'_> {
         match self.content_length() {
             ContentLength::Absent => Ok(()),
             ContentLength::Octets(length) if length as usize == self.body().len() => Ok(()),
+            ContentLength::Octets(length) if length as usize > MAX_MESSAGE => Err(Rejection {
+                status: 513,
+                reason: "Content-Length Beyond 65535",
+            }),
             ContentLength::Octets(_) => Err(bad("Content-Length Beyond End Of Message")),
             ContentLength::Malformed => Err(bad("Malformed Content-Length")),
             ContentLength::Contradictory => Err(bad("Different Content-Length Values")),
         }
     }
+}
+
+/// No tag at all (RFC 2543 peers), or one word: an empty or broken one would name no dialog.
+fn has_sound_tag(address: &NameAddr<'_>) -> bool {
+    address.params.find("tag").is_none()
+        || address
+            .tag()
+            .is_some_and(|tag| tag.iter().all(|&octet| octet > b' ' && octet != 0x7f))
 }
 
 fn named(error: &HeaderError, missing: &'static str, malformed: &'static str) -> Rejection {

@@ -126,7 +126,7 @@ fn a_request_without_length_can_still_be_answered() {
     let error = framer.next_item().unwrap_err();
     assert_eq!(error.rule, StreamRule::NoContentLength);
     assert!(
-        Frame::parse(&error.head.unwrap())
+        Frame::parse(&error.head)
             .unwrap()
             .top_via()
             .is_ok()

@@ -94,7 +94,7 @@ impl Endpoint {
         let frame = match Frame::parse(bytes) {
             Ok(frame) => frame,
             Err(FrameError::Empty) => return, // a keep-alive
-            Err(error) => return self.dropped(flow, unframeable(error)),
+            Err(error) => return self.unframeable(flow, bytes, error),
         };
         match frame.start() {
             StartLine::Request { method, .. } => self.on_request(now, flow, &frame, method),
@@ -183,17 +183,5 @@ impl Endpoint {
 
     fn dropped(&mut self, flow: Flow, rule: &'static str) {
         self.io.tell(Event::Dropped { flow, rule });
-    }
-}
-
-fn unframeable(error: FrameError) -> &'static str {
-    match error {
-        FrameError::Empty => "no message, only line ends",
-        FrameError::MessageTooLong => "message too long",
-        FrameError::LineTooLong => "start line or header field too long",
-        FrameError::TooManyHeaders => "too many header fields",
-        FrameError::StartLine => "no SIP start line",
-        FrameError::StatusCode => "status code out of range",
-        FrameError::NoHeaderEnd => "no blank line after the header",
     }
 }

@@ -9,7 +9,7 @@ use super::servers::Opening;
 use crate::dialog::Dialog;
 use crate::flow::Flow;
 use crate::header::HeaderId;
-use crate::message::{Frame, Message};
+use crate::message::{Frame, FrameError, Message};
 use crate::method::Method;
 use crate::transaction::key::{self, Key};
 use crate::via::Via;
@@ -72,6 +72,20 @@ impl Endpoint {
                 let refusal = Refusal::new(481, "request needs a dialog and has no To tag");
                 self.refuse(flow, frame, &refusal);
             }
+        }
+    }
+
+    /// Octets that are no message. A request beyond a limit is told so, when what can be read of it says where to
+    /// (RFC 3261 §18.3, §21.5.7).
+    pub(super) fn unframeable(&mut self, flow: Flow, bytes: &[u8], error: FrameError) {
+        let (status, rule) = unframeable(error);
+        let salvaged = Frame::salvage(bytes).filter(|frame| frame.top_via().is_ok());
+        match (status, &salvaged) {
+            (Some(status), Some(frame)) => {
+                let method = frame.method().unwrap_or(Method::Ack);
+                self.malformed(flow, frame, method, &Refusal::new(status, rule));
+            }
+            _ => self.dropped(flow, rule),
         }
     }
 
@@ -257,6 +271,19 @@ impl Endpoint {
     /// The state of a leg.
     pub(super) fn state(&mut self, leg: LegId) -> Option<State> {
         self.legs.of(leg).map(|leg| leg.state)
+    }
+}
+
+/// The answer to a request that cannot be framed, if there is one, and the rule.
+fn unframeable(error: FrameError) -> (Option<u16>, &'static str) {
+    match error {
+        FrameError::Empty => (None, "no message, only line ends"),
+        FrameError::StartLine => (None, "no SIP start line"),
+        FrameError::StatusCode => (None, "status code out of range"),
+        FrameError::MessageTooLong => (Some(513), "message too long"),
+        FrameError::LineTooLong => (Some(513), "start line or header field too long"),
+        FrameError::TooManyHeaders => (Some(513), "too many header fields"),
+        FrameError::NoHeaderEnd => (Some(400), "no blank line after the header"),
     }
 }
 

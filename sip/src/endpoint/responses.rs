@@ -7,6 +7,7 @@ use super::event::{EndCause, Event, LegId};
 use super::io::TxId;
 use super::legs::State;
 use crate::flow::Flow;
+use crate::header::HeaderId;
 use crate::message::Frame;
 use crate::transaction::End;
 use std::time::Instant;
@@ -15,6 +16,10 @@ impl Endpoint {
     pub(super) fn on_response(&mut self, now: Instant, flow: Flow, frame: &Frame<'_>, status: u16) {
         if let Err(rejection) = frame.validate() {
             return self.dropped(flow, rejection.reason);
+        }
+        // §8.1.3.3: ours is the only one left, or the response went astray.
+        if frame.values(HeaderId::Via).nth(1).is_some() {
+            return self.dropped(flow, "response has more than one Via");
         }
         let Some(id) = self.clients.find(frame) else {
             return self.dropped(flow, "response matches no request");

@@ -7,13 +7,14 @@ use super::io::{LegTimer, TxId};
 use super::legs::{Leg, State};
 use super::uas::{is_owned, with_sdp};
 use crate::dialog::Dialog;
-use crate::header::HeaderId;
+use crate::header::{CommaList, HeaderId};
 use crate::identity::Token;
+use crate::lex::is_token_octet;
 use crate::message::{Frame, Message};
 use crate::method::Method;
 use crate::name_addr::NameAddr;
 use crate::transaction::key;
-use crate::uri::Uri;
+use crate::uri::{Scheme, Uri};
 use crate::wire::{ALLOW, contact, is_fit_for_wire, request_head};
 use bytes::Bytes;
 use std::time::Instant;
@@ -55,7 +56,8 @@ impl Endpoint {
     }
 
     fn compose_invite(&mut self, invite: &Invite, branch: &Token) -> Result<Bytes, LegError> {
-        if Uri::parse(invite.target.as_bytes()).is_err() {
+        let target = Uri::parse(invite.target.as_bytes()).map(|uri| uri.scheme);
+        if matches!(target, Err(_) | Ok(Scheme::Other(_))) {
             return Err(LegError::Target(invite.target.clone()));
         }
         let (from_tag, call_id) = (self.io.identity.token(), self.io.identity.token());
@@ -250,17 +252,25 @@ impl Endpoint {
     }
 }
 
-/// An address of the application as a header value: a bare URI gets its angle brackets.
+/// An address of the application as a header value: a bare URI gets its angle brackets. It must be one address that
+/// nobody can read in another way.
 fn address(name: &str, text: &str) -> Result<String, LegError> {
-    let refused = || LegError::Header(name.to_owned());
-    let text = if text.contains('<') {
+    let text = if text.contains(['<', '>', '"']) {
         text.to_owned()
     } else {
         format!("<{text}>")
     };
-    let parsed = NameAddr::parse(text.as_bytes()).map_err(|_| refused())?;
-    if parsed.params.has("tag") || !is_fit_for_wire(&text) {
-        return Err(refused());
+    let is_single = CommaList::new(text.as_bytes()).count() == 1;
+    let parsed = NameAddr::parse(text.as_bytes()).ok();
+    let is_fit = parsed.is_some_and(|address| {
+        let display = address.display.unwrap_or_default();
+        let is_word = |octet: u8| is_token_octet(octet) || octet == b' ';
+        let display = text.starts_with('"') || display.iter().all(|&octet| is_word(octet));
+        let angled = memchr::memchr2(b'<', b'>', address.params.as_bytes()).is_some();
+        display && !angled && !address.params.has("tag")
+    });
+    if !is_single || !is_fit || !is_fit_for_wire(&text) {
+        return Err(LegError::Header(name.to_owned()));
     }
     Ok(text)
 }

@@ -189,10 +189,8 @@ async fn deliver(
             }
             Err(error) => {
                 tracing::info!(remote = %flow.remote, rule = "tcp-framing", %error, "TCP connection closed: its stream cannot be framed any more");
-                // The endpoint answers 400 to what can be read of the request (RFC 3261 §18.3), then the connection goes.
-                if let Some(head) = error.head {
-                    let _ = out.send(Inbound::Message(flow, head)).await;
-                }
+                // The endpoint refuses what can be read of a request (RFC 3261 §18.3), then the connection goes.
+                let _ = out.send(Inbound::Message(flow, error.head)).await;
                 return Some(FRAMING_ERROR);
             }
         }
