@@ -222,8 +222,10 @@ impl HeaderId {
         KNOWN[usize::from(from)..usize::from(to)]
             .iter()
             .find(|(_, known, _)| {
-                known.as_bytes()[0] | 0x20 == name[0] | 0x20
-                    && known.as_bytes().eq_ignore_ascii_case(name)
+                let known = known.as_bytes();
+                // Nearly all names come as they are written here.
+                known[0] | 0x20 == name[0] | 0x20
+                    && (known == name || known.eq_ignore_ascii_case(name))
             })
             .map_or(Self::Other, |(id, ..)| *id)
     }

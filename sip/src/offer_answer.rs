@@ -49,7 +49,7 @@ pub struct Negotiated {
     pub telephone_event_recv: Option<u8>,
     /// Where RTP goes; an unspecified address while held in the manner of RFC 2543.
     pub remote_rtp: SocketAddr,
-    /// Where RTCP goes; `None` when the peer has no port for it.
+    /// Where RTCP goes; `None` when the peer has no port for it, or holds in the manner of RFC 2543.
     pub remote_rtcp: Option<SocketAddr>,
     /// RTCP shares the RTP port (RFC 5761).
     pub rtcp_mux: bool,
@@ -64,7 +64,8 @@ pub struct Negotiated {
 /// Why nothing could be agreed; answered with 488 and this warning (RFC 3261 section 20.43).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The warn-code: 300 network protocol, 301 address format, 302 transport, 304 media type, 305 format, 399 other.
+    /// The warn-code: 300 network protocol, 301 address format, 302 transport, 304 media type, 305 format, 330 multicast,
+    /// 399 other.
     pub warning: u16,
     /// The warn-text, without quotes.
     pub text: &'static str,
@@ -158,27 +159,9 @@ pub fn accept(our_offer: &Sdp, answer: &Sdp) -> Result<Negotiated, Refusal> {
         .media
         .get(index)
         .ok_or(refusal(399, "The answer has fewer m= lines than the offer"))?;
-    if !theirs.kind.eq_ignore_ascii_case(&ours.kind) {
-        return Err(refusal(304, "The answer changed the media type"));
-    }
-    if theirs.port == 0 {
-        return Err(refusal(305, "The answer refuses the audio stream"));
-    }
-    if !theirs.protocol.eq_ignore_ascii_case(&ours.protocol) {
-        return Err(refusal(302, "The answer changed the transport protocol"));
-    }
-    let address = our_offer.connection_of(ours).and_then(Connection::ip);
+    check_kept(ours, theirs)?;
     let mine = Formats::of(ours);
-    let local = LocalMedia {
-        address: address.ok_or(refusal(301, "Our offer has no address"))?,
-        port: ours.port,
-        session_id: 0,
-        session_version: 0,
-        codecs: mine.codecs.iter().map(|(encoding, _)| *encoding).collect(),
-        telephone_event: mine.telephone_event.is_some(),
-        ptime_ms: ptime_attribute(ours, "ptime").unwrap_or(20),
-        direction: direction_of(our_offer, ours),
-    };
+    let local = offered(our_offer, ours, &mine)?;
     // RFC 3264 section 6.1: the answerer lists what it will use in its own order, so its first codec counts.
     let chosen = Formats::of(theirs)
         .codecs
@@ -208,6 +191,35 @@ pub fn accept(our_offer: &Sdp, answer: &Sdp) -> Result<Negotiated, Refusal> {
     Ok(negotiated)
 }
 
+/// What an answer may not change about the stream it takes (RFC 3264 section 6).
+fn check_kept(ours: &MediaDescription, theirs: &MediaDescription) -> Result<(), Refusal> {
+    if !theirs.kind.eq_ignore_ascii_case(&ours.kind) {
+        return Err(refusal(304, "The answer changed the media type"));
+    }
+    if theirs.port == 0 {
+        return Err(refusal(305, "The answer refuses the audio stream"));
+    }
+    if !theirs.protocol.eq_ignore_ascii_case(&ours.protocol) {
+        return Err(refusal(302, "The answer changed the transport protocol"));
+    }
+    Ok(())
+}
+
+/// Our side, as our own offer states it.
+fn offered(sdp: &Sdp, ours: &MediaDescription, mine: &Formats) -> Result<LocalMedia, Refusal> {
+    let address = sdp.connection_of(ours).and_then(Connection::ip);
+    Ok(LocalMedia {
+        address: address.ok_or(refusal(301, "Our offer has no address"))?,
+        port: ours.port,
+        session_id: 0,
+        session_version: 0,
+        codecs: mine.codecs.iter().map(|(encoding, _)| *encoding).collect(),
+        telephone_event: mine.telephone_event.is_some(),
+        ptime_ms: ptime_attribute(ours, "ptime").unwrap_or(20),
+        direction: direction_of(sdp, ours),
+    })
+}
+
 const NOT_AUDIO: Refusal = refusal(304, "No active audio stream");
 
 fn is_active_audio(media: &MediaDescription) -> bool {
@@ -223,10 +235,7 @@ fn negotiate(
     if !is_active_audio(theirs) {
         return Err(NOT_AUDIO);
     }
-    if !["RTP/AVP", "RTP/AVPF"]
-        .iter()
-        .any(|known| theirs.protocol.eq_ignore_ascii_case(known))
-    {
+    if !is_plain_rtp(&theirs.protocol) {
         return Err(refusal(302, "Only RTP/AVP and RTP/AVPF are spoken here"));
     }
     let formats = Formats::of(theirs);
@@ -235,16 +244,7 @@ fn negotiate(
         .iter()
         .find_map(|ours| formats.codecs.iter().find(|(codec, _)| codec == ours));
     let &(encoding, payload) = by_preference.ok_or(refusal(305, "No common audio codec"))?;
-    let address = sdp
-        .connection_of(theirs)
-        .ok_or(refusal(301, "No c= line"))?;
-    let address = address
-        .ip()
-        .ok_or(refusal(301, "Host names in c= are not resolved"))?;
-    // An unspecified address is hold in the manner of RFC 2543 whatever its family (RFC 3264 section 8.4).
-    if !address.is_unspecified() && address.is_ipv6() != local.address.is_ipv6() {
-        return Err(refusal(301, "Incompatible network address formats"));
-    }
+    let address = usable_address(sdp, theirs, local)?;
     let peer = direction_of(sdp, theirs);
     let held = address.is_unspecified() || !peer.receives();
     let remote_rtp = SocketAddr::new(address, theirs.port);
@@ -257,10 +257,11 @@ fn negotiate(
         telephone_event_send: telephone_event,
         telephone_event_recv: telephone_event,
         remote_rtp,
-        remote_rtcp: if rtcp_mux {
-            Some(remote_rtp)
-        } else {
-            rtcp_address(theirs, remote_rtp)
+        remote_rtcp: match rtcp_mux {
+            // RFC 3264 section 8.4: neither RTP nor RTCP goes to the unspecified address.
+            _ if address.is_unspecified() => None,
+            true => Some(remote_rtp),
+            false => rtcp_address(theirs, remote_rtp),
         },
         rtcp_mux,
         direction: Direction::new(
@@ -270,6 +271,38 @@ fn negotiate(
         ptime_ms: packet_duration(theirs, local.ptime_ms),
         held,
     })
+}
+
+fn is_plain_rtp(protocol: &str) -> bool {
+    ["RTP/AVP", "RTP/AVPF"]
+        .iter()
+        .any(|known| protocol.eq_ignore_ascii_case(known))
+}
+
+/// Where the peer wants its media: one host of our address family.
+fn usable_address(
+    sdp: &Sdp,
+    theirs: &MediaDescription,
+    local: &LocalMedia,
+) -> Result<IpAddr, Refusal> {
+    let connection = sdp.connection_of(theirs);
+    let address = connection
+        .ok_or(refusal(301, "No c= line"))?
+        .ip()
+        .ok_or(refusal(301, "Host names in c= are not resolved"))?;
+    // An unspecified address is hold in the manner of RFC 2543 whatever its family (RFC 3264 section 8.4).
+    if !address.is_unspecified() && address.is_ipv6() != local.address.is_ipv6() {
+        return Err(refusal(301, "Incompatible network address formats"));
+    }
+    if is_many_hosts(address) {
+        return Err(refusal(330, "Multicast is not spoken here"));
+    }
+    Ok(address)
+}
+
+/// What is sent there would reach hosts that never asked for it.
+fn is_many_hosts(address: IpAddr) -> bool {
+    address.is_multicast() || matches!(address, IpAddr::V4(v4) if v4.is_broadcast())
 }
 
 /// The formats of an `m=` line that mean something here, in its order.
@@ -322,7 +355,8 @@ fn rtcp_address(media: &MediaDescription, rtp: SocketAddr) -> Option<SocketAddr>
         Some(address) => address
             .parse()
             .ok()
-            .filter(|address: &IpAddr| address.is_ipv6() == rtp.is_ipv6())?,
+            .filter(|address: &IpAddr| address.is_ipv6() == rtp.is_ipv6())
+            .filter(|address| !address.is_unspecified() && !is_many_hosts(*address))?,
         None => rtp.ip(),
     };
     Some(SocketAddr::new(address, port))

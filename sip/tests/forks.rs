@@ -184,6 +184,30 @@ fn a_fork_that_answers_after_the_call_is_taken_back() {
 }
 
 #[test]
+fn a_response_that_went_astray_is_dropped() {
+    let mut peer = Peer::called(true);
+    let astray = peer.respond(
+        180,
+        "x",
+        "Via: SIP/2.0/UDP 10.9.9.9;branch=z9hG4bKother\r\n",
+    );
+    assert!(astray.is_empty());
+    assert!(matches!(
+        peer.events()[..],
+        [Event::Dropped {
+            rule: "response has more than one Via",
+            ..
+        }]
+    ));
+    peer.respond(404, "x", "");
+    assert!(matches!(
+        peer.events()[..],
+        [Event::Rejected { status: 404, .. }]
+    ));
+    peer.drain();
+}
+
+#[test]
 fn forks_are_bounded() {
     let mut peer = Peer::called(true);
     for fork in 0..100 {
@@ -428,6 +452,22 @@ fn unfit_calls_are_refused_before_anything_is_sent() {
         },
         Invite {
             to: String::new(),
+            ..good.clone()
+        },
+        Invite {
+            from: "<sip:a@h>;x=1, <sip:b@h>".into(),
+            ..good.clone()
+        },
+        Invite {
+            from: "sip:a@h>;x=1".into(),
+            ..good.clone()
+        },
+        Invite {
+            to: "Doe, J <sip:a@h>".into(),
+            ..good.clone()
+        },
+        Invite {
+            target: "http://example.com".into(),
             ..good.clone()
         },
         Invite {

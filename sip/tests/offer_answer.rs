@@ -170,6 +170,11 @@ fn refusals_name_the_cause() {
             "m=audio 5004 RTP/AVP 0\r\nc=IN IP4 media.example.org\r\n",
             301,
         ),
+        ("m=audio 5004 RTP/AVP 0\r\nc=IN IP4 224.2.1.1/127\r\n", 330),
+        (
+            "m=audio 5004 RTP/AVP 0\r\nc=IN IP4 255.255.255.255\r\n",
+            330,
+        ),
     ] {
         assert_eq!(refusal(media).warning, warning, "{media}");
     }
@@ -226,7 +231,10 @@ fn hold_by_address_and_direction_of_the_session() {
             "m=audio 5004 RTP/AVP 0\r\nc={address}\r\na=sendrecv\r\n"
         ));
         assert!(negotiated.held, "{address}");
-        assert_eq!(negotiated.direction, RecvOnly);
+        assert_eq!(
+            (negotiated.direction, negotiated.remote_rtcp),
+            (RecvOnly, None)
+        );
         assert_eq!(sdp.media[0].attribute("recvonly"), Some(None));
         assert_eq!(sdp.media[0].port, 40_000);
         let (_, negotiated) = agreed(&format!(
@@ -274,6 +282,7 @@ fn rtcp_addresses() {
             false,
         ),
         ("a=rtcp:6001 IN IP6 2001:db8::1\r\n", None, false),
+        ("a=rtcp:6001 IN IP4 224.2.1.1\r\n", None, false),
         ("a=rtcp:0\r\n", None, false),
         (
             "a=rtcp-mux\r\na=rtcp:6001\r\n",

@@ -321,6 +321,65 @@ fn what_is_no_message_or_has_no_sender_is_dropped() {
     );
 }
 
+/// What is no message but a request whose header can be read far enough is refused, so that its sender need not guess.
+#[test]
+fn requests_that_cannot_be_framed_are_refused_where_possible() {
+    let long = "x".repeat(9_000);
+    let sound = invite("");
+    let cut = &sound[..sound.find("Content-Length").unwrap()];
+    for (text, status, rule) in [
+        (
+            invite(&format!("X: {long}\r\n")),
+            "513",
+            "header field too long",
+        ),
+        (
+            sound.replacen("sip:demo", &format!("sip:{long}"), 1),
+            "513",
+            "header field too long",
+        ),
+        (
+            invite(&"X: y\r\n".repeat(200)),
+            "513",
+            "too many header fields",
+        ),
+        (
+            invite(&format!("X: {}\r\n", "y".repeat(70_000))),
+            "513",
+            "message too long",
+        ),
+        (cut.to_owned(), "400", "no blank line"),
+    ] {
+        // The headers that say where to stand before the trouble, as they nearly always do.
+        let mut probe = Probe::new();
+        let answers = probe.tell(&text);
+        assert_eq!(answers.len(), 1, "{rule}");
+        assert!(
+            answers[0].starts_with(&format!("SIP/2.0 {status} ")),
+            "{rule}: {}",
+            answers[0]
+        );
+        assert!(field(&answers[0], "Reason").unwrap().contains(rule));
+        assert!(answers[0].contains("\r\nVia: ") && tag_of(&answers[0]).len() > 8);
+        assert!(matches!(
+            &probe.events()[..],
+            [Event::Refused { rule: told, .. }] if told.contains(rule)
+        ));
+        // Never an answer to an ACK or to a response, nor without a way back.
+        for mute in [
+            text.replacen("INVITE", "ACK", 1),
+            text.replacen("INVITE sip:demo@10.0.0.2 SIP/2.0", "SIP/2.0 200 OK", 1),
+            text.replacen("Via", "X-Via", 1),
+            text.replacen("Call-ID", "X-Call", 1),
+        ] {
+            if mute != text {
+                assert_eq!(probe.tell(&mute), [""; 0], "{rule}");
+            }
+        }
+        assert_eq!(probe.endpoint.counts(), Counts::default());
+    }
+}
+
 #[test]
 fn bodies_that_may_be_ignored_are() {
     let optional = "Content-Type: multipart/mixed;boundary=x\r\nContent-Disposition: session;handling=optional\r\n";

@@ -125,12 +125,7 @@ fn a_request_without_length_can_still_be_answered() {
     framer.push(b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP h\r\n\r\n");
     let error = framer.next_item().unwrap_err();
     assert_eq!(error.rule, StreamRule::NoContentLength);
-    assert!(
-        Frame::parse(&error.head)
-            .unwrap()
-            .top_via()
-            .is_ok()
-    );
+    assert!(Frame::parse(&error.head).unwrap().top_via().is_ok());
 }
 
 #[test]

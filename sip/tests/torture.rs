@@ -302,6 +302,26 @@ fn refused_with_400() {
     let invite = |lines: &[&str]| message("INVITE sip:ben@example.org SIP/2.0", lines, "");
     check(&[
         (
+            "empty To tag",
+            options_with("To: <sip:ben@example.org>;tag="),
+            Refused(400, "Malformed Tag"),
+        ),
+        (
+            "To tag without a value",
+            options_with("To: <sip:ben@example.org>;tag"),
+            Refused(400, "Malformed Tag"),
+        ),
+        (
+            "From tag of two words",
+            options_with("From: <sip:ann@example.org>;tag=a b"),
+            Refused(400, "Malformed Tag"),
+        ),
+        (
+            "NUL in Call-ID, hidden behind a backslash",
+            options_with("Call-ID: a\\\0b"),
+            Refused(400, "Malformed Call-ID"),
+        ),
+        (
             "badinv01 (junk in Via)",
             options_with("Via: SIP/2.0/UDP 192.0.2.15;;,;,,"),
             Valid,
