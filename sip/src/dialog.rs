@@ -256,7 +256,10 @@ fn is_hidden(target: &[u8], path: &Flow) -> bool {
 
 fn is_private(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
+        IpAddr::V4(v4) => {
+            let shared = matches!(v4.octets(), [100, 64..=127, ..]); // carriers' translators, RFC 6598
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || shared
+        }
         IpAddr::V6(v6) => v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local(),
     }
 }
@@ -335,6 +338,13 @@ mod tests {
             (
                 "translated by Contact",
                 "<sip:a@10.0.0.5>",
+                "198.51.100.1",
+                "",
+                "198.51.100.1:5062",
+            ),
+            (
+                "translated by a carrier",
+                "<sip:a@100.64.3.4>",
                 "198.51.100.1",
                 "",
                 "198.51.100.1:5062",

@@ -3,8 +3,8 @@
 //!
 //! Limits: [`crate::limits`]. What is merely wrong (a header line without a colon, two different Content-Lengths) is
 //! framed all the same and named by [`Frame::validate`], so that it can be answered; only input without a usable
-//! start line, without the blank line, or beyond a limit is a [`FrameError`]. Of the latter two, [`Frame::salvage`] reads
-//! enough to refuse a request.
+//! start line, without the blank line, or beyond a limit is a [`FrameError`]. The endpoint still answers a request of the
+//! latter two kinds by what can be read of it.
 
 use std::fmt;
 
@@ -139,8 +139,9 @@ impl<'a> Frame<'a> {
     }
 
     /// What can be read of a request that [`Frame::parse`] refuses for a limit or for its missing blank line: the
-    /// header fields within the limits, and no body. It is good for telling the sender, and for nothing else.
-    pub fn salvage(datagram: &'a [u8]) -> Option<Self> {
+    /// header fields within the limits, and no body. It is good for telling the sender, and for nothing else: a
+    /// [`Message`] must never be made of it.
+    pub(crate) fn salvage(datagram: &'a [u8]) -> Option<Self> {
         let mut frame = Self::unread(&datagram[..datagram.len().min(MAX_MESSAGE)]).ok()?;
         frame.scan();
         frame.bytes = &frame.bytes[..frame.body];

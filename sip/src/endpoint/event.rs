@@ -173,7 +173,7 @@ pub enum Event {
         cause: EndCause,
         message: Option<Message>,
     },
-    /// The endpoint answered a request with an error by itself.
+    /// The endpoint answered a request with an error by itself. The method is cut at 32 characters.
     Refused {
         flow: Flow,
         method: String,

@@ -4,7 +4,7 @@ use super::Endpoint;
 use super::event::{Event, LegId};
 use super::io::TxId;
 use super::legs::State;
-use super::screening::{Refusal, screen};
+use super::screening::{Refusal, in_brief, screen};
 use super::servers::Opening;
 use crate::dialog::Dialog;
 use crate::flow::Flow;
@@ -221,7 +221,7 @@ impl Endpoint {
             .request
             .frame()
             .method()
-            .map(|method| method.to_string())
+            .map(in_brief)
             .unwrap_or_default();
         let flow = entry.flow;
         self.servers

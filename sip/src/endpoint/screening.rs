@@ -14,6 +14,9 @@ use crate::transaction::key;
 use crate::uri::{Scheme, Uri};
 use crate::wire::{ACCEPT, ALLOW, phrase, reason_value, response_flow};
 
+/// Most characters of a method in an event.
+const MAX_METHOD_TOLD: usize = 32;
+
 /// Why a request is not served.
 pub(super) struct Refusal {
     pub(super) status: u16,
@@ -153,6 +156,11 @@ fn is_optional(frame: &Frame<'_>) -> bool {
     handling.is_some_and(|handling| handling.eq_ignore_ascii_case(b"optional"))
 }
 
+/// A method for the log: a peer may make one up as long as a line.
+pub(super) fn in_brief(method: Method<'_>) -> String {
+    method.to_string().chars().take(MAX_METHOD_TOLD).collect()
+}
+
 impl Endpoint {
     /// Refuses a request outside any transaction. An ACK is never answered.
     pub(super) fn refuse(&mut self, flow: Flow, frame: &Frame<'_>, refusal: &Refusal) {
@@ -166,10 +174,9 @@ impl Endpoint {
             builder = builder.header(name, value);
         }
         self.io.send(response_flow(&via, flow), builder.finish());
-        let method = method.to_string();
         self.io.tell(Event::Refused {
             flow,
-            method,
+            method: in_brief(method),
             status: refusal.status,
             rule: refusal.rule,
         });
