@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 
 use crate::header::HeaderId;
-use crate::lex::{is_token, trim};
+use crate::lex::{is_token, split_once, trim};
 use crate::message::Frame;
 use crate::via::Via;
 
@@ -238,15 +238,8 @@ impl MessageBuilder {
             crate::uri::Host::Ip(ip) => ip == source.ip(),
             _ => false,
         };
-        let mut hop = format!(
-            "SIP/2.0/{} {}",
-            String::from_utf8_lossy(via.transport),
-            via.host
-        );
-        if let Some(port) = via.port {
-            hop.push_str(&format!(":{port}"));
-        }
-        let mut hop = hop.into_bytes();
+        // Protocol and sent-by stay as they were written: senders compare them with their own.
+        let mut hop = trim(split_once(&field[..end], b';').0).to_vec();
         for (name, value) in via.params.iter() {
             if name.eq_ignore_ascii_case(b"received") || name.eq_ignore_ascii_case(b"rport") {
                 continue;

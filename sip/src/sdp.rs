@@ -299,6 +299,16 @@ pub(crate) fn attribute<'a>(attributes: &'a [Attribute], name: &str) -> Option<O
     Some(found.value.as_deref())
 }
 
+/// `letter=value`, white space round both removed.
+fn letter_and_value(line: &str) -> Option<(char, &str)> {
+    let (letter, value) = line.trim().split_once('=')?;
+    let mut letters = letter.trim_end().chars();
+    match (letters.next(), letters.next()) {
+        (Some(letter), None) => Some((letter, value.trim())),
+        _ => None,
+    }
+}
+
 /// A session description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sdp {
@@ -358,12 +368,7 @@ impl Sdp {
     }
 
     fn push_line(&mut self, line: &str, number: usize) -> Result<(), SdpError> {
-        let (letter, value) = line.trim().split_once('=').ok_or(SdpError::Line(number))?;
-        let value = value.trim();
-        let mut letters = letter.trim_end().chars();
-        let (Some(letter), None) = (letters.next(), letters.next()) else {
-            return Err(SdpError::Line(number));
-        };
+        let (letter, value) = letter_and_value(line).ok_or(SdpError::Line(number))?;
         if (number == 1) != (letter == 'v') || (letter == 'v' && value != "0") {
             return Err(SdpError::Version);
         }
@@ -375,16 +380,7 @@ impl Sdp {
                 self.media
                     .push(MediaDescription::parse(value)?.ok_or(SdpError::Media(number))?);
             }
-            'a' => {
-                let attributes = self
-                    .media
-                    .last_mut()
-                    .map_or(&mut self.attributes, |media| &mut media.attributes);
-                if attributes.len() == MAX_SDP_ATTRIBUTES {
-                    return Err(SdpError::Limit("attributes"));
-                }
-                attributes.push(Attribute::parse(value));
-            }
+            'a' => self.push_attribute(value)?,
             'c' => {
                 let parsed = Connection::parse(value).ok_or(SdpError::Address(number))?;
                 let connection = self
@@ -409,6 +405,18 @@ impl Sdp {
             // RFC 8866 section 5: unknown letters are ignored.
             _ => {}
         }
+        Ok(())
+    }
+
+    fn push_attribute(&mut self, value: &str) -> Result<(), SdpError> {
+        let attributes = self
+            .media
+            .last_mut()
+            .map_or(&mut self.attributes, |media| &mut media.attributes);
+        if attributes.len() == MAX_SDP_ATTRIBUTES {
+            return Err(SdpError::Limit("attributes"));
+        }
+        attributes.push(Attribute::parse(value));
         Ok(())
     }
 

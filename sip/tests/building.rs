@@ -112,6 +112,12 @@ fn received_and_rport() {
             "[2001:db8::2]:9",
             "SIP/2.0/UDP [2001:db8::1];received=2001:db8::2;rport=9",
         ),
+        // A sender may compare sent-by with what it wrote.
+        (
+            "SIP/2.0/UDP [2001:DB8:0:0:0:0:0:1]:5060;rport",
+            "[2001:db8::1]:9",
+            "SIP/2.0/UDP [2001:DB8:0:0:0:0:0:1]:5060;received=2001:db8::1;rport=9",
+        ),
         (
             "SIP/2.0/UDP h",
             "[::ffff:192.0.2.2]:9",

@@ -34,8 +34,8 @@ use servers::Servers;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// What an endpoint is told at its start.
-#[derive(Clone, Debug)]
+/// What an endpoint is told at its start. It cannot be printed: the seed is a secret.
+#[derive(Clone)]
 pub struct EndpointConfig {
     /// The value of Server and User-Agent.
     pub server_name: String,

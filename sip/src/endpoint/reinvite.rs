@@ -4,7 +4,7 @@ use super::Endpoint;
 use super::clients::{Outgoing as Send, Purpose};
 use super::event::{EndCause, Event, LegId};
 use super::io::{LegTimer, TxId};
-use super::legs::{Outgoing, State};
+use super::legs::{Leg, Outgoing, State};
 use super::screening::Refusal;
 use super::uas::with_sdp;
 use crate::message::{Frame, Message};
@@ -16,6 +16,22 @@ use std::time::{Duration, Instant};
 
 /// How often a re-INVITE goes out again after 491 before the application is told.
 const MAX_ATTEMPTS: u8 = 5;
+
+/// Why the peer's re-INVITE comes at a wrong time, if it does. `delay` in seconds is what it shall wait.
+fn overlap(usage: &Leg, delay: u32) -> Option<Refusal> {
+    let later = |rule| Refusal::with(500, rule, "Retry-After", delay.to_string());
+    let refusal = match usage.state {
+        State::Leaving => Refusal::new(481, "call ends"),
+        State::Incoming => later("first INVITE has no answer yet"),
+        _ if usage.incoming.is_some() => later("earlier re-INVITE has no answer yet"),
+        State::Confirmed if matches!(usage.outgoing, Outgoing::Sent { .. }) => {
+            Refusal::new(491, "our re-INVITE is on its way")
+        }
+        State::Confirmed if usage.success.is_none() => return None,
+        _ => Refusal::new(491, "earlier INVITE is not acknowledged yet"),
+    };
+    Some(refusal)
+}
 
 impl Endpoint {
     /// Offers a new session on an answered call. The end is `ReinviteAnswered` or `ReinviteRejected`. When both ends
@@ -65,31 +81,11 @@ impl Endpoint {
 
     /// A re-INVITE of the peer (§14.2).
     pub(super) fn on_reinvite(&mut self, now: Instant, leg: LegId, tx: TxId) {
-        let delay = self.io.identity.below(11).to_string();
+        let delay = self.io.identity.below(11);
         let Some(usage) = self.legs.of(leg) else {
             return;
         };
-        let refusal = match usage.state {
-            State::Leaving => Some(Refusal::new(481, "call ends")),
-            State::Incoming => Some(Refusal::with(
-                500,
-                "first INVITE has no answer yet",
-                "Retry-After",
-                delay,
-            )),
-            _ if usage.incoming.is_some() => Some(Refusal::with(
-                500,
-                "earlier re-INVITE has no answer yet",
-                "Retry-After",
-                delay,
-            )),
-            State::Confirmed if matches!(usage.outgoing, Outgoing::Sent { .. }) => {
-                Some(Refusal::new(491, "our re-INVITE is on its way"))
-            }
-            State::Confirmed if usage.success.is_none() => None,
-            _ => Some(Refusal::new(491, "earlier INVITE is not acknowledged yet")),
-        };
-        if let Some(refusal) = refusal {
+        if let Some(refusal) = overlap(usage, delay) {
             return self.refuse_tx(now, tx, &refusal);
         }
         usage.incoming = Some(tx);
