@@ -22,12 +22,27 @@ pub struct CallCounters {
 
 /// Holds a call in the `active` gauge; dropping it, also by a panic, takes it out.
 #[derive(Debug)]
-pub(super) struct Active(Arc<CallCounters>);
+pub(super) struct Active {
+    counters: Arc<CallCounters>,
+    /// Calls in progress when this one began, itself included.
+    pub(super) rank: usize,
+}
 
 impl Drop for Active {
     fn drop(&mut self) {
-        if self.0.active.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.0.now_idle.notify_waiters();
+        if std::thread::panicking() {
+            self.counters.ended(&End {
+                by: "us",
+                cause: "panic",
+                status: None,
+            });
+            tracing::error!(
+                rule = "panic",
+                "a call ended by a defect of Trunkline: its far end is hung up"
+            );
+        }
+        if self.counters.active.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.counters.now_idle.notify_waiters();
         }
     }
 }
@@ -39,8 +54,10 @@ impl CallCounters {
             Direction::Outbound => &self.outbound,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        self.active.fetch_add(1, Ordering::Relaxed);
-        Active(self.clone())
+        Active {
+            counters: self.clone(),
+            rank: self.active.fetch_add(1, Ordering::Relaxed) + 1,
+        }
     }
 
     pub(super) fn ended(&self, end: &End) {

@@ -1,23 +1,22 @@
-//! A leg: one SIP dialog plus one media channel. It owns negotiation, the arbiter and the type-ahead buffer.
+//! A leg: one SIP dialog plus one media channel. It owns the negotiation, the arbiter and the type-ahead buffer.
 //!
 //! [`Leg::next`] is the only place where a leg's events arrive; it settles what every verb would settle alike (re-INVITE, INFO,
-//! duplicates of digits) and returns the rest. It can be dropped at any await without losing an event.
+//! duplicates of digits, a lost channel) and returns the rest. It can be dropped at any await without losing an event.
 //! Limits: 64 keys of type-ahead; more are dropped with a log line.
 use super::arbiter::Arbiter;
 use super::info_dtmf;
+use super::negotiation::Negotiation;
 use super::verb::{DigitSource, KeyPress};
 use crate::config::DtmfMode;
 use crate::media::{
-    Channel, Command as MediaCommand, KeySource, MediaEvent, MediaEvents, StreamParams,
+    Channel, ChannelStats, Command as MediaCommand, KeySource, MediaEvent, MediaEvents,
+    RecordingEnd, StreamParams,
 };
 use crate::net::sip::{Command, LegEvents, SipHandle};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
-use trunkline_sip::offer_answer::{
-    self, Direction as MediaDirection, Encoding, LocalMedia, Negotiated,
-};
-use trunkline_sip::sdp::Sdp;
+use trunkline_sip::offer_answer::{Direction as MediaDirection, Encoding, LocalMedia};
 use trunkline_sip::{EndCause, Event, HangupReason, HeaderId, LegId, Message};
 
 /// Keys kept for the next gather.
@@ -26,7 +25,7 @@ const TYPE_AHEAD: usize = 64;
 /// How the leg came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
-    /// `caller`, `us`, or `network`.
+    /// `caller` (gave up before the answer), `callee` (refused), `far-end` (hung up), `us`, or `network`.
     pub by: &'static str,
     /// A short, fixed name: `bye`, `cancel`, `no-ack`, `rtp-timeout`, …
     pub cause: &'static str,
@@ -53,7 +52,7 @@ pub(super) enum Input {
     RecordDone {
         id: u32,
         duration_ms: u32,
-        end: crate::media::RecordingEnd,
+        end: RecordingEnd,
         lost_ms: u32,
     },
     /// All digits are out.
@@ -101,11 +100,10 @@ pub(super) struct Leg {
     /// Gone when the leg is closed.
     channel: Option<Channel>,
     media: MediaEvents,
+    /// The channel's last words; when they come before [`Leg::close`], the channel broke.
+    last_words: Option<ChannelStats>,
     settings: LegSettings,
-    local: LocalMedia,
-    /// Our offer that still waits for its answer (late offer, or our own INVITE).
-    pending_offer: Option<Sdp>,
-    negotiated: Option<Negotiated>,
+    negotiation: Negotiation,
     arbiter: Arbiter,
     type_ahead: VecDeque<KeyPress>,
     ended: Option<End>,
@@ -122,7 +120,7 @@ impl Leg {
         events: LegEvents,
         (channel, media): (Channel, MediaEvents),
         settings: LegSettings,
-        local: LocalMedia,
+        negotiation: Negotiation,
     ) -> Leg {
         Leg {
             id,
@@ -130,10 +128,9 @@ impl Leg {
             events,
             channel: Some(channel),
             media,
+            last_words: None,
             settings,
-            local,
-            pending_offer: None,
-            negotiated: None,
+            negotiation,
             arbiter: Arbiter::default(),
             type_ahead: VecDeque::new(),
             ended: None,
@@ -144,42 +141,9 @@ impl Leg {
         }
     }
 
-    /// The SDP of an offer of ours, remembered until its answer comes.
-    pub(super) fn make_offer(&mut self) -> Vec<u8> {
-        let offer = offer_answer::offer(&self.local);
-        let bytes = offer.to_bytes();
-        self.pending_offer = Some(offer);
-        bytes
-    }
-
-    /// Remembers an offer that has been sent already, in the INVITE that made this leg.
-    pub(super) fn offered(&mut self, offer: Sdp) {
-        self.pending_offer = Some(offer);
-    }
-
-    /// Leaves the SIP leg to somebody else: dropping this one hangs nothing up.
-    pub(super) fn disown(&mut self) {
-        self.ended = Some(End {
-            by: "us",
-            cause: "refused",
-            status: None,
-        });
-    }
-
     /// Where the far end says it wants its audio.
     pub(super) fn remote(&self) -> Option<SocketAddr> {
-        self.negotiated
-            .as_ref()
-            .map(|negotiated| negotiated.remote_rtp)
-    }
-
-    /// Takes the far end's offer and returns our answer; `Err` is the text for a 488 or 400.
-    pub(super) fn take_offer(&mut self, body: &[u8]) -> Result<Vec<u8>, (u16, String)> {
-        let offer = Sdp::parse(body).map_err(|error| (400, format!("SDP refused: {error}")))?;
-        let (answer, negotiated) = offer_answer::answer(&offer, &self.local)
-            .map_err(|refusal| (488, refusal.to_string()))?;
-        self.negotiated = Some(negotiated);
-        Ok(answer.to_bytes())
+        self.negotiation.agreed().map(|agreed| agreed.remote_rtp)
     }
 
     /// Answers an inbound call: 200 with the answer to its offer, or with an offer of ours where it had none.
@@ -248,23 +212,24 @@ impl Leg {
 
     /// The name of the codec in use, for the log.
     pub(super) fn codec(&self) -> &'static str {
-        self.negotiated
-            .as_ref()
-            .map_or("none", |negotiated| match negotiated.encoding {
+        self.negotiation
+            .agreed()
+            .map_or("none", |agreed| match agreed.encoding {
                 Encoding::Pcmu => "PCMU",
                 Encoding::Pcma => "PCMA",
             })
     }
 
-    /// Closes the channel and returns its last words.
-    pub(super) async fn close(&mut self) -> Option<crate::media::ChannelStats> {
+    /// Closes the channel and returns its last words: then its recordings are complete and its ports are free.
+    pub(super) async fn close(&mut self) -> Option<ChannelStats> {
         self.channel = None;
-        while let Some(event) = self.media.recv().await {
-            if let MediaEvent::Closed(stats) = event {
-                return Some(stats);
+        while self.last_words.is_none() {
+            match self.media.recv().await? {
+                MediaEvent::Closed(stats) => self.last_words = Some(stats),
+                _ => continue,
             }
         }
-        None
+        self.last_words
     }
 
     /// The next thing that happens to this leg.
@@ -277,11 +242,11 @@ impl Leg {
                 biased;
                 event = self.events.recv() => match event {
                     Some(event) => self.sip_event(event),
-                    None => Some(self.end(End { by: "network", cause: "signalling-lost", status: None })),
+                    None => Some(self.end("network", "signalling-lost", None)),
                 },
-                event = self.media.recv() => match event {
+                event = self.media.recv(), if self.last_words.is_none() => match event {
                     Some(event) => self.media_event(event),
-                    None => Some(self.end(End { by: "us", cause: "media-lost", status: None })),
+                    None => self.media_lost(ChannelStats::default()),
                 },
             };
             if let Some(input) = input {
@@ -290,7 +255,8 @@ impl Leg {
         }
     }
 
-    fn end(&mut self, end: End) -> Input {
+    fn end(&mut self, by: &'static str, cause: &'static str, status: Option<u16>) -> Input {
+        let end = End { by, cause, status };
         self.ended = Some(end.clone());
         Input::Ended(end)
     }
@@ -298,23 +264,23 @@ impl Leg {
     fn sip_event(&mut self, event: Event) -> Option<Input> {
         match event {
             Event::Confirmed { ack, .. } => {
-                let body = session_description(&ack);
-                self.take_answer(&body);
+                self.take_answer(&session_description(&ack));
                 self.confirmed = true;
                 Some(Input::Confirmed)
             }
             Event::Progress { response, .. } => {
-                let frame = response.frame();
-                let body = session_description(&response);
-                let status = frame.status().unwrap_or(0);
-                self.take_early_answer(&body);
-                Some(Input::Progress(status))
+                if self
+                    .negotiation
+                    .take_early_answer(&session_description(&response))
+                {
+                    self.apply_stream();
+                }
+                Some(Input::Progress(response.frame().status().unwrap_or(0)))
             }
             Event::Answered { response, .. } => {
                 self.answered = true;
                 self.confirmed = true;
-                let body = session_description(&response);
-                self.take_answer(&body);
+                self.take_answer(&session_description(&response));
                 Some(Input::Answered)
             }
             Event::Reinvite { request, .. } => {
@@ -322,50 +288,50 @@ impl Leg {
                 None
             }
             Event::Info { id, request, .. } => self.info(id, &request),
-            Event::Cancelled { .. } => Some(self.end(End {
-                by: "caller",
-                cause: "cancel",
-                status: Some(487),
-            })),
+            Event::Cancelled { .. } => Some(self.end("caller", "cancel", Some(487))),
             Event::Rejected { status, .. } => {
-                let by = if self.hung_up.is_some() {
-                    "us"
-                } else {
-                    "callee"
+                let (by, cause) = match self.hung_up {
+                    Some(cause) => ("us", cause),
+                    None => ("callee", "rejected"),
                 };
-                Some(self.end(End {
-                    by,
-                    cause: "rejected",
-                    status: Some(status),
-                }))
+                Some(self.end(by, cause, Some(status)))
             }
             Event::Ended { cause, .. } => {
-                let end = match (cause, self.hung_up) {
-                    (_, Some(cause)) => End {
-                        by: "us",
-                        cause,
-                        status: None,
-                    },
-                    (EndCause::ByeReceived, None) => End {
-                        by: "far-end",
-                        cause: "bye",
-                        status: None,
-                    },
-                    (EndCause::AckTimeout, None) => End {
-                        by: "network",
-                        cause: "no-ack",
-                        status: None,
-                    },
-                    (_, None) => End {
-                        by: "network",
-                        cause: "transport",
-                        status: None,
-                    },
-                };
-                Some(self.end(end))
+                let (by, cause) = self.ended_by(cause);
+                Some(self.end(by, cause, None))
             }
-            _ => None,
+            // Not for a leg, or answers to what this leg never sends.
+            Event::Invite { .. }
+            | Event::ReinviteAnswered { .. }
+            | Event::ReinviteRejected { .. }
+            | Event::Refused { .. }
+            | Event::Dropped { .. } => None,
         }
+    }
+
+    /// Who ended the leg and why. What we asked for first is what counts.
+    fn ended_by(&self, cause: EndCause) -> (&'static str, &'static str) {
+        if let Some(asked) = self.hung_up {
+            return ("us", asked);
+        }
+        match cause {
+            EndCause::ByeReceived => ("far-end", "bye"),
+            EndCause::DialogGone => ("far-end", "dialog-gone"),
+            EndCause::ByeSent => ("us", "bye"),
+            EndCause::RejectSent => ("us", "rejected"),
+            EndCause::AnswerTimeout => ("us", "answer-timeout"),
+            EndCause::AckTimeout => ("network", "no-ack"),
+            EndCause::RequestTimeout => ("network", "request-timeout"),
+            EndCause::TransportFailed => ("network", "transport"),
+        }
+    }
+
+    /// The channel broke under the call (a defect of ours, or the engine is shut down): nothing can be heard any more.
+    fn media_lost(&mut self, stats: ChannelStats) -> Option<Input> {
+        self.last_words = Some(stats);
+        tracing::error!(rule = "media-lost", "the media channel is gone: hanging up");
+        self.hang_up("media-lost", Some(hangup_reason("SIP", 500, "media-lost")));
+        None
     }
 
     fn media_event(&mut self, event: MediaEvent) -> Option<Input> {
@@ -408,10 +374,13 @@ impl Leg {
                     rule = "rtp-timeout",
                     "no audio from the far end for too long: hanging up; see [media] rtp_timeout_s"
                 );
-                self.hang_up("rtp-timeout", None);
+                self.hang_up(
+                    "rtp-timeout",
+                    Some(hangup_reason("Q.850", 41, "rtp-timeout")),
+                );
                 None
             }
-            MediaEvent::Closed(_) => None,
+            MediaEvent::Closed(stats) => self.media_lost(stats),
         }
     }
 
@@ -426,21 +395,15 @@ impl Leg {
 
     /// RFC 3261 §14.2: a re-INVITE is answered by what we can do, or refused and nothing changes.
     fn reinvite(&mut self, request: &Message) {
-        self.local.session_version += 1;
-        let body = session_description(request);
-        if body.is_empty() {
-            let offer = self.make_offer();
-            self.sip.send(Command::AnswerReinvite(self.id, offer));
-            return;
-        }
-        match self.take_offer(&body) {
-            Ok(answer) => {
-                self.sip.send(Command::AnswerReinvite(self.id, answer));
+        let offer = session_description(request);
+        match self.negotiation.change(&offer) {
+            Ok(description) => {
+                self.sip.send(Command::AnswerReinvite(self.id, description));
+                if offer.is_empty() {
+                    return; // the change comes with the ACK
+                }
                 self.apply_stream();
-                let direction = self
-                    .negotiated
-                    .as_ref()
-                    .map(|negotiated| negotiated.direction);
+                let direction = self.negotiation.agreed().map(|agreed| agreed.direction);
                 tracing::info!(
                     ?direction,
                     codec = self.codec(),
@@ -448,7 +411,12 @@ impl Leg {
                 );
             }
             Err((status, reason)) => {
-                tracing::info!(status, %reason, rule = "re-invite-refused", "re-INVITE refused; the call goes on as it was");
+                tracing::info!(
+                    status,
+                    reason,
+                    rule = "re-invite-refused",
+                    "re-INVITE refused; the call goes on as it was"
+                );
                 self.sip
                     .send(Command::RejectReinvite(self.id, status, reason));
             }
@@ -483,21 +451,15 @@ impl Leg {
     }
 
     fn take_answer(&mut self, body: &[u8]) {
-        let Some(offer) = self.pending_offer.take() else {
-            return;
-        };
-        let accepted = Sdp::parse(body)
-            .map_err(|error| error.to_string())
-            .and_then(|answer| {
-                offer_answer::accept(&offer, &answer).map_err(|refusal| refusal.to_string())
-            });
-        match accepted {
-            Ok(negotiated) => {
-                self.negotiated = Some(negotiated);
-                self.apply_stream();
-            }
+        match self.negotiation.take_answer(body) {
+            Ok(true) => self.apply_stream(),
+            Ok(false) => {}
             Err(reason) => {
-                tracing::warn!(%reason, rule = "answer-unusable", "the far end's SDP answer cannot be used: hanging up");
+                tracing::warn!(
+                    reason,
+                    rule = "answer-unusable",
+                    "the far end's SDP answer cannot be used: hanging up"
+                );
                 self.hang_up(
                     "bad-answer",
                     Some(hangup_reason("SIP", 488, "answer-unusable")),
@@ -506,20 +468,10 @@ impl Leg {
         }
     }
 
-    /// Early media: an answer in a provisional response is used, but the final one counts.
-    fn take_early_answer(&mut self, body: &[u8]) {
-        let (Some(offer), false) = (&self.pending_offer, body.is_empty()) else {
+    fn apply_stream(&self) {
+        let Some(n) = self.negotiation.agreed() else {
             return;
         };
-        let Ok(answer) = Sdp::parse(body) else { return };
-        if let Ok(negotiated) = offer_answer::accept(offer, &answer) {
-            self.negotiated = Some(negotiated);
-            self.apply_stream();
-        }
-    }
-
-    fn apply_stream(&self) {
-        let Some(n) = &self.negotiated else { return };
         let (send, receive) = match n.direction {
             MediaDirection::SendRecv => (true, true),
             MediaDirection::SendOnly => (true, false),

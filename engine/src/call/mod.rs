@@ -7,6 +7,7 @@ mod executor;
 mod gather;
 pub mod info_dtmf;
 mod leg;
+mod negotiation;
 mod program;
 mod session;
 mod verb;
@@ -32,6 +33,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use trunkline_sip::offer_answer::Encoding;
+
+/// What callers are told who are refused while we drain: by then another process should answer.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// How long a call may take to end once it is hung up.
+const LAST_WORDS: Duration = Duration::from_secs(35);
 
 /// Why a call is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,10 +90,14 @@ pub struct Calls {
     settings: CallSettings,
     /// Counters for the metrics page.
     pub counters: Arc<CallCounters>,
+    /// Told to hang up.
     stop: watch::Sender<bool>,
+    /// Every call that the SIP side handed over before draining has begun.
+    all_begun: watch::Sender<bool>,
     /// Random prefix and counter of call ids: unique across restarts for all practical purposes, short enough to read out.
     boot: u32,
     serial: AtomicU64,
+    sessions: AtomicU64,
 }
 
 impl Calls {
@@ -100,7 +110,6 @@ impl Calls {
         settings: CallSettings,
         boot: u32,
     ) -> Arc<Calls> {
-        let (stop, _) = watch::channel(false);
         Arc::new(Calls {
             sip,
             media,
@@ -108,38 +117,51 @@ impl Calls {
             routes,
             settings,
             counters: Arc::default(),
-            stop,
+            stop: watch::Sender::new(false),
+            all_begun: watch::Sender::new(false),
             boot,
             serial: AtomicU64::new(0),
+            sessions: AtomicU64::new(0),
         })
     }
 
-    /// Starts a session for each incoming leg until the SIP side goes away.
+    /// Starts a session for each incoming leg until the SIP side gives out no more: it drains, or is gone.
     pub async fn serve(self: Arc<Self>, mut incoming: mpsc::Receiver<Incoming>) {
         while let Some(call) = incoming.recv().await {
-            tokio::spawn(session::inbound(self.clone(), call));
+            // Counted before its task runs, so that draining sees it.
+            let active = self.counters.begin(Direction::Inbound);
+            tokio::spawn(session::inbound(self.clone(), call, active));
         }
+        self.all_begun.send_replace(true);
     }
 
     /// Refuses new calls, lets those in progress go on for `limit`, hangs up the rest, and returns when all are over
-    /// (or 35 s later: the longest a far end may take to answer a BYE).
+    /// (or 35 s later: the longest a far end may take to answer a BYE with the default T1).
     pub async fn drain(&self, limit: Duration) {
-        self.sip.send(Command::Drain(Duration::from_secs(30)));
+        self.sip.send(Command::Drain(RETRY_AFTER));
         let active = self.counters.active.load(Ordering::Relaxed);
         tracing::info!(
             calls = active,
             limit_s = limit.as_secs(),
             "draining: no new calls"
         );
-        if tokio::time::timeout(limit, self.counters.idle())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(limit, self.idle()).await.is_err() {
             let left = self.counters.active.load(Ordering::Relaxed);
             tracing::warn!(calls = left, "drain time is over: hanging up the rest");
-            let _ = self.stop.send(true);
-            let _ = tokio::time::timeout(Duration::from_secs(35), self.counters.idle()).await;
+            self.stop.send_replace(true);
+            if tokio::time::timeout(LAST_WORDS, self.idle()).await.is_err() {
+                let left = self.counters.active.load(Ordering::Relaxed);
+                tracing::warn!(calls = left, "far ends that do not answer are left");
+            }
         }
+    }
+
+    /// Returns when no call is in progress and none waits to begin. Only while draining, and with [`Calls::serve`] running.
+    async fn idle(&self) {
+        let mut begun = self.all_begun.subscribe();
+        // An error is impossible: we hold the sender.
+        let _ = begun.wait_for(|all| *all).await;
+        self.counters.idle().await;
     }
 
     fn fresh_id(&self) -> String {
@@ -150,8 +172,8 @@ impl Calls {
         )
     }
 
-    /// For the o= line (RFC 8866 §5.2): unique and growing.
+    /// For the o= line (RFC 8866 §5.2): unique.
     fn fresh_session_id(&self) -> u64 {
-        (u64::from(self.boot) << 20) + self.serial.load(Ordering::Relaxed)
+        (u64::from(self.boot) << 20) + self.sessions.fetch_add(1, Ordering::Relaxed)
     }
 }

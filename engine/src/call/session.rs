@@ -1,25 +1,25 @@
 //! A session: the single owner of one call, from the INVITE to the summary line. Everybody else sends it messages.
 //!
 //! It admits or refuses the call, opens the media channel, runs the program, and accounts for everything at the end.
-use super::executor::Executor;
+use super::counters::Active;
+use super::executor::{Executor, Recordings};
 use super::leg::{End, Leg, LegSettings};
+use super::negotiation::Negotiation;
 use super::program::{CallInfo, Direction, Program};
 use super::{Calls, Refusal};
 use crate::media::{ChannelStats, OpenError};
-use crate::net::sip::{Command, Incoming, LegEvents};
+use crate::net::sip::{Command, Incoming};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tracing::Instrument;
-use trunkline_sip::offer_answer;
-use trunkline_sip::{Flow, Frame, Invite, LegId, Uri};
+use trunkline_sip::{Flow, Invite, LegId, Uri};
 
 /// Seconds after which a refused caller may try again.
 const RETRY_AFTER_S: &str = "5";
 
-/// Runs one inbound call to its end.
-pub(super) async fn inbound(calls: Arc<Calls>, incoming: Incoming) {
+/// Runs one inbound call to its end. `active` holds it in the gauge.
+pub(super) async fn inbound(calls: Arc<Calls>, incoming: Incoming, active: Active) {
     let info = {
         let frame = incoming.request.frame();
         CallInfo {
@@ -30,83 +30,94 @@ pub(super) async fn inbound(calls: Arc<Calls>, incoming: Incoming) {
         }
     };
     let span = tracing::info_span!("call", id = %info.id);
-    run_inbound(calls, incoming, info).instrument(span).await;
+    run_inbound(calls, incoming, info, active)
+        .instrument(span)
+        .await;
 }
 
-async fn run_inbound(calls: Arc<Calls>, incoming: Incoming, info: CallInfo) {
+async fn run_inbound(calls: Arc<Calls>, incoming: Incoming, info: CallInfo, active: Active) {
     let began = Instant::now();
-    let _active = calls.counters.begin(Direction::Inbound);
-    let Incoming {
-        leg,
-        request,
-        flow,
-        events,
-    } = incoming;
-    let frame = request.frame();
-    let sip_call_id = String::from_utf8_lossy(frame.call_id().unwrap_or_default()).into_owned();
-    tracing::info!(from = %info.from, to = %info.to, source = %flow.remote, transport = ?flow.transport, %sip_call_id, "call in");
-    let (mut leg, answer, mut program) = match admit(&calls, leg, events, &flow, &frame, &info) {
+    // What the far end wrote is logged as a quoted string, never bare: it cannot forge a line.
+    tracing::info!(
+        from = info.from,
+        to = info.to,
+        source = %incoming.flow.remote,
+        transport = ?incoming.flow.transport,
+        sip_call_id = &*String::from_utf8_lossy(incoming.request.frame().call_id().unwrap_or_default()),
+        "call in"
+    );
+    let id = incoming.leg;
+    let (mut leg, answer, mut program) = match admit(&calls, incoming, &info, active.rank) {
         Ok(admitted) => admitted,
-        Err((leg, refusal)) => {
-            refuse(&calls, leg, &refusal);
-            return;
-        }
+        Err(refusal) => return refuse(&calls, id, &refusal),
     };
-    let recordings = calls.settings.recordings_dir.clone();
-    let mut executor = Executor::new(&mut leg, &info, &calls.prompts, recordings, Some(answer));
+    let mut recordings = Recordings::new(&calls.settings.recordings_dir, &info.id);
+    let mut executor = Executor::new(
+        &mut leg,
+        &info,
+        &calls.prompts,
+        &mut recordings,
+        Some(answer),
+    );
     let end = executor.run(program.as_mut(), calls.stop.subscribe()).await;
     account(&calls, &mut leg, &end, began).await;
+    recordings.delete_unkept().await;
 }
 
 type Admitted = (Leg, Vec<u8>, Box<dyn Program>);
 
 /// Decides on an inbound call: its program, its media channel, and our half of the offer/answer exchange.
+/// `rank` counts the calls in progress, this one included.
 fn admit(
     calls: &Calls,
-    id: LegId,
-    events: LegEvents,
-    flow: &Flow,
-    frame: &Frame<'_>,
+    incoming: Incoming,
     info: &CallInfo,
-) -> Result<Admitted, (LegId, Refusal)> {
-    let refused = |refusal| (id, refusal);
-    if calls.counters.active.load(Ordering::Relaxed) > calls.settings.max_calls {
-        return Err(refused(Refusal::new(
-            503,
-            "max-calls",
-            format!(
-                "{} calls are in progress; see [sip] max_calls",
-                calls.settings.max_calls
-            ),
-        )));
+    rank: usize,
+) -> Result<Admitted, Refusal> {
+    let limit = calls.settings.max_calls;
+    if rank > limit {
+        let text = format!("{limit} calls are in progress; see [sip] max_calls");
+        return Err(Refusal::new(503, "max-calls", text));
     }
-    let program = calls.routes.program(info).map_err(refused)?;
-    let media = calls.media.open().map_err(|error| {
-        let rule = match error {
-            OpenError::NoPorts { .. } => "no-rtp-ports",
-            _ => "no-media-channel",
-        };
-        refused(Refusal::new(503, rule, error.to_string()))
-    })?;
-    let settings = leg_settings(calls, flow.local.ip(), &info.id);
-    let local = settings.local_media(media.0.rtp_port(), calls.fresh_session_id());
-    let mut leg = Leg::new(id, calls.sip.clone(), events, media, settings, local);
-    let answer = match frame.session_description() {
+    let program = calls.routes.program(info)?;
+    let media = calls.media.open().map_err(|error| no_channel(&error))?;
+    let settings = leg_settings(calls, incoming.flow.local.ip(), &info.id);
+    let mut negotiation =
+        Negotiation::new(settings.local_media(media.0.rtp_port(), calls.fresh_session_id()));
+    let answer = match incoming.request.frame().session_description() {
         // RFC 3264 §5: an INVITE without an offer is answered with ours.
-        None => leg.make_offer(),
-        Some(body) => match leg.take_offer(body) {
-            Ok(answer) => answer,
-            Err((status, text)) => {
-                leg.disown();
-                return Err(refused(Refusal::new(status, "offer-refused", text)));
-            }
-        },
+        None => negotiation.offer(),
+        Some(body) => negotiation
+            .answer(body)
+            .map_err(|(status, text)| Refusal::new(status, "offer-refused", text))?,
     };
+    let sip = calls.sip.clone();
+    let leg = Leg::new(
+        incoming.leg,
+        sip,
+        incoming.events,
+        media,
+        settings,
+        negotiation,
+    );
     Ok((leg, answer, program))
 }
 
+fn no_channel(error: &OpenError) -> Refusal {
+    let (rule, advice) = match error {
+        OpenError::NoPorts { .. } => ("no-rtp-ports", "; widen [media] ports"),
+        _ => ("no-media-channel", ""),
+    };
+    Refusal::new(503, rule, format!("{error}{advice}"))
+}
+
 fn refuse(calls: &Calls, leg: LegId, refusal: &Refusal) {
-    tracing::info!(status = refusal.status, rule = refusal.rule, reason = %refusal.text, "call refused");
+    tracing::info!(
+        status = refusal.status,
+        rule = refusal.rule,
+        reason = refusal.text,
+        "call refused"
+    );
     calls.counters.refused(refusal.rule);
     let mut extra = Vec::new();
     if refusal.status == 503 {
@@ -163,16 +174,36 @@ async fn run_outbound(
 ) -> Result<(End, Option<ChannelStats>), String> {
     let began = Instant::now();
     let _active = calls.counters.begin(Direction::Outbound);
-    let media = calls.media.open().map_err(|error| error.to_string())?;
-    let settings = leg_settings(&calls, outbound.flow.local.ip(), &info.id);
-    let local = settings.local_media(media.0.rtp_port(), calls.fresh_session_id());
-    let offer = offer_answer::offer(&local);
+    let mut program = outbound.program;
+    let mut leg = dial(&calls, outbound.flow, &info).await?;
+    tracing::info!(to = info.to, "call out");
+    let mut stop = calls.stop.subscribe();
+    let mut recordings = Recordings::new(&calls.settings.recordings_dir, &info.id);
+    let mut executor = Executor::new(&mut leg, &info, &calls.prompts, &mut recordings, None);
+    let end = match executor.until_answered(&mut stop).await {
+        Ok(()) => executor.run(program.as_mut(), stop).await,
+        Err(end) => end,
+    };
+    let stats = account(&calls, &mut leg, &end, began).await;
+    recordings.delete_unkept().await;
+    Ok((end, stats))
+}
+
+/// Opens a channel and sends the INVITE with our offer.
+async fn dial(calls: &Calls, flow: Flow, info: &CallInfo) -> Result<Leg, String> {
+    let media = calls
+        .media
+        .open()
+        .map_err(|error| no_channel(&error).text)?;
+    let settings = leg_settings(calls, flow.local.ip(), &info.id);
+    let mut negotiation =
+        Negotiation::new(settings.local_media(media.0.rtp_port(), calls.fresh_session_id()));
     let invite = Invite {
-        flow: outbound.flow,
-        target: outbound.target,
-        from: outbound.from,
+        flow,
+        target: info.to.clone(),
+        from: info.from.clone(),
         to: info.to.clone(),
-        sdp: Some(offer.to_bytes()),
+        sdp: Some(negotiation.offer()),
         headers: Vec::new(),
     };
     let new = calls
@@ -180,25 +211,15 @@ async fn run_outbound(
         .invite(invite)
         .await
         .map_err(|error| error.to_string())?;
-    let mut leg = Leg::new(
+    let sip = calls.sip.clone();
+    Ok(Leg::new(
         new.leg,
-        calls.sip.clone(),
+        sip,
         new.events,
         media,
         settings,
-        local,
-    );
-    leg.offered(offer);
-    tracing::info!(to = %info.to, "call out");
-    let mut program = outbound.program;
-    let recordings = calls.settings.recordings_dir.clone();
-    let mut executor = Executor::new(&mut leg, &info, &calls.prompts, recordings, None);
-    let end = match executor.until_answered().await {
-        Ok(()) => executor.run(program.as_mut(), calls.stop.subscribe()).await,
-        Err(end) => end,
-    };
-    let stats = account(&calls, &mut leg, &end, began).await;
-    Ok((end, stats))
+        negotiation,
+    ))
 }
 
 fn leg_settings(calls: &Calls, local: IpAddr, call: &str) -> LegSettings {

@@ -63,7 +63,8 @@ impl Verb {
         match self {
             Verb::Play(play) => !play.audio.is_empty() && play.repeat != Repeat::Times(0),
             Verb::Gather(gather) => gather.timeout_ms > 0 || !gather.prompts.is_empty(),
-            Verb::Echo(_) | Verb::Record(_) => true,
+            Verb::Echo(echo) => echo.max_ms > 0,
+            Verb::Record(_) => true,
             Verb::SendDigits(send) => !send.digits.is_empty(),
             Verb::Wait(wait) => wait.ms > 0,
             Verb::Answer | Verb::RecordCall { .. } | Verb::Reject(_) | Verb::Hangup(_) => false,
@@ -144,7 +145,7 @@ pub struct Gather {
 /// [`Verb::Echo`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Echo {
-    /// Keys that end it.
+    /// Keys that end it; others are not kept for the next gather.
     pub stop_keys: String,
     /// Limit in ms.
     pub max_ms: u32,
@@ -159,7 +160,7 @@ pub struct Record {
     pub max_ms: u32,
     /// Ends after this much silence in ms; 0: never.
     pub silence_ms: u32,
-    /// Keys that end it.
+    /// Keys that end it; others are not kept for the next gather.
     pub stop_keys: String,
     /// Whether the file stays when the call is over.
     pub keep: bool,

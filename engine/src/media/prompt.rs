@@ -112,19 +112,20 @@ impl PromptLibrary {
         }
     }
 
+    /// The prompt of that key if it is loaded already. Never blocks on a file.
+    pub fn loaded(&self, key: &str) -> Option<Arc<Prompt>> {
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.get(key).cloned()
+    }
+
     /// The prompt of that key: `builtin:NAME`, or a path below the base (any path where the base is empty), each with or
     /// without its extension. It is read once; a file changed later is not seen.
     ///
     /// # Errors
     /// When there is none, when it cannot be read, or when the key leads out of the base folder.
     pub fn load(&self, key: &str) -> Result<Arc<Prompt>, PromptError> {
-        if let Some(prompt) = self
-            .loaded
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(key)
-        {
-            return Ok(prompt.clone());
+        if let Some(prompt) = self.loaded(key) {
+            return Ok(prompt);
         }
         let prompt = match key.strip_prefix("builtin:") {
             Some(name) => self.load_embedded(key, name)?,

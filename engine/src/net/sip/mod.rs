@@ -17,8 +17,8 @@ use trunkline_sip::Flow;
 pub(crate) enum Inbound {
     /// One SIP message (UDP datagram or framed from a stream).
     Message(Flow, Bytes),
-    /// A TCP connection is up; what is to be sent on it goes to this queue.
-    Connected(Flow, tokio::sync::mpsc::Sender<Bytes>),
+    /// A TCP connection is up.
+    Connected(Flow, tcp::Stream),
     /// A TCP connection is gone.
     Closed(Flow, &'static str),
 }

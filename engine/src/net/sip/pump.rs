@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use trunkline_sip::{
     Counts, Endpoint, EndpointConfig, Event, Flow, HangupReason, InfoId, Invite, LegError, LegId,
@@ -127,7 +128,7 @@ pub enum Command {
     RespondInfo(LegId, InfoId, u16),
     /// Open an outbound leg.
     Invite(Box<Invite>, oneshot::Sender<Result<NewLeg, LegError>>),
-    /// Refuse new INVITEs with 503 and this Retry-After from now on.
+    /// Refuse new INVITEs with 503 and this Retry-After from now on. [`Sip::incoming`] ends after those taken before.
     Drain(Duration),
 }
 
@@ -218,7 +219,7 @@ impl Sip {
             sockets,
             streams: HashMap::new(),
             legs: HashMap::new(),
-            accept,
+            accept: Some(accept),
             counters: counters.clone(),
         };
         tokio::spawn(pump.run(inbound, commands));
@@ -264,12 +265,20 @@ impl Sip {
     }
 }
 
+/// Where the events of a leg go.
+struct LegEntry {
+    events: mpsc::Sender<Event>,
+    /// Keeps the TCP connection it came or left on from being closed as idle.
+    _in_use: Option<tcp::InUse>,
+}
+
 struct Pump {
     endpoint: Endpoint,
     sockets: Vec<(SocketAddr, Arc<UdpSocket>)>,
-    streams: HashMap<u64, mpsc::Sender<Bytes>>,
-    legs: HashMap<LegId, mpsc::Sender<Event>>,
-    accept: mpsc::Sender<Incoming>,
+    streams: HashMap<u64, tcp::Stream>,
+    legs: HashMap<LegId, LegEntry>,
+    /// Gone while draining.
+    accept: Option<mpsc::Sender<Incoming>>,
     counters: Arc<PumpCounters>,
 }
 
@@ -315,11 +324,11 @@ impl Pump {
         match item {
             Inbound::Message(flow, bytes) => {
                 self.counters.received.fetch_add(1, Ordering::Relaxed);
-                tracing::trace!(remote = %flow.remote, message = %String::from_utf8_lossy(&bytes), "SIP in");
+                tracing::trace!(remote = %flow.remote, message = %Shown(&bytes), "SIP in");
                 self.endpoint.receive(now, flow, &bytes);
             }
-            Inbound::Connected(flow, send) => {
-                self.streams.insert(flow.connection, send);
+            Inbound::Connected(flow, stream) => {
+                self.streams.insert(flow.connection, stream);
             }
             Inbound::Closed(flow, why) => {
                 tracing::debug!(remote = %flow.remote, why, "TCP connection ended");
@@ -349,16 +358,19 @@ impl Pump {
                 self.endpoint.respond_info(now, leg, id, status)
             }
             Command::Invite(invite, reply) => {
-                let made = self.endpoint.invite(now, *invite).map(|leg| {
-                    let (send, events) = mpsc::channel(LEG_QUEUE);
-                    self.legs.insert(leg, send);
-                    NewLeg { leg, events }
+                let flow = invite.flow;
+                let made = self.endpoint.invite(now, *invite).map(|leg| NewLeg {
+                    leg,
+                    events: self.enter(leg, &flow),
                 });
                 if let Err(Ok(orphan)) = reply.send(made) {
                     self.endpoint.hangup(now, orphan.leg, None);
                 }
             }
-            Command::Drain(retry_after) => self.endpoint.set_draining(Some(retry_after)),
+            Command::Drain(retry_after) => {
+                self.endpoint.set_draining(Some(retry_after));
+                self.accept = None;
+            }
         }
     }
 
@@ -389,7 +401,7 @@ impl Pump {
     }
 
     fn transmit(&mut self, flow: Flow, bytes: Bytes) {
-        tracing::trace!(remote = %flow.remote, message = %String::from_utf8_lossy(&bytes), "SIP out");
+        tracing::trace!(remote = %flow.remote, message = %Shown(&bytes), "SIP out");
         let sent = match flow.transport {
             Transport::Udp => {
                 let socket = self.sockets.iter().find(|(local, _)| {
@@ -401,7 +413,7 @@ impl Pump {
             Transport::Tcp => self
                 .streams
                 .get(&flow.connection)
-                .is_some_and(|queue| queue.try_send(bytes).is_ok()),
+                .is_some_and(|stream| stream.send.try_send(bytes).is_ok()),
         };
         if !sent && flow.transport == Transport::Tcp {
             // Gone, or its peer does not read: what waits for an answer on it need not wait for its timer.
@@ -417,32 +429,14 @@ impl Pump {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Invite { leg, request, flow } => {
-                let (send, events) = mpsc::channel(LEG_QUEUE);
-                match self.accept.try_send(Incoming {
-                    leg,
-                    request,
-                    flow,
-                    events,
-                }) {
-                    Ok(()) => {
-                        self.legs.insert(leg, send);
-                    }
-                    Err(_) => {
-                        tracing::warn!(remote = %flow.remote, rule = "accept-queue-full", "call refused with 503: calls come faster than they can be started");
-                        let retry = [("Retry-After", "2".to_owned())];
-                        self.endpoint
-                            .reject(Instant::now(), leg, 503, "accept-queue-full", &retry);
-                    }
-                }
-            }
+            Event::Invite { leg, request, flow } => self.accept(leg, request, flow),
             Event::Refused {
                 flow,
                 method,
                 status,
                 rule,
             } => {
-                tracing::info!(remote = %flow.remote, transport = ?flow.transport, %method, status, rule, "request refused");
+                tracing::info!(remote = %flow.remote, transport = ?flow.transport, method, status, rule, "request refused");
                 count(&self.counters.refused, rule);
             }
             Event::Dropped { flow, rule } => {
@@ -452,36 +446,103 @@ impl Pump {
             Event::Cancelled { leg, .. }
             | Event::Rejected { leg, .. }
             | Event::Ended { leg, .. } => {
-                if let Some(events) = self.legs.remove(&leg) {
-                    let _ = events.try_send(event);
+                if let Some(entry) = self.legs.remove(&leg) {
+                    // Nobody may listen any more; and one whose queue is full learns it from the end of the channel.
+                    let _ = entry.events.try_send(event);
                 }
             }
             event => self.leg_event(event),
         }
     }
 
+    /// A new leg is handed to the acceptor, or refused.
+    fn accept(&mut self, leg: LegId, request: Message, flow: Flow) {
+        let events = self.enter(leg, &flow);
+        let incoming = Incoming {
+            leg,
+            request,
+            flow,
+            events,
+        };
+        let taken = match &self.accept {
+            Some(accept) => accept.try_send(incoming).is_ok(),
+            None => false,
+        };
+        if !taken {
+            tracing::warn!(remote = %flow.remote, rule = "accept-queue-full", "call refused with 503: calls come faster than they can be started");
+            count(&self.counters.refused, "accept-queue-full");
+            let retry = [("Retry-After", "2".to_owned())];
+            self.endpoint
+                .reject(Instant::now(), leg, 503, "accept-queue-full", &retry);
+        }
+    }
+
+    /// Remembers a leg until its last event.
+    fn enter(&mut self, leg: LegId, flow: &Flow) -> LegEvents {
+        let (send, events) = mpsc::channel(LEG_QUEUE);
+        let stream = self.streams.get(&flow.connection);
+        let entry = LegEntry {
+            events: send,
+            _in_use: stream.map(|stream| stream.in_use.clone()),
+        };
+        self.legs.insert(leg, entry);
+        events
+    }
+
     fn leg_event(&mut self, event: Event) {
         let Some(leg) = leg_of(&event) else { return };
-        let Some(events) = self.legs.get(&leg) else {
+        let Some(entry) = self.legs.get(&leg) else {
             return;
         };
         let optional = matches!(
             event,
             Event::Info { .. } | Event::Reinvite { .. } | Event::Progress { .. }
         );
-        if !optional || events.capacity() > LEG_RESERVE {
-            let _ = events.try_send(event);
-            return;
+        if optional && entry.events.capacity() <= LEG_RESERVE {
+            return self.refuse_optional(event);
         }
+        if let Err(lost) = entry.events.try_send(event) {
+            // Its call is gone without a hang-up, or cannot be told what it must know: nobody may stay in a dead call.
+            if matches!(lost, TrySendError::Full(_)) {
+                tracing::error!(%leg, rule = "leg-queue-full", "hanging up: the call does not take its events");
+            }
+            self.endpoint.hangup(Instant::now(), leg, None);
+        }
+    }
+
+    /// Answers what a leg that is behind would have to answer.
+    fn refuse_optional(&mut self, event: Event) {
         count(&self.counters.refused, "leg-queue-full");
+        let now = Instant::now();
         match event {
-            Event::Info { leg, id, .. } => self.endpoint.respond_info(Instant::now(), leg, id, 503),
+            Event::Info { leg, id, .. } => self.endpoint.respond_info(now, leg, id, 503),
             Event::Reinvite { leg, .. } => {
                 self.endpoint
-                    .reject_reinvite(Instant::now(), leg, 503, "leg-queue-full")
+                    .reject_reinvite(now, leg, 503, "leg-queue-full")
             }
             _ => {}
         }
+    }
+}
+
+/// A SIP message for the trace log: its lines are indented and its control characters escaped, so that no peer can forge a
+/// line of the log or speak to the terminal.
+struct Shown<'a>(&'a [u8]);
+
+impl std::fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use std::fmt::Write;
+        let text = String::from_utf8_lossy(self.0);
+        for line in text.trim_end().split('\n') {
+            f.write_str("\n    ")?;
+            for character in line.trim_end_matches('\r').chars() {
+                match character.is_control() && character != '\t' {
+                    true => write!(f, "{}", character.escape_default())?,
+                    false => f.write_char(character)?,
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -523,5 +584,19 @@ async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_in_the_log_stays_within_its_lines() {
+        let shown = Shown(b"BYE sip:a SIP/2.0\r\nX: \x1b[2J\rWARN forged\r\n\r\n").to_string();
+        assert_eq!(
+            shown,
+            "\n    BYE sip:a SIP/2.0\n    X: \\u{1b}[2J\\rWARN forged"
+        );
     }
 }

@@ -26,6 +26,41 @@ const WRITE_TIME: Duration = Duration::from_secs(5);
 const LAST_ANSWER_TIME: Duration = Duration::from_millis(500);
 const FRAMING_ERROR: &str = "framing error";
 
+/// Held by the legs of a connection: while there are any, it is not closed as idle, since our BYE has to leave on it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct InUse(Arc<()>);
+
+impl InUse {
+    /// Whether anybody holds it beside the connection's own two ends.
+    fn by_legs(&self) -> bool {
+        Arc::strong_count(&self.0) > 2
+    }
+}
+
+/// The pump's end of a connection.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    /// What is to be sent.
+    pub(super) send: mpsc::Sender<Bytes>,
+    pub(super) in_use: InUse,
+}
+
+/// One of the connections that count against the limit.
+struct Place(Arc<Connections>);
+
+impl Place {
+    fn take(shared: &Arc<Connections>) -> Place {
+        shared.open.fetch_add(1, Ordering::Relaxed);
+        Place(shared.clone())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// What all connections share.
 pub(super) struct Connections {
     pub(super) open: AtomicUsize,
@@ -53,7 +88,9 @@ pub(super) async fn accept(
             tracing::warn!(%remote, rule = "tcp-max-connections", limit = shared.max, "TCP connection refused; raise [sip] tcp_max_connections");
             continue;
         }
-        tokio::spawn(serve(stream, remote, shared.clone(), out.clone()));
+        // Taken before its task runs: a burst must not pass the limit.
+        let place = Place::take(&shared);
+        tokio::spawn(serve(stream, remote, place, out.clone()));
     }
 }
 
@@ -71,11 +108,24 @@ pub(super) async fn connect(
                 "no answer to the TCP connection request within 5 s",
             )
         })??;
+    let place = Place::take(&shared);
     let flow = flow_of(&stream, remote, &shared)?;
-    let (send, queue) = mpsc::channel(WRITE_QUEUE);
-    let _ = out.send(Inbound::Connected(flow, send)).await;
-    tokio::spawn(run(stream, flow, queue, shared, out));
+    let (queue, in_use) = introduce(flow, &out).await;
+    tokio::spawn(run(stream, flow, queue, in_use, place, out));
     Ok(flow)
+}
+
+/// Tells the pump of a connection; what it wants to send comes out of the queue.
+async fn introduce(flow: Flow, out: &mpsc::Sender<Inbound>) -> (mpsc::Receiver<Bytes>, InUse) {
+    let (send, queue) = mpsc::channel(WRITE_QUEUE);
+    let in_use = InUse::default();
+    let stream = Stream {
+        send,
+        in_use: in_use.clone(),
+    };
+    // A pump that is gone has dropped the queue's other end, which ends the connection.
+    let _ = out.send(Inbound::Connected(flow, stream)).await;
+    (queue, in_use)
 }
 
 fn flow_of(stream: &TcpStream, remote: SocketAddr, shared: &Connections) -> io::Result<Flow> {
@@ -88,32 +138,25 @@ fn flow_of(stream: &TcpStream, remote: SocketAddr, shared: &Connections) -> io::
     })
 }
 
-async fn serve(
-    stream: TcpStream,
-    remote: SocketAddr,
-    shared: Arc<Connections>,
-    out: mpsc::Sender<Inbound>,
-) {
-    let Ok(flow) = flow_of(&stream, remote, &shared) else {
+async fn serve(stream: TcpStream, remote: SocketAddr, place: Place, out: mpsc::Sender<Inbound>) {
+    let Ok(flow) = flow_of(&stream, remote, &place.0) else {
         return;
     };
-    let (send, queue) = mpsc::channel(WRITE_QUEUE);
-    if out.send(Inbound::Connected(flow, send)).await.is_ok() {
-        run(stream, flow, queue, shared, out).await;
-    }
+    let (queue, in_use) = introduce(flow, &out).await;
+    run(stream, flow, queue, in_use, place, out).await;
 }
 
 async fn run(
     stream: TcpStream,
     flow: Flow,
     queue: mpsc::Receiver<Bytes>,
-    shared: Arc<Connections>,
+    in_use: InUse,
+    place: Place,
     out: mpsc::Sender<Inbound>,
 ) {
-    shared.open.fetch_add(1, Ordering::Relaxed);
     let _ = stream.set_nodelay(true);
-    let why = pump_stream(stream, flow, queue, shared.idle, &out).await;
-    shared.open.fetch_sub(1, Ordering::Relaxed);
+    let why = pump_stream(stream, flow, queue, (place.0.idle, in_use), &out).await;
+    drop(place);
     let _ = out.send(Inbound::Closed(flow, why)).await;
 }
 
@@ -122,7 +165,7 @@ async fn pump_stream(
     stream: TcpStream,
     flow: Flow,
     mut queue: mpsc::Receiver<Bytes>,
-    idle: Duration,
+    (idle, in_use): (Duration, InUse),
     out: &mpsc::Sender<Inbound>,
 ) -> &'static str {
     let (mut reader, mut writer) = stream.into_split();
@@ -151,7 +194,11 @@ async fn pump_stream(
                 None => Some("closed by us"),
                 Some(bytes) => write(&mut writer, &bytes).await,
             },
-            () = tokio::time::sleep(patience) => Some(if partial_since.is_some() { "message not completed in time" } else { "idle" }),
+            () = tokio::time::sleep(patience) => match partial_since {
+                Some(_) => Some("message not completed in time"),
+                None if in_use.by_legs() => None,
+                None => Some("idle"),
+            },
         };
         if let Some(why) = ended {
             if why == FRAMING_ERROR {

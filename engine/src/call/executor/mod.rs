@@ -1,0 +1,319 @@
+//! The executor: carries out one verb after the other on a leg and tells the program what became of each.
+//!
+//! It owns the waiting; it knows neither SIP nor RTP. Every wait ends when the leg does. `verbs.rs` holds what plays and listens,
+//! `recording.rs` what records.
+mod recording;
+mod verbs;
+
+pub(super) use recording::Recordings;
+
+use super::leg::{End, Input, Leg, hangup_reason};
+use super::program::{CallInfo, Direction, Program, Step};
+use super::verb::{Failure, Hangup, HangupCause, KeyPress, Outcome, Verb};
+use crate::media::PromptLibrary;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use trunkline_sip::HangupReason;
+
+/// Steps a program may make without media, input or waiting in between: a loop that eats the processor is ended.
+const MAX_IDLE_STEPS: u32 = 1000;
+/// After hanging up, how long the far end may take to agree. The endpoint is done in twice 64·T1 (no ACK, then no answer to
+/// BYE), 64 s with the default T1; this is the net below it.
+const FAREWELL: Duration = Duration::from_secs(130);
+/// How long an outbound call may ring.
+const RING_LIMIT: Duration = Duration::from_secs(120);
+
+/// A verb ends with an outcome, or the leg does.
+type VerbResult = Result<Outcome, End>;
+
+/// Runs programs on a leg.
+pub(super) struct Executor<'a> {
+    leg: &'a mut Leg,
+    info: &'a CallInfo,
+    prompts: &'a Arc<PromptLibrary>,
+    recordings: &'a mut Recordings,
+    /// The SDP to answer with.
+    answer: Option<Vec<u8>>,
+    next_id: u32,
+}
+
+impl<'a> Executor<'a> {
+    pub(super) fn new(
+        leg: &'a mut Leg,
+        info: &'a CallInfo,
+        prompts: &'a Arc<PromptLibrary>,
+        recordings: &'a mut Recordings,
+        answer: Option<Vec<u8>>,
+    ) -> Self {
+        Executor {
+            leg,
+            info,
+            prompts,
+            recordings,
+            answer,
+            next_id: 0,
+        }
+    }
+
+    /// Waits until our outbound call is answered; `stop` gives it up.
+    pub(super) async fn until_answered(
+        &mut self,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<(), End> {
+        tokio::select! {
+            answered = self.ringing() => answered,
+            () = stopped(stop) => Err(self.shut_down().await),
+        }
+    }
+
+    async fn ringing(&mut self) -> Result<(), End> {
+        let deadline = Instant::now() + RING_LIMIT;
+        loop {
+            match self.input_until(Some(deadline)).await? {
+                None => {
+                    tracing::info!(limit_s = RING_LIMIT.as_secs(), "nobody answers: giving up");
+                    self.leg.hang_up("no-answer", None);
+                    return Err(self.farewell().await);
+                }
+                Some(Input::Progress(status)) => tracing::info!(status, "far end reports progress"),
+                Some(Input::Answered) => {
+                    tracing::info!(codec = self.leg.codec(), "answered");
+                    return Ok(());
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Runs the program to its end and returns how the leg ended. `stop` ends the call from outside (shutdown). However it
+    /// ends, the program is told, unless it panicked.
+    pub(super) async fn run(
+        &mut self,
+        program: &mut dyn Program,
+        mut stop: watch::Receiver<bool>,
+    ) -> End {
+        let limit = program.max_duration();
+        let mut sound = true;
+        let end = tokio::select! {
+            end = self.run_program(program, &mut sound) => end,
+            () = after(limit) => {
+                tracing::info!(?limit, rule = "max-call-duration", "hanging up: the call has lasted as long as its program allows");
+                self.leg.hang_up("max-duration", Some(hangup_reason("Q.850", 16, "max-call-duration")));
+                self.farewell().await
+            }
+            () = stopped(&mut stop) => self.shut_down().await,
+        };
+        if sound {
+            let _ = turn(program, self.info, Outcome::HungUp);
+        }
+        end
+    }
+
+    async fn run_program(&mut self, program: &mut dyn Program, sound: &mut bool) -> End {
+        let mut outcome = Outcome::Begin;
+        let mut idle_steps = 0;
+        loop {
+            let Some(Step { verb, at }) = turn(program, self.info, outcome) else {
+                *sound = false;
+                return self.give_up("program-panic").await;
+            };
+            tracing::info!(at, verb = verb.name(), "program");
+            let takes_time = verb.takes_time();
+            outcome = match self.carry_out(verb).await {
+                Ok(next) => next,
+                Err(end) => return end,
+            };
+            if let Outcome::Failed(failure) = &outcome {
+                tracing::warn!(
+                    verb = failure.verb,
+                    reason = failure.reason,
+                    at,
+                    "verb failed"
+                );
+            }
+            idle_steps = if takes_time && !matches!(outcome, Outcome::Failed(_)) {
+                0
+            } else {
+                idle_steps + 1
+            };
+            if idle_steps > MAX_IDLE_STEPS {
+                tracing::error!(
+                    at,
+                    rule = "program-loop",
+                    limit = MAX_IDLE_STEPS,
+                    "the program loops without media, input or waiting: hanging up"
+                );
+                return self.give_up("program-loop").await;
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, verb: Verb) -> VerbResult {
+        if !self.leg.answered {
+            if verb.needs_answer() {
+                return Ok(failed(verb.name(), "the call is not answered yet"));
+            }
+            if self.info.direction == Direction::Inbound && matches!(verb, Verb::Wait(_)) {
+                self.leg.provisional(180, "Ringing");
+            }
+        }
+        match verb {
+            Verb::Answer => self.answer().await,
+            Verb::Play(play) => self.play(play).await,
+            Verb::Gather(gather) => self.gather(gather).await,
+            Verb::Echo(echo) => self.echo(echo).await,
+            Verb::Record(record) => self.record(record).await,
+            Verb::RecordCall { path } => self.record_call(path),
+            Verb::SendDigits(digits) => self.send_digits(digits).await,
+            Verb::Wait(wait) => self.wait(wait.ms).await,
+            Verb::Reject(reject) => {
+                if self.leg.answered {
+                    return Ok(failed("reject", "the call is answered already; use hangup"));
+                }
+                self.leg.reject(reject.status, reject.reason, Vec::new());
+                Err(self.farewell().await)
+            }
+            Verb::Hangup(hangup) => {
+                let reason = reason_of(hangup, self.leg.answered);
+                self.leg.hang_up("program", Some(reason));
+                Err(self.farewell().await)
+            }
+        }
+    }
+
+    async fn answer(&mut self) -> VerbResult {
+        if let Some(sdp) = self.answer.take() {
+            self.leg.answer(sdp);
+            tracing::info!(codec = self.leg.codec(), "answered");
+        }
+        // Audio sent before the ACK may be lost to a phone that still rings: a greeting starts when somebody hears it.
+        while !self.leg.confirmed {
+            self.idle(None).await?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn wait(&mut self, ms: u32) -> VerbResult {
+        let deadline = deadline_in(ms);
+        while self.idle(deadline).await?.is_some() {}
+        Ok(Outcome::Done)
+    }
+
+    /// One input, keys kept as type-ahead; `None` at the deadline.
+    async fn idle(&mut self, deadline: Option<Instant>) -> Result<Option<Input>, End> {
+        let input = self.input_until(deadline).await?;
+        if let Some(Input::Key(key)) = input {
+            log_key(&key);
+            self.leg.keep(key);
+        }
+        Ok(input)
+    }
+
+    async fn input_until(&mut self, deadline: Option<Instant>) -> Result<Option<Input>, End> {
+        let input = match deadline {
+            None => self.leg.next().await,
+            Some(at) => match tokio::time::timeout_at(at.into(), self.leg.next()).await {
+                Ok(input) => input,
+                Err(_) => return Ok(None),
+            },
+        };
+        match input {
+            Input::Ended(end) => Err(end),
+            input => Ok(Some(input)),
+        }
+    }
+
+    /// Hangs up because the program has a defect.
+    async fn give_up(&mut self, rule: &'static str) -> End {
+        self.leg
+            .hang_up(rule, Some(hangup_reason("SIP", 500, rule)));
+        self.farewell().await
+    }
+
+    async fn shut_down(&mut self) -> End {
+        tracing::info!("hanging up: the server is shutting down");
+        self.leg
+            .hang_up("shutdown", Some(hangup_reason("SIP", 503, "shutdown")));
+        self.farewell().await
+    }
+
+    /// Waits for the leg's end after it was hung up.
+    async fn farewell(&mut self) -> End {
+        let deadline = Instant::now() + FAREWELL;
+        loop {
+            match self.input_until(Some(deadline)).await {
+                Err(end) => return end,
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    tracing::error!("the SIP side did not report this leg's end; giving it up");
+                    return End {
+                        by: "us",
+                        cause: "lost",
+                        status: None,
+                    };
+                }
+            }
+        }
+    }
+
+    fn fresh_id(&mut self) -> u32 {
+        self.next_id += 1;
+        self.next_id
+    }
+}
+
+/// One turn of the program. `None`: it panicked, which must end this call in good order and no other.
+fn turn(program: &mut dyn Program, info: &CallInfo, outcome: Outcome) -> Option<Step> {
+    // A program that panicked is never asked again, so nobody sees what it left half done.
+    let step = std::panic::catch_unwind(AssertUnwindSafe(|| program.next(info, outcome)));
+    if step.is_err() {
+        tracing::error!(
+            rule = "program-panic",
+            "the call's program has a defect (see the panic above): hanging up"
+        );
+    }
+    step.ok()
+}
+
+async fn after(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns when the server stops its calls; never if it went away without doing so.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn log_key(key: &KeyPress) {
+    tracing::info!(key = %key.digit, source = ?key.source, ms = key.duration_ms, "key");
+}
+
+fn failed(verb: &'static str, reason: impl Into<String>) -> Outcome {
+    Outcome::Failed(Failure {
+        verb,
+        reason: reason.into(),
+    })
+}
+
+fn deadline_in(ms: u32) -> Option<Instant> {
+    (ms != u32::MAX).then(|| Instant::now() + Duration::from_millis(ms.into()))
+}
+
+/// An unanswered call is refused with the status that says the same.
+fn reason_of(hangup: Hangup, answered: bool) -> HangupReason {
+    match (hangup.cause, answered) {
+        (HangupCause::Normal, true) => hangup_reason("Q.850", 16, "Normal call clearing"),
+        (HangupCause::Busy, true) => hangup_reason("Q.850", 17, "User busy"),
+        (HangupCause::Congestion, true) => hangup_reason("Q.850", 34, "No circuit available"),
+        (HangupCause::Normal, false) => hangup_reason("SIP", 603, "Decline"),
+        (HangupCause::Busy, false) => hangup_reason("SIP", 486, "Busy Here"),
+        (HangupCause::Congestion, false) => hangup_reason("SIP", 503, "No circuit available"),
+    }
+}

@@ -1,0 +1,150 @@
+//! The verbs that record, and the files a call has made.
+use super::super::leg::Input;
+use super::super::verb::{Outcome, Record, RecordEnd, Recorded, RecordingId};
+use super::{Executor, VerbResult, failed, log_key};
+use crate::media::{Command, MediaAudio, RecordingEnd};
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// The beep before a recording.
+const BEEP: MediaAudio = MediaAudio::Tone {
+    hz: [1000.0, 0.0],
+    dbm0: -13.0,
+    ms: 250,
+};
+
+/// The recordings of one call; the call id makes the names of their files unique.
+#[derive(Debug)]
+pub(in super::super) struct Recordings {
+    folder: PathBuf,
+    call: String,
+    /// File, and whether it stays when the call is over.
+    made: HashMap<RecordingId, (PathBuf, bool)>,
+}
+
+impl Recordings {
+    pub(in super::super) fn new(folder: &Path, call: &str) -> Self {
+        Recordings {
+            folder: folder.to_owned(),
+            call: call.to_owned(),
+            made: HashMap::new(),
+        }
+    }
+
+    fn begin(&mut self, id: u32, keep: bool) -> PathBuf {
+        let path = self.folder.join(format!("{}-{id}.wav", self.call));
+        self.made.insert(RecordingId(id), (path.clone(), keep));
+        path
+    }
+
+    /// Where a recording of this call is.
+    pub(super) fn path(&self, id: RecordingId) -> Result<PathBuf, String> {
+        match self.made.get(&id) {
+            Some((path, _)) => Ok(path.clone()),
+            None => Err(format!("there is no recording {} in this call", id.0)),
+        }
+    }
+
+    /// Recordings that were only for this call go with it. To be called when the channel is closed: until then a recording
+    /// may be written.
+    pub(in super::super) async fn delete_unkept(self) {
+        for (path, keep) in self.made.into_values() {
+            if keep {
+                continue;
+            }
+            match tokio::fs::remove_file(&path).await {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    tracing::warn!(path = %path.display(), %error, "a recording that was not to be kept could not be deleted");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Executor<'_> {
+    pub(super) async fn record(&mut self, record: Record) -> VerbResult {
+        if record.beep {
+            match self.play_media(vec![BEEP], Some(1)) {
+                Err(reason) => return Ok(failed("record", reason)),
+                Ok(id) => {
+                    while !matches!(self.idle(None).await?, Some(Input::PlayDone(done)) if done == id)
+                    {
+                    }
+                }
+            }
+        }
+        let id = self.fresh_id();
+        let command = Command::Record {
+            id,
+            path: self.recordings.begin(id, record.keep),
+            max_ms: record.max_ms,
+            silence_ms: record.silence_ms,
+        };
+        match self.leg.media(command) {
+            Ok(()) => self.until_recorded(id, &record.stop_keys).await,
+            Err(reason) => Ok(failed("record", reason)),
+        }
+    }
+
+    async fn until_recorded(&mut self, id: u32, stop_keys: &str) -> VerbResult {
+        let mut stopped_by = None;
+        loop {
+            match self.leg.next().await {
+                Input::Key(key) => {
+                    log_key(&key);
+                    // A refused stop (the shard is far behind) may be asked for again by the next key.
+                    if stop_keys.contains(key.digit)
+                        && stopped_by.is_none()
+                        && self.leg.media(Command::StopRecord { id }).is_ok()
+                    {
+                        stopped_by = Some(key.digit);
+                    }
+                }
+                Input::RecordDone {
+                    id: done,
+                    duration_ms,
+                    end,
+                    lost_ms,
+                } if done == id => {
+                    tracing::info!(recording = id, duration_ms, lost_ms, end = ?end, "recorded");
+                    return Ok(match recorded(end, stopped_by) {
+                        Ok(end) => Outcome::Recorded(Recorded {
+                            recording: RecordingId(id),
+                            duration_ms,
+                            end,
+                        }),
+                        Err(reason) => failed("record", reason),
+                    });
+                }
+                Input::Ended(end) => return Err(end),
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn record_call(&mut self, path: PathBuf) -> VerbResult {
+        let id = self.fresh_id();
+        let command = Command::Record {
+            id,
+            path,
+            max_ms: u32::MAX,
+            silence_ms: 0,
+        };
+        Ok(match self.leg.media(command) {
+            Ok(()) => Outcome::Done,
+            Err(reason) => failed("record_call", reason),
+        })
+    }
+}
+
+/// Why a recording ended, as the program is told; `Err` when it could not be written.
+fn recorded(end: RecordingEnd, stopped_by: Option<char>) -> Result<RecordEnd, String> {
+    match (end, stopped_by) {
+        (RecordingEnd::WriteFailed(reason), _) => Err(reason),
+        (_, Some(key)) => Ok(RecordEnd::Key(key)),
+        (RecordingEnd::Silence, None) => Ok(RecordEnd::Silence),
+        (_, None) => Ok(RecordEnd::MaxLength),
+    }
+}

@@ -1,0 +1,211 @@
+//! The verbs that play and listen: play, gather, echo, send_digits, and what turns their audio into media commands.
+use super::super::gather::{Gathering, Next};
+use super::super::leg::Input;
+use super::super::verb::{Audio, Echo, Gather, Gathered, Outcome, Play, Repeat, SendDigits};
+use super::{Executor, VerbResult, deadline_in, failed, log_key};
+use crate::media::{Command, MediaAudio, Prompt};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Executor<'_> {
+    pub(super) async fn play(&mut self, play: Play) -> VerbResult {
+        let id = match self.start_playing(&play.audio, play.repeat).await {
+            Ok(id) => id,
+            Err(reason) => return Ok(failed("play", reason)),
+        };
+        loop {
+            match self.leg.next().await {
+                Input::PlayDone(done) if done == id => return Ok(Outcome::Done),
+                Input::KeyDown(digit) if play.stop_keys.contains(digit) => {
+                    let _ = self.leg.media(Command::StopPlay);
+                }
+                Input::Key(key) => {
+                    log_key(&key);
+                    if play.stop_keys.contains(key.digit) {
+                        let _ = self.leg.media(Command::StopPlay);
+                        return Ok(Outcome::Interrupted(key));
+                    }
+                    self.leg.keep(key);
+                }
+                Input::Ended(end) => return Err(end),
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) async fn gather(&mut self, gather: Gather) -> VerbResult {
+        if !gather.typeahead {
+            self.leg.drop_ahead();
+        }
+        let mut state = Gathering::new(&gather, Instant::now(), !gather.prompts.is_empty());
+        let mut next = state.next();
+        while matches!(next, Next::Wait(_)) {
+            let Some(key) = self.leg.take_ahead() else {
+                break;
+            };
+            next = state.key(Instant::now(), key);
+        }
+        let mut playing = None;
+        if state.prompting() && matches!(next, Next::Wait(_)) {
+            match self.start_playing(&gather.prompts, gather.repeat).await {
+                Ok(id) => playing = Some(id),
+                Err(reason) => return Ok(failed("gather", reason)),
+            }
+        }
+        loop {
+            let deadline = match next {
+                Next::Wait(deadline) => deadline,
+                Next::Done(gathered) => {
+                    if playing.is_some() {
+                        let _ = self.leg.media(Command::StopPlay);
+                    }
+                    log_gathered(&gathered, gather.sensitive);
+                    return Ok(Outcome::Gathered(gathered));
+                }
+            };
+            let input = self.input_until(deadline).await?;
+            next = hear(&mut state, input, &mut playing, gather.sensitive);
+            if !state.prompting() && playing.take().is_some() {
+                let _ = self.leg.media(Command::StopPlay);
+            }
+        }
+    }
+
+    pub(super) async fn echo(&mut self, echo: Echo) -> VerbResult {
+        if let Err(reason) = self.leg.media(Command::Echo(true)) {
+            return Ok(failed("echo", reason));
+        }
+        let outcome = self.until_key(&echo.stop_keys, echo.max_ms).await;
+        let _ = self.leg.media(Command::Echo(false));
+        outcome
+    }
+
+    /// Waits for one of `keys` or for `ms` to pass. Other keys are part of what is echoed, and go with it.
+    async fn until_key(&mut self, keys: &str, ms: u32) -> VerbResult {
+        let deadline = deadline_in(ms);
+        loop {
+            match self.input_until(deadline).await? {
+                None => return Ok(Outcome::Done),
+                Some(Input::Key(key)) => {
+                    log_key(&key);
+                    if keys.contains(key.digit) {
+                        return Ok(Outcome::Interrupted(key));
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    pub(super) async fn send_digits(&mut self, send: SendDigits) -> VerbResult {
+        let id = self.fresh_id();
+        let command = Command::SendDigits {
+            id,
+            digits: send.digits,
+            tone_ms: send.tone_ms,
+            gap_ms: send.gap_ms,
+        };
+        if let Err(reason) = self.leg.media(command) {
+            return Ok(failed("send_digits", reason));
+        }
+        loop {
+            if matches!(self.idle(None).await?, Some(Input::DigitsSent(done)) if done == id) {
+                return Ok(Outcome::Done);
+            }
+        }
+    }
+
+    async fn start_playing(&mut self, audio: &[Audio], repeat: Repeat) -> Result<u32, String> {
+        let mut items = Vec::with_capacity(audio.len());
+        for piece in audio {
+            items.push(self.media_audio(piece).await?);
+        }
+        let times = match repeat {
+            Repeat::Times(times) => Some(times),
+            Repeat::Forever => None,
+        };
+        self.play_media(items, times)
+    }
+
+    pub(super) fn play_media(
+        &mut self,
+        audio: Vec<MediaAudio>,
+        repeat: Option<u32>,
+    ) -> Result<u32, String> {
+        let id = self.fresh_id();
+        self.leg.media(Command::Play { id, audio, repeat })?;
+        Ok(id)
+    }
+
+    async fn media_audio(&self, piece: &Audio) -> Result<MediaAudio, String> {
+        Ok(match piece {
+            Audio::Prompt(key) => MediaAudio::Prompt(match self.prompts.loaded(key) {
+                Some(prompt) => prompt,
+                None => self.load(Source::Key(key.clone())).await?,
+            }),
+            Audio::Recording(id) => {
+                let path = self.recordings.path(*id)?;
+                MediaAudio::Prompt(self.load(Source::File(path)).await?)
+            }
+            Audio::Tone(tone) => MediaAudio::Tone {
+                hz: tone.hz,
+                dbm0: tone.dbm0,
+                ms: tone.ms,
+            },
+            Audio::Silence { ms } => MediaAudio::Silence { ms: *ms },
+        })
+    }
+
+    /// Reads audio from disk, where it may block.
+    async fn load(&self, source: Source) -> Result<Arc<Prompt>, String> {
+        let prompts = self.prompts.clone();
+        let read = move || match source {
+            Source::Key(key) => prompts.load(&key),
+            Source::File(path) => prompts.load_file(&path),
+        };
+        match tokio::task::spawn_blocking(read).await {
+            Ok(loaded) => loaded.map_err(|error| error.to_string()),
+            Err(_) => Err("reading the audio was interrupted".to_owned()),
+        }
+    }
+}
+
+enum Source {
+    Key(String),
+    File(PathBuf),
+}
+
+/// What an input means to a gather; `None` is the deadline.
+fn hear(
+    state: &mut Gathering<'_>,
+    input: Option<Input>,
+    playing: &mut Option<u32>,
+    sensitive: bool,
+) -> Next {
+    let now = Instant::now();
+    match input {
+        None => state.time(now),
+        Some(Input::KeyDown(_)) => state.key_down(),
+        Some(Input::Key(key)) => {
+            if !sensitive {
+                log_key(&key);
+            }
+            state.key(now, key)
+        }
+        Some(Input::PlayDone(id)) if *playing == Some(id) => {
+            *playing = None;
+            state.prompts_done(now)
+        }
+        Some(_) => state.next(),
+    }
+}
+
+fn log_gathered(gathered: &Gathered, sensitive: bool) {
+    let digits = if sensitive {
+        "hidden"
+    } else {
+        &gathered.digits
+    };
+    tracing::info!(digits, end = ?gathered.end, "gathered");
+}

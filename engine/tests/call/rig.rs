@@ -1,0 +1,219 @@
+//! A server in the test's own process: SIP pump, media engine and calls on loopback, with programs written by the test.
+use crate::phone::PATIENCE;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use trunkline::call::*;
+use trunkline::config::DtmfMode;
+use trunkline::media::{Media, MediaConfig, PromptLibrary};
+use trunkline::net::sip::{PumpCounters, Sip, TcpLimits};
+use trunkline_sip::offer_answer::Encoding;
+use trunkline_sip::{EndpointConfig, Flow, Timers, Transport};
+
+/// What a test program does, chosen by the number that was called.
+#[derive(Clone, Default)]
+pub(crate) struct Plan {
+    pub(crate) verbs: Vec<Verb>,
+    /// After the verbs: the same verb for ever, or a hang-up.
+    pub(crate) for_ever: Option<Verb>,
+    pub(crate) limit: Option<Duration>,
+    /// Panics instead of hanging up.
+    pub(crate) panics: bool,
+}
+
+impl Plan {
+    pub(crate) fn of(verbs: impl Into<Vec<Verb>>) -> Plan {
+        Plan {
+            verbs: verbs.into(),
+            ..Plan::default()
+        }
+    }
+}
+
+struct Planned {
+    plan: Plan,
+    verbs: VecDeque<Verb>,
+    seen: mpsc::UnboundedSender<Outcome>,
+}
+
+impl Program for Planned {
+    fn name(&self) -> &str {
+        "test"
+    }
+
+    fn max_duration(&self) -> Option<Duration> {
+        self.plan.limit
+    }
+
+    fn next(&mut self, _: &CallInfo, outcome: Outcome) -> Step {
+        let _ = self.seen.send(outcome);
+        let verb = self.verbs.pop_front().or(self.plan.for_ever.clone());
+        assert!(verb.is_some() || !self.plan.panics, "made up");
+        let cause = HangupCause::Normal;
+        Step {
+            verb: verb.unwrap_or(Verb::Hangup(Hangup { cause })),
+            at: "test".to_owned(),
+        }
+    }
+}
+
+struct Numbers {
+    plans: Vec<(&'static str, Plan)>,
+    seen: mpsc::UnboundedSender<Outcome>,
+}
+
+impl Routes for Numbers {
+    fn program(&self, call: &CallInfo) -> Result<Box<dyn Program>, Refusal> {
+        let plan = self.plans.iter().find(|(number, _)| *number == call.to);
+        match plan {
+            Some((_, plan)) => Ok(planned(plan.clone(), &self.seen)),
+            None => Err(Refusal::new(404, "no-such-number", call.to.clone())),
+        }
+    }
+}
+
+fn planned(plan: Plan, seen: &mpsc::UnboundedSender<Outcome>) -> Box<dyn Program> {
+    Box::new(Planned {
+        verbs: plan.verbs.clone().into(),
+        plan,
+        seen: seen.clone(),
+    })
+}
+
+pub(crate) struct Rig {
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) media: Media,
+    sip: Arc<PumpCounters>,
+    pub(crate) address: SocketAddr,
+    pub(crate) recordings: tempfile::TempDir,
+    seen: mpsc::UnboundedReceiver<Outcome>,
+    tell: mpsc::UnboundedSender<Outcome>,
+}
+
+impl Rig {
+    pub(crate) async fn start(plans: Vec<(&'static str, Plan)>) -> Rig {
+        let config = EndpointConfig {
+            server_name: "Trunkline".to_owned(),
+            advertise: None,
+            timers: Timers {
+                // Short, so that the last transaction is gone soon; long enough for a machine that is busy.
+                t1: Duration::from_millis(100),
+                t4: Duration::from_millis(500),
+                td: Duration::from_secs(1),
+                ..Timers::default()
+            },
+            max_legs: 100,
+            max_transactions: 1000,
+            seed: [7; 32],
+        };
+        let limits = TcpLimits {
+            max_connections: 4,
+            idle: PATIENCE,
+        };
+        let any = ([127, 0, 0, 1], 0).into();
+        let sip = Sip::start(&[(Transport::Udp, any)], limits, config)
+            .await
+            .unwrap();
+        let address = sip.listening[0].1;
+        let media = Media::start(MediaConfig {
+            bind: [127, 0, 0, 1].into(),
+            ports: 20_000..=29_999,
+            max_channels: 8,
+            ..MediaConfig::default()
+        })
+        .unwrap();
+        let (tell, seen) = mpsc::unbounded_channel();
+        let recordings = tempfile::tempdir().unwrap();
+        let calls = Calls::new(
+            sip.handle.clone(),
+            media.clone(),
+            Arc::new(PromptLibrary::new("", &[])),
+            Box::new(Numbers {
+                plans,
+                seen: tell.clone(),
+            }),
+            settings(recordings.path().to_owned()),
+            1,
+        );
+        let counters = sip.counters.clone();
+        tokio::spawn(calls.clone().serve(sip.incoming));
+        Rig {
+            calls,
+            media,
+            sip: counters,
+            address,
+            recordings,
+            seen,
+            tell,
+        }
+    }
+
+    /// A program for an outbound call.
+    pub(crate) fn program(&self, plan: Plan) -> Box<dyn Program> {
+        planned(plan, &self.tell)
+    }
+
+    pub(crate) fn flow_to(&self, remote: SocketAddr) -> Flow {
+        Flow {
+            transport: Transport::Udp,
+            local: self.address,
+            remote,
+            connection: 0,
+        }
+    }
+
+    /// The next outcome a program was told; `Begin` and `Done` are passed over.
+    pub(crate) async fn outcome(&mut self) -> Outcome {
+        loop {
+            let told = tokio::time::timeout(PATIENCE, self.seen.recv()).await;
+            match told.expect("an outcome in time").unwrap() {
+                Outcome::Begin | Outcome::Done => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Waits until every gauge is 0; what waits to be told to programs must be nothing.
+    pub(crate) async fn rests(mut self) {
+        let gauges = || {
+            [
+                self.calls.counters.active.load(Ordering::Relaxed),
+                self.sip.legs.load(Ordering::Relaxed),
+                self.sip.server_transactions.load(Ordering::Relaxed),
+                self.sip.client_transactions.load(Ordering::Relaxed),
+                self.media.stats().channels.value() as usize,
+            ]
+        };
+        let until = tokio::time::Instant::now() + PATIENCE;
+        while gauges() != [0; 5] {
+            assert!(
+                tokio::time::Instant::now() < until,
+                "calls, legs, server and client transactions, channels: {:?}",
+                gauges()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let more = self.seen.try_recv();
+        assert!(more.is_err(), "{more:?} was told beyond what the test saw");
+    }
+
+    /// How often calls ended that way.
+    pub(crate) fn ended(&self, by: &'static str, cause: &'static str) -> u64 {
+        let ended = self.calls.counters.ended_by();
+        *ended.get(&(by, cause)).unwrap_or(&0)
+    }
+}
+
+fn settings(recordings_dir: PathBuf) -> CallSettings {
+    CallSettings {
+        max_calls: 2,
+        media_address: None,
+        codecs: vec![Encoding::Pcmu, Encoding::Pcma],
+        dtmf: DtmfMode::Auto,
+        recordings_dir,
+    }
+}
