@@ -1,6 +1,6 @@
 //! A server in the test's own process: SIP pump, media engine and calls on loopback, with programs written by the test.
 use crate::phone::PATIENCE;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -96,6 +96,10 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn start(plans: Vec<(&'static str, Plan)>) -> Rig {
+        Rig::limited(plans, 8).await
+    }
+
+    pub(crate) async fn limited(plans: Vec<(&'static str, Plan)>, max_calls: usize) -> Rig {
         let config = EndpointConfig {
             server_name: "Trunkline".to_owned(),
             advertise: None,
@@ -122,7 +126,7 @@ impl Rig {
         let media = Media::start(MediaConfig {
             bind: [127, 0, 0, 1].into(),
             ports: 20_000..=29_999,
-            max_channels: 8,
+            max_channels: 16,
             ..MediaConfig::default()
         })
         .unwrap();
@@ -136,7 +140,7 @@ impl Rig {
                 plans,
                 seen: tell.clone(),
             }),
-            settings(recordings.path().to_owned()),
+            settings(recordings.path().to_owned(), max_calls),
             1,
         );
         let counters = sip.counters.clone();
@@ -177,40 +181,49 @@ impl Rig {
         }
     }
 
-    /// Waits until every gauge is 0; what waits to be told to programs must be nothing.
-    pub(crate) async fn rests(mut self) {
-        let gauges = || {
-            [
-                self.calls.counters.active.load(Ordering::Relaxed),
-                self.sip.legs.load(Ordering::Relaxed),
-                self.sip.server_transactions.load(Ordering::Relaxed),
-                self.sip.client_transactions.load(Ordering::Relaxed),
-                self.media.stats().channels.value() as usize,
+    /// Waits until no call, leg or channel is left; what programs were told must all have been seen by the test. Returns how
+    /// often calls ended, by whom and why.
+    pub(crate) async fn rests(&mut self) -> BTreeMap<(&'static str, &'static str), u64> {
+        self.until_zero("calls, legs, channels", |rig| {
+            vec![
+                rig.calls.counters.active.load(Ordering::Relaxed),
+                rig.sip.legs.load(Ordering::Relaxed),
+                rig.media.stats().channels.value() as usize,
             ]
-        };
-        let until = tokio::time::Instant::now() + PATIENCE;
-        while gauges() != [0; 5] {
-            assert!(
-                tokio::time::Instant::now() < until,
-                "calls, legs, server and client transactions, channels: {:?}",
-                gauges()
-            );
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        })
+        .await;
+        while let Ok(more) = self.seen.try_recv() {
+            let plain = matches!(more, Outcome::Begin | Outcome::Done);
+            assert!(plain, "{more:?} was told beyond what the test saw");
         }
-        let more = self.seen.try_recv();
-        assert!(more.is_err(), "{more:?} was told beyond what the test saw");
+        self.calls.counters.ended_by()
     }
 
-    /// How often calls ended that way.
-    pub(crate) fn ended(&self, by: &'static str, cause: &'static str) -> u64 {
-        let ended = self.calls.counters.ended_by();
-        *ended.get(&(by, cause)).unwrap_or(&0)
+    /// As [`rests`](Rig::rests), and no transaction is left: takes 64·T1.
+    pub(crate) async fn is_empty(&mut self) {
+        self.rests().await;
+        self.until_zero("server and client transactions", |rig| {
+            vec![
+                rig.sip.server_transactions.load(Ordering::Relaxed),
+                rig.sip.client_transactions.load(Ordering::Relaxed),
+            ]
+        })
+        .await;
+    }
+
+    async fn until_zero(&self, what: &str, gauges: impl Fn(&Rig) -> Vec<usize>) {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        while gauges(self).iter().any(|gauge| *gauge != 0) {
+            let now = tokio::time::Instant::now();
+            assert!(now < until, "{what}: {:?}", gauges(self));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 
-fn settings(recordings_dir: PathBuf) -> CallSettings {
+fn settings(recordings_dir: PathBuf, max_calls: usize) -> CallSettings {
     CallSettings {
-        max_calls: 2,
+        max_calls,
         media_address: None,
         codecs: vec![Encoding::Pcmu, Encoding::Pcma],
         dtmf: DtmfMode::Auto,
