@@ -30,9 +30,32 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{} ", self.at.line, self.at.column)?;
         if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
+            write!(f, "{}: ", Printable(&self.path))?;
         }
-        f.write_str(&self.message)
+        Printable(&self.message).fmt(f)
+    }
+}
+
+/// Text that may quote the document: control characters are shown as escapes, so that a problem stays one line and a terminal
+/// is told nothing.
+struct Printable<'a>(&'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in self.0.split_inclusive(char::is_control) {
+            match piece.chars().next_back() {
+                Some(last) if last.is_control() => {
+                    write!(
+                        f,
+                        "{}{}",
+                        &piece[..piece.len() - last.len_utf8()],
+                        last.escape_default()
+                    )?;
+                }
+                _ => f.write_str(piece)?,
+            }
+        }
+        Ok(())
     }
 }
 
