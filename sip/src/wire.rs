@@ -19,6 +19,8 @@ pub(crate) const BRANCH_PREFIX: &str = "z9hG4bK";
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
 /// What we take as a body, in Accept.
 pub(crate) const ACCEPT: &str = "application/sdp";
+/// What the application is expected to take as the body of an INFO: key presses.
+pub(crate) const ACCEPT_INFO: &str = "application/dtmf-relay, application/dtmf";
 const MAX_FORWARDS: &str = "70";
 
 /// A received value on one line, so that it can stand in a message of ours: folds become single spaces.

@@ -7,7 +7,7 @@ use super::io::TxId;
 use super::legs::{MAX_INFOS, State};
 use super::screening::Refusal;
 use crate::method::Method;
-use crate::wire::{is_fit_for_wire, phrase, reason_value};
+use crate::wire::{ACCEPT_INFO, is_fit_for_wire, phrase, reason_value};
 use std::time::Instant;
 
 impl Endpoint {
@@ -66,6 +66,9 @@ impl Endpoint {
             .header("Server", &self.config.server_name);
         if status >= 300 {
             builder = builder.header("Reason", reason_value(status, phrase(status)));
+        }
+        if status == 415 {
+            builder = builder.header("Accept", ACCEPT_INFO); // §21.4.13 demands the list
         }
         self.servers
             .respond(&mut self.io, now, tx, status, builder.finish());
