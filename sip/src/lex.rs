@@ -68,18 +68,19 @@ pub(crate) fn split_once(text: &[u8], octet: u8) -> (&[u8], Option<&[u8]>) {
 /// Position of the first `octet` outside quoted strings and, when `angles` is set, outside `<...>`.
 pub(crate) fn find_outside(text: &[u8], octet: u8, angles: bool) -> Option<usize> {
     let mut at = 0;
-    while at < text.len() {
-        let here = text[at];
-        if here == octet {
-            return Some(at);
-        }
-        match here {
+    loop {
+        let rest = text.get(at..)?;
+        let found = match angles {
+            true => memchr::memchr3(octet, b'"', b'<', rest),
+            false => memchr::memchr2(octet, b'"', rest),
+        };
+        at += found?;
+        match text[at] {
+            here if here == octet => return Some(at),
             b'"' => at = after_quoted(text, at)?,
-            b'<' if angles => at += memchr::memchr(b'>', &text[at..])? + 1,
-            _ => at += 1,
+            _ => at += memchr::memchr(b'>', &text[at..])? + 1,
         }
     }
-    None
 }
 
 /// Position after the quoted string that opens at `open`; `None` when it never closes.
