@@ -68,6 +68,13 @@ impl Sources {
             "direction",
             &begun,
         )?;
+        family(
+            encoder,
+            "trunkline_keys",
+            "Key presses, by the source that reported each first",
+            "source",
+            &calls.keys_by(),
+        )?;
         let refused: Vec<_> = calls.refused_by().into_iter().collect();
         family(
             encoder,

@@ -1,6 +1,7 @@
 //! Counters of calls: what the metrics page shows and draining waits for.
 use super::leg::End;
 use super::program::Direction;
+use super::verb::DigitSource;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ pub struct CallCounters {
     pub inbound: AtomicU64,
     /// Outbound calls begun.
     pub outbound: AtomicU64,
+    keys: [AtomicU64; 3],
     ended: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     refused: Mutex<BTreeMap<&'static str, u64>>,
     now_idle: Notify,
@@ -68,6 +70,20 @@ impl CallCounters {
     pub(super) fn refused(&self, rule: &'static str) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         *refused.entry(rule).or_default() += 1;
+    }
+
+    pub(super) fn key(&self, source: DigitSource) {
+        self.keys[source as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Key presses, by the source that reported each first.
+    pub fn keys_by(&self) -> [(&'static str, u64); 3] {
+        let count = |source: DigitSource| self.keys[source as usize].load(Ordering::Relaxed);
+        [
+            ("inband", count(DigitSource::InBand)),
+            ("rfc4733", count(DigitSource::Rfc4733)),
+            ("info", count(DigitSource::Info)),
+        ]
     }
 
     /// Calls ended, by who ended them and the cause.

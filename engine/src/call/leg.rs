@@ -4,6 +4,7 @@
 //! duplicates of digits, a lost channel) and returns the rest. It can be dropped at any await without losing an event.
 //! Limits: 64 keys of type-ahead; more are dropped with a log line.
 use super::arbiter::Arbiter;
+use super::counters::CallCounters;
 use super::info_dtmf;
 use super::negotiation::Negotiation;
 use super::verb::{DigitSource, KeyPress};
@@ -15,10 +16,13 @@ use crate::media::{
 use crate::net::sip::{Command, LegEvents, SipHandle};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use trunkline_sip::offer_answer::{Direction as MediaDirection, Encoding, LocalMedia};
 use trunkline_sip::{EndCause, Event, HangupReason, HeaderId, LegId, Message};
 
+/// What phones commonly buffer before they play it; a BYE that overtakes it cuts the last syllable.
+const FAR_JITTER_BUFFER: Duration = Duration::from_millis(200);
 /// Keys kept for the next gather.
 const TYPE_AHEAD: usize = 64;
 
@@ -74,6 +78,8 @@ pub(super) struct LegSettings {
     pub(super) ptime_ms: u8,
     /// The call's id, for the media side's log.
     pub(super) call: String,
+    /// Where key presses are counted.
+    pub(super) counters: Arc<CallCounters>,
 }
 
 impl LegSettings {
@@ -108,6 +114,8 @@ pub(super) struct Leg {
     type_ahead: VecDeque<KeyPress>,
     ended: Option<End>,
     hung_up: Option<&'static str>,
+    /// When playback last came to its end.
+    played_at: Option<Instant>,
     pub(super) answered: bool,
     pub(super) confirmed: bool,
     pub(super) first_rtp: Option<SocketAddr>,
@@ -135,6 +143,7 @@ impl Leg {
             type_ahead: VecDeque::new(),
             ended: None,
             hung_up: None,
+            played_at: None,
             answered: false,
             confirmed: false,
             first_rtp: None,
@@ -182,6 +191,13 @@ impl Leg {
             Some(channel) => channel.send(command).map_err(|error| error.to_string()),
             None => Err("the media channel is closed".to_owned()),
         }
+    }
+
+    /// How long what was played last may still be in the far end's jitter buffer.
+    pub(super) fn unheard(&self) -> Duration {
+        self.played_at.map_or(Duration::ZERO, |at| {
+            FAR_JITTER_BUFFER.saturating_sub(at.elapsed())
+        })
     }
 
     /// The oldest key pressed ahead.
@@ -250,6 +266,9 @@ impl Leg {
                 },
             };
             if let Some(input) = input {
+                if let Input::Key(key) = &input {
+                    self.settings.counters.key(key.source);
+                }
                 return input;
             }
         }
@@ -336,7 +355,10 @@ impl Leg {
 
     fn media_event(&mut self, event: MediaEvent) -> Option<Input> {
         match event {
-            MediaEvent::PlayDone { id } => Some(Input::PlayDone(id)),
+            MediaEvent::PlayDone { id } => {
+                self.played_at = Some(Instant::now());
+                Some(Input::PlayDone(id))
+            }
             MediaEvent::KeyBegin { key, source, .. } => {
                 let source = source_of(source);
                 let new = self.hears(source) && self.arbiter.begin(Instant::now(), key, source);

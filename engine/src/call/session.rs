@@ -229,6 +229,7 @@ fn leg_settings(calls: &Calls, local: IpAddr, call: &str) -> LegSettings {
         dtmf: calls.settings.dtmf,
         ptime_ms: 20,
         call: call.to_owned(),
+        counters: calls.counters.clone(),
     }
 }
 

@@ -176,6 +176,7 @@ impl<'a> Executor<'a> {
                 Err(self.farewell().await)
             }
             Verb::Hangup(hangup) => {
+                self.wait(self.leg.unheard().as_millis() as u32).await?;
                 let reason = reason_of(hangup, self.leg.answered);
                 self.leg.hang_up("program", Some(reason));
                 Err(self.farewell().await)
