@@ -194,6 +194,9 @@ fn what_is_no_message_or_has_no_sender_is_dropped() {
         "INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1\r\n\r\n",
         "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\n\
          Call-ID: x\r\nCSeq: 1 INVITE\r\n\r\n",
+        // An answer would repeat the whole way.
+        &invite(&"v: SIP/2.0/UDP 10.0.0.9\r\n".repeat(71)),
+        &invite(&"v: SIP/2.0/UDP 10.0.0.9\r\n".repeat(200)),
     ] {
         let mut probe = Probe::new();
         assert!(probe.tell(text).is_empty(), "{text}");

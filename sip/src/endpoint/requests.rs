@@ -9,6 +9,7 @@ use super::servers::Opening;
 use crate::dialog::Dialog;
 use crate::flow::Flow;
 use crate::header::HeaderId;
+use crate::limits::MAX_VIAS;
 use crate::message::{Frame, FrameError, Message};
 use crate::method::Method;
 use crate::transaction::key::{self, Key};
@@ -89,7 +90,8 @@ impl Endpoint {
         }
     }
 
-    /// Answers a malformed request when it names at least who asked and what.
+    /// Answers a malformed request when it names at least who asked and what, and its way back is no longer than a way
+    /// can be: all of its Via fields go into the answer.
     fn malformed(&mut self, flow: Flow, frame: &Frame<'_>, method: Method<'_>, refusal: &Refusal) {
         let needed = [
             HeaderId::From,
@@ -97,7 +99,9 @@ impl Endpoint {
             HeaderId::CallId,
             HeaderId::Cseq,
         ];
-        if method == Method::Ack || needed.iter().any(|id| frame.header(*id).is_none()) {
+        let ways = frame.values(HeaderId::Via).take(MAX_VIAS + 1).count();
+        let is_nameless = needed.iter().any(|id| frame.header(*id).is_none());
+        if method == Method::Ack || is_nameless || ways > MAX_VIAS {
             return self.dropped(flow, refusal.rule);
         }
         self.refuse(flow, frame, refusal);
