@@ -460,6 +460,11 @@ impl Leg {
                     .flatten()
                     .map(Input::Key)
             }
+            // RFC 2976 §2.2: without a body it only asks whether we are still there.
+            Err(_) if frame.body().is_empty() => {
+                self.sip.send(Command::RespondInfo(self.id, id, 200));
+                None
+            }
             Err(info_dtmf::InfoError::OtherType) => {
                 self.sip.send(Command::RespondInfo(self.id, id, 415));
                 None

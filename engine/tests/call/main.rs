@@ -247,6 +247,27 @@ async fn one_press_by_info_and_by_events_is_one_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_info_is_answered_by_what_it_carries() {
+    let mut rig = Rig::start(vec![("play", playing())]).await;
+    let mut phone = Phone::calling(rig.address, "play").await;
+    for (kind, body, expected) in [
+        ("dtmf-relay", "Signal=7\r\n", 200),
+        ("dtmf", "7", 200),
+        ("dtmf-relay", "Signal=seven\r\n", 400),
+        ("media_control+xml", "<vc_primitive/>", 415),
+        // RFC 2976 section 2.2: only a question whether we are there.
+        ("dtmf-relay", "", 200),
+    ] {
+        phone.request("INFO", kind, body).await;
+        let answer = phone.last_response("INFO").await;
+        assert_eq!(status(&answer), expected, "{kind} {body:?}: {answer}");
+    }
+    phone.request("BYE", "sdp", "").await;
+    assert_eq!(rig.outcome().await, Outcome::HungUp);
+    rig.rests().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn programs_that_loop_or_last_too_long_are_ended() {
     let long = Plan {
         limit: Some(Duration::from_millis(300)),
