@@ -1,7 +1,9 @@
 //! Log output: one line per event, for people by default, JSON on request.
 use crate::config::{LogFormat, LogLevel};
+use std::time::Instant;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::time::Uptime;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 
 /// Starts logging to stderr. `RUST_LOG` wins over the level of the configuration.
 pub(super) fn start(format: LogFormat, level: LogLevel) {
@@ -25,8 +27,17 @@ pub(super) fn start_for_call(verbose: bool) {
         .with_target(false)
         .with_level(false)
         .with_ansi(false)
-        .with_timer(Uptime::default())
+        .with_timer(Stopwatch(Instant::now()))
         .init();
+}
+
+/// Seconds since the start, to the millisecond.
+struct Stopwatch(Instant);
+
+impl FormatTime for Stopwatch {
+    fn format_time(&self, out: &mut Writer<'_>) -> std::fmt::Result {
+        write!(out, "{:8.3}", self.0.elapsed().as_secs_f64())
+    }
 }
 
 fn filter(level: &str) -> EnvFilter {
