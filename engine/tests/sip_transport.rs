@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
-use trunkline::net::sip::{Sip, TcpLimits};
+use trunkline::net::sip::{Command, Sip, TcpLimits};
 use trunkline_sip::{EndpointConfig, Timers, Transport};
 
 /// Long enough for any machine; a test that needs it has failed.
@@ -178,4 +178,59 @@ async fn a_port_in_use_is_named() {
         text.contains(&udp.to_string()) && text.contains("[sip] listen"),
         "{text}"
     );
+}
+
+/// Our BYE has to leave on it.
+#[tokio::test]
+async fn an_idle_connection_stays_while_a_call_uses_it() {
+    let (mut sip, _, tcp) = start(10, Duration::from_millis(100)).await;
+    let mut stream = TcpStream::connect(tcp).await.unwrap();
+    let invite = options("TCP", 1).replace("OPTIONS", "INVITE").replace(
+        "Content-Length",
+        "Contact: <sip:a@127.0.0.1:9;transport=tcp>\r\nContent-Length",
+    );
+    stream.write_all(invite.as_bytes()).await.unwrap();
+    assert!(response(&mut stream).await.starts_with("SIP/2.0 100 "));
+    let call = sip.incoming.recv().await.unwrap();
+    // Another one, opened later and without a call, is closed meanwhile.
+    let mut other = TcpStream::connect(tcp).await.unwrap();
+    assert!(closed(&mut other).await);
+    sip.handle
+        .send(Command::Reject(call.leg, 486, "busy".to_owned(), vec![]));
+    assert!(response(&mut stream).await.starts_with("SIP/2.0 486 "));
+    assert!(closed(&mut stream).await);
+}
+
+/// A call whose owner is gone without a word must not leave its far end waiting.
+#[tokio::test]
+async fn a_leg_nobody_listens_to_is_hung_up() {
+    let (mut sip, udp, _) = start(1, PATIENCE).await;
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let at = socket.local_addr().unwrap();
+    let head = |method: &str, to: &str| {
+        format!(
+            "{method} sip:t@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {at};rport;branch=z9hG4bK-{method}\r\nMax-Forwards: 70\r\nFrom: <sip:a@127.0.0.1>;tag=a\r\n\
+             To: {to}\r\nCall-ID: orphan\r\nCSeq: 1 {method}\r\nContact: <sip:a@{at}>\r\nContent-Length: 0\r\n\r\n"
+        )
+    };
+    let invite = head("INVITE", "<sip:t@127.0.0.1>");
+    socket.send_to(invite.as_bytes(), udp).await.unwrap();
+    let call = sip.incoming.recv().await.unwrap();
+    drop(call.events);
+    sip.handle
+        .send(Command::Answer(call.leg, b"v=0\r\n".to_vec()));
+    let mut buffer = [0; 4096];
+    loop {
+        let got = tokio::time::timeout(PATIENCE, socket.recv_from(&mut buffer)).await;
+        let (length, _) = got.expect("BYE in time").unwrap();
+        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        if text.starts_with("BYE ") {
+            return;
+        }
+        if text.starts_with("SIP/2.0 200 ") {
+            let to = text.lines().find_map(|line| line.strip_prefix("To: "));
+            let ack = head("ACK", to.unwrap());
+            socket.send_to(ack.as_bytes(), udp).await.unwrap();
+        }
+    }
 }

@@ -209,9 +209,10 @@ impl Leg {
         self.type_ahead.clear();
     }
 
-    /// Keeps a key nobody waits for.
+    /// Keeps a key nobody waits for. Its digit is logged by the gather that takes it, which knows whether it is a secret.
     pub(super) fn keep(&mut self, key: KeyPress) {
         if self.type_ahead.len() < TYPE_AHEAD {
+            tracing::info!(source = ?key.source, ms = key.duration_ms, "key kept for the next gather");
             self.type_ahead.push_back(key);
         } else {
             tracing::info!(

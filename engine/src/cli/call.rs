@@ -88,24 +88,7 @@ async fn place(args: &Args) -> anyhow::Result<ExitCode> {
         max_channels: 1,
         ..MediaConfig::default()
     })?;
-    let any: SocketAddr = if remote.is_ipv4() {
-        ([0, 0, 0, 0], 0).into()
-    } else {
-        ([0u16; 8], 0).into()
-    };
-    let endpoint = EndpointConfig {
-        server_name: "Trunkline".to_owned(),
-        advertise: None,
-        timers: Timers::default(),
-        max_legs: 16,
-        max_transactions: 64,
-        seed: random()?,
-    };
-    let limits = TcpLimits {
-        max_connections: 4,
-        idle: Duration::from_secs(3600),
-    };
-    let sip = Sip::start(&[(Transport::Udp, any)], limits, endpoint).await?;
+    let sip = start_sip(remote).await?;
     let flow = sip
         .flow_to(transport, remote)
         .await
@@ -127,16 +110,44 @@ async fn place(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let interrupted = async {
         let _ = tokio::signal::ctrl_c().await;
-        calls.drain(Duration::ZERO).await;
+        tokio::select! {
+            () = calls.drain(Duration::ZERO) => Ok(()),
+            _ = tokio::signal::ctrl_c() => bail!("told twice to stop: the far end may not know that the call is over"),
+        }
     };
     let running = outbound(calls.clone(), call);
     tokio::pin!(running);
     let ended = tokio::select! {
         ended = &mut running => ended,
-        () = interrupted => running.await,
+        in_order = interrupted => {
+            in_order?;
+            running.await
+        }
     };
     media.shutdown();
     report(ended.map_err(anyhow::Error::msg)?, args)
+}
+
+/// SIP on a port of the system's choice, over the address family of `remote`.
+async fn start_sip(remote: SocketAddr) -> anyhow::Result<Sip> {
+    let any: SocketAddr = if remote.is_ipv4() {
+        ([0, 0, 0, 0], 0).into()
+    } else {
+        ([0u16; 8], 0).into()
+    };
+    let endpoint = EndpointConfig {
+        server_name: "Trunkline".to_owned(),
+        advertise: None,
+        timers: Timers::default(),
+        max_legs: 16,
+        max_transactions: 64,
+        seed: random()?,
+    };
+    let limits = TcpLimits {
+        max_connections: 4,
+        idle: Duration::from_secs(3600),
+    };
+    Ok(Sip::start(&[(Transport::Udp, any)], limits, endpoint).await?)
 }
 
 fn settings(args: &Args) -> CallSettings {

@@ -119,7 +119,7 @@ impl<'a> Executor<'a> {
                 *sound = false;
                 return self.give_up("program-panic").await;
             };
-            tracing::info!(at, verb = verb.name(), "program");
+            tracing::info!(%at, verb = verb.name(), "program");
             let takes_time = verb.takes_time();
             outcome = match self.carry_out(verb).await {
                 Ok(next) => next,
@@ -129,7 +129,7 @@ impl<'a> Executor<'a> {
                 tracing::warn!(
                     verb = failure.verb,
                     reason = failure.reason,
-                    at,
+                    %at,
                     "verb failed"
                 );
             }
@@ -140,7 +140,7 @@ impl<'a> Executor<'a> {
             };
             if idle_steps > MAX_IDLE_STEPS {
                 tracing::error!(
-                    at,
+                    %at,
                     rule = "program-loop",
                     limit = MAX_IDLE_STEPS,
                     "the program loops without media, input or waiting: hanging up"
@@ -206,7 +206,6 @@ impl<'a> Executor<'a> {
     async fn idle(&mut self, deadline: Option<Instant>) -> Result<Option<Input>, End> {
         let input = self.input_until(deadline).await?;
         if let Some(Input::Key(key)) = input {
-            log_key(&key);
             self.leg.keep(key);
         }
         Ok(input)

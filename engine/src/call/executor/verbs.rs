@@ -21,8 +21,8 @@ impl Executor<'_> {
                     let _ = self.leg.media(Command::StopPlay);
                 }
                 Input::Key(key) => {
-                    log_key(&key);
                     if play.stop_keys.contains(key.digit) {
+                        log_key(&key);
                         let _ = self.leg.media(Command::StopPlay);
                         return Ok(Outcome::Interrupted(key));
                     }
@@ -44,6 +44,9 @@ impl Executor<'_> {
             let Some(key) = self.leg.take_ahead() else {
                 break;
             };
+            if !gather.sensitive {
+                log_key(&key);
+            }
             next = state.key(Instant::now(), key);
         }
         let mut playing = None;
