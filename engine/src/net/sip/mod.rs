@@ -1,13 +1,17 @@
 //! SIP over sockets: a thin pump around the sans-IO `Endpoint`, with one reader task per UDP socket and per TCP connection.
 //!
 //! Nothing here knows what a call is; events go to the owner of their leg, new legs to the acceptor.
+mod counters;
+mod handle;
 mod pump;
+mod shown;
+mod start;
 mod tcp;
 mod udp;
 
-pub use pump::{
-    Command, Incoming, LegEvents, NewLeg, PumpCounters, Sip, SipHandle, StartError, TcpLimits,
-};
+pub use counters::PumpCounters;
+pub use handle::{Command, Incoming, LegEvents, NewLeg, SipHandle};
+pub use start::{Sip, StartError, TcpLimits};
 
 use bytes::Bytes;
 use trunkline_sip::Flow;

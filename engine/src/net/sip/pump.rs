@@ -2,288 +2,46 @@
 //!
 //! It routes events to the leg they belong to and never waits for a call: a leg that does not drain its events has its
 //! optional ones refused, and keeps room for those that end it.
-use super::{Inbound, tcp, udp};
+use super::counters::count;
+use super::handle::{Command, Incoming, LegEvents, NewLeg};
+use super::shown::Shown;
+use super::{Inbound, PumpCounters, tcp};
 use bytes::Bytes;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
-use trunkline_sip::{
-    Counts, Endpoint, EndpointConfig, Event, Flow, HangupReason, InfoId, Invite, LegError, LegId,
-    Message, Transport,
-};
+use trunkline_sip::{Counts, Endpoint, Event, Flow, LegId, Message, Transport};
 
-/// Datagrams and messages that may wait between readers and pump.
-const INBOUND_QUEUE: usize = 4096;
 /// Events that may wait at one leg; the last few places are kept for those that end it.
 const LEG_QUEUE: usize = 32;
 const LEG_RESERVE: usize = 6;
 /// New legs that may wait to be accepted.
-const ACCEPT_QUEUE: usize = 1024;
-
-/// What could not be set up, with the address an operator must change.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The socket could not be bound.
-    #[error(
-        "cannot listen for SIP on {transport}:{address}: {cause}. Is another SIP server running? Change [sip] listen in the configuration"
-    )]
-    Bind {
-        /// `udp` or `tcp`.
-        transport: &'static str,
-        /// The address asked for.
-        address: SocketAddr,
-        /// What the system said.
-        cause: std::io::Error,
-    },
-}
-
-/// Limits of TCP connections.
-#[derive(Debug, Clone, Copy)]
-pub struct TcpLimits {
-    /// Connections open at once.
-    pub max_connections: usize,
-    /// A connection is closed when nothing came or went for this long.
-    pub idle: Duration,
-}
-
-/// Counters of the SIP side, read by the metrics page.
-#[derive(Debug, Default)]
-pub struct PumpCounters {
-    /// Messages received.
-    pub received: AtomicU64,
-    /// Messages sent.
-    pub sent: AtomicU64,
-    /// Messages that could not be sent (socket buffer full, connection gone).
-    pub send_failed: AtomicU64,
-    /// Requests the endpoint refused by itself, by rule.
-    refused: Mutex<BTreeMap<&'static str, u64>>,
-    /// Messages dropped without an answer, by rule.
-    dropped: Mutex<BTreeMap<&'static str, u64>>,
-    /// Legs, server transactions, client transactions alive now.
-    pub legs: AtomicUsize,
-    /// Server transactions alive now.
-    pub server_transactions: AtomicUsize,
-    /// Client transactions alive now.
-    pub client_transactions: AtomicUsize,
-}
-
-impl PumpCounters {
-    /// Requests the endpoint refused by itself, by rule.
-    pub fn refused_by(&self) -> Vec<(&'static str, u64)> {
-        snapshot(&self.refused)
-    }
-
-    /// Messages dropped without an answer, by rule.
-    pub fn dropped_by(&self) -> Vec<(&'static str, u64)> {
-        snapshot(&self.dropped)
-    }
-}
-
-/// Events of one leg, in order. The channel closes after the leg's terminal event.
-pub type LegEvents = mpsc::Receiver<Event>;
-
-/// A new incoming leg.
-#[derive(Debug)]
-pub struct Incoming {
-    /// Its name at the endpoint.
-    pub leg: LegId,
-    /// The INVITE.
-    pub request: Message,
-    /// Where it came from.
-    pub flow: Flow,
-    /// What happens to it from now on.
-    pub events: LegEvents,
-}
-
-/// A leg we opened.
-#[derive(Debug)]
-pub struct NewLeg {
-    /// Its name at the endpoint.
-    pub leg: LegId,
-    /// What happens to it.
-    pub events: LegEvents,
-}
-
-/// What a call asks of the endpoint.
-#[derive(Debug)]
-pub enum Command {
-    /// Send a provisional response.
-    Provisional(LegId, u16, &'static str),
-    /// Answer with 200 and this SDP.
-    Answer(LegId, Vec<u8>),
-    /// Refuse with a status, a text for the Reason header, and extra headers.
-    Reject(LegId, u16, String, Vec<(&'static str, String)>),
-    /// End the leg, whatever state it is in.
-    Hangup(LegId, Option<HangupReason>),
-    /// Answer a re-INVITE.
-    AnswerReinvite(LegId, Vec<u8>),
-    /// Refuse a re-INVITE.
-    RejectReinvite(LegId, u16, String),
-    /// Answer an INFO.
-    RespondInfo(LegId, InfoId, u16),
-    /// Open an outbound leg.
-    Invite(Box<Invite>, oneshot::Sender<Result<NewLeg, LegError>>),
-    /// Refuse new INVITEs with 503 and this Retry-After from now on. [`Sip::incoming`] ends after those taken before.
-    Drain(Duration),
-}
-
-/// Where calls send their commands. Cheap to clone.
-///
-/// The queue is unbounded, but each call sends a bounded number of commands per event it got, and events are bounded.
-#[derive(Debug, Clone)]
-pub struct SipHandle {
-    commands: mpsc::UnboundedSender<Command>,
-}
-
-impl SipHandle {
-    /// Queues a command; a pump that is gone means that the process is ending, so nothing is reported.
-    pub fn send(&self, command: Command) {
-        let _ = self.commands.send(command);
-    }
-
-    /// Opens an outbound leg.
-    pub async fn invite(&self, invite: Invite) -> Result<NewLeg, LegError> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Command::Invite(Box::new(invite), reply));
-        answer.await.unwrap_or(Err(LegError::UnknownLeg))
-    }
-}
-
-/// The running SIP side.
-pub struct Sip {
-    /// For calls.
-    pub handle: SipHandle,
-    /// New incoming legs.
-    pub incoming: mpsc::Receiver<Incoming>,
-    /// Addresses really bound (port 0 resolved).
-    pub listening: Vec<(Transport, SocketAddr)>,
-    /// Counters for the metrics page.
-    pub counters: Arc<PumpCounters>,
-    connections: Arc<tcp::Connections>,
-    inbound: mpsc::Sender<Inbound>,
-}
-
-impl Sip {
-    /// Binds the sockets and starts the pump on the current tokio runtime.
-    pub async fn start(
-        listen: &[(Transport, SocketAddr)],
-        limits: TcpLimits,
-        config: EndpointConfig,
-    ) -> Result<Sip, StartError> {
-        let (inbound_send, inbound) = mpsc::channel(INBOUND_QUEUE);
-        let (commands_send, commands) = mpsc::unbounded_channel();
-        let (accept, incoming) = mpsc::channel(ACCEPT_QUEUE);
-        let connections = Arc::new(tcp::Connections {
-            open: AtomicUsize::new(0),
-            next_id: AtomicU64::new(1),
-            max: limits.max_connections,
-            idle: limits.idle,
-        });
-        let counters = Arc::new(PumpCounters::default());
-        let (mut listening, mut sockets) = (Vec::new(), Vec::new());
-        for &(transport, address) in listen {
-            let bind_error = |transport, cause| StartError::Bind {
-                transport,
-                address,
-                cause,
-            };
-            match transport {
-                Transport::Udp => {
-                    let socket = Arc::new(udp::bind(address).map_err(|e| bind_error("udp", e))?);
-                    let local = socket.local_addr().map_err(|e| bind_error("udp", e))?;
-                    tokio::spawn(udp::read(socket.clone(), local, inbound_send.clone()));
-                    listening.push((transport, local));
-                    sockets.push((local, socket));
-                }
-                Transport::Tcp => {
-                    let listener = TcpListener::bind(address)
-                        .await
-                        .map_err(|e| bind_error("tcp", e))?;
-                    let local = listener.local_addr().map_err(|e| bind_error("tcp", e))?;
-                    tokio::spawn(tcp::accept(
-                        listener,
-                        connections.clone(),
-                        inbound_send.clone(),
-                    ));
-                    listening.push((transport, local));
-                }
-            }
-        }
-        let pump = Pump {
-            endpoint: Endpoint::new(config),
-            sockets,
-            streams: HashMap::new(),
-            legs: HashMap::new(),
-            accept: Some(accept),
-            counters: counters.clone(),
-        };
-        tokio::spawn(pump.run(inbound, commands));
-        Ok(Sip {
-            handle: SipHandle {
-                commands: commands_send,
-            },
-            incoming,
-            listening,
-            counters,
-            connections,
-            inbound: inbound_send,
-        })
-    }
-
-    /// The flow on which requests to `remote` leave; opens a TCP connection where needed.
-    pub async fn flow_to(&self, transport: Transport, remote: SocketAddr) -> std::io::Result<Flow> {
-        match transport {
-            Transport::Tcp => {
-                tcp::connect(remote, self.connections.clone(), self.inbound.clone()).await
-            }
-            Transport::Udp => {
-                let bound = self
-                    .listening
-                    .iter()
-                    .find(|(t, address)| {
-                        *t == Transport::Udp && address.is_ipv4() == remote.is_ipv4()
-                    })
-                    .ok_or_else(|| {
-                        std::io::Error::new(
-                            std::io::ErrorKind::AddrNotAvailable,
-                            "no UDP socket of that address family in [sip] listen",
-                        )
-                    })?;
-                Ok(Flow {
-                    transport,
-                    local: udp::LocalAddresses::default().towards(remote, bound.1),
-                    remote,
-                    connection: 0,
-                })
-            }
-        }
-    }
-}
+pub(super) const ACCEPT_QUEUE: usize = 1024;
 
 /// Where the events of a leg go.
-struct LegEntry {
+pub(super) struct LegEntry {
     events: mpsc::Sender<Event>,
     /// Keeps the TCP connection it came or left on from being closed as idle.
     _in_use: Option<tcp::InUse>,
 }
 
-struct Pump {
-    endpoint: Endpoint,
-    sockets: Vec<(SocketAddr, Arc<UdpSocket>)>,
-    streams: HashMap<u64, tcp::Stream>,
-    legs: HashMap<LegId, LegEntry>,
+pub(super) struct Pump {
+    pub(super) endpoint: Endpoint,
+    pub(super) sockets: Vec<(SocketAddr, Arc<UdpSocket>)>,
+    pub(super) streams: HashMap<u64, tcp::Stream>,
+    pub(super) legs: HashMap<LegId, LegEntry>,
     /// Gone while draining.
-    accept: Option<mpsc::Sender<Incoming>>,
-    counters: Arc<PumpCounters>,
+    pub(super) accept: Option<mpsc::Sender<Incoming>>,
+    pub(super) counters: Arc<PumpCounters>,
 }
 
 impl Pump {
-    async fn run(
+    pub(super) async fn run(
         mut self,
         mut inbound: mpsc::Receiver<Inbound>,
         mut commands: mpsc::UnboundedReceiver<Command>,
@@ -525,27 +283,6 @@ impl Pump {
     }
 }
 
-/// A SIP message for the trace log: its lines are indented and its control characters escaped, so that no peer can forge a
-/// line of the log or speak to the terminal.
-struct Shown<'a>(&'a [u8]);
-
-impl std::fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        use std::fmt::Write;
-        let text = String::from_utf8_lossy(self.0);
-        for line in text.trim_end().split('\n') {
-            f.write_str("\n    ")?;
-            for character in line.trim_end_matches('\r').chars() {
-                match character.is_control() && character != '\t' {
-                    true => write!(f, "{}", character.escape_default())?,
-                    false => f.write_char(character)?,
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 fn leg_of(event: &Event) -> Option<LegId> {
     match event {
         Event::Invite { leg, .. }
@@ -563,40 +300,9 @@ fn leg_of(event: &Event) -> Option<LegId> {
     }
 }
 
-fn count(counters: &Mutex<BTreeMap<&'static str, u64>>, rule: &'static str) {
-    *counters
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .entry(rule)
-        .or_default() += 1;
-}
-
-fn snapshot(counters: &Mutex<BTreeMap<&'static str, u64>>) -> Vec<(&'static str, u64)> {
-    counters
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .iter()
-        .map(|(rule, count)| (*rule, *count))
-        .collect()
-}
-
 async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_in_the_log_stays_within_its_lines() {
-        let shown = Shown(b"BYE sip:a SIP/2.0\r\nX: \x1b[2J\rWARN forged\r\n\r\n").to_string();
-        assert_eq!(
-            shown,
-            "\n    BYE sip:a SIP/2.0\n    X: \\u{1b}[2J\\rWARN forged"
-        );
     }
 }

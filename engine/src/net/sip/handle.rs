@@ -1,0 +1,74 @@
+//! The vocabulary between the pump and the calls: new legs, their events, and what calls ask for.
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use trunkline_sip::{Event, Flow, HangupReason, InfoId, Invite, LegError, LegId, Message};
+
+/// Events of one leg, in order. The channel closes after the leg's terminal event.
+pub type LegEvents = mpsc::Receiver<Event>;
+
+/// A new incoming leg.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Its name at the endpoint.
+    pub leg: LegId,
+    /// The INVITE.
+    pub request: Message,
+    /// Where it came from.
+    pub flow: Flow,
+    /// What happens to it from now on.
+    pub events: LegEvents,
+}
+
+/// A leg we opened.
+#[derive(Debug)]
+pub struct NewLeg {
+    /// Its name at the endpoint.
+    pub leg: LegId,
+    /// What happens to it.
+    pub events: LegEvents,
+}
+
+/// What a call asks of the endpoint.
+#[derive(Debug)]
+pub enum Command {
+    /// Send a provisional response.
+    Provisional(LegId, u16, &'static str),
+    /// Answer with 200 and this SDP.
+    Answer(LegId, Vec<u8>),
+    /// Refuse with a status, a text for the Reason header, and extra headers.
+    Reject(LegId, u16, String, Vec<(&'static str, String)>),
+    /// End the leg, whatever state it is in.
+    Hangup(LegId, Option<HangupReason>),
+    /// Answer a re-INVITE.
+    AnswerReinvite(LegId, Vec<u8>),
+    /// Refuse a re-INVITE.
+    RejectReinvite(LegId, u16, String),
+    /// Answer an INFO.
+    RespondInfo(LegId, InfoId, u16),
+    /// Open an outbound leg.
+    Invite(Box<Invite>, oneshot::Sender<Result<NewLeg, LegError>>),
+    /// Refuse new INVITEs with 503 and this Retry-After from now on. [`Sip::incoming`] ends after those taken before.
+    Drain(Duration),
+}
+
+/// Where calls send their commands. Cheap to clone.
+///
+/// The queue is unbounded, but each call sends a bounded number of commands per event it got, and events are bounded.
+#[derive(Debug, Clone)]
+pub struct SipHandle {
+    pub(super) commands: mpsc::UnboundedSender<Command>,
+}
+
+impl SipHandle {
+    /// Queues a command; a pump that is gone means that the process is ending, so nothing is reported.
+    pub fn send(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+
+    /// Opens an outbound leg.
+    pub async fn invite(&self, invite: Invite) -> Result<NewLeg, LegError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Invite(Box::new(invite), reply));
+        answer.await.unwrap_or(Err(LegError::UnknownLeg))
+    }
+}
