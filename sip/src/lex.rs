@@ -96,6 +96,19 @@ pub(crate) fn after_quoted(text: &[u8], open: usize) -> Option<usize> {
     None
 }
 
+/// Whether every quoted string that opens in `text` also closes there. Where one does not, what is appended later would
+/// become part of it.
+pub(crate) fn quotes_close(text: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(open) = text.get(at..).and_then(|rest| memchr::memchr(b'"', rest)) {
+        match after_quoted(text, at + open) {
+            Some(after) => at = after,
+            None => return false,
+        }
+    }
+    true
+}
+
 /// A decimal number of at most ten digits and nothing else; `None` on anything else or above `u32::MAX`.
 pub(crate) fn decimal(text: &[u8]) -> Option<u32> {
     // Leading zeros are legal and unbounded in the grammar ("CSeq: 0009"); they carry no value.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::lex::{after_quoted, split_once, trim};
+use crate::lex::{after_quoted, quotes_close, split_once, trim};
 use crate::params::Params;
 use crate::uri::{Uri, UriError};
 
@@ -48,7 +48,7 @@ impl<'a> NameAddr<'a> {
         Ok(Self {
             display,
             uri: Uri::parse(trim(&inner[..close]))?,
-            params: Params(params),
+            params: Self::params(params)?,
         })
     }
 
@@ -62,8 +62,16 @@ impl<'a> NameAddr<'a> {
         Ok(Self {
             display: None,
             uri: Uri::parse(uri)?,
-            params: Params(params.unwrap_or_default()),
+            params: Self::params(params.unwrap_or_default())?,
         })
+    }
+
+    /// A tag may be appended to them.
+    fn params(text: &'a [u8]) -> Result<Params<'a>, UriError> {
+        match quotes_close(text) {
+            true => Ok(Params(text)),
+            false => Err(UriError("quote in a parameter is not closed")),
+        }
     }
 
     /// The `tag` parameter, when it has a value.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::lex::{decimal, is_lws, is_token, split_once, trim};
+use crate::lex::{decimal, is_lws, is_token, quotes_close, split_once, trim};
 use crate::params::Params;
 use crate::uri::{Host, UriError, host_port, ip_lenient};
 
@@ -41,7 +41,12 @@ impl<'a> Via<'a> {
         }
         let (sent_by, params) = split_once(&rest[end..], b';');
         let (host, port) = sent_by_parts(trim(sent_by))?;
-        let params = Params(params.unwrap_or_default());
+        let params = params.unwrap_or_default();
+        // Our received and rport come after them.
+        if !quotes_close(params) {
+            return Err(UriError("quote in a Via parameter is not closed"));
+        }
+        let params = Params(params);
         let via = Self {
             transport,
             host,
