@@ -98,55 +98,50 @@ impl Sources {
 
     fn encode_sip(&self, encoder: &mut DescriptorEncoder) -> Result<(), Error> {
         let sip = &self.sip;
-        gauge(
-            encoder,
-            "trunkline_sip_legs",
-            "SIP legs alive",
-            usize_of(&sip.legs),
-        )?;
-        gauge(
-            encoder,
-            "trunkline_sip_server_transactions",
-            "SIP server transactions alive",
-            usize_of(&sip.server_transactions),
-        )?;
-        gauge(
-            encoder,
-            "trunkline_sip_client_transactions",
-            "SIP client transactions alive",
-            usize_of(&sip.client_transactions),
-        )?;
-        counter(
-            encoder,
-            "trunkline_sip_messages_in",
-            "SIP messages received",
-            u64_of(&sip.received),
-        )?;
-        counter(
-            encoder,
-            "trunkline_sip_messages_out",
-            "SIP messages sent",
-            u64_of(&sip.sent),
-        )?;
-        counter(
-            encoder,
-            "trunkline_sip_send_failed",
-            "SIP messages that could not be sent",
-            u64_of(&sip.send_failed),
-        )?;
+        for (name, help, value) in [
+            ("trunkline_sip_legs", "SIP legs alive", &sip.legs),
+            (
+                "trunkline_sip_server_transactions",
+                "SIP server transactions alive",
+                &sip.server_transactions,
+            ),
+            (
+                "trunkline_sip_client_transactions",
+                "SIP client transactions alive",
+                &sip.client_transactions,
+            ),
+        ] {
+            gauge(encoder, name, help, usize_of(value))?;
+        }
+        for (name, help, value) in [
+            (
+                "trunkline_sip_messages_in",
+                "SIP messages received",
+                &sip.received,
+            ),
+            ("trunkline_sip_messages_out", "SIP messages sent", &sip.sent),
+            (
+                "trunkline_sip_send_failed",
+                "SIP messages that could not be sent",
+                &sip.send_failed,
+            ),
+        ] {
+            counter(encoder, name, help, u64_of(value))?;
+        }
+        let (refused, dropped) = (sip.refused_by(), sip.dropped_by());
         family(
             encoder,
             "trunkline_sip_requests_refused",
             "SIP requests refused, by rule",
             "rule",
-            &sip.refused_by(),
+            &refused,
         )?;
         family(
             encoder,
             "trunkline_sip_messages_dropped",
             "SIP messages dropped without an answer, by rule",
             "rule",
-            &sip.dropped_by(),
+            &dropped,
         )
     }
 
@@ -158,61 +153,63 @@ impl Sources {
             "Media channels open",
             media.channels.value(),
         )?;
-        counter(
-            encoder,
-            "trunkline_rtp_packets_in",
-            "RTP packets taken from peers",
-            media.packets_in.value(),
-        )?;
-        counter(
-            encoder,
-            "trunkline_rtp_packets_out",
-            "RTP packets sent",
-            media.packets_out.value(),
-        )?;
-        counter(
-            encoder,
-            "trunkline_rtp_packets_lost",
-            "RTP packets that never came",
-            media.lost.value(),
-        )?;
-        counter(
-            encoder,
-            "trunkline_rtp_packets_late",
-            "RTP packets that came too late to be played",
-            media.late.value(),
-        )?;
-        counter(
-            encoder,
-            "trunkline_rtp_packets_duplicate",
-            "RTP packets that came twice",
-            media.duplicate.value(),
-        )?;
-        counter(
-            encoder,
-            "trunkline_rtp_send_errors",
-            "RTP packets the kernel refused to send",
-            media.send_errors.value(),
-        )?;
-        counter(
-            encoder,
-            "trunkline_media_skipped_slots",
-            "Slots of 1 ms skipped because the machine stood still",
-            media.skipped_slots.value(),
-        )?;
+        for (name, help, value) in [
+            (
+                "trunkline_rtp_packets_in",
+                "RTP packets taken from peers",
+                &media.packets_in,
+            ),
+            (
+                "trunkline_rtp_packets_out",
+                "RTP packets sent",
+                &media.packets_out,
+            ),
+            (
+                "trunkline_rtp_packets_lost",
+                "RTP packets that never came",
+                &media.lost,
+            ),
+            (
+                "trunkline_rtp_packets_late",
+                "RTP packets that came too late to be played",
+                &media.late,
+            ),
+            (
+                "trunkline_rtp_packets_duplicate",
+                "RTP packets that came twice",
+                &media.duplicate,
+            ),
+            (
+                "trunkline_rtp_send_errors",
+                "RTP packets the kernel refused to send",
+                &media.send_errors,
+            ),
+            (
+                "trunkline_media_skipped_slots",
+                "Slots of 1 ms skipped because the machine stood still",
+                &media.skipped_slots,
+            ),
+            (
+                "trunkline_media_panics",
+                "Channels ended by a defect of Trunkline",
+                &media.panics,
+            ),
+        ] {
+            counter(encoder, name, help, value.value())?;
+        }
+        let dropped = media.dropped.by_cause();
         family(
             encoder,
             "trunkline_rtp_packets_dropped",
             "Received packets dropped, by cause",
             "cause",
-            &media.dropped.by_cause(),
+            &dropped,
         )?;
-        let lateness = encoder.encode_descriptor(
+        let (name, help) = (
             "trunkline_media_tick_lateness_seconds",
             "How late the media loop began its 1 ms slots",
-            None,
-            MetricType::Histogram,
-        )?;
+        );
+        let lateness = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
         encode_lateness(lateness, &media.lateness)
     }
 }
