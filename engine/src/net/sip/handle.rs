@@ -47,7 +47,7 @@ pub enum Command {
     RespondInfo(LegId, InfoId, u16),
     /// Open an outbound leg.
     Invite(Box<Invite>, oneshot::Sender<Result<NewLeg, LegError>>),
-    /// Refuse new INVITEs with 503 and this Retry-After from now on. [`Sip::incoming`] ends after those taken before.
+    /// Refuse new INVITEs with 503 and this Retry-After from now on. [`Sip::incoming`](super::Sip::incoming) ends after those taken before.
     Drain(Duration),
 }
 
