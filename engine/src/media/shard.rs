@@ -165,7 +165,7 @@ impl Shard {
         };
         for _ in 0..self.orders.len() {
             match self.orders.try_recv() {
-                Ok(ShardOrder::Open(channel)) => self.open(channel),
+                Ok(ShardOrder::Open(channel)) => self.open(channel, now),
                 Ok(ShardOrder::Channel(id, order)) => {
                     if let Some(Some(channel)) = self.slab.get_mut(id.index as usize)
                         && channel.id == id
@@ -178,7 +178,7 @@ impl Shard {
         }
     }
 
-    fn open(&mut self, channel: Box<ChannelState>) {
+    fn open(&mut self, channel: Box<ChannelState>, now: Instant) {
         let index = channel.id.index;
         let token = u64::from(index) << 1;
         let watched = self
@@ -190,7 +190,7 @@ impl Shard {
             tracing::error!(port = channel.port, %error, "an RTP socket cannot be watched");
         }
         self.slab[index as usize] = Some(channel);
-        self.wheel.add(index);
+        self.wheel.add(index, now);
         self.around.stats.channels.set(self.wheel.len() as u64);
     }
 

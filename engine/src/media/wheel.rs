@@ -40,8 +40,11 @@ impl Wheel {
         }
     }
 
-    /// Adds a channel to the emptiest slot.
-    pub(crate) fn add(&mut self, index: u32) {
+    /// Adds a channel to the emptiest slot. The time without any channel is nothing to be made up for.
+    pub(crate) fn add(&mut self, index: u32, now: Instant) {
+        if self.occupied == 0 {
+            self.next_ms = self.next_ms.max(self.ms_at(now));
+        }
         let emptiest = self.slots.iter_mut().min_by_key(|slot| slot.len());
         if let Some(slot) = emptiest {
             slot.push(index);
@@ -72,16 +75,14 @@ impl Wheel {
 
     /// The next slot whose time has come, empty ones left out, and the ms that were skipped because the machine stood still.
     pub(crate) fn next_due(&mut self, now: Instant) -> Option<(Due, u64)> {
-        let now_ms = now.saturating_duration_since(self.start).as_millis() as u64;
+        if self.occupied == 0 {
+            return None;
+        }
+        let now_ms = self.ms_at(now);
         let mut skipped = 0;
         if now_ms > self.next_ms + GIVE_UP {
-            let rounds = (now_ms - self.next_ms) / SLOTS as u64;
-            skipped = if self.occupied == 0 {
-                0
-            } else {
-                rounds * SLOTS as u64
-            };
-            self.next_ms += rounds * SLOTS as u64;
+            skipped = (now_ms - self.next_ms) / SLOTS as u64 * SLOTS as u64;
+            self.next_ms += skipped;
         }
         while self.next_ms <= now_ms {
             let due = self.due(self.next_ms);
@@ -102,6 +103,10 @@ impl Wheel {
             .map(|due| due.at)
     }
 
+    fn ms_at(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.start).as_millis() as u64
+    }
+
     fn due(&self, tick_ms: u64) -> Due {
         Due {
             tick_ms,
@@ -118,7 +123,7 @@ mod tests {
     fn channels_are_spread_and_each_is_due_once_in_20_ms() {
         let start = Instant::now();
         let mut wheel = Wheel::new(start, 100);
-        (0..100).for_each(|index| wheel.add(index));
+        (0..100).for_each(|index| wheel.add(index, start));
         let mut counts = [0; 100];
         for ms in 0..200 {
             while let Some((due, skipped)) = wheel.next_due(start + Duration::from_millis(ms)) {
@@ -137,7 +142,7 @@ mod tests {
         let start = Instant::now();
         let mut wheel = Wheel::new(start, 4);
         assert_eq!(wheel.next_deadline(), None);
-        (0..3).for_each(|index| wheel.add(index));
+        (0..3).for_each(|index| wheel.add(index, start));
         wheel.remove(1);
         wheel.remove(1);
         assert_eq!(wheel.len(), 2);
@@ -150,10 +155,25 @@ mod tests {
     }
 
     #[test]
+    fn time_without_channels_is_not_made_up_for() {
+        for idle_ms in [3, 150, 10_000] {
+            let start = Instant::now();
+            let mut wheel = Wheel::new(start, 1);
+            assert_eq!(wheel.next_due(start), None);
+            let now = start + Duration::from_millis(idle_ms);
+            wheel.add(9, now);
+            let later = now + Duration::from_millis(19);
+            let frames: Vec<_> = std::iter::from_fn(|| wheel.next_due(later)).collect();
+            assert_eq!(frames.len(), 1, "{idle_ms}: {frames:?}");
+            assert!(frames[0].0.at >= now && frames[0].1 == 0, "{frames:?}");
+        }
+    }
+
+    #[test]
     fn after_a_standstill_rounds_are_left_out_in_phase() {
         let start = Instant::now();
         let mut wheel = Wheel::new(start, 1);
-        wheel.add(9);
+        wheel.add(9, start);
         let (first, _) = wheel.next_due(start + Duration::from_millis(19)).unwrap();
         let (late, skipped) = wheel.next_due(start + Duration::from_secs(10)).unwrap();
         assert_eq!((late.tick_ms - first.tick_ms) % 20, 0);
