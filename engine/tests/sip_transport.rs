@@ -1,11 +1,12 @@
 //! SIP over real sockets on loopback: datagrams, streams cut anywhere, keep-alives, broken framing, limits.
 #![allow(clippy::unwrap_used)] // a test may panic
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use trunkline::net::sip::{Command, Sip, TcpLimits};
-use trunkline_sip::{EndpointConfig, Timers, Transport};
+use trunkline_sip::{EndpointConfig, Invite, Timers, Transport};
 
 /// Long enough for any machine; a test that needs it has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -233,4 +234,41 @@ async fn a_leg_nobody_listens_to_is_hung_up() {
             socket.send_to(ack.as_bytes(), udp).await.unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_sent_first_leaves_at_once_in_either_family() {
+    // Both families on one port: the socket must be the one of the peer's family.
+    let all: SocketAddr = ([0, 0, 0, 0], 0).into();
+    let limits = TcpLimits {
+        max_connections: 1,
+        idle: PATIENCE,
+    };
+    let probe = std::net::UdpSocket::bind("[::]:0").unwrap();
+    let port = probe.local_addr().unwrap().port();
+    drop(probe);
+    let listen = [
+        (Transport::Udp, SocketAddr::new(all.ip(), port)),
+        (Transport::Udp, SocketAddr::new([0u16; 8].into(), port)),
+    ];
+    let sip = Sip::start(&listen, limits, config()).await.unwrap();
+    for peer in ["127.0.0.1:0", "[::1]:0"] {
+        let socket = UdpSocket::bind(peer).await.unwrap();
+        let remote = socket.local_addr().unwrap();
+        let flow = sip.flow_to(Transport::Udp, remote).await.unwrap();
+        let target = format!("sip:you@{remote}");
+        let invite = Invite {
+            flow,
+            target: target.clone(),
+            from: "sip:me@localhost".to_owned(),
+            to: target,
+            sdp: Some(b"v=0\r\n".to_vec()),
+            headers: Vec::new(),
+        };
+        let _leg = sip.handle.invite(invite).await.unwrap();
+        let mut buffer = [0; 2048];
+        let got = tokio::time::timeout(PATIENCE, socket.recv_from(&mut buffer)).await;
+        assert!(got.unwrap().is_ok() && buffer.starts_with(b"INVITE "));
+    }
+    assert_eq!(sip.counters.send_failed.load(Ordering::Relaxed), 0);
 }

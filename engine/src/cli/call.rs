@@ -84,6 +84,7 @@ async fn place(args: &Args) -> anyhow::Result<ExitCode> {
         listen_ms: ms(args.listen),
     };
     let media = Media::start(MediaConfig {
+        bind: any_address(remote).ip(),
         ports: PORTS,
         max_channels: 1,
         ..MediaConfig::default()
@@ -129,12 +130,15 @@ async fn place(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// SIP on a port of the system's choice, over the address family of `remote`.
+/// All addresses of the family of `remote`, port chosen by the system.
+fn any_address(remote: SocketAddr) -> SocketAddr {
+    match remote {
+        SocketAddr::V4(_) => ([0, 0, 0, 0], 0).into(),
+        SocketAddr::V6(_) => ([0u16; 8], 0).into(),
+    }
+}
+
 async fn start_sip(remote: SocketAddr) -> anyhow::Result<Sip> {
-    let any: SocketAddr = if remote.is_ipv4() {
-        ([0, 0, 0, 0], 0).into()
-    } else {
-        ([0u16; 8], 0).into()
-    };
     let endpoint = EndpointConfig {
         server_name: "Trunkline".to_owned(),
         advertise: None,
@@ -147,7 +151,7 @@ async fn start_sip(remote: SocketAddr) -> anyhow::Result<Sip> {
         max_connections: 4,
         idle: Duration::from_secs(3600),
     };
-    Ok(Sip::start(&[(Transport::Udp, any)], limits, endpoint).await?)
+    Ok(Sip::start(&[(Transport::Udp, any_address(remote))], limits, endpoint).await?)
 }
 
 fn settings(args: &Args) -> CallSettings {

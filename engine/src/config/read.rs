@@ -59,6 +59,14 @@ fn root(name: &str, base: &Path, tree: &Node, report: &Report) -> Option<Config>
         );
         report.warning(root.at, "sip.max_calls", message);
     }
+    let ipv6 = sip.listen.iter().any(|listen| listen.address.is_ipv6());
+    if ipv6 && media.bind.is_ipv4() && !report.failed() {
+        let message = format!(
+            "is {}, so calls over IPv6 ([sip] listen) will have no audio; \"::\" takes both",
+            media.bind
+        );
+        report.warning(root.at, "media.bind", message);
+    }
     root.finish();
     let source = name.to_owned();
     let warnings = Vec::new();

@@ -8,11 +8,10 @@ use super::shown::Shown;
 use super::{Inbound, PumpCounters, tcp};
 use bytes::Bytes;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use trunkline_sip::{Counts, Endpoint, Event, Flow, LegId, Message, Transport};
@@ -32,7 +31,7 @@ pub(super) struct LegEntry {
 
 pub(super) struct Pump {
     pub(super) endpoint: Endpoint,
-    pub(super) sockets: Vec<(SocketAddr, Arc<UdpSocket>)>,
+    pub(super) sockets: Vec<(SocketAddr, UdpSocket)>,
     pub(super) streams: HashMap<u64, tcp::Stream>,
     pub(super) legs: HashMap<LegId, LegEntry>,
     /// Gone while draining.
@@ -164,9 +163,10 @@ impl Pump {
             Transport::Udp => {
                 let socket = self.sockets.iter().find(|(local, _)| {
                     local.port() == flow.local.port()
+                        && local.is_ipv4() == flow.remote.is_ipv4()
                         && (local.ip() == flow.local.ip() || local.ip().is_unspecified())
                 });
-                socket.is_some_and(|(_, socket)| socket.try_send_to(&bytes, flow.remote).is_ok())
+                socket.is_some_and(|(_, socket)| socket.send_to(&bytes, flow.remote).is_ok())
             }
             Transport::Tcp => self
                 .streams

@@ -79,11 +79,11 @@ impl Sip {
             };
             match transport {
                 Transport::Udp => {
-                    let socket = Arc::new(udp::bind(address).map_err(|e| bind_error("udp", e))?);
+                    let (socket, sender) = udp::bind(address).map_err(|e| bind_error("udp", e))?;
                     let local = socket.local_addr().map_err(|e| bind_error("udp", e))?;
-                    tokio::spawn(udp::read(socket.clone(), local, inbound_send.clone()));
+                    tokio::spawn(udp::read(socket, local, inbound_send.clone()));
                     listening.push((transport, local));
-                    sockets.push((local, socket));
+                    sockets.push((local, sender));
                 }
                 Transport::Tcp => {
                     let listener = TcpListener::bind(address)

@@ -7,7 +7,6 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use trunkline_sip::{Flow, Transport};
@@ -17,8 +16,9 @@ const MAX_DATAGRAM: usize = 65_536;
 /// Receive and send buffer asked of the kernel, bytes.
 const SOCKET_BUFFER: usize = 4 << 20;
 
-/// Binds one UDP socket for SIP.
-pub(super) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+/// Binds one UDP socket for SIP: its reading half, and a handle to send by. Sending asks the kernel at once; by way of the runtime,
+/// what is sent before the runtime has first looked at the socket would count as refused.
+pub(super) fn bind(address: SocketAddr) -> io::Result<(UdpSocket, std::net::UdpSocket)> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::DGRAM,
@@ -32,11 +32,12 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
     socket.bind(&address.into())?;
-    UdpSocket::from_std(socket.into())
+    let sender = socket.try_clone()?.into();
+    Ok((UdpSocket::from_std(socket.into())?, sender))
 }
 
 /// Reads datagrams until the pump goes away.
-pub(super) async fn read(socket: Arc<UdpSocket>, local: SocketAddr, out: mpsc::Sender<Inbound>) {
+pub(super) async fn read(socket: UdpSocket, local: SocketAddr, out: mpsc::Sender<Inbound>) {
     let mut buffer = vec![0u8; MAX_DATAGRAM];
     let mut locals = LocalAddresses::default();
     loop {
