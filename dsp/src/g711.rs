@@ -1,7 +1,7 @@
 //! G.711 µ-law and A-law (ITU-T G.711), per sample and per slice.
 //!
-//! Owns four tables computed by the compiler: 16 KiB and 4 KiB to encode, 512 bytes each to decode. The µ↔A code
-//! conversion follows G.711 tables 3 and 4, which are not the same as decoding and encoding again.
+//! Owns six tables that `build.rs` makes from audio-codec-algorithms: 16 KiB and 4 KiB to encode, 512 bytes each to decode,
+//! 256 bytes each to convert. The µ↔A code conversion follows G.711 tables 3 and 4, which are not the same as decoding and encoding again.
 //! Never resamples, never changes level.
 //! Linear samples are 16-bit, full scale; the low 2 (µ) or 3 (A) bits are dropped as ITU-T G.191 does.
 
@@ -10,45 +10,7 @@ pub const ULAW_SILENCE: u8 = 0xFF;
 /// The A-law code of silence (smallest positive value).
 pub const ALAW_SILENCE: u8 = 0xD5;
 
-static ULAW_ENCODE: [u8; 16_384] = {
-    let mut table = [0; 16_384];
-    let mut index = 0;
-    while index < table.len() {
-        table[index] = ulaw_code(((index << 2) as u16) as i16);
-        index += 1;
-    }
-    table
-};
-
-static ALAW_ENCODE: [u8; 4_096] = {
-    let mut table = [0; 4_096];
-    let mut index = 0;
-    while index < table.len() {
-        table[index] = alaw_code(((index << 4) as u16) as i16);
-        index += 1;
-    }
-    table
-};
-
-static ULAW_DECODE: [i16; 256] = {
-    let mut table = [0; 256];
-    let mut code = 0;
-    while code < table.len() {
-        table[code] = ulaw_value(code as u8);
-        code += 1;
-    }
-    table
-};
-
-static ALAW_DECODE: [i16; 256] = {
-    let mut table = [0; 256];
-    let mut code = 0;
-    while code < table.len() {
-        table[code] = alaw_value(code as u8);
-        code += 1;
-    }
-    table
-};
+include!(concat!(env!("OUT_DIR"), "/g711_tables.rs"));
 
 /// Encodes one 16-bit linear sample as µ-law.
 #[inline]
@@ -77,13 +39,13 @@ pub fn alaw_decode(code: u8) -> i16 {
 /// Converts a µ-law code to A-law (G.711 table 3).
 #[inline]
 pub fn ulaw_to_alaw(code: u8) -> u8 {
-    audio_codec_algorithms::convert_ulaw_to_alaw(code)
+    ULAW_TO_ALAW[usize::from(code)]
 }
 
 /// Converts an A-law code to µ-law (G.711 table 4).
 #[inline]
 pub fn alaw_to_ulaw(code: u8) -> u8 {
-    audio_codec_algorithms::convert_alaw_to_ulaw(code)
+    ALAW_TO_ULAW[usize::from(code)]
 }
 
 macro_rules! slices {
@@ -115,57 +77,59 @@ slices! {
     alaw_to_ulaw_into: u8 => u8 = alaw_to_ulaw;
 }
 
-/// µ-law by G.711 table 2: 14-bit magnitude plus the bias of 33, segment from the highest bit, all bits inverted.
-const fn ulaw_code(sample: i16) -> u8 {
-    let value = sample >> 2;
-    let sign = if value < 0 { 0x80 } else { 0 };
-    let magnitude = (if value < 0 { !value } else { value }) as u16 + 33;
-    let magnitude = if magnitude > 0x1FFF {
-        0x1FFF
-    } else {
-        magnitude
-    };
-    let segment = 10 - magnitude.leading_zeros() as u16;
-    let step = (magnitude >> (segment + 1)) & 0x0F;
-    !(sign | (segment << 4 | step) as u8)
-}
-
-const fn ulaw_value(code: u8) -> i16 {
-    let code = !code;
-    let segment = (code >> 4) & 7;
-    let magnitude = ((((code & 0x0F) as i16) << 1) + 33) << segment;
-    let value = (magnitude - 33) << 2;
-    if code & 0x80 != 0 { -value } else { value }
-}
-
-/// A-law by G.711 table 1: 13-bit magnitude, the two lowest segments share a step, even bits inverted.
-const fn alaw_code(sample: i16) -> u8 {
-    let value = sample >> 3;
-    let sign = if value < 0 { 0 } else { 0x80 };
-    let magnitude = (if value < 0 { !value } else { value }) as u16;
-    let segment = 11 - (magnitude | 0x1F).leading_zeros() as u16;
-    let step = (magnitude >> (if segment == 0 { 1 } else { segment })) & 0x0F;
-    (sign | (segment << 4 | step) as u8) ^ 0x55
-}
-
-const fn alaw_value(code: u8) -> i16 {
-    let code = code ^ 0x55;
-    let segment = (code >> 4) & 7;
-    let step = (code & 0x0F) as i16;
-    let magnitude = match segment {
-        0 => (step << 1) + 1,
-        _ => ((step << 1) + 33) << (segment - 1),
-    };
-    let value = magnitude << 3;
-    if code & 0x80 == 0 { -value } else { value }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use audio_codec_algorithms as reference;
     use proptest::prelude::*;
     use std::vec;
+
+    // The recommendation's arithmetic, written down beside the tables that come from elsewhere.
+
+    /// µ-law by G.711 table 2: 14-bit magnitude plus the bias of 33, segment from the highest bit, all bits inverted.
+    fn ulaw_code(sample: i16) -> u8 {
+        let value = sample >> 2;
+        let sign = if value < 0 { 0x80 } else { 0 };
+        let magnitude = (if value < 0 { !value } else { value }) as u16 + 33;
+        let magnitude = if magnitude > 0x1FFF {
+            0x1FFF
+        } else {
+            magnitude
+        };
+        let segment = 10 - magnitude.leading_zeros() as u16;
+        let step = (magnitude >> (segment + 1)) & 0x0F;
+        !(sign | (segment << 4 | step) as u8)
+    }
+
+    fn ulaw_value(code: u8) -> i16 {
+        let code = !code;
+        let segment = (code >> 4) & 7;
+        let magnitude = ((((code & 0x0F) as i16) << 1) + 33) << segment;
+        let value = (magnitude - 33) << 2;
+        if code & 0x80 != 0 { -value } else { value }
+    }
+
+    /// A-law by G.711 table 1: 13-bit magnitude, the two lowest segments share a step, even bits inverted.
+    fn alaw_code(sample: i16) -> u8 {
+        let value = sample >> 3;
+        let sign = if value < 0 { 0 } else { 0x80 };
+        let magnitude = (if value < 0 { !value } else { value }) as u16;
+        let segment = 11 - (magnitude | 0x1F).leading_zeros() as u16;
+        let step = (magnitude >> (if segment == 0 { 1 } else { segment })) & 0x0F;
+        (sign | (segment << 4 | step) as u8) ^ 0x55
+    }
+
+    fn alaw_value(code: u8) -> i16 {
+        let code = code ^ 0x55;
+        let segment = (code >> 4) & 7;
+        let step = (code & 0x0F) as i16;
+        let magnitude = match segment {
+            0 => (step << 1) + 1,
+            _ => ((step << 1) + 33) << (segment - 1),
+        };
+        let value = magnitude << 3;
+        if code & 0x80 == 0 { -value } else { value }
+    }
 
     #[test]
     fn encodes_every_sample_as_the_reference_does() {
@@ -180,6 +144,8 @@ mod tests {
                 reference::encode_alaw(sample),
                 "A-law of {sample}"
             );
+            assert_eq!(ulaw_encode(sample), ulaw_code(sample), "table 2, {sample}");
+            assert_eq!(alaw_encode(sample), alaw_code(sample), "table 1, {sample}");
         }
     }
 
@@ -196,6 +162,8 @@ mod tests {
                 reference::decode_alaw(code),
                 "A-law code {code:#x}"
             );
+            assert_eq!(ulaw_decode(code), ulaw_value(code), "table 2, {code:#x}");
+            assert_eq!(alaw_decode(code), alaw_value(code), "table 1, {code:#x}");
         }
     }
 

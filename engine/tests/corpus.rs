@@ -1,8 +1,12 @@
-//! Replays the fuzz corpora of RTP, RTCP and telephone events on stable Rust: every seed and every input that once broke a check.
+//! Replays the fuzz corpora of the engine on stable Rust: every seed and every input that once broke a check.
+#![allow(unreachable_pub)] // the checks are public for the fuzz crate
 
-#[allow(unreachable_pub)] // public for the fuzz crate
+#[path = "../../fuzz/src/flow.rs"]
+mod documents;
+#[path = "../../fuzz/src/info.rs"]
+mod info;
 #[path = "../../fuzz/src/rtp.rs"]
-mod checks;
+mod rtp_checks;
 
 use std::path::Path;
 
@@ -32,26 +36,42 @@ fn replay(target: &str, check: fn(&[u8])) {
 
 #[test]
 fn rtp() {
-    replay("rtp", checks::rtp);
+    replay("rtp", rtp_checks::rtp);
 }
 
 #[test]
 fn rtcp() {
-    replay("rtcp", checks::rtcp);
+    replay("rtcp", rtp_checks::rtcp);
 }
 
 #[test]
 fn rfc4733() {
-    replay("rfc4733", checks::rfc4733);
+    replay("rfc4733", rtp_checks::rfc4733);
+}
+
+#[test]
+fn flow() {
+    replay("flow", documents::flow);
+}
+
+#[test]
+fn config() {
+    replay("config", documents::config);
+}
+
+#[test]
+fn info_dtmf() {
+    replay("info_dtmf", info::info_dtmf);
 }
 
 /// Each seed cut short everywhere and with octets changed, in a fixed order: what libFuzzer does first.
 #[test]
 fn damaged_seeds() {
-    let targets: [(&str, fn(&[u8])); 3] = [
-        ("rtp", checks::rtp),
-        ("rtcp", checks::rtcp),
-        ("rfc4733", checks::rfc4733),
+    let targets: [(&str, fn(&[u8])); 4] = [
+        ("info_dtmf", info::info_dtmf),
+        ("rtp", rtp_checks::rtp),
+        ("rtcp", rtp_checks::rtcp),
+        ("rfc4733", rtp_checks::rfc4733),
     ];
     let mut random = 1u32;
     let mut next = |below: usize| {
