@@ -9,12 +9,34 @@ pub enum Transport {
     Udp,
     /// A reliable stream.
     Tcp,
+    /// A stream under TLS.
+    Tls,
+    /// Messages over a WebSocket (RFC 7118).
+    Ws,
+    /// Messages over a WebSocket under TLS (RFC 7118).
+    Wss,
 }
 
 impl Transport {
     /// Whether the transport itself repeats what is lost (RFC 3261 §17).
     pub fn is_reliable(self) -> bool {
-        matches!(self, Transport::Tcp)
+        self != Transport::Udp
+    }
+
+    /// Whether nobody on the way can read along.
+    pub fn is_secure(self) -> bool {
+        matches!(self, Transport::Tls | Transport::Wss)
+    }
+
+    /// The value of the `transport` URI parameter (RFC 3261 §19.1.1, RFC 7118 §5.1).
+    pub fn uri_param(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
+            Transport::Ws => "ws",
+            Transport::Wss => "wss",
+        }
     }
 
     /// The token in Via (RFC 3261 §20.42).
@@ -22,6 +44,9 @@ impl Transport {
         match self {
             Transport::Udp => "UDP",
             Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
+            Transport::Ws => "WS",
+            Transport::Wss => "WSS",
         }
     }
 }
@@ -35,6 +60,6 @@ pub struct Flow {
     pub local: SocketAddr,
     /// The peer's end.
     pub remote: SocketAddr,
-    /// Which connection; 0 for UDP.
+    /// Which connection; 0 for UDP. 0 for a stream asks the transport for a connection to `remote`, open or new.
     pub connection: u64,
 }

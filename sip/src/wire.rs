@@ -4,7 +4,7 @@
 //! behind it.
 
 use crate::build::MessageBuilder;
-use crate::flow::Flow;
+use crate::flow::{Flow, Transport};
 use crate::header::HeaderId;
 use crate::identity::Token;
 use crate::lex::is_lws;
@@ -52,10 +52,9 @@ pub(crate) fn host_port(advertise: Option<IpAddr>, flow: &Flow) -> SocketAddr {
 
 /// Our Contact value for a path.
 pub(crate) fn contact(advertise: Option<IpAddr>, flow: &Flow) -> String {
-    let transport = if flow.transport.is_reliable() {
-        ";transport=tcp"
-    } else {
-        ""
+    let transport = match flow.transport {
+        Transport::Udp => String::new(),
+        other => format!(";transport={}", other.uri_param()),
     };
     format!("<sip:{}{transport}>", host_port(advertise, flow))
 }

@@ -168,12 +168,12 @@ impl Pump {
                 });
                 socket.is_some_and(|(_, socket)| socket.send_to(&bytes, flow.remote).is_ok())
             }
-            Transport::Tcp => self
+            _ => self
                 .streams
                 .get(&flow.connection)
                 .is_some_and(|stream| stream.send.try_send(bytes).is_ok()),
         };
-        if !sent && flow.transport == Transport::Tcp {
+        if !sent && flow.transport.is_reliable() {
             // Gone, or its peer does not read: what waits for an answer on it need not wait for its timer.
             self.endpoint.transport_failed(Instant::now(), flow);
         }

@@ -85,6 +85,10 @@ impl Sip {
                     listening.push((transport, local));
                     sockets.push((local, sender));
                 }
+                Transport::Tls | Transport::Ws | Transport::Wss => {
+                    let cause = std::io::Error::from(std::io::ErrorKind::Unsupported);
+                    return Err(bind_error(transport.uri_param(), cause));
+                }
                 Transport::Tcp => {
                     let listener = TcpListener::bind(address)
                         .await
@@ -123,6 +127,9 @@ impl Sip {
     /// The flow on which requests to `remote` leave; opens a TCP connection where needed.
     pub async fn flow_to(&self, transport: Transport, remote: SocketAddr) -> std::io::Result<Flow> {
         match transport {
+            Transport::Tls | Transport::Ws | Transport::Wss => {
+                Err(std::io::ErrorKind::Unsupported.into())
+            }
             Transport::Tcp => {
                 tcp::connect(remote, self.connections.clone(), self.inbound.clone()).await
             }
