@@ -9,4 +9,5 @@ pub mod config;
 pub mod flow;
 pub mod media;
 pub mod net;
+pub mod route;
 pub mod rtp;

@@ -1,0 +1,6 @@
+//! Routing, pure: which call goes where, with which numbers and headers, and what one outbound attempt looks like.
+//!
+//! Nothing here opens a socket or reads a clock.
+pub mod outbound;
+
+pub use outbound::{OutboundLeg, SrtpPolicy};
