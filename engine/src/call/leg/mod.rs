@@ -1,0 +1,304 @@
+//! A leg: one SIP dialog plus one media channel. It owns the negotiation, the arbiter and the type-ahead buffer.
+//!
+//! [`Leg::next`] is the only place where a leg's events arrive; it settles what every verb would settle alike (re-INVITE, INFO,
+//! duplicates of digits, a lost channel) and returns the rest. It can be dropped at any await without losing an event.
+//! Limits: 64 keys of type-ahead; more are dropped with a log line.
+//! `events.rs` reads what arrives, `description.rs` owns what session descriptions change, `info.rs` answers INFO.
+mod description;
+mod events;
+mod info;
+
+use super::arbiter::Arbiter;
+use super::counters::CallCounters;
+use super::negotiation::Negotiation;
+use super::verb::KeyPress;
+use crate::config::DtmfMode;
+use crate::media::{
+    Channel, ChannelStats, Command as MediaCommand, MediaEvent, MediaEvents, RecordingEnd,
+};
+use crate::net::sip::{Command, LegEvents, SipHandle};
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use trunkline_sip::offer_answer::{Direction as MediaDirection, Encoding, LocalMedia};
+use trunkline_sip::{HangupReason, LegId};
+
+/// What phones commonly buffer before they play it; a BYE that overtakes it cuts the last syllable.
+const FAR_JITTER_BUFFER: Duration = Duration::from_millis(200);
+/// Keys kept for the next gather.
+const TYPE_AHEAD: usize = 64;
+
+/// How the leg came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// `caller` (gave up before the answer), `callee` (refused), `far-end` (hung up), `us`, or `network`.
+    pub by: &'static str,
+    /// A short, fixed name: `bye`, `cancel`, `no-ack`, `rtp-timeout`, …
+    pub cause: &'static str,
+    /// SIP status where there was one.
+    pub status: Option<u16>,
+}
+
+/// What a leg reports to the executor.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// A key went down; what plays may stop. Its `Key` follows.
+    KeyDown(char),
+    /// A key was pressed and released.
+    Key(KeyPress),
+    /// The ACK has come; the far end hears us.
+    Confirmed,
+    /// Our outbound call was answered.
+    Answered,
+    /// Our outbound call rings or has early media.
+    Progress(u16),
+    /// Playback came to its end.
+    PlayDone(u32),
+    /// A recording is complete.
+    RecordDone {
+        id: u32,
+        duration_ms: u32,
+        end: RecordingEnd,
+        lost_ms: u32,
+    },
+    /// All digits are out.
+    DigitsSent(u32),
+    /// The leg is gone.
+    Ended(End),
+}
+
+/// What a leg needs to know of its surroundings.
+#[derive(Debug, Clone)]
+pub(super) struct LegSettings {
+    /// Address written into SDP.
+    pub(super) media_address: IpAddr,
+    /// Codecs in order of preference.
+    pub(super) codecs: Vec<Encoding>,
+    /// How digits are heard and sent.
+    pub(super) dtmf: DtmfMode,
+    /// Packet time we offer, ms.
+    pub(super) ptime_ms: u8,
+    /// The call's id, for the media side's log.
+    pub(super) call: String,
+    /// Where key presses are counted.
+    pub(super) counters: Arc<CallCounters>,
+}
+
+impl LegSettings {
+    /// Our half of offers and answers for a channel on `port`.
+    pub(super) fn local_media(&self, port: u16, session_id: u64) -> LocalMedia {
+        LocalMedia {
+            address: self.media_address,
+            port,
+            session_id,
+            session_version: session_id,
+            codecs: self.codecs.clone(),
+            telephone_event: self.dtmf.telephone_event(),
+            ptime_ms: self.ptime_ms,
+            direction: MediaDirection::SendRecv,
+        }
+    }
+}
+
+/// See the module's text.
+pub(super) struct Leg {
+    pub(super) id: LegId,
+    sip: SipHandle,
+    events: LegEvents,
+    /// Gone when the leg is closed.
+    channel: Option<Channel>,
+    media: MediaEvents,
+    /// The channel's last words; when they come before [`Leg::close`], the channel broke.
+    last_words: Option<ChannelStats>,
+    settings: LegSettings,
+    negotiation: Negotiation,
+    arbiter: Arbiter,
+    type_ahead: VecDeque<KeyPress>,
+    ended: Option<End>,
+    hung_up: Option<&'static str>,
+    /// When playback last came to its end.
+    played_at: Option<Instant>,
+    pub(super) answered: bool,
+    pub(super) confirmed: bool,
+    pub(super) first_rtp: Option<SocketAddr>,
+}
+
+impl Leg {
+    pub(super) fn new(
+        id: LegId,
+        sip: SipHandle,
+        events: LegEvents,
+        (channel, media): (Channel, MediaEvents),
+        settings: LegSettings,
+        negotiation: Negotiation,
+    ) -> Leg {
+        Leg {
+            id,
+            sip,
+            events,
+            channel: Some(channel),
+            media,
+            last_words: None,
+            settings,
+            negotiation,
+            arbiter: Arbiter::default(),
+            type_ahead: VecDeque::new(),
+            ended: None,
+            hung_up: None,
+            played_at: None,
+            answered: false,
+            confirmed: false,
+            first_rtp: None,
+        }
+    }
+
+    /// Where the far end says it wants its audio.
+    pub(super) fn remote(&self) -> Option<SocketAddr> {
+        self.negotiation.agreed().map(|agreed| agreed.remote_rtp)
+    }
+
+    /// Answers an inbound call: 200 with the answer to its offer, or with an offer of ours where it had none.
+    pub(super) fn answer(&mut self, sdp: Vec<u8>) {
+        self.answered = true;
+        self.sip.send(Command::Answer(self.id, sdp));
+        self.apply_stream();
+    }
+
+    pub(super) fn provisional(&self, status: u16, reason: &'static str) {
+        self.sip.send(Command::Provisional(self.id, status, reason));
+    }
+
+    pub(super) fn reject(
+        &mut self,
+        status: u16,
+        reason: String,
+        extra: Vec<(&'static str, String)>,
+    ) {
+        self.hung_up = Some("rejected");
+        self.sip
+            .send(Command::Reject(self.id, status, reason, extra));
+    }
+
+    /// Ends the leg from our side; the end arrives as [`Input::Ended`].
+    pub(super) fn hang_up(&mut self, cause: &'static str, reason: Option<HangupReason>) {
+        if self.ended.is_none() && self.hung_up.is_none() {
+            self.hung_up = Some(cause);
+            self.sip.send(Command::Hangup(self.id, reason));
+        }
+    }
+
+    /// Sends a command to the media channel. A full queue means that the shard is far behind; the caller's verb fails.
+    pub(super) fn media(&self, command: MediaCommand) -> Result<(), String> {
+        match &self.channel {
+            Some(channel) => channel.send(command).map_err(|error| error.to_string()),
+            None => Err("the media channel is closed".to_owned()),
+        }
+    }
+
+    /// How long what was played last may still be in the far end's jitter buffer.
+    pub(super) fn unheard(&self) -> Duration {
+        self.played_at.map_or(Duration::ZERO, |at| {
+            FAR_JITTER_BUFFER.saturating_sub(at.elapsed())
+        })
+    }
+
+    /// The oldest key pressed ahead.
+    pub(super) fn take_ahead(&mut self) -> Option<KeyPress> {
+        self.type_ahead.pop_front()
+    }
+
+    pub(super) fn drop_ahead(&mut self) {
+        self.type_ahead.clear();
+    }
+
+    /// Keeps a key nobody waits for. Its digit is logged by the gather that takes it, which knows whether it is a secret.
+    pub(super) fn keep(&mut self, key: KeyPress) {
+        if self.type_ahead.len() < TYPE_AHEAD {
+            tracing::info!(source = ?key.source, ms = key.duration_ms, "key kept for the next gather");
+            self.type_ahead.push_back(key);
+        } else {
+            tracing::info!(
+                rule = "type-ahead-full",
+                limit = TYPE_AHEAD,
+                "key dropped: too many keys pressed ahead"
+            );
+        }
+    }
+
+    pub(super) fn duplicates(&self) -> u64 {
+        self.arbiter.duplicates()
+    }
+
+    /// The name of the codec in use, for the log.
+    pub(super) fn codec(&self) -> &'static str {
+        self.negotiation
+            .agreed()
+            .map_or("none", |agreed| match agreed.encoding {
+                Encoding::Pcmu => "PCMU",
+                Encoding::Pcma => "PCMA",
+            })
+    }
+
+    /// Closes the channel and returns its last words: then its recordings are complete and its ports are free.
+    pub(super) async fn close(&mut self) -> Option<ChannelStats> {
+        self.channel = None;
+        while self.last_words.is_none() {
+            match self.media.recv().await? {
+                MediaEvent::Closed(stats) => self.last_words = Some(stats),
+                _ => continue,
+            }
+        }
+        self.last_words
+    }
+
+    /// The next thing that happens to this leg.
+    pub(super) async fn next(&mut self) -> Input {
+        loop {
+            if let Some(end) = &self.ended {
+                return Input::Ended(end.clone());
+            }
+            let input = tokio::select! {
+                biased;
+                event = self.events.recv() => match event {
+                    Some(event) => self.sip_event(event),
+                    None => Some(self.end("network", "signalling-lost", None)),
+                },
+                event = self.media.recv(), if self.last_words.is_none() => match event {
+                    Some(event) => self.media_event(event),
+                    None => self.media_lost(ChannelStats::default()),
+                },
+            };
+            if let Some(input) = input {
+                if let Input::Key(key) = &input {
+                    self.settings.counters.key(key.source);
+                }
+                return input;
+            }
+        }
+    }
+
+    fn end(&mut self, by: &'static str, cause: &'static str, status: Option<u16>) -> Input {
+        let end = End { by, cause, status };
+        self.ended = Some(end.clone());
+        Input::Ended(end)
+    }
+}
+
+impl Drop for Leg {
+    /// A session that ends without hanging up (a panic) must not leave its far end in a dead call.
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            self.sip.send(Command::Hangup(self.id, None));
+        }
+    }
+}
+
+/// A Reason header (RFC 3326).
+pub(super) fn hangup_reason(protocol: &str, cause: u16, text: &str) -> HangupReason {
+    HangupReason {
+        protocol: protocol.to_owned(),
+        cause,
+        text: text.to_owned(),
+    }
+}
