@@ -2,6 +2,7 @@
 
 pub mod build;
 mod dialog;
+pub mod digest;
 pub mod direction;
 pub mod encoding;
 pub mod endpoint;
@@ -29,6 +30,7 @@ pub mod via;
 mod wire;
 
 pub use build::{BuildError, MessageBuilder};
+pub use digest::{ChallengeRefused, Credentials, DigestServer, Realm, Secret, Verdict};
 pub use endpoint::{
     Counts, EndCause, Endpoint, EndpointConfig, Event, HangupReason, InfoId, Invite, LegError,
     LegId, Transmit,
