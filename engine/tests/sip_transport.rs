@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use trunkline::net::sip::{Command, Sip, TcpLimits};
-use trunkline_sip::{EndpointConfig, Invite, Timers, Transport};
+use trunkline_sip::{EndpointConfig, Invite, Transport};
 
 /// Long enough for any machine; a test that needs it has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,14 +29,7 @@ async fn start(max_connections: usize, idle: Duration) -> (Sip, SocketAddr, Sock
 }
 
 fn config() -> EndpointConfig {
-    EndpointConfig {
-        server_name: "Trunkline".to_owned(),
-        advertise: None,
-        timers: Timers::default(),
-        max_legs: 100,
-        max_transactions: 1000,
-        seed: [7; 32],
-    }
+    EndpointConfig::new("Trunkline", [7; 32])
 }
 
 fn options(transport: &str, number: u32) -> String {
@@ -219,7 +212,7 @@ async fn a_leg_nobody_listens_to_is_hung_up() {
     let call = sip.incoming.recv().await.unwrap();
     drop(call.events);
     sip.handle
-        .send(Command::Answer(call.leg, b"v=0\r\n".to_vec()));
+        .send(Command::Answer(call.leg, b"v=0\r\n".to_vec(), vec![]));
     let mut buffer = [0; 4096];
     loop {
         let got = tokio::time::timeout(PATIENCE, socket.recv_from(&mut buffer)).await;
@@ -258,12 +251,8 @@ async fn what_is_sent_first_leaves_at_once_in_either_family() {
         let flow = sip.flow_to(Transport::Udp, remote).await.unwrap();
         let target = format!("sip:you@{remote}");
         let invite = Invite {
-            flow,
-            target: target.clone(),
-            from: "sip:me@localhost".to_owned(),
-            to: target,
             sdp: Some(b"v=0\r\n".to_vec()),
-            headers: Vec::new(),
+            ..Invite::new(flow, target.clone(), "sip:me@localhost", target)
         };
         let _leg = sip.handle.invite(invite).await.unwrap();
         let mut buffer = [0; 2048];

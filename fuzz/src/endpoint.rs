@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use trunkline_sip::{
     Counts, Endpoint, EndpointConfig, Event, Flow, Frame, HeaderId, Invite, LegId, Method,
-    StartLine, Timers, Transport,
+    StartLine, Transport,
 };
 
 /// Longest script in octets; more adds time, not cases.
@@ -51,12 +51,9 @@ struct Play<'a> {
 impl<'a> Play<'a> {
     fn new(script: &'a [u8]) -> Self {
         let config = EndpointConfig {
-            server_name: "Trunkline".into(),
-            advertise: None,
-            timers: Timers::default(),
             max_legs: MAX_LEGS,
             max_transactions: MAX_TRANSACTIONS,
-            seed: [7; 32],
+            ..EndpointConfig::new("Trunkline", [7; 32])
         };
         let transport = if script.first().is_some_and(|octet| octet & 1 == 1) {
             Transport::Tcp
@@ -226,13 +223,10 @@ impl<'a> Play<'a> {
 
     fn call(&mut self) {
         let sdp = (self.pick() & 1 == 0).then(|| SDP.to_vec());
+        let to = "sip:b@10.0.0.1";
         let invite = Invite {
-            flow: self.flow,
-            target: "sip:b@10.0.0.1".into(),
-            from: "sip:a@10.0.0.2".into(),
-            to: "sip:b@10.0.0.1".into(),
             sdp,
-            headers: Vec::new(),
+            ..Invite::new(self.flow, to, "sip:a@10.0.0.2", to)
         };
         if let Ok(leg) = self.endpoint.invite(self.now, invite) {
             self.legs.insert(leg, false);
@@ -248,9 +242,12 @@ impl<'a> Play<'a> {
         }
         let (now, leg) = (self.now, self.live[which % self.live.len()]);
         match what % 12 {
-            0 | 1 => self.endpoint.answer(now, leg, SDP),
+            0 | 1 => self.endpoint.answer(now, leg, SDP, &[]),
             2 => self.endpoint.reject(now, leg, 486, "Busy", &[]),
-            3 => drop(self.endpoint.provisional(now, leg, 180, "Ringing", None)),
+            3 => drop(
+                self.endpoint
+                    .provisional(now, leg, 180, "Ringing", None, &[]),
+            ),
             4 => self.endpoint.hangup(now, leg, None),
             5 => self.endpoint.reinvite(now, leg, SDP),
             6 => self.endpoint.answer_reinvite(now, leg, SDP),
@@ -358,7 +355,10 @@ impl<'a> Play<'a> {
             | Event::Answered { leg, .. }
             | Event::Reinvite { leg, .. }
             | Event::ReinviteAnswered { leg, .. }
-            | Event::ReinviteRejected { leg, .. } => *leg,
+            | Event::ReinviteRejected { leg, .. }
+            | Event::Prack { leg, .. }
+            | Event::Refer { leg, .. }
+            | Event::ReferProgress { leg, .. } => *leg,
         };
         assert_eq!(
             self.legs.get(&leg),

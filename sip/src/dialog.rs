@@ -4,6 +4,7 @@
 //! names: a next hop that is a name is reached over the path the dialog came from.
 
 use crate::build::MessageBuilder;
+use crate::endpoint::Advertise;
 use crate::flow::Flow;
 use crate::header::HeaderId;
 use crate::identity::Token;
@@ -117,9 +118,10 @@ impl Dialog {
         self.local_cseq
     }
 
-    /// Takes over what the peer's requests within the early dialog already used up.
+    /// Takes over the numbers that requests within the early dialog already used up.
     pub(crate) fn inherit(&mut self, early: &Dialog) {
         self.remote_cseq = early.remote_cseq;
+        self.local_cseq = self.local_cseq.max(early.local_cseq);
     }
 
     /// Whether a request number of the peer is above the last one, as it must be (§12.2.2).
@@ -169,7 +171,7 @@ impl Dialog {
         &mut self,
         method: &str,
         cseq: Option<u32>,
-        advertise: Option<IpAddr>,
+        advertise: &Advertise,
         branch: &Token,
     ) -> (MessageBuilder, Flow) {
         let number = cseq.unwrap_or_else(|| {
@@ -431,7 +433,10 @@ mod tests {
             ("ACK", Some(2), 2),
             ("BYE", None, 3),
         ] {
-            let bytes = dialog.request(method, cseq, None, &branch).0.finish();
+            let bytes = dialog
+                .request(method, cseq, &Advertise::default(), &branch)
+                .0
+                .finish();
             assert_eq!(
                 Frame::parse(&bytes).unwrap().cseq().unwrap().number,
                 expected,

@@ -32,8 +32,8 @@ mod wire;
 pub use build::{BuildError, MessageBuilder};
 pub use digest::{ChallengeRefused, Credentials, DigestServer, Realm, Secret, Verdict};
 pub use endpoint::{
-    Counts, EndCause, Endpoint, EndpointConfig, Event, HangupReason, InfoId, Invite, LegError,
-    LegId, Transmit,
+    Advertise, Advertised, Counts, EndCause, Endpoint, EndpointConfig, Event, HangupReason, InfoId,
+    Invite, LegError, LegId, ReferId, ReferTo, Reliability, SessionTimer, Transmit,
 };
 pub use flow::{Flow, Transport};
 pub use header::HeaderId;

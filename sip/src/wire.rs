@@ -4,6 +4,7 @@
 //! behind it.
 
 use crate::build::MessageBuilder;
+use crate::endpoint::Advertise;
 use crate::flow::{Flow, Transport};
 use crate::header::HeaderId;
 use crate::identity::Token;
@@ -11,7 +12,7 @@ use crate::lex::is_lws;
 use crate::message::Frame;
 use crate::via::Via;
 use bytes::Bytes;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// What our branches start with.
 pub(crate) const BRANCH_PREFIX: &str = "z9hG4bK";
@@ -45,18 +46,14 @@ pub(crate) fn is_fit_for_wire(text: &str) -> bool {
         .all(|octet| octet == b'\t' || (octet >= b' ' && octet != 0x7f))
 }
 
-/// `host:port` as it stands in Via and Contact; IPv6 in brackets.
-pub(crate) fn host_port(advertise: Option<IpAddr>, flow: &Flow) -> SocketAddr {
-    SocketAddr::new(advertise.unwrap_or(flow.local.ip()), flow.local.port())
-}
-
-/// Our Contact value for a path.
-pub(crate) fn contact(advertise: Option<IpAddr>, flow: &Flow) -> String {
+/// Our Contact value for a path, with the user part the application wants there.
+pub(crate) fn contact(advertise: &Advertise, flow: &Flow, user: Option<&str>) -> String {
     let transport = match flow.transport {
         Transport::Udp => String::new(),
         other => format!(";transport={}", other.uri_param()),
     };
-    format!("<sip:{}{transport}>", host_port(advertise, flow))
+    let (user, at) = user.map_or(("", ""), |user| (user, "@"));
+    format!("<sip:{user}{at}{}{transport}>", advertise.sent_by(flow))
 }
 
 /// Where the responses to a request go (RFC 3261 §18.2.2, RFC 3581 §4): back over the connection, or to the source
@@ -77,10 +74,10 @@ pub(crate) fn request_head(
     method: &str,
     uri: &str,
     flow: &Flow,
-    advertise: Option<IpAddr>,
+    advertise: &Advertise,
     branch: &Token,
 ) -> MessageBuilder {
-    let (token, sent_by) = (flow.transport.via_token(), host_port(advertise, flow));
+    let (token, sent_by) = (flow.transport.via_token(), advertise.sent_by(flow));
     let via = format!("SIP/2.0/{token} {sent_by};rport;branch={BRANCH_PREFIX}{branch}");
     MessageBuilder::request(method, uri)
         .header("Via", via)

@@ -14,19 +14,19 @@ fn a_call_from_invite_to_bye() {
         let (caller, callee) = net.ring(Some(SDP));
         net.ends[1]
             .endpoint
-            .provisional(net.now, callee, 180, "Ringing", None)
+            .provisional(net.now, callee, 180, "Ringing", None, &[])
             .unwrap();
         net.run_for(1000);
         let events = net.take(0);
         assert!(
-            matches!(&events[..], [Event::Progress { leg, response }]
+            matches!(&events[..], [Event::Progress { leg, response, .. }]
             if *leg == caller && response.frame().status() == Some(180)),
             "{events:?}"
         );
-        net.ends[1].endpoint.answer(net.now, callee, SDP);
+        net.ends[1].endpoint.answer(net.now, callee, SDP, &[]);
         net.run_for(1000);
         assert!(
-            matches!(&net.take(0)[..], [Event::Answered { leg, response }]
+            matches!(&net.take(0)[..], [Event::Answered { leg, response, .. }]
             if *leg == caller && response.frame().body() == SDP)
         );
         assert!(matches!(net.take(1)[..], [Event::Confirmed { leg, .. }] if leg == callee));

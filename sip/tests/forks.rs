@@ -30,13 +30,11 @@ impl Peer {
         };
         let mut endpoint = Endpoint::new(config(1));
         let now = Instant::now();
+        let to = "sip:b@10.0.0.2";
         let invite = Invite {
-            flow,
-            target: "sip:b@10.0.0.2".into(),
-            from: "sip:a@10.0.0.1".into(),
-            to: "<sip:b@10.0.0.2>".into(),
             sdp: sdp.then(|| SDP.to_vec()),
-            headers: vec![("Route".into(), "<sip:10.0.0.2;lr>".into())],
+            routes: vec!["<sip:10.0.0.2;lr>".into()],
+            ..Invite::new(flow, to, "sip:a@10.0.0.1", "<sip:b@10.0.0.2>")
         };
         let leg = endpoint.invite(now, invite).unwrap();
         let sent = endpoint.poll_transmit().unwrap();
@@ -425,14 +423,8 @@ fn a_reinvite_that_crosses_the_hangup() {
 fn unfit_calls_are_refused_before_anything_is_sent() {
     let flow = Peer::called(true).flow;
     let mut endpoint = Endpoint::new(config(1));
-    let good = Invite {
-        flow,
-        target: "sip:b@10.0.0.2".into(),
-        from: "sip:a@10.0.0.1".into(),
-        to: "sip:b@10.0.0.2".into(),
-        sdp: None,
-        headers: Vec::new(),
-    };
+    let to = "sip:b@10.0.0.2";
+    let good = Invite::new(flow, to, "sip:a@10.0.0.1", to);
     let bad = [
         Invite {
             target: "b".into(),
@@ -484,6 +476,18 @@ fn unfit_calls_are_refused_before_anything_is_sent() {
         },
         Invite {
             headers: vec![("Contact".into(), "<sip:h>".into())],
+            ..good.clone()
+        },
+        Invite {
+            headers: vec![("Route".into(), "<sip:h;lr>".into())],
+            ..good.clone()
+        },
+        Invite {
+            routes: vec!["<sip:h>".into()],
+            ..good.clone()
+        },
+        Invite {
+            contact_user: Some("a@b".into()),
             ..good.clone()
         },
     ];

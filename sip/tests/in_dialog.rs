@@ -87,7 +87,7 @@ fn a_second_invite_before_the_first_is_answered() {
     let leg = probe.leg();
     probe
         .endpoint
-        .provisional(probe.now, leg, 180, "Ringing", None)
+        .provisional(probe.now, leg, 180, "Ringing", None, &[])
         .unwrap();
     let to = format!(";tag={}", tag_of(&probe.sent()[0]));
     let sent = probe.tell(&request("INVITE", "z9hG4bK2", &to, 2, "", ""));
@@ -217,7 +217,7 @@ fn a_new_contact_moves_the_target() {
 #[test]
 fn contact_and_via_carry_the_advertised_address_and_the_transport() {
     let advertised = EndpointConfig {
-        advertise: Some("198.51.100.1".parse().unwrap()),
+        advertise: Some("198.51.100.1".parse().unwrap()).into(),
         ..config(1)
     };
     for (config, transport, contact) in [
@@ -232,7 +232,7 @@ fn contact_and_via_carry_the_advertised_address_and_the_transport() {
         let mut probe = Probe::with(config, transport);
         probe.tell(&invite("Record-Route: <sip:10.0.0.9;lr>\r\n"));
         let leg = probe.leg();
-        probe.endpoint.answer(probe.now, leg, SDP);
+        probe.endpoint.answer(probe.now, leg, SDP, &[]);
         let ok = probe.sent().remove(0);
         assert_eq!(field(&ok, "Contact"), Some(contact));
         assert_eq!(field(&ok, "Record-Route"), Some("<sip:10.0.0.9;lr>"));
@@ -306,7 +306,7 @@ fn a_bye_before_the_answer() {
     let leg = probe.leg();
     probe
         .endpoint
-        .provisional(probe.now, leg, 183, "Session Progress", Some(SDP))
+        .provisional(probe.now, leg, 183, "Session Progress", Some(SDP), &[])
         .unwrap();
     let to = format!(";tag={}", tag_of(&probe.sent()[0]));
     let sent = probe.tell(&request("BYE", "z9hG4bK2", &to, 2, "", ""));

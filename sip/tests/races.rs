@@ -54,7 +54,7 @@ fn a_cancel_waits_for_a_provisional_response() {
 fn a_cancel_that_meets_the_answer_on_its_way() {
     let mut net = Network::new(Transport::Udp);
     let (caller, callee) = net.ring(Some(SDP));
-    net.ends[1].endpoint.answer(net.now, callee, SDP);
+    net.ends[1].endpoint.answer(net.now, callee, SDP, &[]);
     net.ends[0].endpoint.hangup(net.now, caller, None);
     net.run_for(1000);
     // The 2xx wins: ACK, then BYE (RFC 3261 §9.1, §15).
@@ -99,11 +99,11 @@ fn an_answer_after_the_cancel_has_no_effect() {
     let (caller, callee) = net.ring(Some(SDP));
     net.ends[0].endpoint.hangup(net.now, caller, None);
     net.run_for(100);
-    net.ends[1].endpoint.answer(net.now, callee, SDP);
+    net.ends[1].endpoint.answer(net.now, callee, SDP, &[]);
     assert_eq!(
         net.ends[1]
             .endpoint
-            .provisional(net.now, callee, 180, "", None),
+            .provisional(net.now, callee, 180, "", None, &[]),
         Err(LegError::UnknownLeg)
     );
     net.run_for(1000);
@@ -118,7 +118,7 @@ fn a_2xx_is_repeated_until_its_ack_over_any_transport() {
         let (_, callee) = net.ring(Some(SDP));
         net.lose.push(("ACK", 3));
         let start = net.now;
-        net.ends[1].endpoint.answer(net.now, callee, SDP);
+        net.ends[1].endpoint.answer(net.now, callee, SDP, &[]);
         net.run_for(10_000);
         // T1, 2·T1, 4·T1 apart: sent at 0, 500, 1500, 3500 ms.
         assert_eq!(net.sent(1, "SIP/2.0 200"), 4);
@@ -137,7 +137,7 @@ fn without_an_ack_the_call_ends_with_bye() {
         let mut net = Network::new(transport);
         let (_, callee) = net.ring(Some(SDP));
         net.lose.push(("ACK", 1000));
-        net.ends[1].endpoint.answer(net.now, callee, SDP);
+        net.ends[1].endpoint.answer(net.now, callee, SDP, &[]);
         net.run_for(31_900);
         assert_eq!(net.sent(1, "BYE"), 0);
         assert!(net.take(1).is_empty());
@@ -172,7 +172,7 @@ fn a_hangup_before_the_ack_waits_for_it() {
     let mut net = Network::new(Transport::Udp);
     let (_, callee) = net.ring(Some(SDP));
     net.lose.push(("ACK", 1));
-    net.ends[1].endpoint.answer(net.now, callee, SDP);
+    net.ends[1].endpoint.answer(net.now, callee, SDP, &[]);
     net.ends[1].endpoint.hangup(net.now, callee, None);
     net.run_for(400);
     assert_eq!(net.sent(1, "BYE"), 0, "RFC 3261 §15: no BYE before the ACK");
@@ -387,7 +387,9 @@ fn a_reinvite_that_is_only_ever_tried_ends_the_call() {
 fn a_late_offer() {
     let mut net = Network::new(Transport::Udp);
     let (caller, callee) = net.ring(None);
-    net.ends[1].endpoint.answer(net.now, callee, b"v=0 offer");
+    net.ends[1]
+        .endpoint
+        .answer(net.now, callee, b"v=0 offer", &[]);
     net.run_for(600);
     assert_eq!(net.sent(0, "ACK"), 0, "the answer is the application's");
     let events = net.take(0);
@@ -410,7 +412,7 @@ fn a_late_offer() {
 fn a_late_offer_the_application_never_answers() {
     let mut net = Network::new(Transport::Udp);
     let (_, callee) = net.ring(None);
-    net.ends[1].endpoint.answer(net.now, callee, SDP);
+    net.ends[1].endpoint.answer(net.now, callee, SDP, &[]);
     net.drain();
     // The callee's time for an ACK runs out first by the delay of the network.
     assert!(matches!(

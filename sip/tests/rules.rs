@@ -354,7 +354,7 @@ fn limits_answer_503_without_state() {
         };
         probe
             .endpoint
-            .provisional(probe.now, leg, 180, "Ringing", None)
+            .provisional(probe.now, leg, 180, "Ringing", None, &[])
             .unwrap();
         let tag = tag_of(&probe.sent()[0]);
         let sent = probe.tell(&request(

@@ -33,9 +33,9 @@ impl Application {
                     0 => endpoint.reject(now, *leg, 486, "Busy Here", &[]),
                     1 => {}
                     2 => endpoint
-                        .provisional(now, *leg, 180, "Ringing", None)
+                        .provisional(now, *leg, 180, "Ringing", None, &[])
                         .unwrap(),
-                    _ => endpoint.answer(now, *leg, SDP),
+                    _ => endpoint.answer(now, *leg, SDP, &[]),
                 }
             }
             Event::Answered { leg, .. } => endpoint.ack(now, *leg, Some(SDP)),
@@ -62,8 +62,8 @@ impl Application {
             0 | 1 => endpoint.hangup(now, leg, None),
             2 => endpoint.reinvite(now, leg, SDP),
             3 => endpoint.info(now, leg, "text/plain", b"hello"),
-            4 => endpoint.answer(now, leg, SDP),
-            5 => drop(endpoint.provisional(now, leg, 183, "Session Progress", Some(SDP))),
+            4 => endpoint.answer(now, leg, SDP, &[]),
+            5 => drop(endpoint.provisional(now, leg, 183, "Session Progress", Some(SDP), &[])),
             6 => endpoint.reject_reinvite(now, leg, 488, "Not Acceptable Here"),
             _ => {}
         }
@@ -82,6 +82,9 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::ReinviteAnswered { leg, .. }
         | Event::ReinviteRejected { leg, .. }
         | Event::Info { leg, .. }
+        | Event::Prack { leg, .. }
+        | Event::Refer { leg, .. }
+        | Event::ReferProgress { leg, .. }
         | Event::Ended { leg, .. } => Some(*leg),
         Event::Refused { .. } | Event::Dropped { .. } => None,
     }

@@ -132,6 +132,8 @@ fn refuse(calls: &Calls, leg: LegId, refusal: &Refusal) {
             ),
         ));
     }
+    let own = |(name, value): (&str, String)| (name.to_owned(), value);
+    let extra = extra.into_iter().map(own).collect();
     calls.sip.send(Command::Reject(
         leg,
         refusal.status,
@@ -198,13 +200,10 @@ async fn dial(calls: &Calls, flow: Flow, info: &CallInfo) -> Result<Leg, String>
     let settings = leg_settings(calls, flow.local.ip(), &info.id);
     let mut negotiation =
         Negotiation::new(settings.local_media(media.0.rtp_port(), calls.fresh_session_id()));
+    let (target, from, to) = (info.to.clone(), info.from.clone(), info.to.clone());
     let invite = Invite {
-        flow,
-        target: info.to.clone(),
-        from: info.from.clone(),
-        to: info.to.clone(),
         sdp: Some(negotiation.offer()),
-        headers: Vec::new(),
+        ..Invite::new(flow, target, from, to)
     };
     let new = calls
         .sip

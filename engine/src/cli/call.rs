@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use trunkline_sip::offer_answer::Encoding;
-use trunkline_sip::{EndpointConfig, Timers, Transport};
+use trunkline_sip::{EndpointConfig, Transport};
 use trunkline_sip::{Host, Scheme, Uri};
 
 /// RTP ports of calls placed from the command line: below the default range of the server, which may run on the same machine.
@@ -140,12 +140,9 @@ fn any_address(remote: SocketAddr) -> SocketAddr {
 
 async fn start_sip(remote: SocketAddr) -> anyhow::Result<Sip> {
     let endpoint = EndpointConfig {
-        server_name: "Trunkline".to_owned(),
-        advertise: None,
-        timers: Timers::default(),
         max_legs: 16,
         max_transactions: 64,
-        seed: random()?,
+        ..EndpointConfig::new("Trunkline", random()?)
     };
     let limits = TcpLimits {
         max_connections: 4,

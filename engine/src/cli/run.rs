@@ -169,8 +169,7 @@ fn tcp_limits(config: &Config) -> TcpLimits {
 
 fn endpoint_config(config: &Config) -> anyhow::Result<EndpointConfig> {
     Ok(EndpointConfig {
-        server_name: config.sip.server_name.clone(),
-        advertise: config.sip.advertise,
+        advertise: config.sip.advertise.into(),
         timers: Timers {
             t1: config.sip.t1,
             ..Timers::default()
@@ -179,7 +178,7 @@ fn endpoint_config(config: &Config) -> anyhow::Result<EndpointConfig> {
         max_legs: config.sip.max_calls + config.sip.max_calls / 2 + 64,
         // A finished transaction lingers 32 s (RFC 3261 timer H, RFC 6026 timer L), so this allows 1000 calls a second.
         max_transactions: 65_536.max(config.sip.max_calls * 4),
-        seed: random()?,
+        ..EndpointConfig::new(config.sip.server_name.as_str(), random()?)
     })
 }
 

@@ -101,8 +101,6 @@ impl Rig {
 
     pub(crate) async fn limited(plans: Vec<(&'static str, Plan)>, max_calls: usize) -> Rig {
         let config = EndpointConfig {
-            server_name: "Trunkline".to_owned(),
-            advertise: None,
             timers: Timers {
                 // Short, so that the last transaction is gone soon; long enough for a machine that is busy.
                 t1: Duration::from_millis(100),
@@ -110,9 +108,7 @@ impl Rig {
                 td: Duration::from_secs(1),
                 ..Timers::default()
             },
-            max_legs: 100,
-            max_transactions: 1000,
-            seed: [7; 32],
+            ..EndpointConfig::new("Trunkline", [7; 32])
         };
         let limits = TcpLimits {
             max_connections: 4,

@@ -1,8 +1,11 @@
 //! Owns the vocabulary between an endpoint and its application: events, causes and errors.
 
+use super::config::{Reliability, SessionTimer};
+use crate::digest::Credentials;
 use crate::flow::Flow;
 use crate::message::Message;
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// One INVITE usage, as server or as client. Never used again within one endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,6 +20,21 @@ impl std::fmt::Display for LegId {
 /// One INFO that waits for [`Endpoint::respond_info`](super::Endpoint::respond_info).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InfoId(pub(crate) u64);
+
+/// One REFER that waits for its answer, or whose outcome is still to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReferId(pub(crate) u64);
+
+/// Where a peer is asked to go (RFC 3515).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReferTo {
+    /// The URI to call.
+    pub uri: String,
+    /// The leg whose place the new call takes (attended transfer, RFC 3891).
+    pub replaces: Option<LegId>,
+    /// The Referred-By value (RFC 3892).
+    pub referred_by: Option<String>,
+}
 
 /// Octets to put on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +76,40 @@ pub struct Invite {
     pub sdp: Option<Vec<u8>>,
     /// Further headers. Those the endpoint owns (Via, Call-ID, CSeq, Contact ...) are refused.
     pub headers: Vec<(String, String)>,
+    /// The preloaded route set, first hop first; each a loose router (`lr`), RFC 3261 §8.1.1.1.
+    pub routes: Vec<String>,
+    /// What answers a 401 or 407 to the INVITE and to later requests of the call.
+    pub credentials: Option<Arc<Credentials>>,
+    /// The user part of our Contact.
+    pub contact_user: Option<String>,
+    /// What is said about reliable provisional responses (RFC 3262).
+    pub reliable: Reliability,
+    /// The session timer asked for; `None`: that of the endpoint.
+    pub session_timer: Option<SessionTimer>,
+}
+
+impl Invite {
+    /// A call without an offer, with nothing special.
+    pub fn new(
+        flow: Flow,
+        target: impl Into<String>,
+        from: impl Into<String>,
+        to: impl Into<String>,
+    ) -> Self {
+        Self {
+            flow,
+            target: target.into(),
+            from: from.into(),
+            to: to.into(),
+            sdp: None,
+            headers: Vec::new(),
+            routes: Vec::new(),
+            credentials: None,
+            contact_user: None,
+            reliable: Reliability::default(),
+            session_timer: None,
+        }
+    }
 }
 
 /// The content of a Reason header (RFC 3326).
@@ -129,37 +181,53 @@ pub enum EndCause {
     RequestTimeout,
     /// The transport cannot deliver.
     TransportFailed,
+    /// A reliable provisional response of ours was never acknowledged in 64·T1; 504 was sent (RFC 3262 §3).
+    PrackTimeout,
+    /// The session timer ran out without a refresh; BYE was sent (RFC 4028 §10).
+    SessionExpired,
 }
 
 /// What happened. Each leg gets exactly one of `Cancelled`, `Rejected`, `Ended`, as its last event.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)] // the fields are named alike throughout: the leg, the message that caused it
 pub enum Event {
-    /// A new call; 100 is sent already.
+    /// A new call; 100 is sent already. `replaces` is the leg whose place it wants (RFC 3891): after the answer, hang
+    /// that one up.
     Invite {
         leg: LegId,
         request: Message,
         flow: Flow,
+        replaces: Option<LegId>,
     },
     /// The caller gave up; 487 is sent. `reason` is the value of its Reason header.
     Cancelled { leg: LegId, reason: Option<String> },
     /// The ACK to our 2xx; it may carry the answer to a late offer. Also for the 2xx to a re-INVITE.
     Confirmed { leg: LegId, ack: Message },
-    /// 101 to 199 on our INVITE.
-    Progress { leg: LegId, response: Message },
+    /// 101 to 199 on our INVITE. `fork` numbers the early dialogs from 0 in the order in which they came.
+    Progress {
+        leg: LegId,
+        fork: u8,
+        response: Message,
+    },
     /// 2xx on our INVITE. With a late offer it waits for [`Endpoint::ack`](super::Endpoint::ack).
-    Answered { leg: LegId, response: Message },
+    Answered {
+        leg: LegId,
+        fork: u8,
+        response: Message,
+    },
+    /// The answer to our offer in a reliable provisional response, within its PRACK (RFC 3262 §5).
+    Prack { leg: LegId, request: Message },
     /// 300 to 699 on our INVITE; 408 for a timeout, 503 for a transport failure, 487 when we cancelled.
     Rejected {
         leg: LegId,
         status: u16,
         response: Option<Message>,
     },
-    /// The peer wants to change the session: answer or reject it.
+    /// The peer wants to change the session, by re-INVITE, UPDATE or PRACK with an offer: answer or reject it.
     Reinvite { leg: LegId, request: Message },
-    /// 2xx on our re-INVITE.
+    /// 2xx on our re-INVITE or UPDATE.
     ReinviteAnswered { leg: LegId, response: Message },
-    /// Our re-INVITE was refused; the session is as before.
+    /// Our re-INVITE or UPDATE was refused; the session is as before.
     ReinviteRejected { leg: LegId, status: u16 },
     /// INFO within the dialog: answer it with [`Endpoint::respond_info`](super::Endpoint::respond_info).
     Info {
@@ -167,6 +235,14 @@ pub enum Event {
         id: InfoId,
         request: Message,
     },
+    /// The peer asks us to call somebody else (RFC 3515): accept or reject it.
+    Refer {
+        leg: LegId,
+        id: ReferId,
+        request: Message,
+    },
+    /// How the peer fares with our REFER: a status of its call, or of the REFER itself. Nothing follows `done`.
+    ReferProgress { leg: LegId, status: u16, done: bool },
     /// The leg is over. `message` is the BYE that ended it, when one did.
     Ended {
         leg: LegId,

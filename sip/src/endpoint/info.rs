@@ -28,7 +28,7 @@ impl Endpoint {
         let Some(dialog) = &mut usage.dialog else {
             return;
         };
-        let (builder, flow) = dialog.request("INFO", None, self.config.advertise, &branch);
+        let (builder, flow) = dialog.request("INFO", None, &self.config.advertise, &branch);
         let bytes = builder
             .header("User-Agent", &self.config.server_name)
             .body(content_type, body)

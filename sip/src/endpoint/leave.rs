@@ -152,7 +152,7 @@ impl Endpoint {
     ) -> Option<TxId> {
         let branch = self.io.identity.token();
         let dialog = self.legs.of(leg)?.dialog.as_mut()?;
-        let (mut builder, flow) = dialog.request("BYE", None, self.config.advertise, &branch);
+        let (mut builder, flow) = dialog.request("BYE", None, &self.config.advertise, &branch);
         builder = builder.header("User-Agent", &self.config.server_name);
         if let Some(reason) = reason {
             builder = builder.header("Reason", reason);

@@ -60,6 +60,12 @@ pub(super) enum Outgoing {
     },
 }
 
+/// A dialog that a provisional response opened. Its place in [`Leg::early`] is the number of the fork.
+#[derive(Debug)]
+pub(super) struct Early {
+    pub(super) dialog: Dialog,
+}
+
 /// One INVITE usage.
 #[derive(Debug)]
 pub(super) struct Leg {
@@ -75,7 +81,11 @@ pub(super) struct Leg {
     /// The dialog: a UAC has none before the 2xx.
     pub(super) dialog: Option<Dialog>,
     /// UAC: the dialogs of provisional responses.
-    pub(super) early: Vec<Dialog>,
+    pub(super) early: Vec<Early>,
+    /// The user part of our Contact.
+    pub(super) contact_user: Option<String>,
+    /// The CSeq number of the INVITE that made it, when that is ours.
+    pub(super) invite_cseq: u32,
     /// The application hung up before it was possible to say so.
     pub(super) hangup: Option<Option<HangupReason>>,
     /// Nobody answered our INVITE in time.
@@ -98,6 +108,8 @@ impl Leg {
             flow,
             dialog,
             early: Vec::new(),
+            contact_user: None,
+            invite_cseq: 1,
             hangup: None,
             timed_out: false,
             success: None,
@@ -143,8 +155,16 @@ impl Leg {
             None => self
                 .early
                 .iter_mut()
+                .map(|early| &mut early.dialog)
                 .find(|dialog| dialog.key().as_ref() == key),
         }
+    }
+
+    /// The number of the fork with this To tag; the next one for a fork that opened no early dialog.
+    pub(super) fn fork(&self, tag: &[u8]) -> u8 {
+        let known = self.early.iter();
+        let place = known.take_while(|early| early.dialog.remote_tag() != tag);
+        u8::try_from(place.count()).unwrap_or(u8::MAX)
     }
 }
 
@@ -204,7 +224,7 @@ impl Legs {
         let key = dialog.key();
         if leg.early.len() < MAX_EARLY && !self.by_dialog.contains_key(&key) {
             self.by_dialog.insert(key, id);
-            leg.early.push(dialog);
+            leg.early.push(Early { dialog });
         }
     }
 
@@ -214,9 +234,9 @@ impl Legs {
             return;
         };
         for early in leg.early.drain(..) {
-            let key = early.key();
+            let key = early.dialog.key();
             if key == dialog.key() {
-                dialog.inherit(&early);
+                dialog.inherit(&early.dialog);
             }
             self.by_dialog.remove(&key);
         }
@@ -229,7 +249,8 @@ impl Legs {
         let mut leg = self.by_id.remove(&id)?;
         leg.disarm_all(io);
         self.by_flow.remove(&(leg.flow, id));
-        for dialog in leg.dialog.iter().chain(&leg.early) {
+        let early = leg.early.iter().map(|early| &early.dialog);
+        for dialog in leg.dialog.iter().chain(early) {
             self.by_dialog.remove(&dialog.key());
         }
         Some(leg)

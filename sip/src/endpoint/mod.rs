@@ -9,6 +9,7 @@
 //! Every entry of every table has a deadline, except confirmed legs, which the application ends.
 
 mod clients;
+mod config;
 mod event;
 mod info;
 mod io;
@@ -22,34 +23,19 @@ mod servers;
 mod uac;
 mod uas;
 
-pub use event::{Counts, EndCause, Event, HangupReason, InfoId, Invite, LegError, LegId, Transmit};
+pub use config::{Advertise, Advertised, EndpointConfig, Reliability, SessionTimer};
+pub use event::{
+    Counts, EndCause, Event, HangupReason, InfoId, Invite, LegError, LegId, ReferId, ReferTo,
+    Transmit,
+};
 
 use crate::flow::Flow;
 use crate::message::{Frame, FrameError, StartLine};
-use crate::timer::Timers;
 use clients::Clients;
 use io::{Io, LegTimer, Wake};
 use legs::Legs;
 use servers::Servers;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
-
-/// What an endpoint is told at its start. It cannot be printed: the seed is a secret.
-#[derive(Clone)]
-pub struct EndpointConfig {
-    /// The value of Server and User-Agent.
-    pub server_name: String,
-    /// The host in Via and Contact, when it is not the local address of the flow.
-    pub advertise: Option<IpAddr>,
-    /// Timer values.
-    pub timers: Timers,
-    /// Most INVITE usages; a new INVITE beyond it gets 503.
-    pub max_legs: usize,
-    /// Most transactions, server and client together; beyond it requests get 503 without state.
-    pub max_transactions: usize,
-    /// The secret behind tags, branches and Call-IDs: 32 random octets.
-    pub seed: [u8; 32],
-}
 
 /// All SIP state of one process or shard. See the module.
 pub struct Endpoint {

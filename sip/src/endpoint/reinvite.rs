@@ -60,9 +60,12 @@ impl Endpoint {
         let Some(dialog) = &mut usage.dialog else {
             return;
         };
-        let (builder, flow) = dialog.request("INVITE", None, self.config.advertise, &branch);
+        let (builder, flow) = dialog.request("INVITE", None, &self.config.advertise, &branch);
         let builder = builder
-            .header("Contact", contact(self.config.advertise, &flow))
+            .header(
+                "Contact",
+                contact(&self.config.advertise, &flow, usage.contact_user.as_deref()),
+            )
             .header("Allow", ALLOW)
             .header("User-Agent", &self.config.server_name);
         let bytes = with_sdp(builder, Some(&sdp)).finish();
@@ -116,7 +119,7 @@ impl Endpoint {
             dialog.refresh(&entry.request.frame());
         }
         self.overtake(leg);
-        self.succeed(now, leg, tx, sdp);
+        self.succeed(now, leg, tx, sdp, &[]);
     }
 
     /// Refuses the peer's re-INVITE with 300 to 699; the session stays as it is.
@@ -179,7 +182,7 @@ impl Endpoint {
             return;
         };
         dialog.refresh(frame);
-        let (builder, flow) = dialog.request("ACK", Some(cseq), self.config.advertise, &branch);
+        let (builder, flow) = dialog.request("ACK", Some(cseq), &self.config.advertise, &branch);
         let ack = builder
             .header("User-Agent", &self.config.server_name)
             .finish();

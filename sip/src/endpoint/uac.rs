@@ -41,8 +41,10 @@ impl Endpoint {
             leg: Some(leg),
         };
         let refused = LegError::Target(invite.target);
+        let contact_user = invite.contact_user;
         let tx = self.clients.open(&mut self.io, now, send).ok_or(refused)?;
         let mut usage = Leg::new(State::Calling, tx, flow, None);
+        usage.contact_user = contact_user;
         usage.offered = invite.sdp.is_some_and(|sdp| !sdp.is_empty());
         usage.arm(
             &mut self.io,
@@ -63,23 +65,33 @@ impl Endpoint {
         let (from_tag, call_id) = (self.io.identity.token(), self.io.identity.token());
         let from = address("From", &invite.from)?;
         let to = address("To", &invite.to)?;
+        let user = invite.contact_user.as_deref();
+        if !user.is_none_or(is_user) {
+            return Err(LegError::Header("Contact".to_owned()));
+        }
         let mut builder = request_head(
             "INVITE",
             &invite.target,
             &invite.flow,
-            self.config.advertise,
+            &self.config.advertise,
             branch,
         )
         .header("From", format!("{from};tag={from_tag}"))
         .header("To", to)
         .header("Call-ID", call_id.as_bytes())
         .header("CSeq", "1 INVITE")
-        .header("Contact", contact(self.config.advertise, &invite.flow))
+        .header(
+            "Contact",
+            contact(&self.config.advertise, &invite.flow, user),
+        )
         .header("Allow", ALLOW)
         .header("User-Agent", &self.config.server_name);
+        for route in &invite.routes {
+            builder = builder.header("Route", loose_route(route)?);
+        }
         for (name, value) in &invite.headers {
             let id = HeaderId::from_name(name.as_bytes());
-            if is_owned(id) || id == HeaderId::Contact || !is_fit_for_wire(value) {
+            if is_owned(id) || !is_fit_for_wire(value) {
                 return Err(LegError::Header(name.clone()));
             }
             builder = builder.header(name, value);
@@ -106,8 +118,8 @@ impl Endpoint {
         let Some(dialog) = &mut usage.dialog else {
             return;
         };
-        let cseq = dialog.local_cseq();
-        let (builder, flow) = dialog.request("ACK", Some(cseq), self.config.advertise, &branch);
+        let cseq = usage.invite_cseq;
+        let (builder, flow) = dialog.request("ACK", Some(cseq), &self.config.advertise, &branch);
         let tag: Box<[u8]> = dialog.remote_tag().into();
         let ack = with_sdp(builder.header("User-Agent", &self.config.server_name), sdp).finish();
         self.clients
@@ -160,8 +172,11 @@ impl Endpoint {
         {
             self.legs.add_early(leg, dialog);
         }
+        let tag = key::to_tag(frame).unwrap_or_default();
+        let fork = self.legs.of(leg).map_or(0, |leg| leg.fork(tag));
         self.io.tell(Event::Progress {
             leg,
+            fork,
             response: Message::from(frame),
         });
     }
@@ -178,6 +193,7 @@ impl Endpoint {
         let Some(leg) = waiting else {
             return self.take_back(now, tx, dialog);
         };
+        let fork = self.legs.of(leg).map_or(0, |leg| leg.fork(tag));
         self.legs.confirm(leg, dialog);
         let Some(usage) = self.legs.of(leg) else {
             return;
@@ -200,6 +216,7 @@ impl Endpoint {
         }
         self.io.tell(Event::Answered {
             leg,
+            fork,
             response: Message::from(frame),
         });
     }
@@ -232,14 +249,15 @@ impl Endpoint {
     fn take_back(&mut self, now: Instant, tx: TxId, mut dialog: Dialog) {
         let (ack_branch, bye_branch) = (self.io.identity.token(), self.io.identity.token());
         let cseq = dialog.local_cseq();
-        let (builder, flow) = dialog.request("ACK", Some(cseq), self.config.advertise, &ack_branch);
+        let (builder, flow) =
+            dialog.request("ACK", Some(cseq), &self.config.advertise, &ack_branch);
         let ack = builder
             .header("User-Agent", &self.config.server_name)
             .finish();
         let tag: Box<[u8]> = dialog.remote_tag().into();
         self.clients
             .acknowledge(&mut self.io, tx, &tag, Some((flow, ack)));
-        let (builder, flow) = dialog.request("BYE", None, self.config.advertise, &bye_branch);
+        let (builder, flow) = dialog.request("BYE", None, &self.config.advertise, &bye_branch);
         let bye = builder
             .header("User-Agent", &self.config.server_name)
             .finish();
@@ -249,6 +267,22 @@ impl Endpoint {
     fn client_dialog(&self, tx: TxId, response: &Frame<'_>) -> Option<Dialog> {
         let tx = self.clients.of(tx)?;
         Dialog::uac(&tx.request.frame(), response, tx.flow).ok()
+    }
+}
+
+/// Whether the text can be the user part of a URI as it stands (RFC 3261 §25.1, without `;`).
+fn is_user(text: &str) -> bool {
+    let fits = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.!~*'()%&=+$,/".contains(&octet);
+    !text.is_empty() && text.bytes().all(fits)
+}
+
+/// A route of the application as a header value. Strict routers are refused: their place is the Request-URI.
+fn loose_route(text: &str) -> Result<String, LegError> {
+    let route = address("Route", text)?;
+    let is_loose = NameAddr::parse(route.as_bytes()).is_ok_and(|route| route.uri.params.has("lr"));
+    match is_loose {
+        true => Ok(route),
+        false => Err(LegError::Header("Route".to_owned())),
     }
 }
 

@@ -52,7 +52,13 @@ impl Endpoint {
         usage.arm(&mut self.io, now, leg, LegTimer::AnswerLimit, limit);
         self.legs.insert(leg, usage);
         let request = message;
-        self.io.tell(Event::Invite { leg, request, flow });
+        let replaces = None;
+        self.io.tell(Event::Invite {
+            leg,
+            request,
+            flow,
+            replaces,
+        });
     }
 
     /// Sends 101 to 199 on an incoming call, with early media when `sdp` is given.
@@ -66,6 +72,7 @@ impl Endpoint {
         status: u16,
         reason: &str,
         sdp: Option<&[u8]>,
+        headers: &[(&str, String)],
     ) -> Result<(), LegError> {
         if !(101..200).contains(&status) {
             return Err(LegError::Status(status));
@@ -78,14 +85,14 @@ impl Endpoint {
         let builder = self
             .dialog_response(tx, status, reason)
             .ok_or(LegError::WrongState)?;
-        let bytes = with_sdp(builder, sdp).finish();
+        let bytes = with_sdp(with_extra(builder, headers), sdp).finish();
         self.servers.respond(&mut self.io, now, tx, status, bytes);
         Ok(())
     }
 
     /// Answers an incoming call with 200, repeated until the ACK comes. Without an ACK in 64·T1 the call ends with
-    /// BYE. Nothing happens when the leg is gone or answered.
-    pub fn answer(&mut self, now: Instant, leg: LegId, sdp: &[u8]) {
+    /// BYE. Nothing happens when the leg is gone or answered. Unfit `headers` are left out.
+    pub fn answer(&mut self, now: Instant, leg: LegId, sdp: &[u8], headers: &[(&str, String)]) {
         let Some(usage) = self
             .legs
             .of(leg)
@@ -95,15 +102,26 @@ impl Endpoint {
         };
         usage.state = State::AwaitingAck;
         let tx = usage.invite;
-        self.succeed(now, leg, tx, sdp);
+        self.succeed(now, leg, tx, sdp, headers);
     }
 
     /// Sends the 2xx of an INVITE or re-INVITE and starts to repeat it.
-    pub(super) fn succeed(&mut self, now: Instant, leg: LegId, tx: TxId, sdp: &[u8]) {
+    pub(super) fn succeed(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        tx: TxId,
+        sdp: &[u8],
+        headers: &[(&str, String)],
+    ) {
         let Some(builder) = self.dialog_response(tx, 200, "OK") else {
             return;
         };
-        let bytes = with_sdp(builder.header("Accept", ACCEPT), Some(sdp)).finish();
+        let bytes = with_sdp(
+            with_extra(builder.header("Accept", ACCEPT), headers),
+            Some(sdp),
+        )
+        .finish();
         self.servers
             .respond(&mut self.io, now, tx, 200, bytes.clone());
         let Some(entry) = self.servers.of(tx) else {
@@ -186,20 +204,20 @@ impl Endpoint {
         let mut builder = entry
             .response(status, reason)
             .header("Server", &self.config.server_name);
-        let ids: Vec<_> = extra
+        let mut ids = extra
             .iter()
-            .map(|(name, _)| HeaderId::from_name(name.as_bytes()))
-            .collect();
-        if !ids.contains(&HeaderId::Reason) {
+            .map(|(name, _)| HeaderId::from_name(name.as_bytes()));
+        if !ids.any(|id| id == HeaderId::Reason) {
             builder = builder.header("Reason", reason_value(status, reason));
         }
-        for ((name, value), id) in extra.iter().zip(ids) {
-            if !is_owned(id) && is_fit_for_wire(value) {
-                builder = builder.header(name, value);
-            }
+        let mut contacts = extra.iter().filter(|(name, value)| {
+            HeaderId::from_name(name.as_bytes()) == HeaderId::Contact && is_fit_for_wire(value)
+        });
+        if let Some((_, contact)) = contacts.next().filter(|_| status < 400) {
+            builder = builder.header("Contact", contact); // where to redirect to (§8.3)
         }
-        self.servers
-            .respond(&mut self.io, now, tx, status, builder.finish());
+        let bytes = with_extra(builder, extra).finish();
+        self.servers.respond(&mut self.io, now, tx, status, bytes);
     }
 
     /// The peer's CANCEL met an INVITE without a final response: 487.
@@ -342,7 +360,10 @@ impl Endpoint {
         Some(
             entry
                 .response(status, reason)
-                .header("Contact", contact(self.config.advertise, &entry.flow))
+                .header(
+                    "Contact",
+                    contact(&self.config.advertise, &entry.flow, None),
+                )
                 .header("Allow", ALLOW)
                 .header("Server", &self.config.server_name),
         )
@@ -373,10 +394,31 @@ pub(super) fn is_owned(id: HeaderId) -> bool {
             | HeaderId::ContentLength
             | HeaderId::ContentType
             | HeaderId::RecordRoute
+            | HeaderId::Route
+            | HeaderId::Contact
+            | HeaderId::Supported
+            | HeaderId::Require
+            | HeaderId::Rseq
+            | HeaderId::Rack
+            | HeaderId::SessionExpires
+            | HeaderId::MinSe
             | HeaderId::Allow
             | HeaderId::Server
             | HeaderId::UserAgent
     )
+}
+
+/// The headers of the application; those that are owned or unfit are left out.
+pub(super) fn with_extra(
+    mut builder: MessageBuilder,
+    headers: &[(&str, String)],
+) -> MessageBuilder {
+    for (name, value) in headers {
+        if !is_owned(HeaderId::from_name(name.as_bytes())) && is_fit_for_wire(value) {
+            builder = builder.header(name, value);
+        }
+    }
+    builder
 }
 
 pub(super) fn with_sdp(builder: MessageBuilder, sdp: Option<&[u8]>) -> MessageBuilder {

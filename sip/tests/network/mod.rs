@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use trunkline_sip::{
-    Counts, Endpoint, EndpointConfig, Event, Flow, Invite, LegId, Timers, Transmit, Transport,
+    Counts, Endpoint, EndpointConfig, Event, Flow, Invite, LegId, Transmit, Transport,
 };
 
 pub const SDP: &[u8] = b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
@@ -51,14 +51,7 @@ pub struct Network {
 }
 
 pub fn config(seed: u8) -> EndpointConfig {
-    EndpointConfig {
-        server_name: "Trunkline".into(),
-        advertise: None,
-        timers: Timers::default(),
-        max_legs: 100,
-        max_transactions: 1000,
-        seed: [seed; 32],
-    }
+    EndpointConfig::new("Trunkline", [seed; 32])
 }
 
 impl Network {
@@ -97,13 +90,12 @@ impl Network {
 
     /// A call from the first to the second end.
     pub fn call(&mut self, sdp: Option<&[u8]>) -> LegId {
+        let from = "\"A\" <sip:a@10.0.0.1>";
+        let (flow, to) = (self.flow(0, 1), "sip:demo@10.0.0.2");
         let invite = Invite {
-            flow: self.flow(0, 1),
-            target: "sip:demo@10.0.0.2".into(),
-            from: "\"A\" <sip:a@10.0.0.1>".into(),
-            to: "sip:demo@10.0.0.2".into(),
             sdp: sdp.map(<[u8]>::to_vec),
             headers: vec![("Subject".into(), "test".into())],
+            ..Invite::new(flow, to, from, to)
         };
         self.ends[0].endpoint.invite(self.now, invite).unwrap()
     }
@@ -121,7 +113,7 @@ impl Network {
     /// A confirmed call: both legs.
     pub fn talk(&mut self) -> (LegId, LegId) {
         let (caller, callee) = self.ring(Some(SDP));
-        self.ends[1].endpoint.answer(self.now, callee, SDP);
+        self.ends[1].endpoint.answer(self.now, callee, SDP, &[]);
         self.run_for(100);
         assert!(matches!(self.take(0)[..], [Event::Answered { .. }]));
         assert!(matches!(self.take(1)[..], [Event::Confirmed { .. }]));

@@ -72,7 +72,7 @@ impl Probe {
     pub fn talk(&mut self, invite: &str) -> (LegId, String) {
         assert!(self.tell(invite).is_empty());
         let leg = self.leg();
-        self.endpoint.answer(self.now, leg, SDP);
+        self.endpoint.answer(self.now, leg, SDP, &[]);
         let tag = tag_of(&self.sent()[0]);
         let ack = request("ACK", "z9hG4bKack", &format!(";tag={tag}"), 1, "", "");
         assert!(self.tell(&ack).is_empty());

@@ -50,6 +50,9 @@ impl Leg {
             Event::Invite { .. }
             | Event::ReinviteAnswered { .. }
             | Event::ReinviteRejected { .. }
+            | Event::Prack { .. }
+            | Event::Refer { .. }
+            | Event::ReferProgress { .. }
             | Event::Refused { .. }
             | Event::Dropped { .. } => None,
         }
@@ -67,6 +70,8 @@ impl Leg {
             EndCause::RejectSent => ("us", "rejected"),
             EndCause::AnswerTimeout => ("us", "answer-timeout"),
             EndCause::AckTimeout => ("network", "no-ack"),
+            EndCause::PrackTimeout => ("network", "no-prack"),
+            EndCause::SessionExpired => ("network", "session-expired"),
             EndCause::RequestTimeout => ("network", "request-timeout"),
             EndCause::TransportFailed => ("network", "transport"),
         }

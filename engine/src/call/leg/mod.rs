@@ -161,12 +161,19 @@ impl Leg {
     /// Answers an inbound call: 200 with the answer to its offer, or with an offer of ours where it had none.
     pub(super) fn answer(&mut self, sdp: Vec<u8>) {
         self.answered = true;
-        self.sip.send(Command::Answer(self.id, sdp));
+        self.sip.send(Command::Answer(self.id, sdp, Vec::new()));
         self.apply_stream();
     }
 
     pub(super) fn provisional(&self, status: u16, reason: &'static str) {
-        self.sip.send(Command::Provisional(self.id, status, reason));
+        let reason = reason.to_owned();
+        self.sip.send(Command::Provisional(
+            self.id,
+            status,
+            reason,
+            None,
+            Vec::new(),
+        ));
     }
 
     pub(super) fn reject(
@@ -176,6 +183,8 @@ impl Leg {
         extra: Vec<(&'static str, String)>,
     ) {
         self.hung_up = Some("rejected");
+        let own = |(name, value): (&str, String)| (name.to_owned(), value);
+        let extra = extra.into_iter().map(own).collect();
         self.sip
             .send(Command::Reject(self.id, status, reason, extra));
     }

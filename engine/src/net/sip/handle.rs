@@ -15,6 +15,8 @@ pub struct Incoming {
     pub request: Message,
     /// Where it came from.
     pub flow: Flow,
+    /// The leg whose place it wants (RFC 3891).
+    pub replaces: Option<LegId>,
     /// What happens to it from now on.
     pub events: LegEvents,
 }
@@ -28,15 +30,18 @@ pub struct NewLeg {
     pub events: LegEvents,
 }
 
+/// Further headers: names and values. Those the endpoint owns and unfit ones are left out of responses.
+pub type Headers = Vec<(String, String)>;
+
 /// What a call asks of the endpoint.
 #[derive(Debug)]
 pub enum Command {
-    /// Send a provisional response.
-    Provisional(LegId, u16, &'static str),
-    /// Answer with 200 and this SDP.
-    Answer(LegId, Vec<u8>),
+    /// Send a provisional response, with early media when there is SDP, and extra headers.
+    Provisional(LegId, u16, String, Option<Vec<u8>>, Headers),
+    /// Answer with 200, this SDP and extra headers.
+    Answer(LegId, Vec<u8>, Headers),
     /// Refuse with a status, a text for the Reason header, and extra headers.
-    Reject(LegId, u16, String, Vec<(&'static str, String)>),
+    Reject(LegId, u16, String, Headers),
     /// End the leg, whatever state it is in.
     Hangup(LegId, Option<HangupReason>),
     /// Answer a re-INVITE.

@@ -10,7 +10,7 @@ mod tcp;
 mod udp;
 
 pub use counters::PumpCounters;
-pub use handle::{Command, Incoming, LegEvents, NewLeg, SipHandle};
+pub use handle::{Command, Headers, Incoming, LegEvents, NewLeg, SipHandle};
 pub use start::{Sip, StartError, TcpLimits};
 
 use bytes::Bytes;

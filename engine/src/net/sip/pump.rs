@@ -3,7 +3,7 @@
 //! It routes events to the leg they belong to and never waits for a call: a leg that does not drain its events has its
 //! optional ones refused, and keeps room for those that end it.
 use super::counters::count;
-use super::handle::{Command, Incoming, LegEvents, NewLeg};
+use super::handle::{Command, Headers, Incoming, LegEvents, NewLeg};
 use super::shown::Shown;
 use super::{Inbound, PumpCounters, tcp};
 use bytes::Bytes;
@@ -97,14 +97,19 @@ impl Pump {
 
     fn command(&mut self, now: Instant, command: Command) {
         match command {
-            Command::Provisional(leg, status, reason) => {
-                if let Err(error) = self.endpoint.provisional(now, leg, status, reason, None) {
+            Command::Provisional(leg, status, reason, sdp, headers) => {
+                let (sdp, headers) = (sdp.as_deref(), borrowed(&headers));
+                let endpoint = &mut self.endpoint;
+                if let Err(error) = endpoint.provisional(now, leg, status, &reason, sdp, &headers) {
                     tracing::debug!(?leg, %error, "provisional response not sent");
                 }
             }
-            Command::Answer(leg, sdp) => self.endpoint.answer(now, leg, &sdp),
-            Command::Reject(leg, status, reason, extra) => {
-                self.endpoint.reject(now, leg, status, &reason, &extra)
+            Command::Answer(leg, sdp, headers) => {
+                self.endpoint.answer(now, leg, &sdp, &borrowed(&headers))
+            }
+            Command::Reject(leg, status, reason, headers) => {
+                let headers = borrowed(&headers);
+                self.endpoint.reject(now, leg, status, &reason, &headers)
             }
             Command::Hangup(leg, reason) => self.endpoint.hangup(now, leg, reason),
             Command::AnswerReinvite(leg, sdp) => self.endpoint.answer_reinvite(now, leg, &sdp),
@@ -187,7 +192,12 @@ impl Pump {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Invite { leg, request, flow } => self.accept(leg, request, flow),
+            Event::Invite {
+                leg,
+                request,
+                flow,
+                replaces,
+            } => self.accept(leg, request, flow, replaces),
             Event::Refused {
                 flow,
                 method,
@@ -214,12 +224,13 @@ impl Pump {
     }
 
     /// A new leg is handed to the acceptor, or refused.
-    fn accept(&mut self, leg: LegId, request: Message, flow: Flow) {
+    fn accept(&mut self, leg: LegId, request: Message, flow: Flow, replaces: Option<LegId>) {
         let events = self.enter(leg, &flow);
         let incoming = Incoming {
             leg,
             request,
             flow,
+            replaces,
             events,
         };
         let taken = match &self.accept {
@@ -295,9 +306,19 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::ReinviteAnswered { leg, .. }
         | Event::ReinviteRejected { leg, .. }
         | Event::Info { leg, .. }
+        | Event::Prack { leg, .. }
+        | Event::Refer { leg, .. }
+        | Event::ReferProgress { leg, .. }
         | Event::Ended { leg, .. } => Some(*leg),
         Event::Refused { .. } | Event::Dropped { .. } => None,
     }
+}
+
+fn borrowed(headers: &Headers) -> Vec<(&str, String)> {
+    let headers = headers.iter();
+    headers
+        .map(|(name, value)| (name.as_str(), value.clone()))
+        .collect()
 }
 
 async fn sleep_until(deadline: Option<Instant>) {
