@@ -3,4 +3,4 @@
 //! Nothing here opens a socket or reads a clock.
 pub mod outbound;
 
-pub use outbound::{OutboundLeg, SrtpPolicy};
+pub use outbound::{CallerIdentity, DiversionReason, Diverted, OutboundLeg, SrtpPolicy};

@@ -2,7 +2,9 @@
 //!
 //! It only describes; the call layer makes the INVITE of it. Limits are those of the endpoint that takes the INVITE.
 use crate::config::DtmfMode;
-use trunkline_sip::{Encoding, Flow};
+use std::sync::Arc;
+use trunkline_sip::digest::Credentials;
+use trunkline_sip::{Encoding, Flow, Invite};
 
 /// Whether the audio of a leg is encrypted (RFC 3711 with keys by RFC 4568).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -33,6 +35,8 @@ pub struct OutboundLeg {
     pub headers: Vec<(String, String)>,
     /// User part of our Contact; `None`: the endpoint's own.
     pub contact_user: Option<String>,
+    /// What answers a 401 or 407. Only where the far end is the one the password was given for.
+    pub credentials: Option<Arc<Credentials>>,
     /// Codecs to offer, preferred first; empty: those of `[media]`.
     pub codecs: Vec<Encoding>,
     /// How keys travel on this leg.
@@ -54,10 +58,74 @@ impl OutboundLeg {
             routes: Vec::new(),
             headers: Vec::new(),
             contact_user: None,
+            credentials: None,
             codecs: Vec::new(),
             dtmf: DtmfMode::Auto,
             srtp: SrtpPolicy::Never,
             label,
+        }
+    }
+
+    /// The INVITE of this leg with an offer; `None` asks the far end for one.
+    pub fn invite(&self, sdp: Option<Vec<u8>>) -> Invite {
+        Invite {
+            sdp,
+            headers: self.headers.clone(),
+            routes: self.routes.clone(),
+            credentials: self.credentials.clone(),
+            contact_user: self.contact_user.clone(),
+            ..Invite::new(self.flow, &*self.target, &*self.from, &*self.to)
+        }
+    }
+}
+
+/// Who is calling, as a leg's far end may be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CallerIdentity {
+    /// Number or user, `+` and digits where it is known in that form; empty: unknown.
+    pub number: String,
+    /// Display name.
+    pub name: Option<String>,
+    /// The caller wants to stay unknown (RFC 3323).
+    pub private: bool,
+    /// Who passed the call on, the last one first.
+    pub diverted_by: Vec<Diverted>,
+    /// Headers of the caller's leg; those that a list of the configuration names are passed on.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Somebody who passed a call on (RFC 5806).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diverted {
+    /// The number that was called.
+    pub number: String,
+    /// Why it did not take the call.
+    pub reason: DiversionReason,
+}
+
+/// Why a call was passed on (RFC 5806 §4.1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // the variants are the values of the parameter
+pub enum DiversionReason {
+    #[default]
+    Unknown,
+    Unconditional,
+    UserBusy,
+    NoAnswer,
+    Unavailable,
+    Deflection,
+}
+
+impl DiversionReason {
+    /// The value of the `reason` parameter.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Unconditional => "unconditional",
+            Self::UserBusy => "user-busy",
+            Self::NoAnswer => "no-answer",
+            Self::Unavailable => "unavailable",
+            Self::Deflection => "deflection",
         }
     }
 }
