@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use trunkline::net::sip::{Command, Sip, TcpLimits};
-use trunkline_sip::{EndpointConfig, Invite, Transport};
+use trunkline_sip::{AdmitAll, EndpointConfig, Invite, Transport};
 
 /// Long enough for any machine; a test that needs it has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -21,6 +21,7 @@ async fn start(max_connections: usize, idle: Duration) -> (Sip, SocketAddr, Sock
         &[(Transport::Udp, any), (Transport::Tcp, any)],
         limits,
         config(),
+        Box::new(AdmitAll),
     )
     .await
     .unwrap();
@@ -164,7 +165,14 @@ async fn a_port_in_use_is_named() {
         max_connections: 1,
         idle: PATIENCE,
     };
-    let Err(error) = Sip::start(&[(Transport::Udp, udp)], limits, config()).await else {
+    let Err(error) = Sip::start(
+        &[(Transport::Udp, udp)],
+        limits,
+        config(),
+        Box::new(AdmitAll),
+    )
+    .await
+    else {
         panic!("bound twice")
     };
     let text = error.to_string();
@@ -244,7 +252,9 @@ async fn what_is_sent_first_leaves_at_once_in_either_family() {
         (Transport::Udp, SocketAddr::new(all.ip(), port)),
         (Transport::Udp, SocketAddr::new([0u16; 8].into(), port)),
     ];
-    let sip = Sip::start(&listen, limits, config()).await.unwrap();
+    let sip = Sip::start(&listen, limits, config(), Box::new(AdmitAll))
+        .await
+        .unwrap();
     for peer in ["127.0.0.1:0", "[::1]:0"] {
         let socket = UdpSocket::bind(peer).await.unwrap();
         let remote = socket.local_addr().unwrap();

@@ -30,10 +30,11 @@ pub mod via;
 mod wire;
 
 pub use build::{BuildError, MessageBuilder};
-pub use digest::{ChallengeRefused, Credentials, DigestServer, Realm, Secret, Verdict};
+pub use digest::{Algorithm, ChallengeRefused, Credentials, DigestServer, Realm, Secret, Verdict};
 pub use endpoint::{
-    Advertise, Advertised, Counts, EndCause, Endpoint, EndpointConfig, Event, HangupReason, InfoId,
-    Invite, LegError, LegId, ReferId, ReferTo, Reliability, SessionTimer, Transmit,
+    Admission, AdmitAll, Advertise, Advertised, Counts, EndCause, Endpoint, EndpointConfig, Event,
+    Gate, HangupReason, InfoId, Invite, LegError, LegId, Origin, ReferId, ReferTo, Reliability,
+    SessionTimer, Transmit,
 };
 pub use flow::{Flow, Transport};
 pub use header::HeaderId;

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use trunkline_sip::offer_answer::Encoding;
-use trunkline_sip::{EndpointConfig, Transport};
+use trunkline_sip::{AdmitAll, EndpointConfig, Transport};
 use trunkline_sip::{Host, Scheme, Uri};
 
 /// RTP ports of calls placed from the command line: below the default range of the server, which may run on the same machine.
@@ -148,7 +148,13 @@ async fn start_sip(remote: SocketAddr) -> anyhow::Result<Sip> {
         max_connections: 4,
         idle: Duration::from_secs(3600),
     };
-    Ok(Sip::start(&[(Transport::Udp, any_address(remote))], limits, endpoint).await?)
+    Ok(Sip::start(
+        &[(Transport::Udp, any_address(remote))],
+        limits,
+        endpoint,
+        Box::new(AdmitAll),
+    )
+    .await?)
 }
 
 fn settings(args: &Args) -> CallSettings {

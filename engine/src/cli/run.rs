@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use trunkline_sip::offer_answer::Encoding;
-use trunkline_sip::{EndpointConfig, Timers, Transport};
+use trunkline_sip::{AdmitAll, EndpointConfig, Timers, Transport};
 
 /// A timeout that does not come.
 const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
@@ -70,6 +70,7 @@ async fn serve(
         &listen(config),
         tcp_limits(config),
         endpoint_config(config)?,
+        Box::new(AdmitAll),
     )
     .await?;
     let boot = u32::from_be_bytes(random()?);

@@ -12,7 +12,7 @@ use trunkline::config::DtmfMode;
 use trunkline::media::{Media, MediaConfig, PromptLibrary};
 use trunkline::net::sip::{PumpCounters, Sip, TcpLimits};
 use trunkline_sip::offer_answer::Encoding;
-use trunkline_sip::{EndpointConfig, Flow, Timers, Transport};
+use trunkline_sip::{AdmitAll, EndpointConfig, Flow, Timers, Transport};
 
 /// What a test program does, chosen by the number that was called.
 #[derive(Clone, Default)]
@@ -115,7 +115,7 @@ impl Rig {
             idle: PATIENCE,
         };
         let any = ([127, 0, 0, 1], 0).into();
-        let sip = Sip::start(&[(Transport::Udp, any)], limits, config)
+        let sip = Sip::start(&[(Transport::Udp, any)], limits, config, Box::new(AdmitAll))
             .await
             .unwrap();
         let address = sip.listening[0].1;

@@ -1,6 +1,7 @@
 //! Owns the vocabulary between an endpoint and its application: events, causes and errors.
 
 use super::config::{Reliability, SessionTimer};
+use super::gate::Origin;
 use crate::digest::Credentials;
 use crate::flow::Flow;
 use crate::message::Message;
@@ -197,6 +198,7 @@ pub enum Event {
         leg: LegId,
         request: Message,
         flow: Flow,
+        origin: Origin,
         replaces: Option<LegId>,
     },
     /// The caller gave up; 487 is sent. `reason` is the value of its Reason header.

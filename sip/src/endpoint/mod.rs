@@ -11,6 +11,7 @@
 mod clients;
 mod config;
 mod event;
+mod gate;
 mod info;
 mod io;
 mod leave;
@@ -29,6 +30,8 @@ pub use event::{
     Transmit,
 };
 
+pub use gate::{Admission, AdmitAll, Gate, Origin};
+
 use crate::flow::Flow;
 use crate::message::{Frame, FrameError, StartLine};
 use clients::Clients;
@@ -45,11 +48,18 @@ pub struct Endpoint {
     clients: Clients,
     legs: Legs,
     draining: Option<Duration>,
+    gate: Box<dyn Gate>,
 }
 
 impl Endpoint {
-    /// An endpoint without calls. T1, T2 and T4 below 1 ms are raised to it, so that time always moves.
-    pub fn new(mut config: EndpointConfig) -> Self {
+    /// An endpoint without calls, open to everybody. T1, T2 and T4 below 1 ms are raised to it, so that time always
+    /// moves.
+    pub fn new(config: EndpointConfig) -> Self {
+        Self::with_gate(config, Box::new(AdmitAll))
+    }
+
+    /// An endpoint without calls that serves whom `gate` admits.
+    pub fn with_gate(mut config: EndpointConfig, gate: Box<dyn Gate>) -> Self {
         let floor = Duration::from_millis(1);
         let timers = &mut config.timers;
         for timer in [
@@ -72,6 +82,7 @@ impl Endpoint {
             clients: Clients::default(),
             legs: Legs::default(),
             draining: None,
+            gate,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::Endpoint;
 use super::event::{Event, LegId};
+use super::gate::Origin;
 use super::io::TxId;
 use super::legs::State;
 use super::screening::{Refusal, in_brief, screen};
@@ -24,6 +25,8 @@ pub(super) struct Request<'f, 'a> {
     pub(super) method: Method<'a>,
     pub(super) via: Via<'a>,
     pub(super) key: Key,
+    /// Who sent it; within a dialog nobody asks.
+    pub(super) origin: Origin,
 }
 
 impl Endpoint {
@@ -42,18 +45,30 @@ impl Endpoint {
             return self.malformed(flow, frame, method, &refusal);
         }
         let key = key::server(frame, &via, method);
-        let request = Request {
+        let mut request = Request {
             flow,
             frame,
             method,
             via,
             key,
+            origin: Origin::Stranger,
         };
         if method == Method::Ack {
             return self.on_ack(now, &request);
         }
         if let Some(id) = self.servers.find(&request.key) {
             return self.servers.retransmitted(&mut self.io, now, id);
+        }
+        if method != Method::Cancel && key::to_tag(frame).is_none() {
+            // Before the gate, which takes each digest answer only once.
+            if self.servers.is_merged(&key::merged(frame, method)) {
+                let refusal = Refusal::new(482, "same request came over another path");
+                return self.refuse(flow, frame, &refusal);
+            }
+            match self.pass_gate(now, flow, frame) {
+                Some(origin) => request.origin = origin,
+                None => return,
+            }
         }
         if let Err(refusal) = screen(flow.transport, frame, method) {
             return self.refuse(flow, frame, &refusal);
@@ -218,7 +233,7 @@ impl Endpoint {
             .response(refusal.status, phrase(refusal.status))
             .header("Server", &self.config.server_name)
             .header("Reason", reason_value(refusal.status, refusal.rule));
-        if let Some((name, value)) = &refusal.header {
+        for (name, value) in &refusal.headers {
             builder = builder.header(name, value);
         }
         let method = entry

@@ -21,7 +21,7 @@ const MAX_METHOD_TOLD: usize = 32;
 pub(super) struct Refusal {
     pub(super) status: u16,
     pub(super) rule: &'static str,
-    pub(super) header: Option<(&'static str, String)>,
+    pub(super) headers: Vec<(&'static str, String)>,
 }
 
 impl Refusal {
@@ -29,7 +29,7 @@ impl Refusal {
         Self {
             status,
             rule,
-            header: None,
+            headers: Vec::new(),
         }
     }
 
@@ -42,7 +42,7 @@ impl Refusal {
         Self {
             status,
             rule,
-            header: Some((name, value.into())),
+            headers: vec![(name, value.into())],
         }
     }
 }
@@ -170,7 +170,7 @@ impl Endpoint {
         let Ok(via) = frame.top_via() else { return };
         let mut builder = self.stateless(flow, frame, refusal.status);
         builder = builder.header("Reason", reason_value(refusal.status, refusal.rule));
-        if let Some((name, value)) = &refusal.header {
+        for (name, value) in &refusal.headers {
             builder = builder.header(name, value);
         }
         self.io.send(response_flow(&via, flow), builder.finish());

@@ -22,10 +22,6 @@ impl Endpoint {
     pub(super) fn on_invite(&mut self, now: Instant, request: &Request<'_, '_>) {
         let (flow, frame) = (request.flow, request.frame);
         let merge = key::merged(frame, Method::Invite);
-        if self.servers.is_merged(&merge) {
-            let refusal = Refusal::new(482, "same request came over another path");
-            return self.refuse(flow, frame, &refusal);
-        }
         if let Some(refusal) = self.admission() {
             return self.refuse(flow, frame, &refusal);
         }
@@ -51,12 +47,13 @@ impl Endpoint {
         let limit = self.answer_limit(frame);
         usage.arm(&mut self.io, now, leg, LegTimer::AnswerLimit, limit);
         self.legs.insert(leg, usage);
-        let request = message;
+        let origin = request.origin.clone();
         let replaces = None;
         self.io.tell(Event::Invite {
             leg,
-            request,
+            request: message,
             flow,
+            origin,
             replaces,
         });
     }

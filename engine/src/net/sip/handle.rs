@@ -1,7 +1,7 @@
 //! The vocabulary between the pump and the calls: new legs, their events, and what calls ask for.
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use trunkline_sip::{Event, Flow, HangupReason, InfoId, Invite, LegError, LegId, Message};
+use trunkline_sip::{Event, Flow, HangupReason, InfoId, Invite, LegError, LegId, Message, Origin};
 
 /// Events of one leg, in order. The channel closes after the leg's terminal event.
 pub type LegEvents = mpsc::Receiver<Event>;
@@ -15,6 +15,8 @@ pub struct Incoming {
     pub request: Message,
     /// Where it came from.
     pub flow: Flow,
+    /// Who sent it, as far as the gate knows.
+    pub origin: Origin,
     /// The leg whose place it wants (RFC 3891).
     pub replaces: Option<LegId>,
     /// What happens to it from now on.

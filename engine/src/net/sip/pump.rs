@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use trunkline_sip::{Counts, Endpoint, Event, Flow, LegId, Message, Transport};
+use trunkline_sip::{Counts, Endpoint, Event, Flow, LegId, Message, Origin, Transport};
 
 /// Events that may wait at one leg; the last few places are kept for those that end it.
 const LEG_QUEUE: usize = 32;
@@ -196,8 +196,9 @@ impl Pump {
                 leg,
                 request,
                 flow,
+                origin,
                 replaces,
-            } => self.accept(leg, request, flow, replaces),
+            } => self.accept(leg, request, flow, origin, replaces),
             Event::Refused {
                 flow,
                 method,
@@ -224,12 +225,20 @@ impl Pump {
     }
 
     /// A new leg is handed to the acceptor, or refused.
-    fn accept(&mut self, leg: LegId, request: Message, flow: Flow, replaces: Option<LegId>) {
+    fn accept(
+        &mut self,
+        leg: LegId,
+        request: Message,
+        flow: Flow,
+        origin: Origin,
+        replaces: Option<LegId>,
+    ) {
         let events = self.enter(leg, &flow);
         let incoming = Incoming {
             leg,
             request,
             flow,
+            origin,
             replaces,
             events,
         };

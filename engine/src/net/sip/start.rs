@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use trunkline_sip::{Endpoint, EndpointConfig, Flow, Transport};
+use trunkline_sip::{Endpoint, EndpointConfig, Flow, Gate, Transport};
 
 /// Datagrams and messages that may wait between readers and pump.
 const INBOUND_QUEUE: usize = 4096;
@@ -54,11 +54,12 @@ pub struct Sip {
 }
 
 impl Sip {
-    /// Binds the sockets and starts the pump on the current tokio runtime.
+    /// Binds the sockets and starts the pump on the current tokio runtime. `gate` decides who is served.
     pub async fn start(
         listen: &[(Transport, SocketAddr)],
         limits: TcpLimits,
         config: EndpointConfig,
+        gate: Box<dyn Gate>,
     ) -> Result<Sip, StartError> {
         let (inbound_send, inbound) = mpsc::channel(INBOUND_QUEUE);
         let (commands_send, commands) = mpsc::unbounded_channel();
@@ -104,7 +105,7 @@ impl Sip {
             }
         }
         let pump = Pump {
-            endpoint: Endpoint::new(config),
+            endpoint: Endpoint::with_gate(config, gate),
             sockets,
             streams: HashMap::new(),
             legs: HashMap::new(),
