@@ -153,17 +153,54 @@ impl Dialog {
         if self.path.transport.is_reliable() || self.symmetric {
             return self.path;
         }
+        Flow {
+            remote: self.hop().unwrap_or(self.path.remote),
+            ..self.path
+        }
+    }
+
+    /// The address of the first route or the remote target, when it is one that we can use.
+    fn hop(&self) -> Option<SocketAddr> {
         let hop = match self.route_set.first() {
             Some(route) => NameAddr::parse(route).map(|route| route.uri),
             None => Uri::parse(self.remote_target.as_bytes()),
         };
+        let default = self.path.transport.default_port();
         match hop.map(|uri| (uri.host, uri.port)) {
-            Ok((Host::Ip(address), port)) if is_reachable(address, &self.path) => Flow {
-                remote: SocketAddr::new(address, port.unwrap_or(5060)),
-                ..self.path
-            },
-            _ => self.path,
+            Ok((Host::Ip(address), port)) if is_reachable(address, &self.path) => {
+                Some(SocketAddr::new(address, port.unwrap_or(default)))
+            }
+            _ => None,
         }
+    }
+
+    /// The latest path, as it is filed.
+    pub(crate) fn path(&self) -> Flow {
+        self.path
+    }
+
+    /// The connection is gone: the next request asks for one to where the remote target says, or, where that lies
+    /// behind an address translator or is a name, to where the peer was.
+    pub(crate) fn disconnected(&mut self) {
+        let hop = self.hop().filter(|_| !self.symmetric);
+        self.path = Flow {
+            remote: hop.unwrap_or(self.path.remote),
+            connection: 0,
+            ..self.path
+        };
+    }
+
+    /// What went over `old` goes over `new` from now on.
+    pub(crate) fn moved(&mut self, old: Flow, new: Flow) {
+        if self.path == old {
+            self.path = new;
+        }
+    }
+
+    /// The number of our next request.
+    pub(crate) fn next_number(&mut self) -> u32 {
+        self.local_cseq = self.local_cseq.saturating_add(1);
+        self.local_cseq
     }
 
     /// Starts our next request (§12.2.1.1). ACK takes the number of its INVITE, `cseq`; all others a new one.
@@ -174,10 +211,7 @@ impl Dialog {
         advertise: &Advertise,
         branch: &Token,
     ) -> (MessageBuilder, Flow) {
-        let number = cseq.unwrap_or_else(|| {
-            self.local_cseq = self.local_cseq.saturating_add(1);
-            self.local_cseq
-        });
+        let number = cseq.unwrap_or_else(|| self.next_number());
         let flow = self.next_hop();
         let strict = self.strict_route();
         let uri = strict.as_deref().unwrap_or(&self.remote_target);

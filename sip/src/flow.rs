@@ -28,6 +28,16 @@ impl Transport {
         matches!(self, Transport::Tls | Transport::Wss)
     }
 
+    /// The port of a URI that names none (RFC 3261 §19.1.2, RFC 7118 §5.1).
+    pub fn default_port(self) -> u16 {
+        match self {
+            Transport::Udp | Transport::Tcp => 5060,
+            Transport::Tls => 5061,
+            Transport::Ws => 80,
+            Transport::Wss => 443,
+        }
+    }
+
     /// The value of the `transport` URI parameter (RFC 3261 §19.1.1, RFC 7118 §5.1).
     pub fn uri_param(self) -> &'static str {
         match self {

@@ -77,11 +77,15 @@ pub(crate) fn request_head(
     advertise: &Advertise,
     branch: &Token,
 ) -> MessageBuilder {
-    let (token, sent_by) = (flow.transport.via_token(), advertise.sent_by(flow));
-    let via = format!("SIP/2.0/{token} {sent_by};rport;branch={BRANCH_PREFIX}{branch}");
     MessageBuilder::request(method, uri)
-        .header("Via", via)
+        .header("Via", via(flow, advertise, branch))
         .header("Max-Forwards", MAX_FORWARDS)
+}
+
+/// Our Via value for a path.
+pub(crate) fn via(flow: &Flow, advertise: &Advertise, branch: &Token) -> String {
+    let (token, sent_by) = (flow.transport.via_token(), advertise.sent_by(flow));
+    format!("SIP/2.0/{token} {sent_by};rport;branch={BRANCH_PREFIX}{branch}")
 }
 
 /// ACK of a refused INVITE (RFC 3261 §17.1.1.3) or CANCEL of a pending one (§9.1): everything but the method and

@@ -3,108 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod network;
+mod peer;
 
 use network::{SDP, config};
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
-use trunkline_sip::{
-    Counts, EndCause, Endpoint, Event, Flow, Frame, HeaderId, Invite, LegId, Transport,
-};
-
-struct Peer {
-    endpoint: Endpoint,
-    now: Instant,
-    flow: Flow,
-    leg: LegId,
-    invite: String,
-}
-
-impl Peer {
-    /// An endpoint that calls, and its INVITE.
-    fn called(sdp: bool) -> Self {
-        let flow = Flow {
-            transport: Transport::Udp,
-            local: SocketAddr::from(([10, 0, 0, 1], 5060)),
-            remote: SocketAddr::from(([10, 0, 0, 2], 5060)),
-            connection: 0,
-        };
-        let mut endpoint = Endpoint::new(config(1));
-        let now = Instant::now();
-        let to = "sip:b@10.0.0.2";
-        let invite = Invite {
-            sdp: sdp.then(|| SDP.to_vec()),
-            routes: vec!["<sip:10.0.0.2;lr>".into()],
-            ..Invite::new(flow, to, "sip:a@10.0.0.1", "<sip:b@10.0.0.2>")
-        };
-        let leg = endpoint.invite(now, invite).unwrap();
-        let sent = endpoint.poll_transmit().unwrap();
-        let invite = String::from_utf8_lossy(&sent.bytes).into_owned();
-        Self {
-            endpoint,
-            now,
-            flow,
-            leg,
-            invite,
-        }
-    }
-
-    /// A response of the fork `tag` to our INVITE.
-    fn respond(&mut self, status: u16, tag: &str, extra: &str) -> Vec<String> {
-        let invite = self.invite.clone();
-        self.respond_to(&invite, status, tag, extra)
-    }
-
-    fn respond_to(&mut self, request: &str, status: u16, tag: &str, extra: &str) -> Vec<String> {
-        let frame = Frame::parse(request.as_bytes()).unwrap();
-        let value = |id| String::from_utf8_lossy(frame.header(id).unwrap_or_default()).into_owned();
-        let to = if tag.is_empty() {
-            String::new()
-        } else {
-            format!(";tag={tag}")
-        };
-        let text = format!(
-            "SIP/2.0 {status} X\r\nVia: {}\r\nFrom: {}\r\nTo: {}{to}\r\nCall-ID: {}\r\nCSeq: {}\r\n{extra}\
-             Contact: <sip:{tag}@10.0.0.2:5062>\r\nContent-Length: 0\r\n\r\n",
-            value(HeaderId::Via),
-            value(HeaderId::From),
-            value(HeaderId::To),
-            value(HeaderId::CallId),
-            value(HeaderId::Cseq),
-        );
-        self.endpoint.receive(self.now, self.flow, text.as_bytes());
-        self.sent()
-    }
-
-    fn sent(&mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.endpoint.poll_transmit())
-            .map(|transmit| String::from_utf8_lossy(&transmit.bytes).into_owned())
-            .collect()
-    }
-
-    fn events(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.endpoint.poll_event()).collect()
-    }
-
-    fn pass(&mut self, ms: u64) {
-        let end = self.now + Duration::from_millis(ms);
-        while let Some(next) = self.endpoint.next_timeout().filter(|next| *next <= end) {
-            self.now = self.now.max(next);
-            self.endpoint.handle_timeout(self.now);
-        }
-        self.now = end;
-    }
-
-    fn drain(mut self) {
-        self.pass(400_000);
-        assert_eq!(self.endpoint.counts(), Counts::default());
-    }
-}
-
-fn field<'a>(message: &'a str, name: &str) -> Option<&'a str> {
-    message
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-}
+use peer::{Peer, field};
+use std::time::Instant;
+use trunkline_sip::{Counts, EndCause, Endpoint, Event, Invite};
 
 #[test]
 fn the_first_2xx_wins_and_the_others_are_taken_back() {

@@ -54,6 +54,8 @@ pub(super) struct ClientTx {
     pub(super) branch: Token,
     method: Vec<u8>,
     ack: Option<Bytes>,
+    /// How often it was sent anew after a refusal that could be met.
+    pub(super) retries: u8,
     /// The ACKs of our INVITE's 2xx by the To tag of the fork, to be sent again when the 2xx comes again.
     acks: Vec<ForkAck>,
     timers: [Option<TimerKey>; 2],
@@ -149,6 +151,7 @@ impl Clients {
             branch,
             method,
             ack: None,
+            retries: 0,
             acks: Vec::new(),
             timers,
         };
@@ -257,6 +260,30 @@ impl Clients {
         self.by_id
             .get(&id)
             .is_none_or(|tx| tx.timers[Slot::Expire as usize].is_some())
+    }
+
+    /// The request stands for one that was refused and had been tried `before` times again.
+    pub(super) fn count_retry(&mut self, id: TxId, before: u8) {
+        if let Some(tx) = self.by_id.get_mut(&id) {
+            tx.retries = before.saturating_add(1);
+        }
+    }
+
+    /// What went over `old` goes over `new` from now on, repeated ACKs included.
+    pub(super) fn moved(&mut self, old: Flow, new: Flow) {
+        for id in self.on_flow(old) {
+            let Some(tx) = self.by_id.get_mut(&id) else {
+                continue;
+            };
+            tx.flow = new;
+            for (flow, _) in tx.acks.iter_mut().filter_map(|(_, ack)| ack.as_mut()) {
+                if *flow == old {
+                    *flow = new;
+                }
+            }
+            self.by_flow.remove(&(old, id));
+            self.by_flow.insert((new, id));
+        }
     }
 
     /// The usage is gone: nobody is told about this transaction any more.

@@ -3,11 +3,13 @@
 use super::event::{HangupReason, LegId};
 use super::io::{Io, LegTimer, TxId, Wake};
 use crate::dialog::Dialog;
+use crate::digest::Credentials;
 use crate::flow::Flow;
 use crate::timer::TimerKey;
 use crate::transaction::key::Key;
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Most early dialogs of one INVITE; responses of further forks are reported but open none.
@@ -82,6 +84,8 @@ pub(super) struct Leg {
     pub(super) dialog: Option<Dialog>,
     /// UAC: the dialogs of provisional responses.
     pub(super) early: Vec<Early>,
+    /// What answers challenges to its requests.
+    pub(super) credentials: Option<Arc<Credentials>>,
     /// The user part of our Contact.
     pub(super) contact_user: Option<String>,
     /// The CSeq number of the INVITE that made it, when that is ours.
@@ -108,6 +112,7 @@ impl Leg {
             flow,
             dialog,
             early: Vec::new(),
+            credentials: None,
             contact_user: None,
             invite_cseq: 1,
             hangup: None,
@@ -157,6 +162,18 @@ impl Leg {
                 .iter_mut()
                 .map(|early| &mut early.dialog)
                 .find(|dialog| dialog.key().as_ref() == key),
+        }
+    }
+
+    /// A request of ours went out again as another transaction.
+    pub(super) fn replace_tx(&mut self, old: TxId, new: TxId) {
+        if self.invite == old {
+            self.invite = new;
+        }
+        if let Outgoing::Sent { tx, .. } = &mut self.outgoing
+            && *tx == old
+        {
+            *tx = new;
         }
     }
 
@@ -228,6 +245,57 @@ impl Legs {
         }
     }
 
+    /// The early dialogs are over.
+    pub(super) fn forget_early(&mut self, id: LegId) {
+        if let Some(leg) = self.by_id.get_mut(&id) {
+            for early in leg.early.drain(..) {
+                self.by_dialog.remove(&early.dialog.key());
+            }
+        }
+    }
+
+    /// Files the leg under the path its requests take now.
+    pub(super) fn follow(&mut self, id: LegId) {
+        let Some(leg) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        let path = leg.dialog.as_ref().map(Dialog::path);
+        if let Some(path) = path.filter(|path| path.transport.is_reliable() && *path != leg.flow) {
+            self.by_flow.remove(&(leg.flow, id));
+            leg.flow = path;
+            self.by_flow.insert((path, id));
+        }
+    }
+
+    /// The connection under the leg is gone.
+    pub(super) fn disconnected(&mut self, id: LegId, flow: Flow) {
+        if let Some(leg) = self.by_id.get_mut(&id) {
+            let early = leg.early.iter_mut().map(|early| &mut early.dialog);
+            for dialog in leg.dialog.iter_mut().chain(early) {
+                if dialog.path() == flow {
+                    dialog.disconnected();
+                }
+            }
+            self.follow(id);
+        }
+    }
+
+    /// What went over `old` goes over `new` from now on.
+    pub(super) fn moved(&mut self, old: Flow, new: Flow) {
+        for id in self.on_flow(old) {
+            let Some(leg) = self.by_id.get_mut(&id) else {
+                continue;
+            };
+            let early = leg.early.iter_mut().map(|early| &mut early.dialog);
+            for dialog in leg.dialog.iter_mut().chain(early) {
+                dialog.moved(old, new);
+            }
+            leg.flow = new;
+            self.by_flow.remove(&(old, id));
+            self.by_flow.insert((new, id));
+        }
+    }
+
     /// Makes one dialog the leg's own; the early ones are forgotten (RFC 3261 §13.2.2.4).
     pub(super) fn confirm(&mut self, id: LegId, mut dialog: Dialog) {
         let Some(leg) = self.by_id.get_mut(&id) else {
@@ -242,6 +310,7 @@ impl Legs {
         }
         self.by_dialog.insert(dialog.key(), id);
         leg.dialog = Some(dialog);
+        self.follow(id);
     }
 
     /// Takes a leg out, with its deadlines and dialogs.

@@ -19,6 +19,7 @@ mod legs;
 mod reinvite;
 mod requests;
 mod responses;
+mod retry;
 mod screening;
 mod servers;
 mod uac;
@@ -101,7 +102,7 @@ impl Endpoint {
 
     /// The connection of `flow` is closed or its peer cannot be reached: requests that wait for an answer on it
     /// fail, and so do its calls that were not answered yet. Confirmed calls live on; their next request fails if
-    /// the transport cannot reach the peer anew.
+    /// the transport cannot reach the peer anew: it leaves on a flow with connection 0 to the address of the remote target.
     pub fn transport_failed(&mut self, now: Instant, flow: Flow) {
         for id in self.clients.on_flow(flow) {
             if let Some(end) = self.clients.failed(&mut self.io, now, id) {
@@ -110,7 +111,15 @@ impl Endpoint {
         }
         for id in self.legs.on_flow(flow) {
             self.incoming_unreachable(now, id);
+            self.legs.disconnected(id, flow);
         }
+    }
+
+    /// The transport has a connection for what it was asked to send over `old`, a flow with connection 0: whoever
+    /// used that name uses `new` from now on.
+    pub fn opened(&mut self, old: Flow, new: Flow) {
+        self.clients.moved(old, new);
+        self.legs.moved(old, new);
     }
 
     /// The next message to send, in order.

@@ -181,6 +181,7 @@ impl Endpoint {
         };
         dialog.accept_cseq(number);
         dialog.heard_on(flow);
+        self.legs.follow(leg);
         let tag = self.stateless_tag(frame);
         let tx = self.open_server(now, request, Some(leg), tag);
         match request.method {

@@ -38,6 +38,9 @@ impl Endpoint {
             return;
         };
         let (purpose, leg) = (tx.purpose, tx.leg);
+        if status >= 400 && self.retried(now, id, status, frame) {
+            return;
+        }
         match (purpose, leg) {
             (Purpose::Invite, leg) => self.invite_response(now, id, leg, status, frame),
             (Purpose::Reinvite, Some(leg)) => self.reinvite_response(now, id, leg, status, frame),

@@ -41,10 +41,11 @@ impl Endpoint {
             leg: Some(leg),
         };
         let refused = LegError::Target(invite.target);
-        let contact_user = invite.contact_user;
+        let (contact_user, credentials) = (invite.contact_user, invite.credentials);
         let tx = self.clients.open(&mut self.io, now, send).ok_or(refused)?;
         let mut usage = Leg::new(State::Calling, tx, flow, None);
         usage.contact_user = contact_user;
+        usage.credentials = credentials;
         usage.offered = invite.sdp.is_some_and(|sdp| !sdp.is_empty());
         usage.arm(
             &mut self.io,
