@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
-use trunkline::net::sip::{Command, Sip, TcpLimits};
+use trunkline::net::sip::{Command, Hop, Sip, TcpLimits};
 use trunkline_sip::{AdmitAll, EndpointConfig, Invite, Transport};
 
 /// Long enough for any machine; a test that needs it has failed.
@@ -258,7 +258,12 @@ async fn what_is_sent_first_leaves_at_once_in_either_family() {
     for peer in ["127.0.0.1:0", "[::1]:0"] {
         let socket = UdpSocket::bind(peer).await.unwrap();
         let remote = socket.local_addr().unwrap();
-        let flow = sip.flow_to(Transport::Udp, remote).await.unwrap();
+        let hop = Hop {
+            transport: Transport::Udp,
+            address: remote,
+            server_name: remote.ip().to_string(),
+        };
+        let flow = sip.flow_to(&hop).unwrap();
         let target = format!("sip:you@{remote}");
         let invite = Invite {
             sdp: Some(b"v=0\r\n".to_vec()),

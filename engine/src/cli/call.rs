@@ -4,7 +4,7 @@ use super::{log, random, routes};
 use crate::call::{CallInfo, CallSettings, Calls, Outbound, Program, Refusal, Routes, outbound};
 use crate::config::DtmfMode;
 use crate::media::{Media, MediaConfig};
-use crate::net::sip::{Sip, TcpLimits};
+use crate::net::sip::{Hop, Sip, TcpLimits};
 use anyhow::{Context, bail};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -69,7 +69,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn place(args: &Args) -> anyhow::Result<ExitCode> {
-    let (transport, remote) = resolve(&args.target).await?;
+    let hop = resolve(&args.target).await?;
+    let remote = hop.address;
     let prompts = Arc::new(routes::library());
     let play = args.play.as_ref().map(|path| path.display().to_string());
     if let Some(key) = &play {
@@ -91,8 +92,7 @@ async fn place(args: &Args) -> anyhow::Result<ExitCode> {
     })?;
     let sip = start_sip(remote).await?;
     let flow = sip
-        .flow_to(transport, remote)
-        .await
+        .flow_to(&hop)
         .with_context(|| format!("cannot reach {remote}"))?;
     let calls = Calls::new(
         sip.handle.clone(),
@@ -217,8 +217,8 @@ impl Routes for NoRoutes {
     }
 }
 
-/// Transport and address of a SIP URI.
-async fn resolve(target: &str) -> anyhow::Result<(Transport, SocketAddr)> {
+/// Where a call to a SIP URI goes.
+async fn resolve(target: &str) -> anyhow::Result<Hop> {
     let uri = Uri::parse(target.as_bytes())
         .ok()
         .filter(|uri| matches!(uri.scheme, Scheme::Sip))
@@ -239,21 +239,25 @@ async fn resolve(target: &str) -> anyhow::Result<(Transport, SocketAddr)> {
         ),
     };
     let port = uri.port.unwrap_or(5060);
-    let address = match uri.host {
+    let (address, server_name) = match uri.host {
         Host::Absent => bail!("{target:?} names no host"),
-        Host::Ip(ip) => SocketAddr::new(ip, port),
+        Host::Ip(ip) => (SocketAddr::new(ip, port), ip.to_string()),
         Host::Name(name) => {
             let name = String::from_utf8_lossy(name).into_owned();
-            let found = tokio::net::lookup_host((name.as_str(), port))
+            let mut found = tokio::net::lookup_host((name.as_str(), port))
                 .await
                 .with_context(|| format!("cannot find the host {name}"))?;
-            found
-                .into_iter()
+            let address = found
                 .next()
-                .with_context(|| format!("the host {name} has no address"))?
+                .with_context(|| format!("the host {name} has no address"))?;
+            (address, name.clone())
         }
     };
-    Ok((transport, address))
+    Ok(Hop {
+        transport,
+        address,
+        server_name,
+    })
 }
 
 fn ms(seconds: f32) -> u32 {

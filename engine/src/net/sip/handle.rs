@@ -1,4 +1,6 @@
 //! The vocabulary between the pump and the calls: new legs, their events, and what calls ask for.
+use super::flows::{Flows, Hop, NoFlow};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use trunkline_sip::{Event, Flow, HangupReason, InfoId, Invite, LegError, LegId, Message, Origin};
@@ -61,15 +63,29 @@ pub enum Command {
 /// Where calls send their commands. Cheap to clone.
 ///
 /// The queue is unbounded, but each call sends a bounded number of commands per event it got, and events are bounded.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SipHandle {
     pub(super) commands: mpsc::UnboundedSender<Command>,
+    pub(super) flows: Arc<Flows>,
+}
+
+impl std::fmt::Debug for SipHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SipHandle").finish_non_exhaustive()
+    }
 }
 
 impl SipHandle {
     /// Queues a command; a pump that is gone means that the process is ending, so nothing is reported.
     pub fn send(&self, command: Command) {
         let _ = self.commands.send(command);
+    }
+
+    /// The flow on which requests to `hop` leave. Waits for nothing: a connection is opened, or one that is open used, when something
+    /// is sent. The same hop has the same flow as long as it is asked for now and then, also after its connection was closed and
+    /// opened anew.
+    pub fn flow_to(&self, hop: &Hop) -> Result<Flow, NoFlow> {
+        self.flows.to(hop)
     }
 
     /// Opens an outbound leg.

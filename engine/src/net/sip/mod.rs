@@ -1,17 +1,24 @@
-//! SIP over sockets: a thin pump around the sans-IO `Endpoint`, with one reader task per UDP socket and per TCP connection.
+//! SIP over sockets: a thin pump around the sans-IO `Endpoint`, with one reader task per UDP socket and per connection.
 //!
 //! Nothing here knows what a call is; events go to the owner of their leg, new legs to the acceptor.
+mod accept;
 mod counters;
+mod dial;
+mod flows;
 mod handle;
+mod keep_alive;
 mod pump;
 mod shown;
 mod start;
-mod tcp;
+mod stream;
+mod streams;
 mod udp;
 
+pub use accept::TcpLimits;
 pub use counters::PumpCounters;
+pub use flows::{Hop, NoFlow};
 pub use handle::{Command, Headers, Incoming, LegEvents, NewLeg, SipHandle};
-pub use start::{Sip, StartError, TcpLimits};
+pub use start::{Sip, StartError};
 
 use bytes::Bytes;
 use trunkline_sip::Flow;
@@ -21,8 +28,13 @@ use trunkline_sip::Flow;
 pub(crate) enum Inbound {
     /// One SIP message (UDP datagram or framed from a stream).
     Message(Flow, Bytes),
-    /// A TCP connection is up.
-    Connected(Flow, tcp::Stream),
-    /// A TCP connection is gone.
-    Closed(Flow, &'static str),
+    /// A peer's connection is up.
+    Connected(Flow, stream::Link),
+    /// A connection is gone, or could not be opened.
+    Closed {
+        flow: Flow,
+        why: &'static str,
+        /// Messages that may leave on a new connection.
+        unsent: Vec<Bytes>,
+    },
 }

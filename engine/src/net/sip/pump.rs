@@ -5,7 +5,9 @@
 use super::counters::count;
 use super::handle::{Command, Headers, Incoming, LegEvents, NewLeg};
 use super::shown::Shown;
-use super::{Inbound, PumpCounters, tcp};
+use super::stream::InUse;
+use super::streams::{Streams, Unsent};
+use super::{Inbound, PumpCounters};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
@@ -25,14 +27,14 @@ pub(super) const ACCEPT_QUEUE: usize = 1024;
 /// Where the events of a leg go.
 pub(super) struct LegEntry {
     events: mpsc::Sender<Event>,
-    /// Keeps the TCP connection it came or left on from being closed as idle.
-    _in_use: Option<tcp::InUse>,
+    /// Keeps the connection it came or left on from being closed as idle.
+    _in_use: Option<InUse>,
 }
 
 pub(super) struct Pump {
     pub(super) endpoint: Endpoint,
     pub(super) sockets: Vec<(SocketAddr, UdpSocket)>,
-    pub(super) streams: HashMap<u64, tcp::Stream>,
+    pub(super) streams: Streams,
     pub(super) legs: HashMap<LegId, LegEntry>,
     /// Gone while draining.
     pub(super) accept: Option<mpsc::Sender<Incoming>>,
@@ -84,13 +86,12 @@ impl Pump {
                 tracing::trace!(remote = %flow.remote, message = %Shown(&bytes), "SIP in");
                 self.endpoint.receive(now, flow, &bytes);
             }
-            Inbound::Connected(flow, stream) => {
-                self.streams.insert(flow.connection, stream);
-            }
-            Inbound::Closed(flow, why) => {
-                tracing::debug!(remote = %flow.remote, why, "TCP connection ended");
-                self.streams.remove(&flow.connection);
-                self.endpoint.transport_failed(now, flow);
+            Inbound::Connected(flow, link) => self.streams.connected(flow, link),
+            Inbound::Closed { flow, why, unsent } => {
+                tracing::debug!(remote = %flow.remote, transport = flow.transport.uri_param(), why, "connection ended");
+                for failed in self.streams.closed(flow, unsent) {
+                    self.endpoint.transport_failed(now, failed);
+                }
             }
         }
     }
@@ -173,10 +174,13 @@ impl Pump {
                 });
                 socket.is_some_and(|(_, socket)| socket.send_to(&bytes, flow.remote).is_ok())
             }
-            _ => self
-                .streams
-                .get(&flow.connection)
-                .is_some_and(|stream| stream.send.try_send(bytes).is_ok()),
+            _ => match self.streams.send(flow, bytes) {
+                Ok(()) => true,
+                Err(Unsent(rule)) => {
+                    count(&self.counters.dropped, rule);
+                    false
+                }
+            },
         };
         if !sent && flow.transport.is_reliable() {
             // Gone, or its peer does not read: what waits for an answer on it need not wait for its timer.
@@ -258,10 +262,9 @@ impl Pump {
     /// Remembers a leg until its last event.
     fn enter(&mut self, leg: LegId, flow: &Flow) -> LegEvents {
         let (send, events) = mpsc::channel(LEG_QUEUE);
-        let stream = self.streams.get(&flow.connection);
         let entry = LegEntry {
             events: send,
-            _in_use: stream.map(|stream| stream.in_use.clone()),
+            _in_use: self.streams.hold(*flow),
         };
         self.legs.insert(leg, entry);
         events

@@ -1,12 +1,15 @@
 //! Start of the SIP side: binds the sockets, spawns their readers and the pump.
+use super::accept::{self, Places, Reception, TcpLimits};
+use super::dial::Dialler;
+use super::flows::Flows;
 use super::pump::{ACCEPT_QUEUE, Pump};
-use super::{Inbound, Incoming, PumpCounters, SipHandle, tcp, udp};
+use super::streams::Streams;
+use super::{Hop, Incoming, NoFlow, PumpCounters, SipHandle, udp};
 use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 use trunkline_sip::{Endpoint, EndpointConfig, Flow, Gate, Transport};
 
@@ -21,22 +24,13 @@ pub enum StartError {
         "cannot listen for SIP on {transport}:{address}: {cause}. Is another SIP server running? Change [sip] listen in the configuration"
     )]
     Bind {
-        /// `udp` or `tcp`.
+        /// As written before the address in `[sip] listen`.
         transport: &'static str,
         /// The address asked for.
         address: SocketAddr,
         /// What the system said.
-        cause: std::io::Error,
+        cause: io::Error,
     },
-}
-
-/// Limits of TCP connections.
-#[derive(Debug, Clone, Copy)]
-pub struct TcpLimits {
-    /// Connections open at once.
-    pub max_connections: usize,
-    /// A connection is closed when nothing came or went for this long.
-    pub idle: Duration,
 }
 
 /// The running SIP side.
@@ -49,8 +43,52 @@ pub struct Sip {
     pub listening: Vec<(Transport, SocketAddr)>,
     /// Counters for the metrics page.
     pub counters: Arc<PumpCounters>,
-    connections: Arc<tcp::Connections>,
-    inbound: mpsc::Sender<Inbound>,
+}
+
+/// All sockets, bound.
+struct Bound {
+    listening: Vec<(Transport, SocketAddr)>,
+    udp: Vec<(SocketAddr, UdpSocket, std::net::UdpSocket)>,
+    listeners: Vec<(Transport, TcpListener)>,
+}
+
+impl Bound {
+    fn all(listen: &[(Transport, SocketAddr)]) -> Result<Bound, StartError> {
+        let mut bound = Bound {
+            listening: Vec::new(),
+            udp: Vec::new(),
+            listeners: Vec::new(),
+        };
+        for &(transport, address) in listen {
+            let made = bound.add(transport, address);
+            made.map_err(|cause| StartError::Bind {
+                transport: transport.uri_param(),
+                address,
+                cause,
+            })?;
+        }
+        Ok(bound)
+    }
+
+    fn add(&mut self, transport: Transport, address: SocketAddr) -> io::Result<()> {
+        match transport {
+            Transport::Udp => {
+                let (socket, sender) = udp::bind(address)?;
+                let local = socket.local_addr()?;
+                self.listening.push((transport, local));
+                self.udp.push((local, socket, sender));
+            }
+            Transport::Tcp => {
+                let listener = accept::bind(address)?;
+                self.listening.push((transport, listener.local_addr()?));
+                self.listeners.push((transport, listener));
+            }
+            Transport::Tls | Transport::Ws | Transport::Wss => {
+                return Err(io::ErrorKind::Unsupported.into());
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Sip {
@@ -64,50 +102,33 @@ impl Sip {
         let (inbound_send, inbound) = mpsc::channel(INBOUND_QUEUE);
         let (commands_send, commands) = mpsc::unbounded_channel();
         let (accept, incoming) = mpsc::channel(ACCEPT_QUEUE);
-        let connections = Arc::new(tcp::Connections {
-            open: AtomicUsize::new(0),
-            next_id: AtomicU64::new(1),
-            max: limits.max_connections,
-            idle: limits.idle,
-        });
         let counters = Arc::new(PumpCounters::default());
-        let (mut listening, mut sockets) = (Vec::new(), Vec::new());
-        for &(transport, address) in listen {
-            let bind_error = |transport, cause| StartError::Bind {
-                transport,
-                address,
-                cause,
-            };
-            match transport {
-                Transport::Udp => {
-                    let (socket, sender) = udp::bind(address).map_err(|e| bind_error("udp", e))?;
-                    let local = socket.local_addr().map_err(|e| bind_error("udp", e))?;
-                    tokio::spawn(udp::read(socket, local, inbound_send.clone()));
-                    listening.push((transport, local));
-                    sockets.push((local, sender));
-                }
-                Transport::Tls | Transport::Ws | Transport::Wss => {
-                    let cause = std::io::Error::from(std::io::ErrorKind::Unsupported);
-                    return Err(bind_error(transport.uri_param(), cause));
-                }
-                Transport::Tcp => {
-                    let listener = TcpListener::bind(address)
-                        .await
-                        .map_err(|e| bind_error("tcp", e))?;
-                    let local = listener.local_addr().map_err(|e| bind_error("tcp", e))?;
-                    tokio::spawn(tcp::accept(
-                        listener,
-                        connections.clone(),
-                        inbound_send.clone(),
-                    ));
-                    listening.push((transport, local));
-                }
-            }
+        let Bound {
+            listening,
+            udp,
+            listeners,
+        } = Bound::all(listen)?;
+        let flows = Arc::new(Flows::new(listening.clone()));
+        let mut sockets = Vec::new();
+        for (local, socket, sender) in udp {
+            tokio::spawn(udp::read(socket, local, inbound_send.clone()));
+            sockets.push((local, sender));
         }
+        let places = Places::new(limits);
+        for (transport, listener) in listeners {
+            let reception = Reception {
+                transport,
+                flows: flows.clone(),
+                places: places.clone(),
+                out: inbound_send.clone(),
+            };
+            tokio::spawn(accept::accept(listener, reception));
+        }
+        let dialler = Dialler { out: inbound_send };
         let pump = Pump {
             endpoint: Endpoint::with_gate(config, gate),
             sockets,
-            streams: HashMap::new(),
+            streams: Streams::new(flows.clone(), dialler),
             legs: HashMap::new(),
             accept: Some(accept),
             counters: counters.clone(),
@@ -116,44 +137,16 @@ impl Sip {
         Ok(Sip {
             handle: SipHandle {
                 commands: commands_send,
+                flows,
             },
             incoming,
             listening,
             counters,
-            connections,
-            inbound: inbound_send,
         })
     }
 
-    /// The flow on which requests to `remote` leave; opens a TCP connection where needed.
-    pub async fn flow_to(&self, transport: Transport, remote: SocketAddr) -> std::io::Result<Flow> {
-        match transport {
-            Transport::Tls | Transport::Ws | Transport::Wss => {
-                Err(std::io::ErrorKind::Unsupported.into())
-            }
-            Transport::Tcp => {
-                tcp::connect(remote, self.connections.clone(), self.inbound.clone()).await
-            }
-            Transport::Udp => {
-                let bound = self
-                    .listening
-                    .iter()
-                    .find(|(t, address)| {
-                        *t == Transport::Udp && address.is_ipv4() == remote.is_ipv4()
-                    })
-                    .ok_or_else(|| {
-                        std::io::Error::new(
-                            std::io::ErrorKind::AddrNotAvailable,
-                            "no UDP socket of that address family in [sip] listen",
-                        )
-                    })?;
-                Ok(Flow {
-                    transport,
-                    local: udp::LocalAddresses::default().towards(remote, bound.1),
-                    remote,
-                    connection: 0,
-                })
-            }
-        }
+    /// See [`SipHandle::flow_to`].
+    pub fn flow_to(&self, hop: &Hop) -> Result<Flow, NoFlow> {
+        self.handle.flow_to(hop)
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! A reader never drops: when the pump is behind, datagrams wait in the kernel's buffer (4 MiB asked for).
 use super::Inbound;
+use super::flows::LocalAddresses;
 use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use trunkline_sip::{Flow, Transport};
@@ -66,41 +66,4 @@ pub(super) async fn read(socket: UdpSocket, local: SocketAddr, out: mpsc::Sender
             return;
         }
     }
-}
-
-/// The local addresses peers reach us by, for a socket that is bound to all of them. Asking the kernel costs three system
-/// calls, so answers are kept; limit: 1024 peers, then it starts anew.
-#[derive(Debug, Default)]
-pub(super) struct LocalAddresses(HashMap<IpAddr, IpAddr>);
-
-const REMEMBERED_PEERS: usize = 1024;
-
-impl LocalAddresses {
-    /// The local address towards `remote`: the bound one, or the one the kernel would send from.
-    pub(super) fn towards(&mut self, remote: SocketAddr, bound: SocketAddr) -> SocketAddr {
-        if !bound.ip().is_unspecified() {
-            return bound;
-        }
-        if self.0.len() >= REMEMBERED_PEERS {
-            self.0.clear();
-        }
-        let ip = self
-            .0
-            .entry(remote.ip())
-            .or_insert_with(|| source_address(remote).unwrap_or(bound.ip()));
-        SocketAddr::new(*ip, bound.port())
-    }
-}
-
-/// The source address that the kernel's routing table picks towards `remote`.
-fn source_address(remote: SocketAddr) -> Option<IpAddr> {
-    let any: SocketAddr = if remote.is_ipv4() {
-        ([0, 0, 0, 0], 0).into()
-    } else {
-        ([0u16; 8], 0).into()
-    };
-    let probe = std::net::UdpSocket::bind(any).ok()?;
-    // Connecting a UDP socket sends nothing; it only asks for a route.
-    probe.connect(remote).ok()?;
-    probe.local_addr().ok().map(|address| address.ip())
 }

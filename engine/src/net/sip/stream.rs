@@ -1,0 +1,200 @@
+//! SIP over a stream (TCP, or TLS above it): one task per connection, framing by Content-Length, keep-alives.
+//!
+//! Limits: message size (the framer's), the time one message may take, idle time, and what may wait to be sent.
+use super::Inbound;
+use super::keep_alive::{Due, KeepAlive};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use trunkline_sip::Flow;
+use trunkline_sip::stream::{StreamFramer, StreamItem};
+
+/// Messages that may wait to be written on one connection, also while it is being opened.
+const WRITE_QUEUE: usize = 64;
+/// How long the kernel may refuse our octets before the peer counts as gone.
+const WRITE_TIME: Duration = Duration::from_secs(5);
+/// How long an answer to a message that ended the connection may take, and our good-bye.
+const LAST_ANSWER_TIME: Duration = Duration::from_millis(500);
+/// A connection that lived this long worked: one that ends sooner is not opened again by itself.
+const WORKED: Duration = Duration::from_secs(5);
+const FRAMING_ERROR: &str = "framing error";
+/// Octets read at once.
+const CHUNK: usize = 8 * 1024;
+
+/// Held by the legs of a connection: while there are any, it is not closed as idle, since our BYE has to leave on it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct InUse(Arc<()>);
+
+impl InUse {
+    /// Whether anybody holds it beside the connection's own two ends.
+    pub(super) fn by_legs(&self) -> bool {
+        Arc::strong_count(&self.0) > 2
+    }
+}
+
+/// The pump's end of a connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// What is to be sent.
+    pub(super) send: mpsc::Sender<Bytes>,
+    pub(super) in_use: InUse,
+}
+
+/// The task's end of a connection.
+pub(super) struct Connection {
+    pub(super) flow: Flow,
+    pub(super) queue: mpsc::Receiver<Bytes>,
+    pub(super) in_use: InUse,
+    pub(super) idle: Duration,
+    /// We opened it.
+    pub(super) dialled: bool,
+    pub(super) out: mpsc::Sender<Inbound>,
+}
+
+impl Connection {
+    /// Both ends of a connection: the task's and the pump's.
+    pub(super) fn new(
+        flow: Flow,
+        idle: Duration,
+        dialled: bool,
+        out: mpsc::Sender<Inbound>,
+    ) -> (Connection, Link) {
+        let (send, queue) = mpsc::channel(WRITE_QUEUE);
+        let in_use = InUse::default();
+        let link = Link {
+            send,
+            in_use: in_use.clone(),
+        };
+        let connection = Connection {
+            flow,
+            queue,
+            in_use,
+            idle,
+            dialled,
+            out,
+        };
+        (connection, link)
+    }
+
+    /// Tells the pump that the connection is gone. What it had no time to send is handed back when the connection is one that
+    /// worked, so that it may leave on a new one.
+    pub(super) async fn end(mut self, why: &'static str, worked: bool) {
+        self.queue.close();
+        let mut unsent = Vec::new();
+        while let Ok(bytes) = self.queue.try_recv() {
+            unsent.push(bytes);
+        }
+        if !(worked && self.dialled) {
+            unsent.clear();
+        }
+        let flow = self.flow;
+        let _ = self.out.send(Inbound::Closed { flow, why, unsent }).await;
+    }
+
+    /// Reads and writes `stream` until it ends, and says so.
+    pub(super) async fn run(mut self, mut stream: impl AsyncRead + AsyncWrite + Unpin + Send) {
+        let up_since = Instant::now();
+        let why = self.carry(&mut stream).await;
+        // Under TLS the peer is told that nothing was cut off.
+        let _ = tokio::time::timeout(LAST_ANSWER_TIME, stream.shutdown()).await;
+        self.end(why, up_since.elapsed() >= WORKED).await;
+    }
+
+    /// Reads and writes one connection; returns why it ended.
+    async fn carry(
+        &mut self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin + Send),
+    ) -> &'static str {
+        let mut framer = StreamFramer::new();
+        let mut chunk = vec![0u8; CHUNK];
+        let mut clock = KeepAlive::new(Instant::now(), self.idle, self.dialled);
+        loop {
+            let wake = tokio::time::sleep_until(clock.next().into());
+            let ended = tokio::select! {
+                read = stream.read(&mut chunk) => match read {
+                    Ok(0) => Some("closed by the peer"),
+                    Err(_) => Some("connection reset"),
+                    Ok(length) => {
+                        framer.push(&chunk[..length]);
+                        let (messages, ended) = self.deliver(&mut framer, stream).await;
+                        clock.received(Instant::now(), framer.pending() > 0, messages > 0);
+                        ended
+                    }
+                },
+                message = self.queue.recv() => match message {
+                    None => Some("closed by us"),
+                    Some(bytes) => {
+                        clock.sent(Instant::now());
+                        write(stream, &bytes).await
+                    }
+                },
+                () = wake => match clock.due(Instant::now()) {
+                    Due::Nothing => None,
+                    Due::Idle if self.in_use.by_legs() => None,
+                    Due::Idle => Some("idle"),
+                    Due::Dead(why) => Some(why),
+                    Due::Ping => write(stream, b"\r\n\r\n").await,
+                },
+            };
+            if let Some(why) = ended {
+                if why == FRAMING_ERROR {
+                    // One answer may still leave: the 400 to what could be read.
+                    let answer = tokio::time::timeout(LAST_ANSWER_TIME, self.queue.recv()).await;
+                    if let Ok(Some(bytes)) = answer {
+                        write(stream, &bytes).await;
+                    }
+                }
+                return why;
+            }
+        }
+    }
+
+    /// Hands on every whole message; returns how many, and why the connection must end, if it must.
+    async fn deliver(
+        &self,
+        framer: &mut StreamFramer,
+        stream: &mut (impl AsyncWrite + Unpin),
+    ) -> (usize, Option<&'static str>) {
+        let mut messages = 0;
+        loop {
+            match framer.next_item() {
+                Ok(None) => return (messages, None),
+                // RFC 5626 §4.4.1: a double CRLF is answered by a single one. On what we opened we ping; two of the peer's answers are no ping.
+                Ok(Some(StreamItem::Ping)) if self.dialled => {}
+                Ok(Some(StreamItem::Ping)) => {
+                    if let Some(why) = write(stream, b"\r\n").await {
+                        return (messages, Some(why));
+                    }
+                }
+                Ok(Some(StreamItem::Message(bytes))) => {
+                    messages += 1;
+                    let message = Inbound::Message(self.flow, bytes);
+                    if self.out.send(message).await.is_err() {
+                        return (messages, Some("shutting down"));
+                    }
+                }
+                Err(error) => {
+                    tracing::info!(remote = %self.flow.remote, rule = "tcp-framing", %error, "connection closed: its stream cannot be framed any more");
+                    // The endpoint refuses what can be read of a request (RFC 3261 §18.3), then the connection goes.
+                    let message = Inbound::Message(self.flow, error.head);
+                    let _ = self.out.send(message).await;
+                    return (messages, Some(FRAMING_ERROR));
+                }
+            }
+        }
+    }
+}
+
+async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Option<&'static str> {
+    let written = async {
+        stream.write_all(bytes).await?;
+        stream.flush().await
+    };
+    match tokio::time::timeout(WRITE_TIME, written).await {
+        Ok(Ok(())) => None,
+        Ok(Err(_)) => Some("connection reset"),
+        Err(_) => Some("the peer does not read"),
+    }
+}
