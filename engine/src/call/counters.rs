@@ -32,19 +32,23 @@ pub(super) struct Active {
 
 impl Drop for Active {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.counters.ended(&End {
-                by: "us",
-                cause: "panic",
-                status: None,
-            });
-            tracing::error!(
-                rule = "panic",
-                "a call ended by a defect of Trunkline: its far end is hung up"
-            );
-        }
         if self.counters.active.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.counters.now_idle.notify_waiters();
+        }
+    }
+}
+
+/// Counts a call whose session panics; to be held by the session's task.
+pub(super) struct PanicWatch(pub(super) Arc<CallCounters>);
+
+impl Drop for PanicWatch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.ended(&End::by("us", "panic"));
+            tracing::error!(
+                rule = "panic",
+                "a call ended by a defect of Trunkline: its far ends are hung up"
+            );
         }
     }
 }

@@ -2,29 +2,40 @@
 //!
 //! A [`Program`] decides, the executor does: outcome in, verb out. Nothing here knows a dialect.
 mod arbiter;
+pub mod causes;
+mod context;
 mod counters;
+mod crossing;
+mod dial;
+mod dial_program;
+pub mod directory;
 mod executor;
 mod gather;
+mod hunt;
 pub mod info_dtmf;
 mod leg;
 mod negotiation;
+mod place;
 mod program;
+mod see_off;
 mod session;
 mod verb;
 
 pub use arbiter::Arbiter;
 pub use counters::CallCounters;
+pub use dial_program::DialProgram;
+pub use directory::{AttemptOutcome, Attempts, Branch, Directory, Found, NoDirectory};
 pub use leg::End;
 pub use program::{CallInfo, Direction, Program, Step};
 pub use session::{Outbound, outbound};
 pub use verb::{
-    Audio, DigitSource, Echo, Failure, Gather, GatherEnd, Gathered, Hangup, HangupCause, KeyPress,
-    Outcome, Play, Record, RecordEnd, Recorded, RecordingId, Reject, Repeat, SendDigits, ToneSpec,
-    Verb, Wait,
+    Audio, Dial, DialEnd, DialOrder, DialTarget, Dialled, DigitSource, Echo, Failure, Gather,
+    GatherEnd, Gathered, Hangup, HangupCause, KeyPress, Outcome, Play, Record, RecordEnd, Recorded,
+    RecordingId, Reject, Repeat, SendDigits, ToneSpec, Verb, Wait,
 };
 
 use crate::config::DtmfMode;
-use crate::media::{Media, PromptLibrary};
+use crate::media::{Media, MediaAudio, PromptLibrary};
 use crate::net::sip::{Command, Incoming, SipHandle};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -87,7 +98,10 @@ pub struct Calls {
     media: Media,
     prompts: Arc<PromptLibrary>,
     routes: Box<dyn Routes>,
+    directory: Arc<dyn Directory>,
     settings: CallSettings,
+    /// Music on hold.
+    music: Vec<MediaAudio>,
     /// Counters for the metrics page.
     pub counters: Arc<CallCounters>,
     /// Told to hang up.
@@ -107,6 +121,7 @@ impl Calls {
         media: Media,
         prompts: Arc<PromptLibrary>,
         routes: Box<dyn Routes>,
+        directory: Arc<dyn Directory>,
         settings: CallSettings,
         boot: u32,
     ) -> Arc<Calls> {
@@ -115,7 +130,9 @@ impl Calls {
             media,
             prompts,
             routes,
+            directory,
             settings,
+            music: leg::plain_music(),
             counters: Arc::default(),
             stop: watch::Sender::new(false),
             all_begun: watch::Sender::new(false),

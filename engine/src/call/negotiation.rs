@@ -1,7 +1,7 @@
 //! The offer/answer state of a leg (RFC 3264): our half, an offer that waits for its answer, and what was agreed.
 //!
 //! Sans-IO: descriptions in, descriptions out. It never touches a socket or a channel.
-use trunkline_sip::offer_answer::{self, LocalMedia, Negotiated};
+use trunkline_sip::offer_answer::{self, Encoding, LocalMedia, Negotiated};
 use trunkline_sip::sdp::Sdp;
 
 /// Why an offer of the far end is refused: the SIP status and the text for log and Warning header.
@@ -31,6 +31,12 @@ impl Negotiation {
     /// What both sides agreed on last.
     pub(super) fn agreed(&self) -> Option<&Negotiated> {
         self.agreed.as_ref()
+    }
+
+    /// Puts a codec first in what we answer and offer from now on, if it is one of ours.
+    pub(super) fn prefer(&mut self, codec: Encoding) {
+        // Stable: the rest keeps its order.
+        self.local.codecs.sort_by_key(|ours| *ours != codec);
     }
 
     /// An offer of ours, remembered until its answer comes.

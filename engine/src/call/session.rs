@@ -1,19 +1,21 @@
 //! A session: the single owner of one call, from the INVITE to the summary line. Everybody else sends it messages.
 //!
 //! It admits or refuses the call, opens the media channel, runs the program, and accounts for everything at the end.
-use super::counters::Active;
+use super::context::CallContext;
+use super::counters::{Active, PanicWatch};
 use super::executor::{Executor, Recordings};
 use super::leg::{End, Leg, LegSettings};
 use super::negotiation::Negotiation;
+use super::place::place;
 use super::program::{CallInfo, Direction, Program};
 use super::{Calls, Refusal};
 use crate::media::{ChannelStats, OpenError};
 use crate::net::sip::{Command, Incoming};
-use std::net::IpAddr;
+use crate::route::OutboundLeg;
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::Instrument;
-use trunkline_sip::{Flow, Invite, LegId, Uri};
+use trunkline_sip::{Flow, LegId, Uri};
 
 /// Seconds after which a refused caller may try again.
 const RETRY_AFTER_S: &str = "5";
@@ -30,12 +32,14 @@ pub(super) async fn inbound(calls: Arc<Calls>, incoming: Incoming, active: Activ
         }
     };
     let span = tracing::info_span!("call", id = %info.id);
-    run_inbound(calls, incoming, info, active)
-        .instrument(span)
-        .await;
+    let rank = active.rank;
+    let call = CallContext::new(calls, info, active);
+    run_inbound(call, incoming, rank).instrument(span).await;
 }
 
-async fn run_inbound(calls: Arc<Calls>, incoming: Incoming, info: CallInfo, active: Active) {
+async fn run_inbound(call: Arc<CallContext>, incoming: Incoming, rank: usize) {
+    let (calls, info) = (&call.calls, &call.info);
+    let _watch = PanicWatch(calls.counters.clone());
     let began = Instant::now();
     // What the far end wrote is logged as a quoted string, never bare: it cannot forge a line.
     tracing::info!(
@@ -47,63 +51,52 @@ async fn run_inbound(calls: Arc<Calls>, incoming: Incoming, info: CallInfo, acti
         "call in"
     );
     let id = incoming.leg;
-    let (mut leg, answer, mut program) = match admit(&calls, incoming, &info, active.rank) {
+    let (mut leg, mut program) = match admit(&call, incoming, rank) {
         Ok(admitted) => admitted,
-        Err(refusal) => return refuse(&calls, id, &refusal),
+        Err(refusal) => return refuse(calls, id, &refusal),
     };
     let mut recordings = Recordings::new(&calls.settings.recordings_dir, &info.id);
-    let mut executor = Executor::new(
-        &mut leg,
-        &info,
-        &calls.prompts,
-        &mut recordings,
-        Some(answer),
-    );
+    let mut executor = Executor::new(&mut leg, &call, &mut recordings);
     let end = executor.run(program.as_mut(), calls.stop.subscribe()).await;
-    account(&calls, &mut leg, &end, began).await;
+    account(calls, &mut leg, &end, began).await;
     recordings.delete_unkept().await;
 }
 
-type Admitted = (Leg, Vec<u8>, Box<dyn Program>);
+type Admitted = (Leg, Box<dyn Program>);
 
 /// Decides on an inbound call: its program, its media channel, and our half of the offer/answer exchange.
 /// `rank` counts the calls in progress, this one included.
-fn admit(
-    calls: &Calls,
-    incoming: Incoming,
-    info: &CallInfo,
-    rank: usize,
-) -> Result<Admitted, Refusal> {
+fn admit(call: &Arc<CallContext>, incoming: Incoming, rank: usize) -> Result<Admitted, Refusal> {
+    let calls = &call.calls;
     let limit = calls.settings.max_calls;
     if rank > limit {
         let text = format!("{limit} calls are in progress; see [sip] max_calls");
         return Err(Refusal::new(503, "max-calls", text));
     }
-    let program = calls.routes.program(info)?;
+    let program = calls.routes.program(&call.info)?;
     let media = calls.media.open().map_err(|error| no_channel(&error))?;
-    let settings = leg_settings(calls, incoming.flow.local.ip(), &info.id);
-    let mut negotiation =
-        Negotiation::new(settings.local_media(media.0.rtp_port(), calls.fresh_session_id()));
-    let answer = match incoming.request.frame().session_description() {
-        // RFC 3264 §5: an INVITE without an offer is answered with ours.
-        None => negotiation.offer(),
-        Some(body) => negotiation
-            .answer(body)
-            .map_err(|(status, text)| Refusal::new(status, "offer-refused", text))?,
+    let local = incoming.flow.local.ip();
+    let settings = LegSettings {
+        media_address: calls.settings.media_address.unwrap_or(local),
+        codecs: calls.settings.codecs.clone(),
+        dtmf: calls.settings.dtmf,
+        ptime_ms: 20,
+        label: format!("caller {}", call.info.from),
+        call: call.clone(),
     };
-    let sip = calls.sip.clone();
-    let leg = Leg::new(
-        incoming.leg,
-        sip,
-        incoming.events,
-        media,
-        settings,
-        negotiation,
-    );
-    Ok((leg, answer, program))
+    let negotiation =
+        Negotiation::new(settings.local_media(media.0.rtp_port(), calls.fresh_session_id()));
+    let (id, sip) = (incoming.leg, calls.sip.clone());
+    let mut leg = Leg::new(id, sip, incoming.events, media, settings, negotiation);
+    let refused = |(status, text)| Refusal::new(status, "offer-refused", text);
+    if let Err(refusal) = leg.take_offer(incoming.request.frame().session_description()) {
+        leg.disown();
+        return Err(refused(refusal));
+    }
+    Ok((leg, program))
 }
 
-fn no_channel(error: &OpenError) -> Refusal {
+pub(super) fn no_channel(error: &OpenError) -> Refusal {
     let (rule, advice) = match error {
         OpenError::NoPorts { .. } => ("no-rtp-ports", "; widen [media] ports"),
         _ => ("no-media-channel", ""),
@@ -166,70 +159,36 @@ pub async fn outbound(
         to: outbound.target.clone(),
     };
     let span = tracing::info_span!("call", id = %info.id);
-    run_outbound(calls, outbound, info).instrument(span).await
+    let active = calls.counters.begin(Direction::Outbound);
+    let call = CallContext::new(calls, info, active);
+    run_outbound(call, outbound).instrument(span).await
 }
 
 async fn run_outbound(
-    calls: Arc<Calls>,
+    call: Arc<CallContext>,
     outbound: Outbound,
-    info: CallInfo,
 ) -> Result<(End, Option<ChannelStats>), String> {
     let began = Instant::now();
-    let _active = calls.counters.begin(Direction::Outbound);
+    let (calls, info) = (&call.calls, &call.info);
+    let _watch = PanicWatch(calls.counters.clone());
+    let (to, from) = (outbound.target, outbound.from);
+    let to = OutboundLeg {
+        dtmf: calls.settings.dtmf,
+        ..OutboundLeg::new(outbound.flow, to.clone(), from, to.clone(), to)
+    };
     let mut program = outbound.program;
-    let mut leg = dial(&calls, outbound.flow, &info).await?;
+    let mut leg = place(&call, to, None).await.map_err(|error| error.text)?;
     tracing::info!(to = info.to, "call out");
     let mut stop = calls.stop.subscribe();
     let mut recordings = Recordings::new(&calls.settings.recordings_dir, &info.id);
-    let mut executor = Executor::new(&mut leg, &info, &calls.prompts, &mut recordings, None);
+    let mut executor = Executor::new(&mut leg, &call, &mut recordings);
     let end = match executor.until_answered(&mut stop).await {
         Ok(()) => executor.run(program.as_mut(), stop).await,
         Err(end) => end,
     };
-    let stats = account(&calls, &mut leg, &end, began).await;
+    let stats = account(calls, &mut leg, &end, began).await;
     recordings.delete_unkept().await;
     Ok((end, stats))
-}
-
-/// Opens a channel and sends the INVITE with our offer.
-async fn dial(calls: &Calls, flow: Flow, info: &CallInfo) -> Result<Leg, String> {
-    let media = calls
-        .media
-        .open()
-        .map_err(|error| no_channel(&error).text)?;
-    let settings = leg_settings(calls, flow.local.ip(), &info.id);
-    let mut negotiation =
-        Negotiation::new(settings.local_media(media.0.rtp_port(), calls.fresh_session_id()));
-    let (target, from, to) = (info.to.clone(), info.from.clone(), info.to.clone());
-    let invite = Invite {
-        sdp: Some(negotiation.offer()),
-        ..Invite::new(flow, target, from, to)
-    };
-    let new = calls
-        .sip
-        .invite(invite)
-        .await
-        .map_err(|error| error.to_string())?;
-    let sip = calls.sip.clone();
-    Ok(Leg::new(
-        new.leg,
-        sip,
-        new.events,
-        media,
-        settings,
-        negotiation,
-    ))
-}
-
-fn leg_settings(calls: &Calls, local: IpAddr, call: &str) -> LegSettings {
-    LegSettings {
-        media_address: calls.settings.media_address.unwrap_or(local),
-        codecs: calls.settings.codecs.clone(),
-        dtmf: calls.settings.dtmf,
-        ptime_ms: 20,
-        call: call.to_owned(),
-        counters: calls.counters.clone(),
-    }
 }
 
 /// Closes the media channel and writes the call's last line.

@@ -1,4 +1,5 @@
 //! The verbs a program can ask for and the outcomes it gets back. One vocabulary for every dialect.
+pub use super::dial::{Dial, DialEnd, DialOrder, DialTarget, Dialled};
 
 /// What to do next with the call.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,11 @@ pub enum Verb {
     SendDigits(SendDigits),
     /// Let time pass. Outcome: `Done`.
     Wait(Wait),
+    /// Call somebody else; whoever answers is joined with this call. Outcome: [`Outcome::Dialled`] when nobody answered, or
+    /// the one who did is gone.
+    Dial(Dial),
+    /// Let an unanswered caller hear us: 183 with our description. Outcome: `Done`, also where the caller offered nothing to send to.
+    EarlyMedia,
     /// Refuse an unanswered inbound call. Ends the program.
     Reject(Reject),
     /// End the call. Ends the program.
@@ -40,6 +46,8 @@ impl Verb {
             Verb::RecordCall { .. } => "record_call",
             Verb::SendDigits(_) => "send_digits",
             Verb::Wait(_) => "wait",
+            Verb::Dial(_) => "dial",
+            Verb::EarlyMedia => "early_media",
             Verb::Reject(_) => "reject",
             Verb::Hangup(_) => "hangup",
         }
@@ -54,7 +62,12 @@ impl Verb {
             | Verb::Record(_)
             | Verb::RecordCall { .. }
             | Verb::SendDigits(_) => true,
-            Verb::Answer | Verb::Wait(_) | Verb::Reject(_) | Verb::Hangup(_) => false,
+            Verb::Answer
+            | Verb::Wait(_)
+            | Verb::Dial(_)
+            | Verb::EarlyMedia
+            | Verb::Reject(_)
+            | Verb::Hangup(_) => false,
         }
     }
 
@@ -67,7 +80,12 @@ impl Verb {
             Verb::Record(_) => true,
             Verb::SendDigits(send) => !send.digits.is_empty(),
             Verb::Wait(wait) => wait.ms > 0,
-            Verb::Answer | Verb::RecordCall { .. } | Verb::Reject(_) | Verb::Hangup(_) => false,
+            Verb::Dial(_) => true,
+            Verb::Answer
+            | Verb::EarlyMedia
+            | Verb::RecordCall { .. }
+            | Verb::Reject(_)
+            | Verb::Hangup(_) => false,
         }
     }
 }
@@ -191,6 +209,8 @@ pub struct Reject {
     pub status: u16,
     /// Why, for the Reason header and the log.
     pub reason: String,
+    /// The Q.850 cause for a Reason header of its own.
+    pub cause: Option<u8>,
 }
 
 /// Why a program ends a call; becomes the Q.850 cause of the BYE's Reason header.
@@ -202,6 +222,8 @@ pub enum HangupCause {
     Busy,
     /// Q.850 34.
     Congestion,
+    /// Any other, 1 to 127.
+    Q850(u8),
 }
 
 /// [`Verb::Hangup`].
@@ -305,6 +327,8 @@ pub enum Outcome {
     Gathered(Gathered),
     /// A recording ended.
     Recorded(Recorded),
+    /// A dial came to its end.
+    Dialled(Dialled),
     /// The verb could not be carried out.
     Failed(Failure),
     /// The far end is gone.

@@ -1,7 +1,9 @@
 //! `trunkline call`: places one call from this machine and prints what happens, with seconds since the start.
 use super::script::{Script, Wishes};
 use super::{log, random, routes};
-use crate::call::{CallInfo, CallSettings, Calls, Outbound, Program, Refusal, Routes, outbound};
+use crate::call::{
+    CallInfo, CallSettings, Calls, NoDirectory, Outbound, Program, Refusal, Routes, outbound,
+};
 use crate::config::DtmfMode;
 use crate::media::{Media, MediaConfig};
 use crate::net::sip::{Hop, Sip, TcpLimits};
@@ -99,6 +101,7 @@ async fn place(args: &Args) -> anyhow::Result<ExitCode> {
         media.clone(),
         prompts,
         Box::new(NoRoutes),
+        Arc::new(NoDirectory),
         settings(args),
         u32::from_be_bytes(random()?),
     );

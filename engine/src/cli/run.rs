@@ -2,7 +2,7 @@
 use super::routes::{self, FlowRoutes};
 use super::{log, random};
 use crate::api::{self, Face, Sources};
-use crate::call::{CallSettings, Calls};
+use crate::call::{CallSettings, Calls, NoDirectory};
 use crate::config::{Codec, Config, LogFormat, Transport as ConfigTransport};
 use crate::media::{Media, MediaConfig, PromptLibrary};
 use crate::net::sip::{Sip, TcpLimits};
@@ -79,6 +79,7 @@ async fn serve(
         media.clone(),
         prompts,
         Box::new(routes),
+        Arc::new(NoDirectory),
         call_settings(config),
         boot,
     );

@@ -4,6 +4,7 @@
 //!
 //! Waits for messages, packets and outcomes with a generous limit; never asserts on time.
 #![allow(clippy::unwrap_used)] // a test may panic
+mod dial;
 mod phone;
 mod rig;
 
@@ -315,6 +316,7 @@ async fn refused_calls_leave_nothing_behind() {
     let declined = Plan::of([Verb::Reject(Reject {
         status: status_code,
         reason,
+        cause: None,
     })]);
     let panics = Plan {
         panics: true,

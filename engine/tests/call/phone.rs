@@ -14,6 +14,9 @@ pub(crate) struct Phone {
     server: std::net::SocketAddr,
     name: String,
     user: String,
+    call_id: String,
+    /// The From value of requests.
+    from: String,
     /// The To value of requests: with the server's tag once there is one.
     to: String,
     cseq: u32,
@@ -34,6 +37,8 @@ impl Phone {
             sip,
             rtp,
             server,
+            call_id: name.clone(),
+            from: format!("<sip:phone@127.0.0.1>;tag=t{name}"),
             name,
             user: user.to_owned(),
             to: format!("<sip:{user}@127.0.0.1>"),
@@ -54,14 +59,14 @@ impl Phone {
     }
 
     fn request_text(&self, method: &str, branch: &str, kind: &str, body: &str) -> String {
-        let (name, to, cseq) = (&self.name, &self.to, self.cseq);
+        let (call_id, from, to, cseq) = (&self.call_id, &self.from, &self.to, self.cseq);
         let at = self.sip.local_addr().unwrap();
         let content = match body.is_empty() {
             true => String::new(),
             false => format!("Content-Type: application/{kind}\r\n"),
         };
         format!(
-            "{method} sip:{}@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {at};rport;branch={branch}\r\nMax-Forwards: 70\r\nFrom: <sip:phone@127.0.0.1>;tag=t{name}\r\nTo: {to}\r\nCall-ID: {name}\r\nCSeq: {cseq} {method}\r\nContact: <sip:phone@{at}>\r\n{content}Content-Length: {}\r\n\r\n{body}",
+            "{method} sip:{}@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {at};rport;branch={branch}\r\nMax-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:phone@{at}>\r\n{content}Content-Length: {}\r\n\r\n{body}",
             self.user,
             body.len()
         )
@@ -208,6 +213,54 @@ impl Phone {
             "SIP/2.0 {line}\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {id}\r\nCSeq: {cseq}\r\n{extra}Content-Length: 0\r\n\r\n"
         ))
         .await;
+    }
+
+    /// Waits for a call of the server; its dialog is ours from now on.
+    pub(crate) async fn called(&mut self) -> String {
+        let invite = self
+            .wait("INVITE", |text| text.starts_with("INVITE "))
+            .await;
+        self.call_id = header(&invite, "Call-ID");
+        self.from = header(&invite, "To") + ";tag=callee";
+        self.to = header(&invite, "From");
+        invite
+    }
+
+    /// Responds to the server's INVITE with a description.
+    pub(crate) async fn respond(&mut self, invite: &str, line: &str, sdp: &str) {
+        let at = self.address();
+        let (via, from) = (header(invite, "Via"), header(invite, "From"));
+        let (to, id) = (header(invite, "To"), header(invite, "Call-ID"));
+        let cseq = header(invite, "CSeq");
+        let kind = match sdp.is_empty() {
+            true => "",
+            false => "Content-Type: application/sdp\r\n",
+        };
+        self.send(&format!(
+            "SIP/2.0 {line}\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to};tag=callee\r\nCall-ID: {id}\r\nCSeq: {cseq}\r\nContact: <sip:callee@{at}>\r\n{kind}Content-Length: {}\r\n\r\n{sdp}",
+            sdp.len()
+        ))
+        .await;
+    }
+
+    /// Answers the server's INVITE and waits for its ACK.
+    pub(crate) async fn pick_up(&mut self, invite: &str) {
+        let sdp = self.sdp("sendrecv");
+        self.respond(invite, "200 OK", &sdp).await;
+        self.wait("ACK", |text| text.starts_with("ACK ")).await;
+    }
+
+    /// Refuses the server's INVITE and waits for its ACK.
+    pub(crate) async fn refuse(&mut self, invite: &str, line: &str) {
+        self.respond(invite, line, "").await;
+        self.wait("ACK", |text| text.starts_with("ACK ")).await;
+    }
+
+    /// Waits to be cancelled, and gives up ringing.
+    pub(crate) async fn cancelled(&mut self, invite: &str) -> String {
+        let cancel = self.expect("CANCEL").await;
+        self.refuse(invite, "487 Request Terminated").await;
+        cancel
     }
 
     /// A key by SIP INFO. When this returns, the call has it.

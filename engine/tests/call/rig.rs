@@ -1,16 +1,17 @@
 //! A server in the test's own process: SIP pump, media engine and calls on loopback, with programs written by the test.
-use crate::phone::PATIENCE;
+use crate::phone::{PATIENCE, Phone};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use trunkline::call::*;
 use trunkline::config::DtmfMode;
 use trunkline::media::{Media, MediaConfig, PromptLibrary};
 use trunkline::net::sip::{PumpCounters, Sip, TcpLimits};
+use trunkline::route::OutboundLeg;
 use trunkline_sip::offer_answer::Encoding;
 use trunkline_sip::{AdmitAll, EndpointConfig, Flow, Timers, Transport};
 
@@ -68,6 +69,15 @@ struct Numbers {
 
 impl Routes for Numbers {
     fn program(&self, call: &CallInfo) -> Result<Box<dyn Program>, Refusal> {
+        if let Some(names) = call.to.strip_prefix("dial-") {
+            let each = names
+                .split('+')
+                .map(|name| DialTarget::Endpoint(name.to_owned()));
+            return Ok(Box::new(DialProgram::with(Dial {
+                targets: each.collect(),
+                ..Dial::one(DialTarget::Number(String::new()))
+            })));
+        }
         let plan = self.plans.iter().find(|(number, _)| *number == call.to);
         match plan {
             Some((_, plan)) => Ok(planned(plan.clone(), &self.seen)),
@@ -84,7 +94,34 @@ fn planned(plan: Plan, seen: &mpsc::UnboundedSender<Outcome>) -> Box<dyn Program
     })
 }
 
+/// Who can be dialled: a name's phones, each at its address.
+#[derive(Default)]
+pub(crate) struct Book(Mutex<BTreeMap<String, Vec<OutboundLeg>>>);
+
+impl Directory for Book {
+    fn find<'a>(
+        &'a self,
+        call: &'a CallInfo,
+        target: &'a DialTarget,
+        _: Option<&'a str>,
+    ) -> directory::Boxed<'a, Result<Found, Refusal>> {
+        let (DialTarget::Endpoint(name) | DialTarget::Number(name)) = target else {
+            panic!("{target}");
+        };
+        let legs = self.0.lock().unwrap().get(name).cloned();
+        let found = legs.map(|legs| {
+            let from = format!("sip:{}@127.0.0.1", call.from);
+            let from = |leg| OutboundLeg { from, ..leg };
+            let legs = legs.into_iter();
+            Found::all(legs.map(|leg| Branch::single(from.clone()(leg))).collect())
+        });
+        let refusal = Refusal::new(404, "no-such-endpoint", name.clone());
+        Box::pin(async { found.ok_or(refusal) })
+    }
+}
+
 pub(crate) struct Rig {
+    book: Arc<Book>,
     pub(crate) calls: Arc<Calls>,
     pub(crate) media: Media,
     sip: Arc<PumpCounters>,
@@ -122,10 +159,11 @@ impl Rig {
         let media = Media::start(MediaConfig {
             bind: [127, 0, 0, 1].into(),
             ports: 20_000..=29_999,
-            max_channels: 16,
+            max_channels: 32,
             ..MediaConfig::default()
         })
         .unwrap();
+        let book = Arc::new(Book::default());
         let (tell, seen) = mpsc::unbounded_channel();
         let recordings = tempfile::tempdir().unwrap();
         let calls = Calls::new(
@@ -136,12 +174,14 @@ impl Rig {
                 plans,
                 seen: tell.clone(),
             }),
+            book.clone(),
             settings(recordings.path().to_owned(), max_calls),
             1,
         );
         let counters = sip.counters.clone();
         tokio::spawn(calls.clone().serve(sip.incoming));
         Rig {
+            book,
             calls,
             media,
             sip: counters,
@@ -150,6 +190,24 @@ impl Rig {
             seen,
             tell,
         }
+    }
+
+    /// A phone that can be dialled as `name`.
+    pub(crate) async fn phone(&self, name: &str) -> Phone {
+        self.phone_with(name, |_| {}).await
+    }
+
+    /// A phone whose leg is as `change` makes it.
+    pub(crate) async fn phone_with(&self, name: &str, change: impl Fn(&mut OutboundLeg)) -> Phone {
+        let phone = Phone::new(self.address, name).await;
+        let target = format!("sip:{name}@{}", phone.address());
+        let (from, label) = (String::new(), format!("endpoint {name}"));
+        let flow = self.flow_to(phone.address());
+        let mut leg = OutboundLeg::new(flow, target.clone(), from, target, label);
+        change(&mut leg);
+        let mut book = self.book.0.lock().unwrap();
+        book.entry(name.to_owned()).or_default().push(leg);
+        phone
     }
 
     /// A program for an outbound call.

@@ -2,15 +2,18 @@
 //!
 //! It owns the waiting; it knows neither SIP nor RTP. Every wait ends when the leg does. `verbs.rs` holds what plays and listens,
 //! `recording.rs` what records.
+mod bridge;
+mod dial;
 mod recording;
 mod verbs;
 
 pub(super) use recording::Recordings;
 
+use super::causes;
+use super::context::CallContext;
 use super::leg::{End, Input, Leg, hangup_reason};
 use super::program::{CallInfo, Direction, Program, Step};
 use super::verb::{Failure, Hangup, HangupCause, KeyPress, Outcome, Verb};
-use crate::media::PromptLibrary;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,9 +22,6 @@ use trunkline_sip::HangupReason;
 
 /// Steps a program may make without media, input or waiting in between: a loop that eats the processor is ended.
 const MAX_IDLE_STEPS: u32 = 1000;
-/// After hanging up, how long the far end may take to agree. The endpoint is done in twice 64·T1 (no ACK, then no answer to
-/// BYE), 64 s with the default T1; this is the net below it.
-const FAREWELL: Duration = Duration::from_secs(130);
 /// How long an outbound call may ring.
 const RING_LIMIT: Duration = Duration::from_secs(120);
 
@@ -31,28 +31,21 @@ type VerbResult = Result<Outcome, End>;
 /// Runs programs on a leg.
 pub(super) struct Executor<'a> {
     leg: &'a mut Leg,
-    info: &'a CallInfo,
-    prompts: &'a Arc<PromptLibrary>,
+    call: &'a Arc<CallContext>,
     recordings: &'a mut Recordings,
-    /// The SDP to answer with.
-    answer: Option<Vec<u8>>,
     next_id: u32,
 }
 
 impl<'a> Executor<'a> {
     pub(super) fn new(
         leg: &'a mut Leg,
-        info: &'a CallInfo,
-        prompts: &'a Arc<PromptLibrary>,
+        call: &'a Arc<CallContext>,
         recordings: &'a mut Recordings,
-        answer: Option<Vec<u8>>,
     ) -> Self {
         Executor {
             leg,
-            info,
-            prompts,
+            call,
             recordings,
-            answer,
             next_id: 0,
         }
     }
@@ -75,9 +68,11 @@ impl<'a> Executor<'a> {
                 None => {
                     tracing::info!(limit_s = RING_LIMIT.as_secs(), "nobody answers: giving up");
                     self.leg.hang_up("no-answer", None);
-                    return Err(self.farewell().await);
+                    return Err(self.leg.farewell().await);
                 }
-                Some(Input::Progress(status)) => tracing::info!(status, "far end reports progress"),
+                Some(Input::Progress { status, .. }) => {
+                    tracing::info!(status, "far end reports progress")
+                }
                 Some(Input::Answered) => {
                     tracing::info!(codec = self.leg.codec(), "answered");
                     return Ok(());
@@ -101,12 +96,12 @@ impl<'a> Executor<'a> {
             () = after(limit) => {
                 tracing::info!(?limit, rule = "max-call-duration", "hanging up: the call has lasted as long as its program allows");
                 self.leg.hang_up("max-duration", Some(hangup_reason("Q.850", 16, "max-call-duration")));
-                self.farewell().await
+                self.leg.farewell().await
             }
             () = stopped(&mut stop) => self.shut_down().await,
         };
         if sound {
-            let _ = turn(program, self.info, Outcome::HungUp);
+            let _ = turn(program, &self.call.info, Outcome::HungUp);
         }
         end
     }
@@ -115,7 +110,7 @@ impl<'a> Executor<'a> {
         let mut outcome = Outcome::Begin;
         let mut idle_steps = 0;
         loop {
-            let Some(Step { verb, at }) = turn(program, self.info, outcome) else {
+            let Some(Step { verb, at }) = turn(program, &self.call.info, outcome) else {
                 *sound = false;
                 return self.give_up("program-panic").await;
             };
@@ -155,7 +150,7 @@ impl<'a> Executor<'a> {
             if verb.needs_answer() {
                 return Ok(failed(verb.name(), "the call is not answered yet"));
             }
-            if self.info.direction == Direction::Inbound && matches!(verb, Verb::Wait(_)) {
+            if self.call.info.direction == Direction::Inbound && matches!(verb, Verb::Wait(_)) {
                 self.leg.provisional(180, "Ringing");
             }
         }
@@ -168,27 +163,34 @@ impl<'a> Executor<'a> {
             Verb::RecordCall { path } => self.record_call(path),
             Verb::SendDigits(digits) => self.send_digits(digits).await,
             Verb::Wait(wait) => self.wait(wait.ms).await,
+            Verb::Dial(dial) => self.dial(dial).await,
+            Verb::EarlyMedia => {
+                self.leg.early_media(None);
+                Ok(Outcome::Done)
+            }
             Verb::Reject(reject) => {
                 if self.leg.answered {
                     return Ok(failed("reject", "the call is answered already; use hangup"));
                 }
-                self.leg.reject(reject.status, reject.reason, Vec::new());
-                Err(self.farewell().await)
+                let cause = reject.cause.map(|cause| {
+                    let text = causes::name_of(cause);
+                    ("Reason", format!("Q.850;cause={cause};text=\"{text}\""))
+                });
+                let extra = cause.into_iter().collect();
+                self.leg.reject(reject.status, reject.reason, extra);
+                Err(self.leg.farewell().await)
             }
             Verb::Hangup(hangup) => {
                 self.wait(self.leg.unheard().as_millis() as u32).await?;
                 let reason = reason_of(hangup, self.leg.answered);
                 self.leg.hang_up("program", Some(reason));
-                Err(self.farewell().await)
+                Err(self.leg.farewell().await)
             }
         }
     }
 
     async fn answer(&mut self) -> VerbResult {
-        if let Some(sdp) = self.answer.take() {
-            self.leg.answer(sdp);
-            tracing::info!(codec = self.leg.codec(), "answered");
-        }
+        self.leg.answer(None);
         // Audio sent before the ACK may be lost to a phone that still rings: a greeting starts when somebody hears it.
         while !self.leg.confirmed {
             self.idle(None).await?;
@@ -229,33 +231,14 @@ impl<'a> Executor<'a> {
     async fn give_up(&mut self, rule: &'static str) -> End {
         self.leg
             .hang_up(rule, Some(hangup_reason("SIP", 500, rule)));
-        self.farewell().await
+        self.leg.farewell().await
     }
 
     async fn shut_down(&mut self) -> End {
         tracing::info!("hanging up: the server is shutting down");
         self.leg
             .hang_up("shutdown", Some(hangup_reason("SIP", 503, "shutdown")));
-        self.farewell().await
-    }
-
-    /// Waits for the leg's end after it was hung up.
-    async fn farewell(&mut self) -> End {
-        let deadline = Instant::now() + FAREWELL;
-        loop {
-            match self.input_until(Some(deadline)).await {
-                Err(end) => return end,
-                Ok(Some(_)) => {}
-                Ok(None) => {
-                    tracing::error!("the SIP side did not report this leg's end; giving it up");
-                    return End {
-                        by: "us",
-                        cause: "lost",
-                        status: None,
-                    };
-                }
-            }
-        }
+        self.leg.farewell().await
     }
 
     fn fresh_id(&mut self) -> u32 {
@@ -312,6 +295,10 @@ fn reason_of(hangup: Hangup, answered: bool) -> HangupReason {
         (HangupCause::Normal, true) => hangup_reason("Q.850", 16, "Normal call clearing"),
         (HangupCause::Busy, true) => hangup_reason("Q.850", 17, "User busy"),
         (HangupCause::Congestion, true) => hangup_reason("Q.850", 34, "No circuit available"),
+        (HangupCause::Q850(cause), true) => causes::q850_reason(cause),
+        (HangupCause::Q850(cause), false) => {
+            hangup_reason("SIP", causes::status_of(cause), causes::name_of(cause))
+        }
         (HangupCause::Normal, false) => hangup_reason("SIP", 603, "Decline"),
         (HangupCause::Busy, false) => hangup_reason("SIP", 486, "Busy Here"),
         (HangupCause::Congestion, false) => hangup_reason("SIP", 503, "No circuit available"),

@@ -143,7 +143,7 @@ impl Executor<'_> {
 
     async fn media_audio(&self, piece: &Audio) -> Result<MediaAudio, String> {
         Ok(match piece {
-            Audio::Prompt(key) => MediaAudio::Prompt(match self.prompts.loaded(key) {
+            Audio::Prompt(key) => MediaAudio::Prompt(match self.call.calls.prompts.loaded(key) {
                 Some(prompt) => prompt,
                 None => self.load(Source::Key(key.clone())).await?,
             }),
@@ -162,7 +162,7 @@ impl Executor<'_> {
 
     /// Reads audio from disk, where it may block.
     async fn load(&self, source: Source) -> Result<Arc<Prompt>, String> {
-        let prompts = self.prompts.clone();
+        let prompts = self.call.calls.prompts.clone();
         let read = move || match source {
             Source::Key(key) => prompts.load(&key),
             Source::File(path) => prompts.load_file(&path),

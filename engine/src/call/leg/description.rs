@@ -1,19 +1,112 @@
 //! The session descriptions of a leg: what the far end's offers and answers change, and the stream the channel is told of.
-use super::{Leg, hangup_reason};
+use super::{Input, Leg, Unanswered, hangup_reason};
+use crate::call::negotiation::OfferRefused;
 use crate::media::{Command as MediaCommand, StreamParams};
 use crate::net::sip::Command;
 use trunkline_sip::Message;
 use trunkline_sip::offer_answer::{Direction as MediaDirection, Encoding};
 
 impl Leg {
+    /// Takes the INVITE's offer, `None` where it has none (RFC 3264 §5: then ours is the answer), and prepares our description.
+    ///
+    /// # Errors
+    /// The offer cannot be taken: SIP status and why.
+    pub(in super::super) fn take_offer(
+        &mut self,
+        offer: Option<&[u8]>,
+    ) -> Result<(), OfferRefused> {
+        let description = match offer {
+            None => self.negotiation.offer(),
+            Some(offer) => self.negotiation.answer(offer)?,
+        };
+        self.unanswered = Some(Unanswered {
+            offer: offer.unwrap_or_default().to_vec(),
+            description,
+            sent: false,
+        });
+        Ok(())
+    }
+
+    /// Answers an inbound call: 200 with the answer to its offer, the codec `prefer` first where that is still open, or with an
+    /// offer of ours where it had none. Nothing happens on a leg that is answered.
+    pub(in super::super) fn answer(&mut self, prefer: Option<Encoding>) {
+        self.prefer(prefer);
+        let Some(unanswered) = self.unanswered.take() else {
+            return;
+        };
+        self.answered = true;
+        self.sip
+            .send(Command::Answer(self.id, unanswered.description, Vec::new()));
+        self.apply_stream();
+        tracing::info!(codec = self.codec(), "answered");
+    }
+
+    /// Lets an unanswered caller hear us: 183 with our answer, once. Whether it can (a caller that wants our offer cannot be
+    /// given it in a response that may get lost, RFC 3261 §13.2.1).
+    pub(in super::super) fn early_media(&mut self, prefer: Option<Encoding>) -> bool {
+        self.prefer(prefer);
+        let id = self.id;
+        let Some(unanswered) = self.unanswered.as_mut().filter(|u| !u.offer.is_empty()) else {
+            return false;
+        };
+        if !unanswered.sent {
+            unanswered.sent = true;
+            let description = Some(unanswered.description.clone());
+            let progress = Command::Provisional(
+                id,
+                183,
+                "Session Progress".to_owned(),
+                description,
+                Vec::new(),
+            );
+            self.sip.send(progress);
+            self.apply_stream();
+        }
+        true
+    }
+
+    /// Puts a codec first in an answer that is not sent yet.
+    fn prefer(&mut self, prefer: Option<Encoding>) {
+        let (Some(unanswered), Some(prefer)) = (&mut self.unanswered, prefer) else {
+            return;
+        };
+        if unanswered.sent || unanswered.offer.is_empty() {
+            return;
+        }
+        self.negotiation.prefer(prefer);
+        if let Ok(description) = self.negotiation.answer(&unanswered.offer) {
+            unanswered.description = description;
+        }
+    }
+
+    pub(in super::super) fn provisional(&self, status: u16, reason: &'static str) {
+        self.sip.send(Command::Provisional(
+            self.id,
+            status,
+            reason.to_owned(),
+            None,
+            Vec::new(),
+        ));
+    }
+
+    /// The codec agreed on.
+    pub(in super::super) fn encoding(&self) -> Option<Encoding> {
+        self.negotiation.agreed().map(|agreed| agreed.encoding)
+    }
+
+    /// Whether the far end has put us on hold: it does not want to hear us.
+    pub(in super::super) fn is_held(&self) -> bool {
+        self.negotiation.agreed().is_some_and(|agreed| agreed.held)
+    }
+
     /// RFC 3261 §14.2: a re-INVITE is answered by what we can do, or refused and nothing changes.
-    pub(super) fn reinvite(&mut self, request: &Message) {
+    pub(super) fn reinvite(&mut self, request: &Message) -> Option<Input> {
         let offer = session_description(request);
         match self.negotiation.change(&offer) {
             Ok(description) => {
                 self.sip.send(Command::AnswerReinvite(self.id, description));
                 if offer.is_empty() {
-                    return; // the change comes with the ACK
+                    return None; // the change comes with the ACK
                 }
                 self.apply_stream();
                 let direction = self.negotiation.agreed().map(|agreed| agreed.direction);
@@ -22,6 +115,7 @@ impl Leg {
                     codec = self.codec(),
                     "media changed by the far end"
                 );
+                Some(Input::MediaChanged)
             }
             Err((status, reason)) => {
                 tracing::info!(
@@ -32,6 +126,7 @@ impl Leg {
                 );
                 self.sip
                     .send(Command::RejectReinvite(self.id, status, reason));
+                None
             }
         }
     }
@@ -79,7 +174,7 @@ impl Leg {
             send,
             receive,
             ptime_ms: n.ptime_ms,
-            log_id: self.settings.call.clone(),
+            log_id: self.settings.call.info.id.clone(),
         };
         if let Err(error) = self.media(MediaCommand::Stream(params)) {
             tracing::error!(%error, "the media shard takes no commands");

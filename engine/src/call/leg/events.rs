@@ -1,10 +1,14 @@
 //! What the far end and the media channel report to a leg, and what that means to the executor.
 use super::description::session_description;
-use super::{Input, Leg, hangup_reason};
+use super::{End, Input, Leg, hangup_reason};
+use crate::call::causes::{self, Causes};
 use crate::call::verb::DigitSource;
 use crate::media::{ChannelStats, KeySource, MediaEvent};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use trunkline_sip::{EndCause, Event};
+
+/// Q.850.
+const NORMAL_CLEARING: u8 = 16;
 
 impl Leg {
     pub(super) fn sip_event(&mut self, event: Event) -> Option<Input> {
@@ -15,13 +19,14 @@ impl Leg {
                 Some(Input::Confirmed)
             }
             Event::Progress { response, .. } => {
-                if self
+                let early = self
                     .negotiation
-                    .take_early_answer(&session_description(&response))
-                {
+                    .take_early_answer(&session_description(&response));
+                if early {
                     self.apply_stream();
                 }
-                Some(Input::Progress(response.frame().status().unwrap_or(0)))
+                let status = response.frame().status().unwrap_or(0);
+                Some(Input::Progress { status, early })
             }
             Event::Answered { response, .. } => {
                 self.answered = true;
@@ -29,22 +34,40 @@ impl Leg {
                 self.take_answer(&session_description(&response));
                 Some(Input::Answered)
             }
-            Event::Reinvite { request, .. } => {
-                self.reinvite(&request);
-                None
-            }
+            Event::Reinvite { request, .. } => self.reinvite(&request),
             Event::Info { id, request, .. } => self.info(id, &request),
-            Event::Cancelled { .. } => Some(self.end("caller", "cancel", Some(487))),
-            Event::Rejected { status, .. } => {
+            Event::Cancelled { .. } => Some(self.end(End {
+                status: Some(487),
+                q850: Some(NORMAL_CLEARING),
+                ..End::by("caller", "cancel")
+            })),
+            Event::Rejected {
+                status, response, ..
+            } => {
                 let (by, cause) = match self.hung_up {
                     Some(cause) => ("us", cause),
                     None => ("callee", "rejected"),
                 };
-                Some(self.end(by, cause, Some(status)))
+                let response = response.as_ref().map(|response| response.frame());
+                let said = response.as_ref().and_then(|frame| Causes::of(frame).q850);
+                let after = response.as_ref().and_then(|frame| frame.retry_after());
+                Some(self.end(End {
+                    by,
+                    cause,
+                    status: Some(status),
+                    q850: said.or_else(|| causes::q850_of(status)),
+                    retry_after: after.map(|after| Duration::from_secs(after.seconds.into())),
+                }))
             }
-            Event::Ended { cause, .. } => {
-                let (by, cause) = self.ended_by(cause);
-                Some(self.end(by, cause, None))
+            Event::Ended { cause, message, .. } => {
+                let (by, word) = self.ended_by(cause);
+                let causes = message.map(|bye| Causes::of(&bye.frame()));
+                let said = causes.and_then(Causes::as_q850);
+                let clearing = matches!(cause, EndCause::ByeReceived | EndCause::ByeSent);
+                Some(self.end(End {
+                    q850: said.or(clearing.then_some(NORMAL_CLEARING)),
+                    ..End::by(by, word)
+                }))
             }
             // Not for a leg, or answers to what this leg never sends.
             Event::Invite { .. }
@@ -115,7 +138,7 @@ impl Leg {
                 end,
                 lost_ms,
             }),
-            MediaEvent::DigitsSent { id } => Some(Input::DigitsSent(id)),
+            MediaEvent::DigitsSent { id } => self.digits_sent(id),
             MediaEvent::Latched { remote, .. } => {
                 if self.first_rtp.is_none() {
                     tracing::info!(from = %remote, "audio arrives");

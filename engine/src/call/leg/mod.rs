@@ -6,16 +6,20 @@
 //! `events.rs` reads what arrives, `description.rs` owns what session descriptions change, `info.rs` answers INFO.
 mod description;
 mod events;
+mod farewell;
 mod info;
+mod joined;
+mod keys;
+
+pub(super) use joined::plain_music;
+pub(super) use keys::KeyPath;
 
 use super::arbiter::Arbiter;
-use super::counters::CallCounters;
+use super::context::CallContext;
 use super::negotiation::Negotiation;
 use super::verb::KeyPress;
 use crate::config::DtmfMode;
-use crate::media::{
-    Channel, ChannelStats, Command as MediaCommand, MediaEvent, MediaEvents, RecordingEnd,
-};
+use crate::media::{Channel, ChannelStats, Command as MediaCommand, MediaEvents, RecordingEnd};
 use crate::net::sip::{Command, LegEvents, SipHandle};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -38,6 +42,23 @@ pub struct End {
     pub cause: &'static str,
     /// SIP status where there was one.
     pub status: Option<u16>,
+    /// The Q.850 cause, where the far end gave one or its status has one.
+    pub q850: Option<u8>,
+    /// When the far end may be tried again, by its Retry-After.
+    pub retry_after: Option<std::time::Duration>,
+}
+
+impl End {
+    /// An end without a status or cause.
+    pub(super) fn by(by: &'static str, cause: &'static str) -> End {
+        End {
+            by,
+            cause,
+            status: None,
+            q850: None,
+            retry_after: None,
+        }
+    }
 }
 
 /// What a leg reports to the executor.
@@ -51,8 +72,10 @@ pub(super) enum Input {
     Confirmed,
     /// Our outbound call was answered.
     Answered,
-    /// Our outbound call rings or has early media.
-    Progress(u16),
+    /// Our outbound call rings; `early`: with audio of its own.
+    Progress { status: u16, early: bool },
+    /// The far end has changed address, codec or direction.
+    MediaChanged,
     /// Playback came to its end.
     PlayDone(u32),
     /// A recording is complete.
@@ -69,7 +92,6 @@ pub(super) enum Input {
 }
 
 /// What a leg needs to know of its surroundings.
-#[derive(Debug, Clone)]
 pub(super) struct LegSettings {
     /// Address written into SDP.
     pub(super) media_address: IpAddr,
@@ -79,10 +101,10 @@ pub(super) struct LegSettings {
     pub(super) dtmf: DtmfMode,
     /// Packet time we offer, ms.
     pub(super) ptime_ms: u8,
-    /// The call's id, for the media side's log.
-    pub(super) call: String,
-    /// Where key presses are counted.
-    pub(super) counters: Arc<CallCounters>,
+    /// What log lines and records call it.
+    pub(super) label: String,
+    /// The call it belongs to.
+    pub(super) call: Arc<CallContext>,
 }
 
 impl LegSettings {
@@ -101,6 +123,16 @@ impl LegSettings {
     }
 }
 
+/// An INVITE of the far end that is not answered yet.
+struct Unanswered {
+    /// Its offer; empty: it wants ours.
+    offer: Vec<u8>,
+    /// Our answer or offer.
+    description: Vec<u8>,
+    /// It is on its way already: it may not change any more (RFC 3261 §13.2.1).
+    sent: bool,
+}
+
 /// See the module's text.
 pub(super) struct Leg {
     pub(super) id: LegId,
@@ -115,6 +147,14 @@ pub(super) struct Leg {
     negotiation: Negotiation,
     arbiter: Arbiter,
     type_ahead: VecDeque<KeyPress>,
+    /// Keys still to be sent to the far end, the one being sent first.
+    outgoing_keys: VecDeque<(char, u32)>,
+    /// The far end's offer, and what we would answer to it; until we do.
+    unanswered: Option<Unanswered>,
+    /// A key has come as an RFC 4733 event.
+    events_seen: bool,
+    /// It hears music on hold.
+    has_music: bool,
     ended: Option<End>,
     hung_up: Option<&'static str>,
     /// When playback last came to its end.
@@ -144,6 +184,10 @@ impl Leg {
             negotiation,
             arbiter: Arbiter::default(),
             type_ahead: VecDeque::new(),
+            outgoing_keys: VecDeque::new(),
+            unanswered: None,
+            events_seen: false,
+            has_music: false,
             ended: None,
             hung_up: None,
             played_at: None,
@@ -158,24 +202,6 @@ impl Leg {
         self.negotiation.agreed().map(|agreed| agreed.remote_rtp)
     }
 
-    /// Answers an inbound call: 200 with the answer to its offer, or with an offer of ours where it had none.
-    pub(super) fn answer(&mut self, sdp: Vec<u8>) {
-        self.answered = true;
-        self.sip.send(Command::Answer(self.id, sdp, Vec::new()));
-        self.apply_stream();
-    }
-
-    pub(super) fn provisional(&self, status: u16, reason: &'static str) {
-        let reason = reason.to_owned();
-        self.sip.send(Command::Provisional(
-            self.id,
-            status,
-            reason,
-            None,
-            Vec::new(),
-        ));
-    }
-
     pub(super) fn reject(
         &mut self,
         status: u16,
@@ -187,6 +213,11 @@ impl Leg {
         let extra = extra.into_iter().map(own).collect();
         self.sip
             .send(Command::Reject(self.id, status, reason, extra));
+    }
+
+    /// Leaves the far end to somebody else, who refuses it.
+    pub(super) fn disown(&mut self) {
+        self.ended = Some(End::by("us", "rejected"));
     }
 
     /// Ends the leg from our side; the end arrives as [`Input::Ended`].
@@ -249,18 +280,6 @@ impl Leg {
             })
     }
 
-    /// Closes the channel and returns its last words: then its recordings are complete and its ports are free.
-    pub(super) async fn close(&mut self) -> Option<ChannelStats> {
-        self.channel = None;
-        while self.last_words.is_none() {
-            match self.media.recv().await? {
-                MediaEvent::Closed(stats) => self.last_words = Some(stats),
-                _ => continue,
-            }
-        }
-        self.last_words
-    }
-
     /// The next thing that happens to this leg.
     pub(super) async fn next(&mut self) -> Input {
         loop {
@@ -271,7 +290,7 @@ impl Leg {
                 biased;
                 event = self.events.recv() => match event {
                     Some(event) => self.sip_event(event),
-                    None => Some(self.end("network", "signalling-lost", None)),
+                    None => Some(self.end(End::by("network", "signalling-lost"))),
                 },
                 event = self.media.recv(), if self.last_words.is_none() => match event {
                     Some(event) => self.media_event(event),
@@ -280,15 +299,14 @@ impl Leg {
             };
             if let Some(input) = input {
                 if let Input::Key(key) = &input {
-                    self.settings.counters.key(key.source);
+                    self.settings.call.calls.counters.key(key.source);
                 }
                 return input;
             }
         }
     }
 
-    fn end(&mut self, by: &'static str, cause: &'static str, status: Option<u16>) -> Input {
-        let end = End { by, cause, status };
+    fn end(&mut self, end: End) -> Input {
         self.ended = Some(end.clone());
         Input::Ended(end)
     }

@@ -52,6 +52,8 @@ pub enum Command {
     AnswerReinvite(LegId, Vec<u8>),
     /// Refuse a re-INVITE.
     RejectReinvite(LegId, u16, String),
+    /// Send an INFO with this Content-Type and body; its answer is not reported.
+    Info(LegId, String, Vec<u8>),
     /// Answer an INFO.
     RespondInfo(LegId, InfoId, u16),
     /// Open an outbound leg.

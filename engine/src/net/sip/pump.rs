@@ -117,6 +117,7 @@ impl Pump {
             Command::RejectReinvite(leg, status, reason) => {
                 self.endpoint.reject_reinvite(now, leg, status, &reason)
             }
+            Command::Info(leg, kind, body) => self.endpoint.info(now, leg, &kind, &body),
             Command::RespondInfo(leg, id, status) => {
                 self.endpoint.respond_info(now, leg, id, status)
             }

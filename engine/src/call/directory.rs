@@ -1,0 +1,114 @@
+//! Where a dialled target is found: the seam between calls and those who know phones, trunks and numbers.
+use super::Refusal;
+use super::dial::{DialOrder, DialTarget};
+use super::program::CallInfo;
+use crate::route::OutboundLeg;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// A future without a name.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Knows where targets are and who may call them.
+pub trait Directory: Send + Sync {
+    /// What to ring for `target`, dialled by the call `call`; `caller_id` is shown to the callee instead of the caller's number.
+    ///
+    /// # Errors
+    /// There is no such target, or this caller may not call it.
+    fn find<'a>(
+        &'a self,
+        call: &'a CallInfo,
+        target: &'a DialTarget,
+        caller_id: Option<&'a str>,
+    ) -> Boxed<'a, Result<Found, Refusal>>;
+}
+
+/// What rings for one target.
+pub struct Found {
+    /// Each is rung on its own.
+    pub branches: Vec<Branch>,
+    /// All at once or one after the other.
+    pub order: DialOrder,
+    /// How long they ring, in all or each; `None`: as the dial says.
+    pub ring: Option<Duration>,
+}
+
+impl Found {
+    /// All branches at once, for as long as the dial says.
+    pub fn all(branches: Vec<Branch>) -> Found {
+        Found {
+            branches,
+            order: DialOrder::All,
+            ring: None,
+        }
+    }
+}
+
+/// One phone or one trunk.
+pub struct Branch {
+    /// For logs and the CDR.
+    pub label: String,
+    /// The ways to it, tried one after the other.
+    pub attempts: Box<dyn Attempts>,
+}
+
+impl Branch {
+    /// A branch with one way to it.
+    pub fn single(leg: OutboundLeg) -> Branch {
+        Branch {
+            label: leg.label.clone(),
+            attempts: Box::new(Single(Some(leg))),
+        }
+    }
+}
+
+/// The ways to one callee, in order.
+pub trait Attempts: Send {
+    /// The next way and how long to wait for a first response on it; `None`: there is none left.
+    fn next(&mut self) -> Option<(OutboundLeg, Option<Duration>)>;
+
+    /// What became of the way handed out last; whether the next is worth trying.
+    fn report(&mut self, outcome: AttemptOutcome) -> bool;
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// Answered.
+    Answered,
+    /// No response in time.
+    Timeout,
+    /// Refused with that status, and what its Retry-After said.
+    Status(u16, Option<Duration>),
+    /// It could not be sent.
+    Transport,
+    /// Given up from our side while it rang.
+    Cancelled,
+}
+
+struct Single(Option<OutboundLeg>);
+
+impl Attempts for Single {
+    fn next(&mut self) -> Option<(OutboundLeg, Option<Duration>)> {
+        self.0.take().map(|leg| (leg, None))
+    }
+
+    fn report(&mut self, _: AttemptOutcome) -> bool {
+        false
+    }
+}
+
+/// Nobody can be dialled.
+pub struct NoDirectory;
+
+impl Directory for NoDirectory {
+    fn find<'a>(
+        &'a self,
+        _: &'a CallInfo,
+        target: &'a DialTarget,
+        _: Option<&'a str>,
+    ) -> Boxed<'a, Result<Found, Refusal>> {
+        let text = format!("{target}: nobody can be dialled from here");
+        Box::pin(async { Err(Refusal::new(404, "no-directory", text)) })
+    }
+}

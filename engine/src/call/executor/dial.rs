@@ -1,0 +1,168 @@
+//! The verb dial: finds whom to call, hunts for somebody who answers, passes back what happens meanwhile, and joins both.
+use super::super::dial::{Dial, DialEnd, Dialled};
+use super::super::directory::Found;
+use super::super::hunt::{Hunt, Hunted};
+use super::super::leg::{End, Input, hangup_reason};
+use super::super::verb::Outcome;
+use super::super::{Refusal, causes};
+use super::{Executor, VerbResult};
+use crate::media::{Command, MediaAudio};
+use std::time::Duration;
+use trunkline_sip::HangupReason;
+
+/// Ringing tone for a caller who is answered already: 425 Hz, 1 s on, 4 s off (ITU-T E.180).
+const RINGING_TONE: [MediaAudio; 2] = [
+    MediaAudio::Tone {
+        hz: [425.0, 0.0],
+        dbm0: -19.0,
+        ms: 1000,
+    },
+    MediaAudio::Silence { ms: 4000 },
+];
+
+/// What the caller hears while it rings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hears {
+    Nothing,
+    Ringing,
+    Callee,
+}
+
+impl Executor<'_> {
+    pub(super) async fn dial(&mut self, dial: Dial) -> VerbResult {
+        let found = match self.find(&dial).await? {
+            Ok(found) => found,
+            Err(refusal) => return Ok(Outcome::Dialled(self.not_dialled(&refusal))),
+        };
+        let limit = Some(dial.ring_timeout_ms).filter(|ms| *ms > 0);
+        let limit = limit.map(|ms| Duration::from_millis(ms.into()));
+        let prefer = self.leg.encoding();
+        let mut hunt = Hunt::new(self.call.clone(), found, limit, prefer);
+        let mut hears = Hears::Nothing;
+        loop {
+            tokio::select! {
+                biased;
+                input = self.leg.next() => match input {
+                    Input::Ended(end) => {
+                        hunt.cancel("caller-gone", Some(passed_on(&end)));
+                        return Err(end);
+                    }
+                    Input::Key(key) => self.leg.keep(key),
+                    _ => {}
+                },
+                hunted = hunt.next() => match hunted {
+                    Hunted::Progress { status, early } => {
+                        self.pass_progress(status, early, &mut hunt, &mut hears);
+                    }
+                    Hunted::Answered(callee, label) => {
+                        self.stop_ringing(hears);
+                        self.leg.answer(callee.encoding());
+                        return self.bridge(callee, label).await;
+                    }
+                    Hunted::Nobody(dialled) => {
+                        self.stop_ringing(hears);
+                        tracing::info!(how = ?dialled.how, target = dialled.target, status = dialled.status, q850 = dialled.cause, "nobody answered");
+                        return Ok(Outcome::Dialled(dialled));
+                    }
+                },
+            }
+        }
+    }
+
+    /// Everybody the targets stand for. A single target brings its own order and time with it.
+    async fn find(&mut self, dial: &Dial) -> Result<Result<Found, Refusal>, End> {
+        let call = self.call.clone();
+        let finding = async {
+            let directory = &call.calls.directory;
+            let mut all = Found {
+                branches: Vec::new(),
+                order: dial.order,
+                ring: None,
+            };
+            let mut refused = None;
+            for target in &dial.targets {
+                let caller_id = dial.caller_id.as_deref();
+                match directory.find(&call.info, target, caller_id).await {
+                    Ok(found) if dial.targets.len() == 1 => return Ok(found),
+                    Ok(found) => all.branches.extend(found.branches),
+                    Err(refusal) => {
+                        tracing::info!(%target, status = refusal.status, rule = refusal.rule, reason = refusal.text, "target not called");
+                        refused = Some(refusal);
+                    }
+                }
+            }
+            match refused {
+                Some(refusal) if all.branches.is_empty() => Err(refusal),
+                _ => Ok(all),
+            }
+        };
+        tokio::pin!(finding);
+        loop {
+            tokio::select! {
+                biased;
+                input = self.leg.next() => match input {
+                    Input::Ended(end) => return Err(end),
+                    Input::Key(key) => self.leg.keep(key),
+                    _ => {}
+                },
+                found = &mut finding => return Ok(found),
+            }
+        }
+    }
+
+    fn not_dialled(&self, refusal: &Refusal) -> Dialled {
+        self.call.calls.counters.refused(refusal.rule);
+        Dialled {
+            how: match refusal.status {
+                480 => DialEnd::Unreachable,
+                486 => DialEnd::Busy,
+                603 => DialEnd::Declined,
+                status => DialEnd::Refused(status),
+            },
+            target: "nobody".to_owned(),
+            status: refusal.status,
+            cause: causes::q850_of(refusal.status).unwrap_or(16),
+        }
+    }
+
+    /// The caller is told of ringing, and hears the callee where it has something to say before it answers.
+    fn pass_progress(&mut self, status: u16, early: bool, hunt: &mut Hunt, hears: &mut Hears) {
+        if early && let Some(callee) = hunt.early() {
+            if self.leg.answered || self.leg.early_media(callee.encoding()) {
+                if *hears == Hears::Ringing {
+                    let _ = self.leg.media(Command::StopPlay);
+                }
+                *hears = Hears::Callee;
+                self.leg.join(callee);
+                return;
+            }
+        }
+        if *hears != Hears::Nothing || status < 180 {
+            return;
+        }
+        if !self.leg.answered {
+            return self.leg.provisional(180, "Ringing");
+        }
+        *hears = Hears::Ringing;
+        let _ = self.play_media(RINGING_TONE.to_vec(), None);
+    }
+
+    fn stop_ringing(&mut self, hears: Hears) {
+        match hears {
+            Hears::Nothing => {}
+            Hears::Ringing => {
+                let _ = self.leg.media(Command::StopPlay);
+            }
+            Hears::Callee => self.leg.part(),
+        }
+    }
+}
+
+/// Why one party is gone, as the other is told.
+pub(super) fn passed_on(end: &End) -> HangupReason {
+    match end.q850 {
+        Some(cause) => causes::q850_reason(cause),
+        None if end.by == "network" => hangup_reason("Q.850", 41, "Temporary failure"),
+        None => hangup_reason("Q.850", 16, "Normal call clearing"),
+    }
+}

@@ -1,0 +1,456 @@
+//! The hunt for somebody who answers: rings one or many branches, tries the ways to each in order, and cancels the losers.
+//!
+//! [`Hunt::next`] can be dropped at any await without losing anything; dropping the hunt cancels all that rings.
+//! Limits: 32 branches; further ones are not rung.
+use super::causes;
+use super::context::CallContext;
+use super::dial::{DialEnd, DialOrder, Dialled};
+use super::directory::{AttemptOutcome, Branch, Found};
+use super::leg::{End, Input, Leg, hangup_reason};
+use super::place::{Unplaced, place};
+use super::see_off::Escorted;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+use trunkline_sip::HangupReason;
+use trunkline_sip::offer_answer::Encoding;
+
+/// Branches of one hunt.
+const MAX_BRANCHES: usize = 32;
+/// How long it may ring when nobody says otherwise: as long as a proxy lets an INVITE ring (RFC 3261 §16.6, timer C).
+pub(super) const RING_LIMIT: Duration = Duration::from_secs(180);
+
+/// What a hunt reports.
+pub(super) enum Hunted {
+    /// Somebody rings; `early`: with audio, of [`Hunt::early`].
+    Progress { status: u16, early: bool },
+    /// Somebody answered; all others were cancelled.
+    Answered(Escorted, String),
+    /// Nobody did.
+    Nobody(Dialled),
+}
+
+/// See the module's text.
+pub(super) struct Hunt {
+    call: Arc<CallContext>,
+    /// The caller's codec, to be offered first.
+    prefer: Option<Encoding>,
+    order: DialOrder,
+    ring: Duration,
+    waiting: VecDeque<Branch>,
+    running: Vec<Running>,
+    /// When whatever rings is given up.
+    deadline: Instant,
+    /// The most telling of the failures so far.
+    failure: Option<Dialled>,
+    /// Counts branches, to name them.
+    next_id: u32,
+    /// The branch whose early audio the caller hears.
+    early: Option<u32>,
+}
+
+struct Running {
+    id: u32,
+    branch: Branch,
+    state: State,
+    /// When the way is given up that has not responded at all.
+    respond_by: Option<Instant>,
+    rang: bool,
+}
+
+enum State {
+    /// In a task, so that an INVITE under way is never lost; a task that is dropped hangs its leg up.
+    Placing(JoinHandle<Result<Leg, Unplaced>>),
+    Ringing(Escorted),
+    /// Between two ways, within one turn.
+    Idle,
+}
+
+/// What happened to a branch.
+enum Event {
+    Placed(Result<Leg, Unplaced>),
+    Leg(Input),
+    Late,
+}
+
+impl Hunt {
+    /// Begins to ring. `ring_limit` counts where `found` has none of its own.
+    pub(super) fn new(
+        call: Arc<CallContext>,
+        found: Found,
+        ring_limit: Option<Duration>,
+        prefer: Option<Encoding>,
+    ) -> Hunt {
+        let mut waiting: VecDeque<Branch> = found.branches.into();
+        if waiting.len() > MAX_BRANCHES {
+            tracing::warn!(
+                branches = waiting.len(),
+                limit = MAX_BRANCHES,
+                rule = "too-many-branches",
+                "not everybody is rung"
+            );
+            waiting.truncate(MAX_BRANCHES);
+        }
+        let ring = found.ring.or(ring_limit).unwrap_or(RING_LIMIT);
+        Hunt {
+            call,
+            prefer,
+            order: found.order,
+            ring,
+            waiting,
+            running: Vec::new(),
+            deadline: Instant::now() + ring,
+            failure: None,
+            next_id: 0,
+            early: None,
+        }
+    }
+
+    /// The leg whose early audio the caller is to hear.
+    pub(super) fn early(&mut self) -> Option<&mut Leg> {
+        let early = self.early?;
+        let branch = self.running.iter_mut().find(|branch| branch.id == early)?;
+        match &mut branch.state {
+            State::Ringing(leg) => Some(leg),
+            _ => None,
+        }
+    }
+
+    /// Gives all up, for a reason the callees are told.
+    pub(super) fn cancel(self, cause: &'static str, reason: Option<HangupReason>) {
+        for branch in self.running {
+            branch.give_up(cause, reason.clone());
+        }
+    }
+
+    /// The next thing that happens.
+    pub(super) async fn next(&mut self) -> Hunted {
+        loop {
+            self.start();
+            if self.running.is_empty() {
+                return Hunted::Nobody(self.failure.take().unwrap_or_else(nobody_there));
+            }
+            let event = tokio::time::timeout_at(self.deadline.into(), any(&mut self.running));
+            let Ok((index, event)) = event.await else {
+                self.time_out();
+                continue;
+            };
+            if let Some(hunted) = self.event(index, event) {
+                return hunted;
+            }
+        }
+    }
+
+    /// Lets branches begin whose turn it is.
+    fn start(&mut self) {
+        while self.order == DialOrder::All || self.running.is_empty() {
+            let Some(branch) = self.waiting.pop_front() else {
+                return;
+            };
+            self.next_id += 1;
+            let mut running = Running {
+                id: self.next_id,
+                branch,
+                state: State::Idle,
+                respond_by: None,
+                rang: false,
+            };
+            if self.order == DialOrder::OneByOne {
+                self.deadline = Instant::now() + self.ring;
+            }
+            match running.try_next(&self.call, self.prefer) {
+                true => self.running.push(running),
+                false => self.failed(nobody_there_at(&running.branch.label)),
+            }
+        }
+    }
+
+    fn event(&mut self, index: usize, event: Event) -> Option<Hunted> {
+        match event {
+            Event::Placed(Ok(leg)) => {
+                self.running[index].state = State::Ringing(Escorted::new(leg));
+                None
+            }
+            Event::Placed(Err(unplaced)) => {
+                let label = &self.running[index].branch.label;
+                tracing::warn!(
+                    to = label,
+                    status = unplaced.status,
+                    reason = unplaced.text,
+                    "could not call"
+                );
+                let failure = refused(label, unplaced.status, None);
+                self.next_way(index, AttemptOutcome::Transport, failure);
+                None
+            }
+            Event::Late => {
+                let branch = &mut self.running[index];
+                tracing::info!(to = branch.branch.label, "no response: trying the next way");
+                let failure = refused(&branch.branch.label, 408, None);
+                branch.hang_up("no-response", None);
+                self.next_way(index, AttemptOutcome::Timeout, failure);
+                None
+            }
+            Event::Leg(Input::Progress { status, early }) => self.progress(index, status, early),
+            Event::Leg(Input::Answered) => Some(self.answered(index)),
+            Event::Leg(Input::Ended(end)) => {
+                self.ended(index, &end);
+                None
+            }
+            Event::Leg(_) => None,
+        }
+    }
+
+    fn progress(&mut self, index: usize, status: u16, early: bool) -> Option<Hunted> {
+        let branch = &mut self.running[index];
+        branch.respond_by = None;
+        branch.rang = true;
+        tracing::info!(
+            to = branch.branch.label,
+            status,
+            early,
+            "callee reports progress"
+        );
+        // The first with audio is heard; two at once would be noise.
+        let heard = early && self.early.is_none_or(|first| first == branch.id);
+        if heard {
+            self.early = Some(branch.id);
+        }
+        Some(Hunted::Progress {
+            status,
+            early: heard,
+        })
+    }
+
+    fn answered(&mut self, index: usize) -> Hunted {
+        let mut winner = self.running.swap_remove(index);
+        winner.branch.attempts.report(AttemptOutcome::Answered);
+        for loser in self.running.drain(..) {
+            loser.give_up("answered-elsewhere", Some(answered_elsewhere()));
+        }
+        self.waiting.clear();
+        match std::mem::replace(&mut winner.state, State::Idle) {
+            State::Ringing(leg) => {
+                tracing::info!(
+                    to = winner.branch.label,
+                    codec = leg.codec(),
+                    "callee answered"
+                );
+                Hunted::Answered(leg, winner.branch.label)
+            }
+            _ => Hunted::Nobody(nobody_there_at(&winner.branch.label)),
+        }
+    }
+
+    fn ended(&mut self, index: usize, end: &End) {
+        let branch = &self.running[index];
+        let status = end.status.unwrap_or(503);
+        tracing::info!(
+            to = branch.branch.label,
+            status,
+            q850 = end.q850,
+            "callee refused"
+        );
+        let failure = refused(&branch.branch.label, status, end.q850);
+        let outcome = match status {
+            408 if !branch.rang => AttemptOutcome::Timeout,
+            _ if end.by == "network" => AttemptOutcome::Transport,
+            status => AttemptOutcome::Status(status, end.retry_after),
+        };
+        self.next_way(index, outcome, failure);
+    }
+
+    /// A way is over without an answer: the next one, or this branch is over.
+    fn next_way(&mut self, index: usize, outcome: AttemptOutcome, failure: Dialled) {
+        let branch = &mut self.running[index];
+        if self.early == Some(branch.id) {
+            self.early = None;
+        }
+        branch.state = State::Idle;
+        branch.rang = false;
+        let again = branch.branch.attempts.report(outcome);
+        if again && branch.try_next(&self.call, self.prefer) {
+            return;
+        }
+        self.running.swap_remove(index);
+        self.failed(failure);
+    }
+
+    fn time_out(&mut self) {
+        for branch in self.running.drain(..) {
+            let failure = Dialled {
+                how: DialEnd::NoAnswer,
+                target: branch.branch.label.clone(),
+                status: 480,
+                cause: 19,
+            };
+            tracing::info!(
+                to = failure.target,
+                ring_s = self.ring.as_secs(),
+                "nobody answers: giving up"
+            );
+            branch.give_up("no-answer", None);
+            self.failure = Some(worse(self.failure.take(), failure));
+        }
+        self.early = None;
+    }
+
+    fn failed(&mut self, failure: Dialled) {
+        self.failure = Some(worse(self.failure.take(), failure));
+    }
+}
+
+impl Running {
+    /// Begins the next way; `false`: there is none.
+    fn try_next(&mut self, call: &Arc<CallContext>, prefer: Option<Encoding>) -> bool {
+        let Some((to, patience)) = self.branch.attempts.next() else {
+            return false;
+        };
+        self.respond_by = patience.map(|patience| Instant::now() + patience);
+        let call = call.clone();
+        let placing = async move { place(&call, to, prefer).await };
+        self.state = State::Placing(tokio::spawn(placing.in_current_span()));
+        true
+    }
+
+    fn hang_up(&mut self, cause: &'static str, reason: Option<HangupReason>) {
+        if let State::Ringing(leg) = &mut self.state {
+            leg.hang_up(cause, reason);
+        }
+    }
+
+    fn give_up(mut self, cause: &'static str, reason: Option<HangupReason>) {
+        self.branch.attempts.report(AttemptOutcome::Cancelled);
+        self.hang_up(cause, reason);
+    }
+
+    async fn event(&mut self) -> Event {
+        let happening = async {
+            match &mut self.state {
+                State::Placing(task) => Event::Placed(task.await.unwrap_or_else(|_| {
+                    Err(Unplaced {
+                        status: 500,
+                        text: "placing the call was interrupted".to_owned(),
+                    })
+                })),
+                State::Ringing(leg) => Event::Leg(leg.next().await),
+                State::Idle => std::future::pending().await,
+            }
+        };
+        match self.respond_by {
+            None => happening.await,
+            Some(at) => tokio::time::timeout_at(at.into(), happening)
+                .await
+                .unwrap_or(Event::Late),
+        }
+    }
+}
+
+/// The first event of any branch, and its index.
+async fn any(running: &mut [Running]) -> (usize, Event) {
+    type Next<'a> = Pin<Box<dyn Future<Output = Event> + Send + 'a>>;
+    let mut all: Vec<Next<'_>> = running
+        .iter_mut()
+        .map(|branch| Box::pin(branch.event()) as Next<'_>)
+        .collect();
+    std::future::poll_fn(|context| {
+        for (index, next) in all.iter_mut().enumerate() {
+            if let Poll::Ready(event) = next.as_mut().poll(context) {
+                return Poll::Ready((index, event));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// RFC 3326: phones do not count it as a missed call.
+fn answered_elsewhere() -> HangupReason {
+    hangup_reason("SIP", 200, "Call completed elsewhere")
+}
+
+/// A refusal in the words of a dial.
+fn refused(label: &str, status: u16, q850: Option<u8>) -> Dialled {
+    let cause = q850.or_else(|| causes::q850_of(status)).unwrap_or(16);
+    let (how, status) = match status {
+        486 | 600 => (DialEnd::Busy, 486),
+        480 if cause == 17 => (DialEnd::Busy, 486),
+        603 => (DialEnd::Declined, 603),
+        408 => (DialEnd::Unreachable, 480),
+        430 | 503 => (DialEnd::Unreachable, 503),
+        // Where a callee was redirected to is not the caller's business.
+        300..=399 => (DialEnd::Refused(480), 480),
+        // What was said to us is not for the caller: it would ask it for a password, or another request.
+        401 | 407 | 421 | 422 | 423 | 494 => (DialEnd::Refused(status), 503),
+        status => (DialEnd::Refused(status), status),
+    };
+    Dialled {
+        how,
+        target: label.to_owned(),
+        status,
+        cause,
+    }
+}
+
+fn nobody_there() -> Dialled {
+    nobody_there_at("nobody")
+}
+
+/// Q.850 20: subscriber absent.
+fn nobody_there_at(label: &str) -> Dialled {
+    Dialled {
+        how: DialEnd::Unreachable,
+        target: label.to_owned(),
+        status: 480,
+        cause: 20,
+    }
+}
+
+/// The one of two failures that tells the caller more: somebody did not pick up, was busy, did not want; then what was refused.
+fn worse(one: Option<Dialled>, other: Dialled) -> Dialled {
+    let rank = |dialled: &Dialled| match dialled.how {
+        DialEnd::Answered { .. } | DialEnd::NoAnswer => 0,
+        DialEnd::Busy => 1,
+        DialEnd::Declined => 2,
+        DialEnd::Refused(status) if status < 500 => 3,
+        DialEnd::Refused(_) => 4,
+        DialEnd::Unreachable => 5,
+    };
+    match one {
+        Some(one) if rank(&one) <= rank(&other) => one,
+        _ => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_telling_failure_is_passed_back() {
+        let of = |statuses: &[u16]| {
+            let mut all = None;
+            for status in statuses {
+                all = Some(worse(all.take(), refused("x", *status, None)));
+            }
+            all.unwrap().status
+        };
+        for (statuses, expected) in [
+            (&[503, 486][..], 486),
+            (&[603, 486], 486),
+            (&[404, 603], 603),
+            (&[503, 404], 404),
+            (&[408, 500], 500),
+            (&[408], 480),
+            (&[401], 503),
+            (&[302], 480),
+            (&[600], 486),
+        ] {
+            assert_eq!(of(statuses), expected, "{statuses:?}");
+        }
+    }
+}

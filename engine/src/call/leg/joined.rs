@@ -1,0 +1,78 @@
+//! A leg joined with another: their channels in the shard, the keys that cross, and music while the other is on hold.
+use super::Leg;
+use crate::call::crossing::Crossing;
+use crate::call::verb::DigitSource;
+use crate::media::{Command as MediaCommand, MediaAudio};
+
+/// The id of music on hold; plays of verbs count from 1.
+const MUSIC: u32 = 0;
+
+impl Leg {
+    /// Joins both channels, in the way that their streams ask for now. Again after every change of either.
+    pub(in super::super) fn join(&mut self, other: &mut Leg) {
+        let (out, back) = (self.crossing_to(other), other.crossing_to(self));
+        let _ = self.media(MediaCommand::Detect {
+            inband: out.convert_tones,
+        });
+        let _ = other.media(MediaCommand::Detect {
+            inband: back.convert_tones,
+        });
+    }
+
+    /// Parts the channel from whatever it is joined with.
+    pub(in super::super) fn part(&mut self) {
+        let inband = self.settings.dtmf.inband();
+        let _ = self.media(MediaCommand::Detect { inband });
+    }
+
+    fn crossing_to(&self, other: &Leg) -> Crossing {
+        Crossing::new(self.settings.dtmf, self.hears_events(), other.key_path())
+    }
+
+    /// Whether a key of this leg is to be pressed on the other.
+    pub(in super::super) fn crosses(&mut self, other: &Leg, source: DigitSource) -> bool {
+        let seen = self.events_seen;
+        self.events_seen |= source == DigitSource::Rfc4733;
+        self.crossing_to(other).presses(source, seen)
+    }
+
+    /// Plays music on hold, or stops it.
+    pub(in super::super) fn music(&mut self, on: bool) {
+        if on == self.has_music {
+            return;
+        }
+        self.has_music = on;
+        let command = match on {
+            true => MediaCommand::Play {
+                id: MUSIC,
+                audio: self.settings.call.calls.music.clone(),
+                repeat: None,
+            },
+            false => MediaCommand::StopPlay,
+        };
+        tracing::info!(to = self.settings.label, on, "music on hold");
+        if let Err(error) = self.media(command) {
+            tracing::warn!(error, "music on hold");
+        }
+    }
+}
+
+/// Music on hold where none is configured: a soft figure of four notes.
+pub(in super::super) fn plain_music() -> Vec<MediaAudio> {
+    let note = |hz, ms| MediaAudio::Tone {
+        hz: [hz, 0.0],
+        dbm0: -24.0,
+        ms,
+    };
+    let rest = |ms| MediaAudio::Silence { ms };
+    vec![
+        note(392.0, 400),
+        rest(100),
+        note(493.9, 400),
+        rest(100),
+        note(587.3, 400),
+        rest(100),
+        note(493.9, 400),
+        rest(2100),
+    ]
+}

@@ -1,0 +1,66 @@
+//! Places an outbound leg: a media channel, our offer, the INVITE.
+use super::context::CallContext;
+use super::leg::{Leg, LegSettings};
+use super::negotiation::Negotiation;
+use super::session::no_channel;
+use crate::route::OutboundLeg;
+use std::sync::Arc;
+use trunkline_sip::LegError;
+use trunkline_sip::offer_answer::Encoding;
+
+/// Why a leg was not placed: the status that says the same, and why.
+#[derive(Debug)]
+pub(super) struct Unplaced {
+    pub(super) status: u16,
+    pub(super) text: String,
+}
+
+/// Sends the INVITE for `to` with our offer, the codec `prefer` first where the leg may carry it.
+pub(super) async fn place(
+    call: &Arc<CallContext>,
+    to: OutboundLeg,
+    prefer: Option<Encoding>,
+) -> Result<Leg, Unplaced> {
+    let calls = &call.calls;
+    let media = calls.media.open().map_err(|error| Unplaced {
+        status: 503,
+        text: no_channel(&error).text,
+    })?;
+    let mut codecs = match to.codecs.is_empty() {
+        true => calls.settings.codecs.clone(),
+        false => to.codecs.clone(),
+    };
+    if let Some(prefer) = prefer {
+        // Stable: the rest keeps its order.
+        codecs.sort_by_key(|codec| *codec != prefer);
+    }
+    let local = to.flow.local.ip();
+    let settings = LegSettings {
+        media_address: calls.settings.media_address.unwrap_or(local),
+        codecs,
+        dtmf: to.dtmf,
+        ptime_ms: 20,
+        label: to.label.clone(),
+        call: call.clone(),
+    };
+    let mut negotiation =
+        Negotiation::new(settings.local_media(media.0.rtp_port(), calls.fresh_session_id()));
+    let invite = to.invite(Some(negotiation.offer()));
+    let new = calls.sip.invite(invite).await.map_err(|error| Unplaced {
+        status: match error {
+            LegError::AtCapacity => 503,
+            _ => 500,
+        },
+        text: error.to_string(),
+    })?;
+    tracing::info!(to = to.label, leg = %new.leg, "calling");
+    let sip = calls.sip.clone();
+    Ok(Leg::new(
+        new.leg,
+        sip,
+        new.events,
+        media,
+        settings,
+        negotiation,
+    ))
+}
