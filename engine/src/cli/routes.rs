@@ -1,7 +1,7 @@
 //! Which program answers which number: the flows of a configuration, loaded once, with all their prompts.
 use super::builtin;
 use crate::call::{CallInfo, Program, Refusal, Routes};
-use crate::config::Config;
+use crate::config::{Config, NumberDestination};
 use crate::flow::{Flow, FlowProgram};
 use crate::media::PromptLibrary;
 use anyhow::Context;
@@ -23,11 +23,14 @@ impl FlowRoutes {
     ) -> anyhow::Result<(FlowRoutes, Vec<String>)> {
         let (mut flows, mut warnings) = (HashMap::new(), Vec::new());
         for number in &config.numbers {
-            let name = number.flow.to_string();
+            let NumberDestination::Flow(source) = &number.destination else {
+                continue;
+            };
+            let name = source.to_string();
             if flows.contains_key(&name) {
                 continue;
             }
-            let loaded = Flow::from_source(&number.flow)?;
+            let loaded = Flow::from_source(source)?;
             for file in &loaded.prompt_files {
                 prompts
                     .load(&file.key)
@@ -42,19 +45,34 @@ impl FlowRoutes {
 
 impl Routes for FlowRoutes {
     fn program(&self, call: &CallInfo) -> Result<Box<dyn Program>, Refusal> {
-        let number = self.config.number(&call.to).ok_or_else(|| {
-            Refusal::new(
-                404,
-                "no-such-number",
-                format!("no [[number]] for {:?} in {}", call.to, self.config.source),
-            )
-        })?;
-        match self.flows.get(&number.flow.to_string()) {
+        let matching = self
+            .config
+            .numbers
+            .iter()
+            .filter(|number| number.to.matches(&call.to));
+        let number = matching
+            .max_by_key(|number| number.to.exactness())
+            .ok_or_else(|| {
+                Refusal::new(
+                    404,
+                    "no-such-number",
+                    format!("no [[number]] for {:?} in {}", call.to, self.config.source),
+                )
+            })?;
+        let NumberDestination::Flow(source) = &number.destination else {
+            let line = number.at.line;
+            return Err(Refusal::new(
+                501,
+                "destination-not-built",
+                format!("[[number]] in line {line} does not lead to a flow"),
+            ));
+        };
+        match self.flows.get(&source.to_string()) {
             Some(flow) => Ok(Box::new(FlowProgram::new(flow.clone()))),
             None => Err(Refusal::new(
                 500,
                 "flow-not-loaded",
-                format!("flow {} is not loaded", number.flow),
+                format!("flow {source} is not loaded"),
             )),
         }
     }

@@ -3,9 +3,10 @@ use super::routes::{self, FlowRoutes};
 use super::{log, random};
 use crate::api::{self, Face, Sources};
 use crate::call::{CallSettings, Calls, NoDirectory};
-use crate::config::{Codec, Config, LogFormat, Transport as ConfigTransport};
+use crate::config::{Config, LogFormat};
 use crate::media::{Media, MediaConfig, PromptLibrary};
 use crate::net::sip::{Sip, TcpLimits};
+use crate::route::terms;
 use anyhow::Context;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -15,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use trunkline_sip::offer_answer::Encoding;
 use trunkline_sip::{AdmitAll, EndpointConfig, Timers, Transport};
 
 /// A timeout that does not come.
@@ -150,15 +150,11 @@ fn start_media(config: &Config) -> anyhow::Result<Media> {
 }
 
 fn listen(config: &Config) -> Vec<(Transport, SocketAddr)> {
-    let transport = |transport| match transport {
-        ConfigTransport::Udp => Transport::Udp,
-        ConfigTransport::Tcp => Transport::Tcp,
-    };
     config
         .sip
         .listen
         .iter()
-        .map(|listen| (transport(listen.transport), listen.address))
+        .map(|listen| (terms::transport(listen.transport), listen.address))
         .collect()
 }
 
@@ -171,7 +167,9 @@ fn tcp_limits(config: &Config) -> TcpLimits {
 
 fn endpoint_config(config: &Config) -> anyhow::Result<EndpointConfig> {
     Ok(EndpointConfig {
-        advertise: config.sip.advertise.into(),
+        advertise: terms::advertise(&config.sip.advertise),
+        reliable: terms::reliability(config.sip.reliable_provisional),
+        session_timer: terms::session_timer(&config.sip),
         timers: Timers {
             t1: config.sip.t1,
             ..Timers::default()
@@ -191,19 +189,10 @@ fn call_settings(config: &Config) -> CallSettings {
             .media
             .advertise
             .or((!config.media.bind.is_unspecified()).then_some(config.media.bind)),
-        codecs: encodings(&config.media.codecs),
+        codecs: terms::encodings(&config.media.codecs),
         dtmf: config.media.dtmf,
         recordings_dir: config.media.recordings_dir.clone(),
     }
-}
-
-/// The codecs as SIP knows them.
-pub(super) fn encodings(codecs: &[Codec]) -> Vec<Encoding> {
-    let encoding = |codec: &Codec| match codec {
-        Codec::Pcmu => Encoding::Pcmu,
-        Codec::Pcma => Encoding::Pcma,
-    };
-    codecs.iter().map(encoding).collect()
 }
 
 /// Says in a few lines where we listen, how to call, and how to stop.
@@ -228,11 +217,13 @@ fn announce(
             format!("{host}:{port}")
         }
     };
-    let user =
-        config.numbers.first().map_or(
-            "demo",
-            |number| if number.to == "*" { "any" } else { &number.to },
-        );
+    let user = config.numbers.first().map_or("demo", |number| {
+        if number.to.is_exact() {
+            number.to.as_str()
+        } else {
+            "any"
+        }
+    });
     let mut out = std::io::stdout();
     writeln!(
         out,

@@ -3,17 +3,20 @@
 //! Owns `trunkline.toml`, from text to a [`Config`] in which every value is typed and checked. It opens no socket, reads no
 //! flow and no prompt. Limits: 1 MiB of text. All mistakes of a file are reported at once, each with line and column.
 pub mod document;
+mod network;
+mod pattern;
 mod read;
+mod secret;
 mod types;
 
 #[cfg(test)]
 mod tests;
 
 pub use document::problem::{At, Problem, Problems};
-pub use types::{
-    BUILTIN_FLOWS, Codec, Config, DtmfMode, FlowSource, Http, Listen, Log, LogFormat, LogLevel,
-    Media, Number, PortRange, Run, Sip, Transport,
-};
+pub use network::{Network, NetworkError};
+pub use pattern::{NumberPattern, PatternError};
+pub use secret::Secret;
+pub use types::*;
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -33,7 +36,11 @@ impl Config {
         let name = path.display().to_string();
         let text = document::read_text(path, &name)?;
         let base = path.parent().unwrap_or(Path::new(""));
-        let mut config = read::config(&name, base, &text)?;
+        let sources = read::Sources {
+            base,
+            read_secret: &read_secret,
+        };
+        let mut config = read::config(&name, &sources, &text)?;
         config.warn_ephemeral(ephemeral_range());
         Ok(config)
     }
@@ -48,21 +55,37 @@ impl Config {
         Ok(config)
     }
 
-    /// Checks text that came from elsewhere; `name` stands for the file in messages. Looks at nothing but the text.
+    /// Checks text that came from elsewhere; `name` stands for the file in messages. Looks at nothing but the text: passwords in files of
+    /// their own stay empty, and nobody can authenticate with an empty one.
     ///
     /// # Errors
     /// As [`Config::load`].
     #[allow(clippy::should_implement_trait)] // it takes the name that the errors need
     pub fn from_str(name: &str, text: &str) -> Result<Self, Problems> {
-        read::config(name, Path::new(""), text)
+        read::config(name, &read::Sources::text_only(), text)
     }
 
-    /// The entry for a called user part: the exact one, else the one for `*`.
-    pub fn number(&self, user: &str) -> Option<&Number> {
-        self.numbers
-            .iter()
-            .find(|number| number.to == user)
-            .or_else(|| self.numbers.iter().find(|number| number.to == "*"))
+    /// The trunk of that name.
+    pub fn trunk(&self, name: &str) -> Option<&Trunk> {
+        self.trunks.iter().find(|trunk| trunk.name == name)
+    }
+
+    /// The endpoint of that user.
+    pub fn endpoint(&self, user: &str) -> Option<&Endpoint> {
+        self.endpoints.iter().find(|endpoint| endpoint.user == user)
+    }
+
+    /// The endpoint of that user or extension.
+    pub fn endpoint_called(&self, name: &str) -> Option<&Endpoint> {
+        let called = |endpoint: &&Endpoint| {
+            endpoint.user == name || endpoint.extension.as_deref() == Some(name)
+        };
+        self.endpoints.iter().find(called)
+    }
+
+    /// The ring group of that name.
+    pub fn ring_group(&self, name: &str) -> Option<&RingGroup> {
+        self.ring_groups.iter().find(|group| group.name == name)
     }
 
     fn warn_ephemeral(&mut self, ephemeral: Option<RangeInclusive<u16>>) {
@@ -86,4 +109,20 @@ fn ephemeral_range() -> Option<RangeInclusive<u16>> {
     let text = std::fs::read_to_string(EPHEMERAL_RANGE).ok()?;
     let mut words = text.split_whitespace();
     Some(words.next()?.parse().ok()?..=words.next()?.parse().ok()?)
+}
+
+/// The largest password file, in bytes.
+const MAX_SECRET_FILE: u64 = 4096;
+
+fn read_secret(path: &Path) -> std::io::Result<read::ReadSecret> {
+    use std::io::Read;
+    use std::os::unix::fs::PermissionsExt;
+    let file = std::fs::File::open(path)?;
+    let others_may_read = file.metadata()?.permissions().mode() & 0o004 != 0;
+    let mut text = String::new();
+    file.take(MAX_SECRET_FILE).read_to_string(&mut text)?;
+    Ok(read::ReadSecret {
+        text: Some(text),
+        others_may_read,
+    })
 }

@@ -2,5 +2,6 @@
 //!
 //! Nothing here opens a socket or reads a clock.
 pub mod outbound;
+pub mod terms;
 
 pub use outbound::{CallerIdentity, DiversionReason, Diverted, OutboundLeg, SrtpPolicy};

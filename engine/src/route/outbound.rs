@@ -1,22 +1,12 @@
 //! One outbound attempt, ready to be sent: what a dialled trunk and a dialled phone have in common for the call that dials them.
 //!
 //! It only describes; the call layer makes the INVITE of it. Limits are those of the endpoint that takes the INVITE.
+pub use crate::config::SrtpPolicy;
+
 use crate::config::DtmfMode;
 use std::sync::Arc;
 use trunkline_sip::digest::Credentials;
 use trunkline_sip::{Encoding, Flow, Invite};
-
-/// Whether the audio of a leg is encrypted (RFC 3711 with keys by RFC 4568).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum SrtpPolicy {
-    /// Plain RTP only; an offer that insists on SRTP is refused.
-    #[default]
-    Never,
-    /// SRTP where the peer wants it, else plain RTP. Never from SRTP to plain within one call.
-    Optional,
-    /// SRTP or no call.
-    Required,
-}
 
 /// One INVITE to send: where to, as whom, and what the leg may carry.
 #[derive(Debug, Clone)]

@@ -203,6 +203,14 @@ impl<'a> Field<'a> {
         Some(items.iter().enumerate().map(field).collect())
     }
 
+    /// A map, where `what` says better than "a table of keys" what is expected.
+    pub fn table_or(&self, what: &str) -> Option<Table<'a>> {
+        match &self.node.value {
+            Value::Map(_) => self.table(),
+            _ => self.expected(what),
+        }
+    }
+
     /// A map.
     pub fn table(&self) -> Option<Table<'a>> {
         let Value::Map(entries) = &self.node.value else {
@@ -213,6 +221,7 @@ impl<'a> Field<'a> {
             path: self.path.clone(),
             entries,
             asked: Vec::new(),
+            unlisted: Vec::new(),
             report: self.report,
         })
     }
@@ -227,6 +236,7 @@ pub struct Table<'a> {
     pub path: String,
     entries: &'a [Entry],
     asked: Vec<&'static str>,
+    unlisted: Vec<&'static str>,
     report: &'a Report,
 }
 
@@ -240,6 +250,25 @@ impl<'a> Table<'a> {
         }
         let entry = self.entries.iter().find(|entry| entry.key == key)?;
         (entry.value.value != Value::Null).then(|| self.entry(entry))
+    }
+
+    /// The value of a key that is known but not offered in messages.
+    pub fn field_unlisted(&mut self, key: &'static str) -> Option<Field<'a>> {
+        if !self.unlisted.contains(&key) {
+            self.unlisted.push(key);
+        }
+        let entry = self.entries.iter().find(|entry| entry.key == key)?;
+        Some(self.entry(entry))
+    }
+
+    /// Whether a key is there, with whatever value.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key == key)
+    }
+
+    /// Whether any mistake was noted in the document so far.
+    pub fn failed(&self) -> bool {
+        self.report.failed()
     }
 
     /// The value of a key that must be there.
@@ -261,6 +290,11 @@ impl<'a> Table<'a> {
         self.report.error(self.at, &self.path, message);
     }
 
+    /// Notes something odd in this table.
+    pub fn warning(&self, message: impl Into<String>) {
+        self.report.warning(self.at, &self.path, message);
+    }
+
     /// Refuses the keys that nobody asked for.
     pub fn finish(mut self) {
         self.asked.sort_unstable();
@@ -268,7 +302,8 @@ impl<'a> Table<'a> {
             if self.report.full() {
                 return;
             }
-            if !self.asked.contains(&entry.key.as_str()) {
+            let key = entry.key.as_str();
+            if !self.asked.contains(&key) && !self.unlisted.contains(&key) {
                 let hint = did_you_mean(&entry.key, self.asked.iter().copied());
                 let known = self.asked.join(", ");
                 let message = format!(

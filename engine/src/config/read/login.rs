@@ -1,0 +1,61 @@
+//! Reads passwords: written in the file, or in a file of their own.
+use super::{Sources, Table};
+use crate::config::Secret;
+
+/// The longest password, in characters.
+const MAX_PASSWORD: usize = 256;
+
+/// `password` or `password_file`; `None` where neither is given or what is given is no password (which has been told then).
+pub(super) fn password(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Secret> {
+    let (inline, file) = (table.field("password"), table.field("password_file"));
+    match (inline, file) {
+        (Some(inline), None) => {
+            let text = inline.string()?;
+            if !fits(text) {
+                // The value itself is not shown: it is a secret even when it is refused.
+                inline.error("must be 1 to 256 characters without control characters");
+                return None;
+            }
+            Some(Secret::new(text))
+        }
+        (None, Some(file)) => {
+            let path = sources.base.join(super::value::not_empty(&file)?);
+            let text = match (sources.read_secret)(&path) {
+                Ok(read) => {
+                    if read.others_may_read {
+                        file.warning(format!(
+                            "{} may be read by every user of this machine; chmod 600 it",
+                            path.display()
+                        ));
+                    }
+                    match read.text {
+                        Some(text) => text,
+                        None => return Some(Secret::default()),
+                    }
+                }
+                Err(error) => {
+                    file.error(format!("{} cannot be read: {error}", path.display()));
+                    return None;
+                }
+            };
+            let text = text.trim_end_matches(['\r', '\n']);
+            if !fits(text) {
+                file.error(format!(
+                    "{} must hold one line of 1 to 256 characters: the password",
+                    path.display()
+                ));
+                return None;
+            }
+            Some(Secret::new(text))
+        }
+        (Some(_), Some(file)) => {
+            file.error("\"password\" and \"password_file\" are both given; keep one");
+            None
+        }
+        (None, None) => None,
+    }
+}
+
+fn fits(text: &str) -> bool {
+    (1..=MAX_PASSWORD).contains(&text.chars().count()) && !text.contains(char::is_control)
+}

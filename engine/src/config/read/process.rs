@@ -1,0 +1,69 @@
+//! Reads `[http]`, `[log]`, `[run]` and `[cdr]`.
+use super::value::{not_empty, seconds};
+use super::{Field, Table};
+use crate::config::types::*;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+pub(super) fn http(mut table: Table<'_>) -> Http {
+    let listen = match table.field("listen") {
+        None => Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
+        Some(field) => http_listen(&field),
+    };
+    table.finish();
+    Http { listen }
+}
+
+fn http_listen(field: &Field<'_>) -> Option<SocketAddr> {
+    let text = field.string()?;
+    if text == "off" {
+        return None;
+    }
+    let Ok(address) = text.parse::<SocketAddr>() else {
+        return field.expected("\"ADDRESS:PORT\" such as \"127.0.0.1:8080\", or \"off\"");
+    };
+    if !address.ip().is_loopback() {
+        field.warning("is not a loopback address, and there is no password: anybody who reaches it can read it");
+    }
+    Some(address)
+}
+
+pub(super) fn log(mut table: Table<'_>) -> Log {
+    let formats = [("human", LogFormat::Human), ("json", LogFormat::Json)];
+    let levels = [
+        LogLevel::Error,
+        LogLevel::Warn,
+        LogLevel::Info,
+        LogLevel::Debug,
+        LogLevel::Trace,
+    ]
+    .map(|level| (level.as_str(), level));
+    let log = Log {
+        format: table
+            .field("format")
+            .and_then(|f| f.choice(&formats))
+            .unwrap_or(LogFormat::Human),
+        level: table
+            .field("level")
+            .and_then(|f| f.choice(&levels))
+            .unwrap_or(LogLevel::Info),
+    };
+    table.finish();
+    log
+}
+
+pub(super) fn run(mut table: Table<'_>) -> Run {
+    let drain = seconds(&mut table, "drain_s", 0, 10);
+    table.finish();
+    Run { drain }
+}
+
+/// Reads `[cdr]`.
+pub(super) fn cdr(mut table: Table<'_>) -> Cdr {
+    let file = match table.field("file").and_then(|f| not_empty(&f)) {
+        None | Some("off") => None,
+        Some(file) => Some(PathBuf::from(file)),
+    };
+    table.finish();
+    Cdr { file }
+}

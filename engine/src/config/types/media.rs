@@ -1,0 +1,108 @@
+//! `[media]` and `[music]`: RTP, audio, and what a held party hears.
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `[media]`: RTP and audio.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Media {
+    /// Address the RTP sockets are bound to.
+    pub bind: IpAddr,
+    /// The address to write into SDP; taken from `[sip] advertise` where absent; `None`: the local address of the call's SIP flow.
+    pub advertise: Option<IpAddr>,
+    /// Ports for RTP (even) and RTCP (the odd one above).
+    pub ports: PortRange,
+    /// CPU the media thread is pinned to.
+    pub pin_cpu: Option<usize>,
+    /// A call that gets no RTP for this long ends; `None`: never for this reason.
+    pub rtp_timeout: Option<Duration>,
+    /// Codecs offered and accepted, preferred first; at least one.
+    pub codecs: Vec<Codec>,
+    /// Where keys are heard.
+    pub dtmf: DtmfMode,
+    /// Folder of recordings; relative to the working folder.
+    pub recordings_dir: PathBuf,
+}
+
+/// A range of UDP ports: starts even, holds at least one pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortRange {
+    /// First port, even.
+    pub first: u16,
+    /// Last port, inclusive.
+    pub last: u16,
+}
+
+impl PortRange {
+    /// How many RTP/RTCP pairs fit, that is calls at the same time.
+    pub fn pairs(self) -> usize {
+        usize::from(self.last - self.first).div_ceil(2)
+    }
+}
+
+/// An audio codec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// G.711 µ-law.
+    Pcmu,
+    /// G.711 A-law.
+    Pcma,
+}
+
+/// Which sources of keys are believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DtmfMode {
+    /// All; one press reported by several is one key.
+    Auto,
+    /// RTP telephone events only.
+    Rfc4733,
+    /// Tones in the audio only.
+    InBand,
+    /// SIP INFO only.
+    Info,
+}
+
+impl DtmfMode {
+    /// Whether telephone events (RFC 4733) are offered and accepted.
+    pub fn telephone_event(self) -> bool {
+        matches!(self, Self::Auto | Self::Rfc4733)
+    }
+
+    /// Whether tones in the audio count as keys.
+    pub fn inband(self) -> bool {
+        matches!(self, Self::Auto | Self::InBand)
+    }
+
+    /// Whether SIP INFO counts as keys.
+    pub fn info(self) -> bool {
+        matches!(self, Self::Auto | Self::Info)
+    }
+}
+
+/// Whether the audio of a leg is encrypted (RFC 3711 with keys by RFC 4568).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum SrtpPolicy {
+    /// Plain RTP only; an offer that insists on SRTP is refused.
+    #[default]
+    Never,
+    /// SRTP where the peer wants it, else plain RTP. Never from SRTP to plain within one call.
+    Optional,
+    /// SRTP or no call.
+    Required,
+}
+
+/// `[music]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Music {
+    /// What a held party hears.
+    pub on_hold: HoldMusic,
+}
+
+/// What a held party hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HoldMusic {
+    /// The embedded piece.
+    Builtin,
+    /// A sound file; a relative path has been joined to the configuration file's folder.
+    File(PathBuf),
+}

@@ -1,0 +1,59 @@
+//! The typed configuration. Owns the shape only; `read` owns defaults and rules.
+mod endpoint;
+mod media;
+mod number;
+mod process;
+mod security;
+mod sip;
+mod trunk;
+
+pub use endpoint::{Endpoint, RingGroup, RingOrder};
+pub use media::{Codec, DtmfMode, HoldMusic, Media, Music, PortRange, SrtpPolicy};
+pub use number::{BUILTIN_FLOWS, Callers, FlowSource, Number, NumberDestination};
+pub use process::{Cdr, Http, Log, LogFormat, LogLevel, Run};
+pub use security::{Security, Strangers, Transfer};
+pub use sip::{
+    Advertise, CertificateAuthorities, HostPort, Listen, ReliableProvisional, Sip, Tls,
+    TlsIdentity, Transport,
+};
+pub use trunk::{
+    CallerId, Login, Numbering, PrefixLimit, PrivacyPolicy, Register, Rewrite, Target, Trunk,
+    TrunkIdentity, TrunkLimits, TrunkUri,
+};
+
+/// A whole configuration, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The file's name, for messages.
+    pub source: String,
+    /// What is allowed but probably not meant: one sentence each, to be logged at start.
+    pub warnings: Vec<String>,
+    /// `[sip]`.
+    pub sip: Sip,
+    /// `[tls]`.
+    pub tls: Tls,
+    /// `[media]`.
+    pub media: Media,
+    /// `[music]`.
+    pub music: Music,
+    /// `[security]`.
+    pub security: Security,
+    /// `[transfer]`.
+    pub transfer: Transfer,
+    /// `[cdr]`.
+    pub cdr: Cdr,
+    /// `[http]`.
+    pub http: Http,
+    /// `[log]`.
+    pub log: Log,
+    /// `[run]`.
+    pub run: Run,
+    /// `[[trunk]]`, in the order of the file; names are unique.
+    pub trunks: Vec<Trunk>,
+    /// `[[endpoint]]`, in the order of the file; users and extensions are unique.
+    pub endpoints: Vec<Endpoint>,
+    /// `[[ring_group]]`, in the order of the file; names are unique.
+    pub ring_groups: Vec<RingGroup>,
+    /// `[[number]]`: what answers which number, in the order of the file.
+    pub numbers: Vec<Number>,
+}

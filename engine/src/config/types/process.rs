@@ -1,0 +1,71 @@
+//! `[http]`, `[log]`, `[run]` and `[cdr]`: the process and what it tells.
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `[http]`: health, metrics and (later) the control API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Http {
+    /// Where to listen; `None`: `"off"`.
+    pub listen: Option<SocketAddr>,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// Lines for people or for programs.
+    pub format: LogFormat,
+    /// The least important level that is written.
+    pub level: LogLevel,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One readable line each.
+    Human,
+    /// One JSON object each.
+    Json,
+}
+
+/// Log level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Only what needs somebody to act.
+    Error,
+    /// Also what is odd.
+    Warn,
+    /// Also the milestones of each call.
+    Info,
+    /// Also each SIP message's start line and each verb.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// The name as written in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// `[run]`: the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// How long calls may go on after SIGTERM before they get a BYE.
+    pub drain: Duration,
+}
+
+/// `[cdr]`: call detail records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cdr {
+    /// File to which one JSON object is appended for each call; relative to the working folder. `None`: `"off"`.
+    pub file: Option<PathBuf>,
+}
