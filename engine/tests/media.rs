@@ -4,205 +4,23 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests, too
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use trunkline::media::{
-    Channel, ChannelStats, Command, Encoding, KeySource, Media, MediaAudio, MediaConfig,
-    MediaEvent, MediaEvents, OpenError, Prompt, PromptLibrary, RecordingEnd, StreamParams,
+    Command, Encoding, KeySource, Media, MediaAudio, MediaConfig, MediaEvent, OpenError, Prompt,
+    PromptLibrary, RecordingEnd, StreamParams,
 };
-use trunkline::rtp::packet::{self, Header};
+use trunkline::rtp::packet::Header;
 use trunkline::rtp::rtcp::{self, RtcpPacket};
 use trunkline::rtp::telephone_event::Payload;
-use trunkline_dsp::{dtmf, tone::Tone};
+use trunkline_dsp::dtmf;
 
-/// Far beyond what any of this takes.
-const PATIENCE: Duration = Duration::from_secs(20);
-const EVENTS: u8 = 101;
-
-/// A phone: a socket with a stream of its own.
-struct Phone {
-    socket: UdpSocket,
-    header: Header,
-    server: SocketAddr,
-}
-
-/// A packet the phone received.
-#[derive(Debug, Clone)]
-struct Heard {
-    header: Header,
-    payload: Vec<u8>,
-}
-
-impl Phone {
-    fn new(ip: &str, server_port: u16) -> Phone {
-        let socket = UdpSocket::bind((ip, 0)).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let header = Header {
-            marker: false,
-            payload_type: 0,
-            sequence: 65_500,
-            timestamp: 4_294_960_000,
-            ssrc: 0x1234,
-        };
-        Phone {
-            socket,
-            header,
-            server: ([127, 0, 0, 1], server_port).into(),
-        }
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.socket.local_addr().unwrap()
-    }
-
-    fn send_as(&self, header: Header, payload: &[u8]) {
-        let mut datagram = [0; 1500];
-        let length = packet::build(&header, payload, &mut datagram).unwrap();
-        self.socket
-            .send_to(&datagram[..length], self.server)
-            .unwrap();
-    }
-
-    /// Sends the next packet of audio and moves on.
-    fn send(&mut self, payload: &[u8]) {
-        self.send_as(self.header, payload);
-        self.header.sequence = self.header.sequence.wrapping_add(1);
-        self.header.timestamp = self.header.timestamp.wrapping_add(payload.len() as u32);
-    }
-
-    fn send_silence(&mut self) {
-        self.send(&[0xFF; 160]);
-    }
-
-    fn hear(&self) -> Heard {
-        let mut datagram = [0; 1500];
-        let length = self
-            .socket
-            .recv(&mut datagram)
-            .expect("the server sends RTP");
-        let packet = packet::parse(&datagram[..length]).unwrap();
-        Heard {
-            header: packet.header,
-            payload: packet.payload.to_vec(),
-        }
-    }
-
-    /// Sends the samples in real time, a packet for each one heard, and returns the samples heard.
-    fn exchange(&mut self, samples: &[i16]) -> Vec<i16> {
-        // What came before would let the exchange run ahead of time.
-        self.socket.set_nonblocking(true).unwrap();
-        while self.socket.recv(&mut [0; 1500]).is_ok() {}
-        self.socket.set_nonblocking(false).unwrap();
-        let mut heard = Vec::new();
-        for chunk in samples.chunks(160) {
-            let mut octets = vec![0; chunk.len()];
-            Encoding::Pcmu.encode(chunk, &mut octets);
-            self.send(&octets);
-            heard.extend(decoded(&self.hear().payload));
-        }
-        heard
-    }
-}
-
-fn decoded(octets: &[u8]) -> Vec<i16> {
-    let mut samples = vec![0; octets.len()];
-    Encoding::Pcmu.decode(octets, &mut samples);
-    samples
-}
-
-fn media(ports: std::ops::RangeInclusive<u16>) -> Media {
-    let bind = "127.0.0.1".parse().unwrap();
-    Media::start(MediaConfig {
-        bind,
-        ports,
-        max_channels: 16,
-        dscp: None,
-        ..MediaConfig::default()
-    })
-    .unwrap()
-}
-
-fn stream(remote_rtp: SocketAddr) -> StreamParams {
-    StreamParams {
-        encoding: Encoding::Pcmu,
-        payload_send: 0,
-        payload_recv: 0,
-        telephone_event_send: Some(EVENTS),
-        telephone_event_recv: Some(EVENTS),
-        remote_rtp,
-        remote_rtcp: None,
-        rtcp_mux: false,
-        send: true,
-        receive: true,
-        ptime_ms: 20,
-        log_id: "test".into(),
-    }
-}
-
-/// An open channel with a phone at the other end, latched.
-fn call(media: &Media) -> (Channel, MediaEvents, Phone) {
-    let (channel, mut events) = media.open().unwrap();
-    let mut phone = Phone::new("127.0.0.1", channel.rtp_port());
-    channel
-        .send(Command::Stream(stream(phone.address())))
-        .unwrap();
-    phone.hear();
-    phone.send_silence();
-    wait(&mut events, |event| {
-        matches!(event, MediaEvent::Latched { first: true, .. })
-    });
-    (channel, events, phone)
-}
-
-/// Waits for an event; others are passed over.
-fn wait(events: &mut MediaEvents, wanted: impl Fn(&MediaEvent) -> bool) -> MediaEvent {
-    let end = Instant::now() + PATIENCE;
-    while Instant::now() < end {
-        match events.try_recv() {
-            Ok(event) if wanted(&event) => return event,
-            Ok(_) => {}
-            Err(_) => std::thread::sleep(Duration::from_millis(1)),
-        }
-    }
-    panic!("the event did not come");
-}
-
-fn close(channel: Channel, events: &mut MediaEvents) -> ChannelStats {
-    drop(channel);
-    match wait(events, |event| matches!(event, MediaEvent::Closed(_))) {
-        MediaEvent::Closed(stats) => stats,
-        _ => unreachable!(),
-    }
-}
-
-fn tone(hz: f32, ms: usize) -> Vec<i16> {
-    let mut samples = vec![0; ms * 8];
-    Tone::new(8000, [hz, 0.0], -10.0).fill(&mut samples);
-    samples
-}
-
-/// The best normalised correlation of `part` anywhere in `whole`, 0 to 1.
-fn correlation(whole: &[i16], part: &[i16]) -> f64 {
-    let energy = |samples: &[i16]| {
-        samples
-            .iter()
-            .map(|s| f64::from(*s).powi(2))
-            .sum::<f64>()
-            .max(1.0)
-    };
-    let own = energy(part);
-    let at = |window: &[i16]| {
-        window
-            .iter()
-            .zip(part)
-            .map(|(a, b)| f64::from(*a) * f64::from(*b))
-            .sum::<f64>()
-            / (energy(window) * own).sqrt()
-    };
-    whole.windows(part.len()).map(at).fold(0.0, f64::max)
-}
+mod phone;
+use phone::{
+    EVENTS, Heard, PATIENCE, Phone, call, close, correlation, decoded, media, stream, tone, wait,
+};
 
 #[test]
 fn a_prompt_is_heard_whole_and_its_end_is_told() {

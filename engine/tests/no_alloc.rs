@@ -112,6 +112,7 @@ impl Line {
             payload_recv: 0,
             telephone_event_send: Some(EVENTS),
             telephone_event_recv: Some(EVENTS),
+            comfort_noise: false,
             remote_rtp: line.peer.local_addr().unwrap(),
             remote_rtcp: None,
             rtcp_mux: false,

@@ -283,6 +283,7 @@ impl Call {
             payload_recv: 0,
             telephone_event_send: Some(EVENTS),
             telephone_event_recv: Some(EVENTS),
+            comfort_noise: false,
             remote_rtp: socket.local_addr()?,
             remote_rtcp: None,
             rtcp_mux: true,

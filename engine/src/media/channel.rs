@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 use trunkline_dsp::dtmf::{Detector, Profile};
 
+use super::bridge::{Bridge, Inlet};
 use super::codec::{FRAME_MS, FRAME_SAMPLES};
 use super::command::{Command, StreamParams};
 use super::digits::DigitSender;
@@ -82,6 +83,9 @@ pub(crate) struct ChannelState {
     pub(crate) incoming: Incoming,
     pub(crate) outgoing: Outgoing,
     pub(crate) rtcp: RtcpSession,
+    /// What goes to another channel, and what comes from there.
+    pub(crate) bridge: Option<Bridge>,
+    pub(crate) inlet: Inlet,
     pub(crate) player: Option<Player>,
     pub(crate) digits: Option<DigitSender>,
     /// Where tones of digits are made.
@@ -132,6 +136,8 @@ impl ChannelState {
                 u32::from_be_bytes(c) as u16,
             ),
             rtcp: RtcpSession::new(u32::from_be_bytes(d), &seed[16..32]),
+            bridge: None,
+            inlet: Inlet::default(),
             player: None,
             digits: None,
             outgoing_tone: [0; FRAME_SAMPLES],
@@ -186,8 +192,8 @@ impl ChannelState {
                 } => {
                     self.digits = Some(DigitSender::new(id, digits, tone_ms, gap_ms));
                 }
-                // Made into `Order::Record` by the handle.
-                Command::Record { .. } => {}
+                // Made into `Order::Record` by the handle; done by the shard for both ends.
+                Command::Record { .. } | Command::Unbridge => {}
             },
         }
     }
@@ -212,7 +218,7 @@ impl ChannelState {
 
     /// Whether anybody wants the received samples.
     pub(crate) fn is_listened_to(&self) -> bool {
-        self.echo || self.detector.is_some() || self.recording.is_some()
+        self.echo || self.detector.is_some() || self.recording.is_some() || self.passes_frames()
     }
 
     /// Forgets old audio when somebody begins to listen.
@@ -256,6 +262,9 @@ impl ChannelState {
     pub(crate) fn stats(&self) -> ChannelStats {
         let mut stats = ChannelStats {
             packets_out: self.outgoing.packets,
+            relayed: self.inlet.relayed,
+            decoded: self.inlet.decoded,
+            bridge_dropped: self.inlet.dropped,
             octets_out: self.outgoing.octets,
             first_rtp_out_ms: self
                 .outgoing

@@ -45,6 +45,19 @@ impl Encoding {
         };
     }
 
+    /// Converts octets of this encoding to another in place (ITU-T G.711 tables 3 and 4).
+    pub fn convert(self, to: Encoding, octets: &mut [u8]) {
+        match (self, to) {
+            (Encoding::Pcmu, Encoding::Pcma) => octets
+                .iter_mut()
+                .for_each(|octet| *octet = g711::ulaw_to_alaw(*octet)),
+            (Encoding::Pcma, Encoding::Pcmu) => octets
+                .iter_mut()
+                .for_each(|octet| *octet = g711::alaw_to_ulaw(*octet)),
+            (Encoding::Pcmu, Encoding::Pcmu) | (Encoding::Pcma, Encoding::Pcma) => {}
+        }
+    }
+
     /// Decodes to linear samples; the shorter length counts.
     pub fn decode(self, octets: &[u8], out: &mut [i16]) {
         match self {

@@ -30,6 +30,8 @@ pub enum Command {
         /// `true` keeps a detector that runs; `false` ends it, and a key that is down with it.
         inband: bool,
     },
+    /// Ends the bridge of this channel, for both ends. Nothing happens if there is none.
+    Unbridge,
     /// Records the received audio to a WAV file (16-bit PCM, 8 kHz, mono). Ends with [`MediaEvent::RecordDone`](super::MediaEvent::RecordDone),
     /// which is sent when the file is complete. A recording that runs is stopped first.
     Record {
@@ -95,6 +97,8 @@ pub struct StreamParams {
     pub telephone_event_send: Option<u8>,
     /// Payload type telephone events come with.
     pub telephone_event_recv: Option<u8>,
+    /// Comfort noise (RFC 3389, payload type 13) was negotiated: it may be sent.
+    pub comfort_noise: bool,
     /// Where the peer's session description says it receives RTP.
     pub remote_rtp: SocketAddr,
     /// Where the peer receives RTCP, if it said so; otherwise the RTP port + 1 (RFC 3550 section 11).

@@ -3,12 +3,15 @@
 use std::net::UdpSocket;
 use std::time::Instant;
 
+use super::bridge::LONGEST_PAYLOAD;
 use super::channel::{ChannelState, Moment, Sockets, Stream, Surroundings};
-use super::codec::{FRAME_SAMPLES, SAMPLES_PER_MS};
+use super::codec::{Encoding, FRAME_MS, FRAME_SAMPLES, SAMPLES_PER_MS};
 use super::digits::DigitFrame;
 use super::event::MediaEvent;
-use super::stats::MediaStats;
+use super::relay::Position;
+use super::retire::ChannelId;
 use crate::net::rtp_socket;
+use crate::rtp::is_newer;
 use crate::rtp::packet::{self, HEADER_LEN, Header};
 
 /// The sending side of a channel.
@@ -23,6 +26,20 @@ pub(crate) struct Outgoing {
     pub(crate) packets: u64,
     pub(crate) octets: u64,
     pub(crate) first_at: Option<Instant>,
+    last: Option<Last>,
+    /// How far changes between bridge and own audio have put the stream ahead of time.
+    lead_ms: i64,
+}
+
+/// The newest packet of a stream.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    /// The timestamp after the last sample, and when that was sent.
+    end: u32,
+    end_ms: u64,
+    tick_ms: u64,
+    /// Whether it came over a bridge.
+    bridged: bool,
 }
 
 impl Outgoing {
@@ -35,34 +52,119 @@ impl Outgoing {
             packets: 0,
             octets: 0,
             first_at: None,
+            last: None,
+            lead_ms: 0,
         }
     }
 
-    /// The audio clock at a moment.
-    pub(crate) fn timestamp(&self, tick_ms: u64) -> u32 {
+    /// The shard's clock in the stream's units.
+    fn clock(&self, tick_ms: u64) -> u32 {
         self.epoch
             .wrapping_add((tick_ms as u32).wrapping_mul(SAMPLES_PER_MS))
     }
 
-    /// Sends one packet.
-    fn send(
+    /// The numbers of the next packet. Its time is the end of the last one unless there was a pause: neither a change of who speaks nor
+    /// a source whose clock is not ours makes it jump.
+    pub(crate) fn position(&self, tick_ms: u64) -> Position {
+        let clock = self.clock(tick_ms);
+        let timestamp = match self.last {
+            Some(last) if (clock.wrapping_sub(last.end) as i32) < FRAME_SAMPLES as i32 => last.end,
+            _ => clock,
+        };
+        Position {
+            sequence: self.sequence,
+            timestamp,
+        }
+    }
+
+    /// The stream's timestamp at a moment, for sender reports.
+    pub(crate) fn timestamp(&self, tick_ms: u64) -> u32 {
+        self.last.map_or(self.clock(tick_ms), |last| {
+            let elapsed = tick_ms.saturating_sub(last.end_ms) as u32;
+            last.end
+                .wrapping_sub(FRAME_SAMPLES as u32)
+                .wrapping_add(elapsed.wrapping_mul(SAMPLES_PER_MS))
+        })
+    }
+
+    /// Whether the channel itself may speak now. After audio of a bridge it waits for its next frame if both together would be ahead of
+    /// time by a frame, so that changes do not add up to delay at the peer.
+    fn may_speak(&self, tick_ms: u64) -> bool {
+        self.last.is_none_or(|last| {
+            let gap = tick_ms.saturating_sub(last.tick_ms) as i64;
+            !last.bridged || gap > self.lead_ms || gap >= 2 * i64::from(FRAME_MS)
+        })
+    }
+
+    /// Counts by how much a change of who speaks made the stream go ahead of time.
+    fn change_speaker(&mut self, last: Last, tick_ms: u64) {
+        let (gap, frame) = (
+            tick_ms.saturating_sub(last.tick_ms) as i64,
+            i64::from(FRAME_MS),
+        );
+        self.lead_ms = if gap >= 2 * frame {
+            0
+        } else {
+            (self.lead_ms + frame - gap).max(-frame)
+        };
+    }
+
+    /// Takes note of a packet of so many samples.
+    pub(crate) fn went_out(
         &mut self,
-        stats: &MediaStats,
-        now: Instant,
+        moment: Moment,
+        header: &Header,
+        samples: u32,
+        bridged: bool,
+    ) {
+        if !is_newer(self.sequence, header.sequence) {
+            self.sequence = header.sequence.wrapping_add(1);
+        }
+        if let Some(last) = self.last
+            && last.bridged != bridged
+        {
+            self.change_speaker(last, moment.tick_ms);
+        }
+        let end = header.timestamp.wrapping_add(samples);
+        let (end, end_ms) = match self.last {
+            // Events are behind the audio, and so is what comes late.
+            Some(last) if (end.wrapping_sub(last.end) as i32) < 0 => (last.end, last.end_ms),
+            _ => (end, moment.tick_ms),
+        };
+        self.last = Some(Last {
+            end,
+            end_ms,
+            tick_ms: moment.tick_ms,
+            bridged,
+        });
+    }
+
+    /// Sends one packet.
+    pub(crate) fn send(
+        &mut self,
+        around: &Surroundings,
+        moment: Moment,
         sockets: &Sockets,
         stream: &Stream,
-        header: Header,
+        header: &Header,
         payload: &[u8],
     ) {
-        let mut datagram = [0; HEADER_LEN + FRAME_SAMPLES];
-        let Some(length) = packet::build(&header, payload, &mut datagram) else {
+        let (mut small, mut large);
+        let datagram: &mut [u8] = if payload.len() <= FRAME_SAMPLES {
+            small = [0; HEADER_LEN + FRAME_SAMPLES];
+            &mut small
+        } else {
+            large = [0; HEADER_LEN + LONGEST_PAYLOAD];
+            &mut large
+        };
+        let Some(length) = packet::build(header, payload, datagram) else {
             return;
         };
-        self.sequence = self.sequence.wrapping_add(1);
+        let stats = &around.stats;
         if sockets.send_rtp(stream, &datagram[..length]) {
             self.packets += 1;
             self.octets += payload.len() as u64;
-            self.first_at.get_or_insert(now);
+            self.first_at.get_or_insert(moment.now);
             stats.packets_out.add(1);
             stats.octets_out.add(payload.len() as u64);
         } else {
@@ -110,13 +212,39 @@ impl Sockets {
 }
 
 impl ChannelState {
-    /// One frame of 20 ms.
-    pub(crate) fn step(&mut self, around: &Surroundings, moment: Moment) {
+    /// One frame of 20 ms. The received frame is in `heard` and goes to the channel that is returned, if any.
+    pub(crate) fn step(
+        &mut self,
+        around: &Surroundings,
+        moment: Moment,
+        heard: &mut [u8; FRAME_SAMPLES],
+    ) -> Option<(ChannelId, Encoding)> {
         self.watch(around, moment.now);
-        let Some(stream) = &self.stream else { return };
-        let (encoding, may_send) = (stream.params.encoding, stream.params.send);
-        let mut heard = [0; FRAME_SAMPLES];
-        let sounding = self.is_listened_to() && self.listen(encoding, &mut heard);
+        let stream = self.stream.as_ref()?;
+        let encoding = stream.params.encoding;
+        let sounding = self.is_listened_to() && self.listen(encoding, heard);
+        self.speak(around, moment, encoding, sounding.then_some(heard));
+        self.rtcp_turn(around, moment);
+        let far = self.frame_for_the_far_side(encoding, heard)?;
+        Some((far, encoding))
+    }
+
+    /// Sends what the channel has to say itself: digits, what plays, the echo, or silence; nothing while a bridge feeds it.
+    fn speak(
+        &mut self,
+        around: &Surroundings,
+        moment: Moment,
+        encoding: Encoding,
+        echo: Option<&mut [u8; FRAME_SAMPLES]>,
+    ) {
+        let own = self.speaks_itself();
+        if !own && self.inlet.feeds(moment.tick_ms) || !self.outgoing.may_speak(moment.tick_ms) {
+            return;
+        }
+        let may_send = self
+            .stream
+            .as_ref()
+            .is_some_and(|stream| stream.params.send);
         let mut frame = [encoding.silence(); FRAME_SAMPLES];
         match self.next_digit_frame(moment) {
             Some(DigitFrame::Event {
@@ -127,21 +255,23 @@ impl ChannelState {
                 if may_send {
                     self.send_event(around, moment, timestamp, marker, payload.to_bytes());
                 }
-                self.rtcp_turn(around, moment);
                 return;
             }
             Some(DigitFrame::Tone) => encoding.encode(&self.outgoing_tone, &mut frame),
             Some(_) => {}
             None if self.player.is_some() => self.play(&mut frame),
-            None if self.echo && sounding => frame = heard,
+            None if self.echo => {
+                if let Some(echo) = echo {
+                    frame = *echo;
+                }
+            }
             None => {}
         }
         if may_send {
-            self.send_audio(around, moment, &frame);
+            self.send_audio(around, moment, &frame, false);
         } else {
             self.outgoing.marker = true;
         }
-        self.rtcp_turn(around, moment);
     }
 
     /// The next frame of digits being sent, if any.
@@ -151,7 +281,7 @@ impl ChannelState {
             .stream
             .as_ref()
             .is_some_and(|stream| stream.params.telephone_event_send.is_some());
-        let timestamp = self.outgoing.timestamp(moment.tick_ms);
+        let timestamp = self.outgoing.position(moment.tick_ms).timestamp;
         match digits.frame(timestamp, events, &mut self.outgoing_tone) {
             DigitFrame::Done => {
                 let id = digits.id();
@@ -175,23 +305,27 @@ impl ChannelState {
         }
     }
 
-    fn send_audio(&mut self, around: &Surroundings, moment: Moment, frame: &[u8; FRAME_SAMPLES]) {
+    /// Sends a frame of its own or (`bridged`) of the far side.
+    pub(crate) fn send_audio(
+        &mut self,
+        around: &Surroundings,
+        moment: Moment,
+        frame: &[u8; FRAME_SAMPLES],
+        bridged: bool,
+    ) {
         let Some(stream) = &self.stream else { return };
+        let next = self.outgoing.position(moment.tick_ms);
         let header = Header {
             marker: std::mem::take(&mut self.outgoing.marker),
             payload_type: stream.params.payload_send,
-            sequence: self.outgoing.sequence,
-            timestamp: self.outgoing.timestamp(moment.tick_ms),
+            sequence: next.sequence,
+            timestamp: next.timestamp,
             ssrc: self.outgoing.ssrc,
         };
-        self.outgoing.send(
-            &around.stats,
-            moment.now,
-            &self.sockets,
-            stream,
-            header,
-            frame,
-        );
+        let out = &mut self.outgoing;
+        out.send(around, moment, &self.sockets, stream, &header, frame);
+        out.went_out(moment, &header, FRAME_SAMPLES as u32, bridged);
+        self.inlet.interrupt();
     }
 
     fn send_event(
@@ -213,13 +347,14 @@ impl ChannelState {
             timestamp,
             ssrc: self.outgoing.ssrc,
         };
-        self.outgoing.send(
-            &around.stats,
-            moment.now,
-            &self.sockets,
-            stream,
-            header,
-            &payload,
-        );
+        // The audio clock goes on during the event.
+        let now = self.outgoing.position(moment.tick_ms).timestamp;
+        let samples = now
+            .wrapping_sub(timestamp)
+            .wrapping_add(FRAME_SAMPLES as u32);
+        let out = &mut self.outgoing;
+        out.send(around, moment, &self.sockets, stream, &header, &payload);
+        out.went_out(moment, &header, samples, false);
+        self.inlet.interrupt();
     }
 }

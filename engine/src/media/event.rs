@@ -86,6 +86,12 @@ pub struct ChannelStats {
     pub packets_in: u64,
     /// RTP packets sent.
     pub packets_out: u64,
+    /// Packets of the far side of a bridge that were sent as they came, of `packets_out`.
+    pub relayed: u64,
+    /// Frames of the far side of a bridge that were decoded and sent, of `packets_out`.
+    pub decoded: u64,
+    /// Packets and frames of the far side of a bridge that were not sent.
+    pub bridge_dropped: u64,
     /// RTP payload octets taken.
     pub octets_in: u64,
     /// RTP payload octets sent.

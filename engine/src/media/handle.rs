@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use tokio::sync::mpsc;
 
+use super::bridge::Carriage;
 use super::channel::{ChannelState, Order, Sockets, Surroundings};
 use super::command::Command;
 use super::event::MediaEvent;
@@ -105,6 +106,20 @@ pub enum OpenError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the media shard takes no more commands")]
 pub struct Busy;
+
+/// Why two channels cannot be bridged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BridgeError {
+    /// Both are the same channel.
+    #[error("a media channel cannot be bridged with itself")]
+    Itself,
+    /// They belong to different media engines.
+    #[error("the media channels belong to different media engines")]
+    Elsewhere,
+    /// The shard takes no more commands.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+}
 
 /// The events of one channel; ends after [`MediaEvent::Closed`].
 pub type MediaEvents = mpsc::UnboundedReceiver<MediaEvent>;
@@ -226,6 +241,29 @@ impl Media {
             engine,
         };
         Ok((channel, receiver))
+    }
+
+    /// Bridges two channels: what comes in on one goes out on the other, packet for packet where possible. What either plays or sends
+    /// as digits itself has precedence on its own side. Replaces a bridge that either has; bridging the same two again changes what is
+    /// carried and nothing else. Ends by [`Command::Unbridge`] on either, or when one closes; the other goes on alone.
+    ///
+    /// # Errors
+    /// When they are the same channel or of another engine, or the shard takes no commands.
+    pub fn bridge(
+        &self,
+        a: &Channel,
+        b: &Channel,
+        a_to_b: Carriage,
+        b_to_a: Carriage,
+    ) -> Result<(), BridgeError> {
+        if !Arc::ptr_eq(&self.engine, &a.engine) || !Arc::ptr_eq(&self.engine, &b.engine) {
+            return Err(BridgeError::Elsewhere);
+        }
+        if a.id == b.id {
+            return Err(BridgeError::Itself);
+        }
+        let ends = [(a.id, a_to_b), (b.id, b_to_a)];
+        Ok(self.engine.order(ShardOrder::Bridge(ends))?)
     }
 
     /// Counters and gauges.

@@ -8,6 +8,7 @@
 //! ```
 
 pub mod bench;
+mod bridge;
 mod channel;
 pub mod codec;
 mod command;
@@ -22,6 +23,7 @@ mod ports;
 mod prompt;
 mod receive;
 mod recorder;
+mod relay;
 mod retire;
 mod rtcp_session;
 mod shard;
@@ -29,10 +31,13 @@ mod stats;
 mod wav;
 mod wheel;
 
+pub use bridge::Carriage;
 pub use codec::Encoding;
 pub use command::{Command, MediaAudio, StreamParams};
 pub use event::{ChannelStats, KeySource, MediaEvent, RecordingEnd};
-pub use handle::{Busy, Channel, Media, MediaConfig, MediaError, MediaEvents, OpenError};
+pub use handle::{
+    BridgeError, Busy, Channel, Media, MediaConfig, MediaError, MediaEvents, OpenError,
+};
 pub use prompt::{Prompt, PromptError, PromptLibrary};
 pub use shard::Shard;
-pub use stats::{Counter, Dropped, Lateness, MediaStats};
+pub use stats::{BridgeDropped, Counter, Dropped, Lateness, MediaStats};

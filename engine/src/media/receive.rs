@@ -5,17 +5,19 @@ use std::time::Instant;
 
 use trunkline_dsp::dtmf::{Event as ToneEvent, Key};
 
+use super::bridge::Passed;
 use super::channel::{ChannelState, Moment, Surroundings};
 use super::codec::{Encoding, FRAME_SAMPLES};
 use super::conceal::Concealment;
 use super::event::{ChannelStats, KeySource, MediaEvent};
 use super::latch::Verdict;
+use super::relay::Kind;
 use super::stats::MediaStats;
 use crate::net::rtp_socket;
 use crate::rtp::jitter::{Inserted, JitterBuffer, Pulled};
 use crate::rtp::packet::{self, Header, Malformed, Packet};
 use crate::rtp::reception::{Arrival, Reception};
-use crate::rtp::telephone_event::{KeyEvent, Receiver};
+use crate::rtp::telephone_event::{KeyEvent, Payload, Receiver};
 
 /// Static payload type of comfort noise (RFC 3389).
 const COMFORT_NOISE: u8 = 13;
@@ -105,29 +107,29 @@ impl Incoming {
 }
 
 impl ChannelState {
-    /// Takes a datagram of the RTP socket.
-    pub(crate) fn receive_rtp(
+    /// Takes a datagram of the RTP socket. Returns what goes over a bridge.
+    pub(crate) fn receive_rtp<'d>(
         &mut self,
         around: &Surroundings,
         moment: Moment,
-        datagram: &[u8],
+        datagram: &'d [u8],
         source: SocketAddr,
-    ) {
+    ) -> Option<Passed<'d>> {
         let dropped = &around.stats.dropped;
         let Some(stream) = &mut self.stream else {
             dropped.unexpected.add(1);
-            return;
+            return None;
         };
         if stream.params.rtcp_mux && packet::is_rtcp(datagram) {
             self.receive_rtcp(around, moment, datagram, source);
-            return;
+            return None;
         }
         let packet = match packet::parse(datagram) {
             Ok(packet) => packet,
             Err(malformed) => {
                 self.incoming.invalid += 1;
                 count_malformed(&around.stats, malformed);
-                return;
+                return None;
             }
         };
         let header = packet.header;
@@ -140,10 +142,10 @@ impl ChannelState {
             Verdict::Stranger => {
                 self.incoming.strangers += 1;
                 dropped.stranger.add(1);
-                return;
+                return None;
             }
         }
-        self.receive_from_peer(around, moment, &packet);
+        self.receive_from_peer(around, moment, &packet)
     }
 
     /// The peer's address is known: send there, and let the kernel keep others out.
@@ -158,9 +160,13 @@ impl ChannelState {
         self.ever_latched = true;
     }
 
-    fn receive_from_peer(&mut self, around: &Surroundings, moment: Moment, packet: &Packet<'_>) {
-        let Some(stream) = &self.stream else { return };
-        let params = &stream.params;
+    fn receive_from_peer<'d>(
+        &mut self,
+        around: &Surroundings,
+        moment: Moment,
+        packet: &Packet<'d>,
+    ) -> Option<Passed<'d>> {
+        let params = &self.stream.as_ref()?.params;
         let (now, header) = (moment.now, packet.header);
         let stats = &around.stats;
         let events = params.telephone_event_recv == Some(header.payload_type);
@@ -169,42 +175,64 @@ impl ChannelState {
         if !(events || audio || header.payload_type == COMFORT_NOISE) {
             self.incoming.invalid += 1;
             stats.dropped.payload_type.add(1);
-            return;
+            return None;
         }
+        let encoding = params.encoding;
         self.count_in(stats, now, packet.payload.len());
-        if self
+        let other_source = self
             .incoming
             .reception
             .as_ref()
-            .is_none_or(|reception| reception.ssrc != header.ssrc)
-        {
+            .is_none_or(|reception| reception.ssrc != header.ssrc);
+        if other_source {
             self.restart_source(header.ssrc, header.sequence);
         }
-        let arrival = match &mut self.incoming.reception {
-            Some(reception) => reception.receive(header.sequence),
-            None => return,
-        };
+        let arrival = self.incoming.reception.as_mut()?.receive(header.sequence);
         match arrival {
             Arrival::InOrder | Arrival::Reordered => {}
             Arrival::Restarted => {
                 self.incoming.keys.resequence(header.sequence);
                 self.forget_audio();
             }
-            Arrival::Stray => return,
+            Arrival::Stray => return None,
             Arrival::Duplicate => {
                 stats.duplicate.add(1);
-                return;
+                return None;
             }
         }
-        if !receive {
+        let kind = if !receive {
             stats.dropped.unexpected.add(1);
+            return None;
         } else if events {
             self.receive_event(now, packet);
+            let event = Payload::parse(packet.payload)?;
+            Kind::Event {
+                duration: event.duration,
+            }
         } else if audio {
+            self.measure_packet(packet.payload.len());
             self.receive_audio(stats, now, packet);
+            Kind::Audio
         } else {
             self.incoming.jitter.skip(header.sequence);
+            Kind::ComfortNoise
+        };
+        let frames = self.passes_frames();
+        let bridge = self.bridge.as_ref()?;
+        if frames && kind == Kind::Audio {
+            return None;
         }
+        Some(Passed {
+            to: bridge.peer,
+            carriage: bridge.carriage,
+            header,
+            payload: packet.payload,
+            kind,
+            in_order: arrival != Arrival::Reordered,
+            fresh: other_source || arrival == Arrival::Restarted,
+            encoding,
+            frames,
+        })
     }
 
     fn receive_event(&mut self, now: Instant, packet: &Packet<'_>) {
@@ -256,7 +284,7 @@ impl ChannelState {
     }
 
     /// Sequence numbers and timestamps begin anew.
-    fn forget_audio(&mut self) {
+    pub(crate) fn forget_audio(&mut self) {
         if let Some(stream) = &self.stream {
             self.incoming.jitter.reset(stream.params.encoding.silence());
         }

@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::bridge::{Bridge, Carriage};
 use super::channel::{ChannelState, Moment, Order, Surroundings};
+use super::codec::FRAME_SAMPLES;
+use super::command::Command;
 use super::recorder::WriterOrder;
 use super::retire::{ChannelId, Retired};
 use super::wheel::Wheel;
@@ -30,6 +33,8 @@ const SLOTS_PER_TURN: usize = 20;
 pub(crate) enum ShardOrder {
     Open(Box<ChannelState>),
     Channel(ChannelId, Order),
+    /// Joins two channels; what each sends to the other.
+    Bridge([(ChannelId, Carriage); 2]),
 }
 
 /// One media thread's work. [`run`](Shard::run) is the loop; tests and the bench drive [`turn`](Shard::turn) themselves.
@@ -151,30 +156,102 @@ impl Shard {
             return false;
         };
         let around = &self.around;
-        let remains = !channel.is_closed() && contained(around, || channel.step(around, moment));
-        if !remains {
+        let mut heard = [0; FRAME_SAMPLES];
+        let stepped = match channel.is_closed() {
+            true => None,
+            false => contained(around, || channel.step(around, moment, &mut heard)),
+        };
+        let Some(passes) = stepped else {
             self.retire(index, moment.now);
+            return false;
+        };
+        if let Some((to, encoding)) = passes
+            && let Some(far) = present(&mut self.slab, to)
+        {
+            far.sound(around, |far| {
+                far.pass_frame(around, moment, encoding, &heard)
+            });
         }
-        remains
+        true
     }
 
     fn apply_orders(&mut self, now: Instant) {
         let moment = Moment {
             now,
-            tick_ms: self.tick_ms,
+            tick_ms: self.wheel.ms_at(now),
         };
         for _ in 0..self.orders.len() {
             match self.orders.try_recv() {
                 Ok(ShardOrder::Open(channel)) => self.open(channel, now),
+                Ok(ShardOrder::Channel(id, Order::Plain(Command::Unbridge))) => self.part(id),
                 Ok(ShardOrder::Channel(id, order)) => {
-                    if let Some(Some(channel)) = self.slab.get_mut(id.index as usize)
-                        && channel.id == id
-                    {
+                    if let Some(channel) = present(&mut self.slab, id) {
                         channel.obey(order, moment);
+                        self.tell_far_side(id);
                     }
                 }
+                Ok(ShardOrder::Bridge(ends)) => self.join(ends),
                 Err(_) => return,
             }
+        }
+    }
+
+    /// Bridges two channels. A bridge that either has with a third one ends; one that they have goes on with what is carried now.
+    fn join(&mut self, ends: [(ChannelId, Carriage); 2]) {
+        let [a, b] = ends.map(|(id, _)| id);
+        if ends
+            .iter()
+            .any(|(id, _)| present(&mut self.slab, *id).is_none())
+        {
+            return; // one has closed meanwhile
+        }
+        for ((id, carriage), far) in ends.into_iter().zip([b, a]) {
+            let Some(channel) = present(&mut self.slab, id) else {
+                continue;
+            };
+            match &mut channel.bridge {
+                Some(bridge) if bridge.peer == far => bridge.carriage = carriage,
+                _ => {
+                    self.part(id);
+                    if let Some(channel) = present(&mut self.slab, id) {
+                        channel.bridge = Some(Bridge::new(far, carriage));
+                    }
+                }
+            }
+        }
+        self.tell_far_side(a);
+        self.tell_far_side(b);
+    }
+
+    /// Ends the bridge of a channel, for both ends.
+    fn part(&mut self, id: ChannelId) {
+        let Some(channel) = present(&mut self.slab, id) else {
+            return;
+        };
+        channel.inlet.disconnect();
+        let Some(bridge) = channel.bridge.take() else {
+            return;
+        };
+        if let Some(far) = present(&mut self.slab, bridge.peer)
+            && far.bridge.take_if(|bridge| bridge.peer == id).is_some()
+        {
+            far.inlet.disconnect();
+        }
+    }
+
+    /// Tells the far side of a bridge what the channel's stream wants to have.
+    fn tell_far_side(&mut self, id: ChannelId) {
+        let Some(channel) = present(&mut self.slab, id) else {
+            return;
+        };
+        let (Some(stream), Some(bridge)) = (&channel.stream, &channel.bridge) else {
+            return;
+        };
+        let (ptime_ms, far) = (stream.params.ptime_ms, bridge.peer);
+        if let Some(far) = present(&mut self.slab, far)
+            && let Some(bridge) = &mut far.bridge
+        {
+            bridge.far_ptime_ms = ptime_ms;
         }
     }
 
@@ -195,6 +272,9 @@ impl Shard {
     }
 
     fn retire(&mut self, index: usize, now: Instant) {
+        if let Some(id) = self.slab[index].as_ref().map(|channel| channel.id) {
+            self.part(id);
+        }
         let Some(mut channel) = self.slab[index].take() else {
             return;
         };
@@ -221,7 +301,7 @@ impl Shard {
         let (slab, around, buffer) = (&mut self.slab, &self.around, &mut self.buffer);
         let moment = Moment {
             now,
-            tick_ms: self.tick_ms,
+            tick_ms: self.wheel.ms_at(now),
         };
         self.poller.ready(|token| {
             let Some(Some(channel)) = slab.get_mut((token >> 1) as usize) else {
@@ -242,24 +322,50 @@ impl Shard {
                 return;
             }
             let (datagram, source) = (&buffer[..length], rtp_socket::plain(source));
-            let sound = contained(around, || match is_rtcp {
-                true => channel.receive_rtcp(around, moment, datagram, source),
-                false => channel.receive_rtp(around, moment, datagram, source),
+            let passed = channel.sound(around, |channel| {
+                if is_rtcp {
+                    channel.receive_rtcp(around, moment, datagram, source);
+                    return None;
+                }
+                channel.receive_rtp(around, moment, datagram, source)
             });
-            if !sound {
-                channel.closed.store(true, Ordering::Relaxed);
+            if let Some(Some(passed)) = passed
+                && let Some(far) = present(slab, passed.to)
+            {
+                far.sound(around, |far| far.pass_packet(around, moment, &passed));
             }
         });
     }
 }
 
-/// Does one channel's work. A panic in it, which is a defect of ours, ends that channel and no other; returns whether there was none.
-fn contained(around: &Surroundings, work: impl FnOnce()) -> bool {
-    let sound = std::panic::catch_unwind(AssertUnwindSafe(work)).is_ok();
-    if !sound {
+/// The channel of that id, unless it has left.
+fn present(slab: &mut [Option<Box<ChannelState>>], id: ChannelId) -> Option<&mut ChannelState> {
+    let channel = slab.get_mut(id.index as usize)?.as_deref_mut()?;
+    (channel.id == id).then_some(channel)
+}
+
+impl ChannelState {
+    /// Does the channel's work; a panic in it closes the channel.
+    fn sound<T>(
+        &mut self,
+        around: &Surroundings,
+        work: impl FnOnce(&mut ChannelState) -> T,
+    ) -> Option<T> {
+        let done = contained(around, || work(self));
+        if done.is_none() {
+            self.closed.store(true, Ordering::Relaxed);
+        }
+        done
+    }
+}
+
+/// Does one channel's work. A panic in it, which is a defect of ours, ends that channel and no other: `None`, and it is counted.
+fn contained<T>(around: &Surroundings, work: impl FnOnce() -> T) -> Option<T> {
+    let done = std::panic::catch_unwind(AssertUnwindSafe(work)).ok();
+    if done.is_none() {
         around.stats.panics.add(1);
     }
-    sound
+    done
 }
 
 #[cfg(test)]
@@ -272,8 +378,8 @@ mod tests {
             stats: Arc::default(),
             rtp_timeout: Duration::from_secs(1),
         };
-        assert!(contained(&around, || ()));
-        assert!(!contained(&around, || panic!("made up")));
+        assert_eq!(contained(&around, || 7), Some(7));
+        assert_eq!(contained(&around, || panic!("made up")), None::<u8>);
         assert_eq!(around.stats.panics.value(), 1);
     }
 

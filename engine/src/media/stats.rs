@@ -43,6 +43,12 @@ pub struct MediaStats {
     pub duplicate: Counter,
     /// Dropped packets, by cause.
     pub dropped: Dropped,
+    /// Packets sent over a bridge as they came.
+    pub relayed: Counter,
+    /// Frames decoded and sent over a bridge.
+    pub decoded: Counter,
+    /// What bridges did not pass on, by cause.
+    pub bridge_dropped: BridgeDropped,
     /// Sends the kernel refused.
     pub send_errors: Counter,
     /// Channels that a defect of ours ended; the panic is in the log.
@@ -89,6 +95,40 @@ impl Dropped {
             ("stranger", self.stranger.value()),
             ("unexpected", self.unexpected.value()),
             ("rtcp", self.rtcp.value()),
+        ]
+    }
+}
+
+/// What came over a bridge and was not sent, by cause.
+#[derive(Debug, Default)]
+pub struct BridgeDropped {
+    /// The far side has no stream, or its direction excludes sending (hold).
+    pub hold: Counter,
+    /// The far side plays something or sends digits itself.
+    pub own_audio: Counter,
+    /// Older than what the far side sent itself meanwhile.
+    pub stale: Counter,
+    /// A telephone event the far side has not negotiated or the bridge does not carry.
+    pub event: Counter,
+    /// Comfort noise the far side has not negotiated.
+    pub comfort_noise: Counter,
+    /// More than twice the pace of the stream.
+    pub rate: Counter,
+    /// No payload, or one of more than 960 octets.
+    pub length: Counter,
+}
+
+impl BridgeDropped {
+    /// Each cause by name, for metrics.
+    pub fn by_cause(&self) -> [(&'static str, u64); 7] {
+        [
+            ("hold", self.hold.value()),
+            ("own_audio", self.own_audio.value()),
+            ("stale", self.stale.value()),
+            ("event", self.event.value()),
+            ("comfort_noise", self.comfort_noise.value()),
+            ("rate", self.rate.value()),
+            ("length", self.length.value()),
         ]
     }
 }

@@ -103,7 +103,8 @@ impl Wheel {
             .map(|due| due.at)
     }
 
-    fn ms_at(&self, now: Instant) -> u64 {
+    /// A moment in ms from the start.
+    pub(crate) fn ms_at(&self, now: Instant) -> u64 {
         now.saturating_duration_since(self.start).as_millis() as u64
     }
 

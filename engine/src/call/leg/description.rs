@@ -168,6 +168,7 @@ impl Leg {
             payload_recv: n.payload_recv,
             telephone_event_send: n.telephone_event_send,
             telephone_event_recv: n.telephone_event_recv,
+            comfort_noise: false,
             remote_rtp: n.remote_rtp,
             remote_rtcp: n.remote_rtcp,
             rtcp_mux: n.rtcp_mux,

@@ -1,0 +1,352 @@
+//! What passes between two bridged channels, and how the receiving end of a bridge sends it.
+//!
+//! ```text
+//!  peer A ─► receive_rtp ──packet──────────────────────► pass_packet ─► peer B    at once, packet for packet
+//!              └─► jitter buffer ─► A's frame ──frame──► pass_frame  ─► peer B    when packet times differ or samples are needed
+//! ```
+//!
+//! Each channel knows its own half: its [`Bridge`] says what goes to the far side, its [`Inlet`] takes what comes from there. Nothing but
+//! packets and frames goes across, so that the halves could live on different shards. What the channel plays itself has precedence over
+//! audio of the bridge, and one stream with one SSRC and continuous numbers carries both.
+
+use super::channel::{ChannelState, Moment, Surroundings};
+use super::codec::{Encoding, FRAME_SAMPLES, SAMPLES_PER_MS};
+use super::relay::{Kind, Pace, Received, Relay};
+use super::retire::ChannelId;
+use crate::rtp::packet::Header;
+
+/// The longest payload that is relayed, in octets: 120 ms of G.711.
+pub(crate) const LONGEST_PAYLOAD: usize = 960;
+/// Packets in a row of another length before audio is framed anew, or no longer.
+const OTHER_LENGTHS: u8 = 5;
+/// After this long without a relayed packet the channel sends silence of its own.
+const PATIENCE_MS: u64 = 500;
+/// The same after comfort noise, which stands for silence until audio comes back.
+const COMFORT_MS: u64 = 15_000;
+/// The same in the decoded path, where a frame comes every 20 ms.
+const FRAME_PATIENCE_MS: u64 = 50;
+/// Frames are held back so long after a packet of an event.
+const EVENT_MS: u64 = 120;
+
+/// What a bridge carries in one direction beside audio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Carriage {
+    /// Telephone events (RFC 4733) are relayed as such; the far side must have negotiated them, too.
+    pub events: bool,
+    /// While a detector runs, a tone it hears is not passed as audio. Costs that direction the delay of a jitter buffer.
+    pub mute_inband_keys: bool,
+}
+
+/// A channel's half of a bridge: what goes to the far side.
+#[derive(Debug)]
+pub(crate) struct Bridge {
+    pub(crate) peer: ChannelId,
+    pub(crate) carriage: Carriage,
+    /// The packet time the far side asked for.
+    pub(crate) far_ptime_ms: u8,
+    /// The packets that come have another length than the far side wants.
+    reframes: bool,
+    other_lengths: u8,
+}
+
+impl Bridge {
+    pub(crate) fn new(peer: ChannelId, carriage: Carriage) -> Bridge {
+        Bridge {
+            peer,
+            carriage,
+            far_ptime_ms: 20,
+            reframes: false,
+            other_lengths: 0,
+        }
+    }
+
+    /// Takes note of a packet's length. Returns whether that began the framing anew.
+    fn measure(&mut self, octets: usize) -> bool {
+        // What is framed anew becomes 20 ms.
+        let fits = octets == FRAME_SAMPLES
+            || octets == usize::from(self.far_ptime_ms) * SAMPLES_PER_MS as usize;
+        if fits != self.reframes {
+            self.other_lengths = 0;
+            return false;
+        }
+        self.other_lengths += 1;
+        if self.other_lengths < OTHER_LENGTHS {
+            return false;
+        }
+        self.other_lengths = 0;
+        self.reframes = !self.reframes;
+        self.reframes
+    }
+}
+
+/// A packet on its way to the far side.
+#[derive(Debug)]
+pub(crate) struct Passed<'p> {
+    pub(crate) to: ChannelId,
+    pub(crate) carriage: Carriage,
+    pub(crate) header: Header,
+    pub(crate) payload: &'p [u8],
+    pub(crate) kind: Kind,
+    pub(crate) in_order: bool,
+    /// The numbers of the source begin anew.
+    pub(crate) fresh: bool,
+    /// The audio encoding of the source.
+    pub(crate) encoding: Encoding,
+    /// Audio goes as frames.
+    pub(crate) frames: bool,
+}
+
+/// Takes what comes from the far side.
+#[derive(Debug, Default)]
+pub(crate) struct Inlet {
+    relay: Relay,
+    pace: Pace,
+    /// The bridge sends this channel's audio until then.
+    fed_until_ms: u64,
+    event_until_ms: u64,
+    pub(crate) relayed: u64,
+    pub(crate) decoded: u64,
+    pub(crate) dropped: u64,
+}
+
+impl Inlet {
+    /// The bridge is gone or leads elsewhere.
+    pub(crate) fn disconnect(&mut self) {
+        self.relay = Relay::default();
+        self.fed_until_ms = 0;
+        self.event_until_ms = 0;
+    }
+
+    /// The channel sent something of its own.
+    pub(crate) fn interrupt(&mut self) {
+        self.relay.restart();
+    }
+
+    /// Whether the channel need not send audio of its own.
+    pub(crate) fn feeds(&self, tick_ms: u64) -> bool {
+        tick_ms < self.fed_until_ms
+    }
+
+    fn feed(&mut self, tick_ms: u64, kind: Kind) {
+        let patience = match kind {
+            Kind::ComfortNoise => COMFORT_MS,
+            Kind::Audio | Kind::Event { .. } => PATIENCE_MS,
+        };
+        self.fed_until_ms = tick_ms + patience;
+    }
+}
+
+impl ChannelState {
+    /// Whether audio goes to the far side as frames at this channel's pace instead of packet for packet.
+    pub(crate) fn passes_frames(&self) -> bool {
+        self.bridge.as_ref().is_some_and(|bridge| {
+            bridge.reframes || (bridge.carriage.mute_inband_keys && self.detector.is_some())
+        })
+    }
+
+    /// Takes note of an audio packet's length for the bridge.
+    pub(crate) fn measure_packet(&mut self, octets: usize) {
+        let listening = self.is_listened_to();
+        let begins = self
+            .bridge
+            .as_mut()
+            .is_some_and(|bridge| bridge.measure(octets));
+        if begins && !listening {
+            self.forget_audio();
+        }
+    }
+
+    /// Where this channel's frame of received audio goes, if it goes anywhere. A tone that is to be kept back becomes silence.
+    pub(crate) fn frame_for_the_far_side(
+        &self,
+        encoding: Encoding,
+        heard: &mut [u8; FRAME_SAMPLES],
+    ) -> Option<ChannelId> {
+        let receives = self
+            .stream
+            .as_ref()
+            .is_some_and(|stream| stream.params.receive);
+        if !receives || !self.passes_frames() {
+            return None;
+        }
+        let bridge = self.bridge.as_ref()?;
+        if bridge.carriage.mute_inband_keys && self.tone_down.is_some() {
+            heard.fill(encoding.silence());
+        }
+        Some(bridge.peer)
+    }
+
+    /// Whether it sends audio or digits of its own.
+    pub(crate) fn speaks_itself(&self) -> bool {
+        self.player.is_some() || self.digits.is_some()
+    }
+
+    /// Sends a packet that came from the far side, or drops it and says why.
+    pub(crate) fn pass_packet(
+        &mut self,
+        around: &Surroundings,
+        moment: Moment,
+        passed: &Passed<'_>,
+    ) {
+        let dropped = &around.stats.bridge_dropped;
+        let Some(stream) = &self.stream else {
+            self.inlet.dropped += 1;
+            dropped.hold.add(1);
+            return;
+        };
+        let params = &stream.params;
+        let (send, events) = (params.send, params.telephone_event_send);
+        let (payload_send, comfort_noise) = (params.payload_send, params.comfort_noise);
+        if passed.fresh {
+            self.inlet.relay.restart();
+        }
+        let received = received(passed);
+        let payload_type = match passed.kind {
+            _ if !send => Err(&dropped.hold),
+            _ if passed.payload.is_empty() || passed.payload.len() > LONGEST_PAYLOAD => {
+                Err(&dropped.length)
+            }
+            Kind::Event { .. } if self.digits.is_some() => Err(&dropped.own_audio),
+            Kind::Event { .. } => events
+                .filter(|_| passed.carriage.events)
+                .ok_or(&dropped.event),
+            Kind::ComfortNoise if !comfort_noise => Err(&dropped.comfort_noise),
+            Kind::ComfortNoise => Ok(passed.header.payload_type),
+            Kind::Audio => Ok(payload_send),
+        };
+        let payload_type = match payload_type {
+            Ok(payload_type) => payload_type,
+            Err(cause) => {
+                cause.add(1);
+                self.inlet.dropped += 1;
+                self.inlet.relay.leave_out(&received);
+                return;
+            }
+        };
+        let packet_ms = u64::from(received.samples / SAMPLES_PER_MS);
+        if !self.inlet.pace.admit(moment.tick_ms, packet_ms) {
+            self.inlet.dropped += 1;
+            dropped.rate.add(1);
+            return;
+        }
+        self.relay_packet(around, moment, passed, &received, payload_type);
+    }
+
+    fn relay_packet(
+        &mut self,
+        around: &Surroundings,
+        moment: Moment,
+        passed: &Passed<'_>,
+        received: &Received,
+        payload_type: u8,
+    ) {
+        let is_event = matches!(passed.kind, Kind::Event { .. });
+        let own_audio = self.speaks_itself();
+        self.inlet.feed(moment.tick_ms, passed.kind);
+        let next = self.outgoing.position(moment.tick_ms);
+        let place = if is_event && (own_audio || passed.frames) {
+            Some(self.inlet.relay.place_event(received, next))
+        } else if own_audio {
+            None
+        } else {
+            self.inlet.relay.place(moment.tick_ms, received, next)
+        };
+        let Some(place) = place else {
+            self.inlet.dropped += 1;
+            let dropped = &around.stats.bridge_dropped;
+            let cause = if own_audio {
+                &dropped.own_audio
+            } else {
+                &dropped.stale
+            };
+            cause.add(1);
+            return;
+        };
+        let resumes = std::mem::take(&mut self.outgoing.marker);
+        let header = Header {
+            marker: passed.header.marker || place.begins || (resumes && !is_event),
+            payload_type,
+            sequence: place.sequence,
+            timestamp: place.timestamp,
+            ssrc: self.outgoing.ssrc,
+        };
+        if is_event {
+            self.inlet.event_until_ms = moment.tick_ms + EVENT_MS;
+        }
+        self.inlet.relayed += 1;
+        around.stats.relayed.add(1);
+        self.send_bridged(around, moment, header, passed, is_event);
+    }
+
+    fn send_bridged(
+        &mut self,
+        around: &Surroundings,
+        moment: Moment,
+        header: Header,
+        passed: &Passed<'_>,
+        is_event: bool,
+    ) {
+        let Some(stream) = &self.stream else { return };
+        let encoding = stream.params.encoding;
+        let mut space;
+        let payload = if passed.kind == Kind::Audio && passed.encoding != encoding {
+            space = [0; LONGEST_PAYLOAD];
+            let converted = &mut space[..passed.payload.len()];
+            converted.copy_from_slice(passed.payload);
+            passed.encoding.convert(encoding, converted);
+            converted
+        } else {
+            passed.payload
+        };
+        let samples = if is_event { 0 } else { payload.len() as u32 };
+        self.outgoing
+            .send(around, moment, &self.sockets, stream, &header, payload);
+        self.outgoing.went_out(moment, &header, samples, true);
+    }
+
+    /// Sends a frame that came from the far side.
+    pub(crate) fn pass_frame(
+        &mut self,
+        around: &Surroundings,
+        moment: Moment,
+        from: Encoding,
+        heard: &[u8; FRAME_SAMPLES],
+    ) {
+        let Some(stream) = &self.stream else { return };
+        let (send, encoding) = (stream.params.send, stream.params.encoding);
+        let dropped = &around.stats.bridge_dropped;
+        let refused = match () {
+            () if !send => Some(&dropped.hold),
+            () if self.speaks_itself() => Some(&dropped.own_audio),
+            () => None,
+        };
+        self.inlet.fed_until_ms = moment.tick_ms + FRAME_PATIENCE_MS;
+        if let Some(cause) = refused {
+            self.inlet.dropped += 1;
+            cause.add(1);
+            return;
+        }
+        self.inlet.relay.restart();
+        if moment.tick_ms < self.inlet.event_until_ms {
+            return;
+        }
+        let mut frame = *heard;
+        from.convert(encoding, &mut frame);
+        self.inlet.decoded += 1;
+        around.stats.decoded.add(1);
+        self.send_audio(around, moment, &frame, true);
+    }
+}
+
+fn received(passed: &Passed<'_>) -> Received {
+    Received {
+        sequence: passed.header.sequence,
+        timestamp: passed.header.timestamp,
+        kind: passed.kind,
+        in_order: passed.in_order,
+        samples: match passed.kind {
+            Kind::Audio => passed.payload.len() as u32,
+            Kind::Event { .. } | Kind::ComfortNoise => 0,
+        },
+    }
+}
