@@ -5,4 +5,5 @@ pub mod endpoint;
 pub mod flow;
 pub mod info;
 pub mod rtp;
+pub mod sdes;
 pub mod sip;

@@ -1,11 +1,13 @@
 //! Checks on the SIP and SDP parsers: they never panic, and what they accept has the properties named at each function.
 
 use rsip::prelude::{HeadersExt, ToTypedHeader, UntypedHeader};
+use trunkline_sip::ice::IceCredentials;
 use trunkline_sip::limits::MAX_MESSAGE;
-use trunkline_sip::offer_answer::{answer, offer};
+use trunkline_sip::offer_answer::{LocalSrtp, accept, answer, offer};
+use trunkline_sip::sdes::Suite;
 use trunkline_sip::{
-    Encoding, Frame, HeaderId, LocalMedia, Message, MessageBuilder, Method, Sdp, StartLine,
-    StreamError, StreamFramer, StreamItem, Uri,
+    Encoding, Frame, HeaderId, LocalMedia, Message, MessageBuilder, Method, Sdp, SrtpKey,
+    SrtpPolicy, StartLine, StreamError, StreamFramer, StreamItem, Uri,
 };
 
 /// One datagram. Framing is idempotent, no accessor panics, a rebuilt message has the same parts, the response to a
@@ -286,6 +288,12 @@ fn drained<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<StreamItem>, Opti
     (items, None)
 }
 
+/// A key for each suite.
+fn srtp_keys() -> Vec<SrtpKey> {
+    let key = |suite: Suite| SrtpKey::new(suite, &[7; 46][..suite.key_and_salt_len()]);
+    Suite::ALL.into_iter().filter_map(key).collect()
+}
+
 /// A session description. Written and read again it is the same; an answer to it obeys RFC 3264 and is read by its
 /// offerer.
 pub fn sdp(octets: &[u8]) {
@@ -301,8 +309,18 @@ pub fn sdp(octets: &[u8]) {
         telephone_event: true,
         ptime_ms: 20,
         direction: trunkline_sip::Direction::SendRecv,
+        srtp: LocalSrtp {
+            policy: SrtpPolicy::Optional,
+            keys: srtp_keys(),
+            profile: None,
+        },
+        ice: Some(IceCredentials::from_random(&[7; 32])),
     };
-    let _ = trunkline_sip::offer_answer::accept(&offer(&local), &first);
+    for policy in [SrtpPolicy::Optional, SrtpPolicy::Required] {
+        if let Ok(agreed) = accept(&offer(&local), &first, policy) {
+            assert!(agreed.srtp.is_some() || policy == SrtpPolicy::Optional);
+        }
+    }
     let answered = answer(&first, &local);
     // Replacement characters and added lines may pass the limits when read again.
     let lines = octets.split(|octet| matches!(octet, b'\r' | b'\n'));
@@ -349,6 +367,9 @@ pub fn sdp(octets: &[u8]) {
             && (10..=60).contains(&agreed.ptime_ms)
     );
     assert!(!(agreed.held && agreed.direction.sends()));
+    assert!(agreed.srtp.is_some() || !agreed.profile.is_secure());
+    let keys = |sdp: &Sdp| sdp.to_string().matches("a=crypto:").count();
+    assert_eq!(keys(&answered), usize::from(agreed.srtp.is_some()));
     assert_eq!(
         Sdp::parse(&answered.to_bytes())
             .expect("an answer is read")

@@ -1,16 +1,22 @@
-//! Offer/answer (RFC 3264) for one G.711 audio stream with telephone events (RFC 4733) over RTP/AVP or RTP/AVPF.
+//! Offer/answer (RFC 3264) for one G.711 audio stream with telephone events (RFC 4733) over RTP or SRTP.
 //!
 //! **Which codec.** The answer names one codec, so that no peer switches in mid-call: the first of *our* preference list
 //! that the offer holds; when the offer names that codec under two numbers, the first in the offerer's order. The answer
-//! uses the offer's payload type numbers. **Which stream.** The first usable audio line; every other line is refused
-//! with port 0, its protocol and formats repeated. Encryption (RTP/SAVP), ICE and bundling are not offered and not
-//! accepted here.
+//! uses the offer's payload type numbers. **Which stream.** The first usable audio line, an encrypted one before a plain
+//! one; every other line is refused with port 0, its protocol and formats repeated. **Encryption**: [`srtp`].
+//! **ICE** is answered as a lite agent where it is offered, and never offered: [`crate::ice`]. DTLS and bundling are not
+//! offered and not accepted here.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+mod srtp;
+
+pub use self::srtp::{LocalSrtp, NegotiatedSrtp, Profile};
 pub use crate::direction::Direction;
 pub use crate::encoding::Encoding;
+use crate::ice::{self, IceCredentials, OfferedIce};
+use crate::sdes::SrtpPolicy;
 use crate::sdp::{Attribute, Connection, MediaDescription, Origin, Sdp};
 
 /// Our side of a negotiation.
@@ -32,6 +38,10 @@ pub struct LocalMedia {
     pub ptime_ms: u8,
     /// What we want to do; the answer never allows more than the offer.
     pub direction: Direction,
+    /// Whether the audio is encrypted, and our keys.
+    pub srtp: LocalSrtp,
+    /// What we answer where the peer offers ICE; `None`: as if it had not.
+    pub ice: Option<IceCredentials>,
 }
 
 /// What both sides agreed on, from our side.
@@ -59,6 +69,12 @@ pub struct Negotiated {
     pub ptime_ms: u8,
     /// The peer does not want to hear us: `sendonly`, `inactive`, or the address 0.0.0.0 or `::`.
     pub held: bool,
+    /// The profile of the `m=` line.
+    pub profile: Profile,
+    /// The keys; `None` for plain RTP.
+    pub srtp: Option<NegotiatedSrtp>,
+    /// What the peer offered of ICE; we answer its checks when it makes some.
+    pub ice: OfferedIce,
 }
 
 /// Why nothing could be agreed; answered with 488 and this warning (RFC 3261 section 20.43).
@@ -93,12 +109,17 @@ const PTIME_RANGE: (u8, u8) = (10, 60);
 /// offer can be used.
 pub fn answer(offer: &Sdp, local: &LocalMedia) -> Result<(Sdp, Negotiated), Refusal> {
     let mut first_refusal = None;
-    let mut agreed = None;
+    let mut agreed: Option<(usize, Negotiated)> = None;
     for (index, media) in offer.media.iter().enumerate() {
-        match negotiate(offer, media, local) {
+        match negotiate_offered(offer, media, local) {
             Ok(negotiated) => {
-                agreed = Some((index, negotiated));
-                break;
+                let secure = negotiated.srtp.is_some();
+                if agreed.is_none() || secure {
+                    agreed = Some((index, negotiated));
+                }
+                if secure || local.srtp.policy == SrtpPolicy::Never {
+                    break;
+                }
             }
             Err(refusal) => {
                 let worth = |refusal: &Refusal| refusal.warning != NOT_AUDIO.warning;
@@ -110,6 +131,9 @@ pub fn answer(offer: &Sdp, local: &LocalMedia) -> Result<(Sdp, Negotiated), Refu
         return Err(first_refusal.unwrap_or(NOT_AUDIO));
     };
     let mut sdp = description(local);
+    if local.ice.is_some() && matches!(negotiated.ice, OfferedIce::Checks(_)) {
+        sdp.attributes.push(Attribute::flag("ice-lite"));
+    }
     // RFC 3264 section 6: the t= line of the answer equals that of the offer.
     sdp.lines = offer
         .lines
@@ -132,9 +156,9 @@ pub fn answer(offer: &Sdp, local: &LocalMedia) -> Result<(Sdp, Negotiated), Refu
     Ok((sdp, negotiated))
 }
 
-/// Offers our codecs in order of preference, and telephone events.
+/// Offers our codecs in order of preference, telephone events, and our keys where SRTP is allowed.
 pub fn offer(local: &LocalMedia) -> Sdp {
-    let mut media = audio_line(local.port, "RTP/AVP");
+    let mut media = audio_line(local.port, local.srtp.offered_profile().name());
     for &encoding in &local.codecs {
         add_format(&mut media, encoding.payload_type(), encoding.name());
     }
@@ -142,13 +166,14 @@ pub fn offer(local: &LocalMedia) -> Sdp {
         add_format(&mut media, TELEPHONE_EVENT_OFFER, TELEPHONE_EVENT);
     }
     finish_audio(&mut media, local.ptime_ms, local.direction);
+    local.srtp.offer(&mut media);
     let mut sdp = description(local);
     sdp.media.push(media);
     sdp
 }
 
-/// Reads the answer to our offer.
-pub fn accept(our_offer: &Sdp, answer: &Sdp) -> Result<Negotiated, Refusal> {
+/// Reads the answer to our offer. `policy` is that of our side; an answer in the clear is refused where it requires SRTP.
+pub fn accept(our_offer: &Sdp, answer: &Sdp, policy: SrtpPolicy) -> Result<Negotiated, Refusal> {
     let index = our_offer
         .media
         .iter()
@@ -159,7 +184,8 @@ pub fn accept(our_offer: &Sdp, answer: &Sdp) -> Result<Negotiated, Refusal> {
         .media
         .get(index)
         .ok_or(refusal(399, "The answer has fewer m= lines than the offer"))?;
-    check_kept(ours, theirs)?;
+    let profile = check_kept(ours, theirs)?;
+    let srtp = srtp::of_answer(ours, theirs, profile, policy)?;
     let mine = Formats::of(ours);
     let local = offered(our_offer, ours, &mine)?;
     // RFC 3264 section 6.1: the answerer lists what it will use in its own order, so its first codec counts.
@@ -176,6 +202,7 @@ pub fn accept(our_offer: &Sdp, answer: &Sdp) -> Result<Negotiated, Refusal> {
             ..local
         },
     )?;
+    negotiated.srtp = srtp;
     // We receive on the numbers of our own offer.
     let number = mine
         .codecs
@@ -191,18 +218,17 @@ pub fn accept(our_offer: &Sdp, answer: &Sdp) -> Result<Negotiated, Refusal> {
     Ok(negotiated)
 }
 
-/// What an answer may not change about the stream it takes (RFC 3264 section 6).
-fn check_kept(ours: &MediaDescription, theirs: &MediaDescription) -> Result<(), Refusal> {
+/// What an answer may not change about the stream it takes (RFC 3264 section 6). Returns its profile.
+fn check_kept(ours: &MediaDescription, theirs: &MediaDescription) -> Result<Profile, Refusal> {
     if !theirs.kind.eq_ignore_ascii_case(&ours.kind) {
         return Err(refusal(304, "The answer changed the media type"));
     }
     if theirs.port == 0 {
         return Err(refusal(305, "The answer refuses the audio stream"));
     }
-    if !theirs.protocol.eq_ignore_ascii_case(&ours.protocol) {
-        return Err(refusal(302, "The answer changed the transport protocol"));
-    }
-    Ok(())
+    Profile::of(&theirs.protocol)
+        .filter(|_| theirs.protocol.eq_ignore_ascii_case(&ours.protocol))
+        .ok_or(refusal(302, "The answer changed the transport protocol"))
 }
 
 /// Our side, as our own offer states it.
@@ -217,6 +243,8 @@ fn offered(sdp: &Sdp, ours: &MediaDescription, mine: &Formats) -> Result<LocalMe
         telephone_event: mine.telephone_event.is_some(),
         ptime_ms: ptime_attribute(ours, "ptime").unwrap_or(20),
         direction: direction_of(sdp, ours),
+        srtp: LocalSrtp::default(),
+        ice: None,
     })
 }
 
@@ -226,7 +254,19 @@ fn is_active_audio(media: &MediaDescription) -> bool {
     media.kind.eq_ignore_ascii_case("audio") && media.port != 0
 }
 
-/// What `theirs`, offer or answer, and we can do together.
+/// What `theirs`, one line of an offer, and we can do together.
+fn negotiate_offered(
+    offer: &Sdp,
+    theirs: &MediaDescription,
+    local: &LocalMedia,
+) -> Result<Negotiated, Refusal> {
+    let mut negotiated = negotiate(offer, theirs, local)?;
+    negotiated.srtp = srtp::of_offer(theirs, negotiated.profile, &local.srtp)?;
+    negotiated.ice = OfferedIce::of(offer, theirs, negotiated.remote_rtp);
+    Ok(negotiated)
+}
+
+/// What `theirs`, offer or answer, and we can do together, encryption and ICE aside.
 fn negotiate(
     sdp: &Sdp,
     theirs: &MediaDescription,
@@ -235,9 +275,10 @@ fn negotiate(
     if !is_active_audio(theirs) {
         return Err(NOT_AUDIO);
     }
-    if !is_plain_rtp(&theirs.protocol) {
-        return Err(refusal(302, "Only RTP/AVP and RTP/AVPF are spoken here"));
-    }
+    let profile = Profile::of(&theirs.protocol).ok_or(refusal(
+        302,
+        "Only RTP/AVP, AVPF, SAVP and SAVPF are spoken here",
+    ))?;
     let formats = Formats::of(theirs);
     let by_preference = local
         .codecs
@@ -270,13 +311,10 @@ fn negotiate(
         ),
         ptime_ms: packet_duration(theirs, local.ptime_ms),
         held,
+        profile,
+        srtp: None,
+        ice: OfferedIce::None,
     })
-}
-
-fn is_plain_rtp(protocol: &str) -> bool {
-    ["RTP/AVP", "RTP/AVPF"]
-        .iter()
-        .any(|known| protocol.eq_ignore_ascii_case(known))
 }
 
 /// Where the peer wants its media: one host of our address family.
@@ -450,6 +488,19 @@ fn accepted(
     finish_audio(&mut media, agreed.ptime_ms, agreed.direction);
     if agreed.rtcp_mux {
         media.attributes.push(Attribute::flag("rtcp-mux"));
+    }
+    if let Some(srtp) = &agreed.srtp {
+        srtp.answer(&mut media);
+    }
+    match (&agreed.ice, &local.ice) {
+        (OfferedIce::Checks(_), Some(ours)) => {
+            let (address, mux) = (local.address, agreed.rtcp_mux);
+            media
+                .attributes
+                .extend(ice::answer_attributes(ours, address, local.port, mux));
+        }
+        (OfferedIce::Mismatch, Some(_)) => media.attributes.push(Attribute::flag("ice-mismatch")),
+        _ => {}
     }
     media
 }

@@ -135,8 +135,8 @@ impl Origin {
     }
 }
 
-/// `a=name` or `a=name:value`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `a=name` or `a=name:value`. Debug shows no value that is a secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Attribute {
     /// The name, case kept.
     pub name: String,
@@ -165,6 +165,18 @@ impl Attribute {
         match value.split_once(':') {
             Some((name, value)) => Self::with(name.trim(), value.trim()),
             None => Self::flag(value),
+        }
+    }
+}
+
+impl fmt::Debug for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_secret = ["crypto", "ice-pwd"]
+            .iter()
+            .any(|secret| self.name.eq_ignore_ascii_case(secret));
+        match &self.value {
+            Some(_) if is_secret => write!(f, "a={}:...", self.name),
+            _ => write!(f, "{self}"),
         }
     }
 }

@@ -5,6 +5,9 @@
 #[allow(unreachable_pub)] // public for the fuzz crate
 #[path = "../../fuzz/src/sip.rs"]
 mod checks;
+#[allow(unreachable_pub)] // public for the fuzz crate
+#[path = "../../fuzz/src/sdes.rs"]
+mod sdes_checks;
 
 use std::path::Path;
 
@@ -55,6 +58,11 @@ fn sdp() {
     replay("sdp", checks::sdp);
 }
 
+#[test]
+fn sdes() {
+    replay("sdes", sdes_checks::sdes);
+}
+
 /// Each seed cut short at many places, and with octets changed: what libFuzzer does first, in a fixed order.
 #[test]
 fn damaged_seeds() {
@@ -62,6 +70,7 @@ fn damaged_seeds() {
         ("sip_message", checks::sip_message as fn(&[u8])),
         ("sip_stream", checks::sip_stream),
         ("sdp", checks::sdp),
+        ("sdes", sdes_checks::sdes),
     ] {
         for (name, seed) in seeds(target) {
             let mut state = 0x9e37_79b9_u32;

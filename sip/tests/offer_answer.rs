@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 
 use trunkline_sip::Direction::{Inactive, RecvOnly, SendOnly, SendRecv};
 use trunkline_sip::Encoding::{Pcma, Pcmu};
-use trunkline_sip::offer_answer::{accept, answer, offer};
+use trunkline_sip::ice::OfferedIce;
+use trunkline_sip::offer_answer::{LocalSrtp, Profile, answer, offer};
 use trunkline_sip::sdp::SdpError;
 use trunkline_sip::{Direction, LocalMedia, Negotiated, Refusal, Sdp};
 
@@ -20,6 +21,8 @@ fn local() -> LocalMedia {
         telephone_event: true,
         ptime_ms: 20,
         direction: SendRecv,
+        srtp: LocalSrtp::default(),
+        ice: None,
     }
 }
 
@@ -36,6 +39,10 @@ fn agreed(media: &str) -> (Sdp, Negotiated) {
 
 fn refusal(media: &str) -> Refusal {
     answer(&sdp(media), &local()).expect_err(media)
+}
+
+fn accept(ours: &Sdp, theirs: &Sdp) -> Result<Negotiated, Refusal> {
+    trunkline_sip::offer_answer::accept(ours, theirs, trunkline_sip::SrtpPolicy::Never)
 }
 
 fn remote(text: &str) -> SocketAddr {
@@ -59,6 +66,9 @@ fn a_plain_offer() {
         direction: SendRecv,
         ptime_ms: 30,
         held: false,
+        profile: Profile::Avp,
+        srtp: None,
+        ice: OfferedIce::None,
     };
     assert_eq!(negotiated, expected);
     let text = "v=0\r\no=- 11 2 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\

@@ -1,6 +1,7 @@
 //! The offer/answer state of a leg (RFC 3264): our half, an offer that waits for its answer, and what was agreed.
 //!
 //! Sans-IO: descriptions in, descriptions out. It never touches a socket or a channel.
+use trunkline_sip::SrtpPolicy;
 use trunkline_sip::offer_answer::{self, Encoding, LocalMedia, Negotiated};
 use trunkline_sip::sdp::Sdp;
 
@@ -79,7 +80,7 @@ impl Negotiation {
         if std::mem::take(&mut self.early) && answer.is_empty() {
             return Ok(true);
         }
-        self.agreed = Some(accept(&offer, answer)?);
+        self.agreed = Some(accept(&offer, answer, self.local.srtp.policy)?);
         Ok(true)
     }
 
@@ -88,7 +89,7 @@ impl Negotiation {
         let (Some(offer), false) = (&self.pending, answer.is_empty()) else {
             return false;
         };
-        match accept(offer, answer) {
+        match accept(offer, answer, self.local.srtp.policy) {
             Ok(agreed) => {
                 self.agreed = Some(agreed);
                 self.early = true;
@@ -99,18 +100,18 @@ impl Negotiation {
     }
 }
 
-fn accept(offer: &Sdp, answer: &[u8]) -> Result<Negotiated, String> {
+fn accept(offer: &Sdp, answer: &[u8], policy: SrtpPolicy) -> Result<Negotiated, String> {
     if answer.is_empty() {
         return Err("there is no SDP answer".to_owned());
     }
     let answer = Sdp::parse(answer).map_err(|error| error.to_string())?;
-    offer_answer::accept(offer, &answer).map_err(|refusal| refusal.to_string())
+    offer_answer::accept(offer, &answer, policy).map_err(|refusal| refusal.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trunkline_sip::offer_answer::{Direction, Encoding};
+    use trunkline_sip::offer_answer::{Direction, Encoding, LocalSrtp};
 
     fn ours() -> Negotiation {
         Negotiation::new(LocalMedia {
@@ -122,6 +123,8 @@ mod tests {
             telephone_event: true,
             ptime_ms: 20,
             direction: Direction::SendRecv,
+            srtp: LocalSrtp::default(),
+            ice: None,
         })
     }
 

@@ -25,7 +25,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use trunkline_sip::offer_answer::{Direction as MediaDirection, Encoding, LocalMedia};
+use trunkline_sip::offer_answer::{Direction as MediaDirection, Encoding, LocalMedia, LocalSrtp};
 use trunkline_sip::{HangupReason, LegId};
 
 /// What phones commonly buffer before they play it; a BYE that overtakes it cuts the last syllable.
@@ -119,6 +119,8 @@ impl LegSettings {
             telephone_event: self.dtmf.telephone_event(),
             ptime_ms: self.ptime_ms,
             direction: MediaDirection::SendRecv,
+            srtp: LocalSrtp::default(),
+            ice: None,
         }
     }
 }
