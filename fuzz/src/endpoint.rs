@@ -3,12 +3,13 @@
 //! Checked: no panic; every message sent is valid; tables stay within their limits; each leg has exactly one last
 //! event and none after it; and once everything is hung up and time has passed, nothing is left.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trunkline_sip::{
-    Counts, Endpoint, EndpointConfig, Event, Flow, Frame, HeaderId, Invite, LegId, Method,
-    StartLine, Transport,
+    Counts, Credentials, Endpoint, EndpointConfig, Event, Flow, Frame, HeaderId, Invite, LegId,
+    Method, OutContact, OutRequest, Realm, RequestId, StartLine, Transport,
 };
 
 /// Longest script in octets; more adds time, not cases.
@@ -18,8 +19,8 @@ const MAX_TRANSACTIONS: usize = 32;
 /// BYE, CANCEL and the taking back of forks go out whatever the load: per leg and per INVITE a bounded number.
 const SLACK: usize = 256;
 const SDP: &[u8] = b"v=0\r\n";
-const METHODS: [&str; 8] = [
-    "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "JUMP",
+const METHODS: [&str; 10] = [
+    "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "JUMP", "REGISTER", "MESSAGE",
 ];
 const STATUSES: [u16; 12] = [100, 180, 183, 200, 202, 302, 401, 408, 481, 486, 491, 500];
 
@@ -40,6 +41,8 @@ struct Play<'a> {
     flow: Flow,
     legs: HashMap<LegId, bool>,
     live: Vec<LegId>,
+    asked: HashSet<RequestId>,
+    credentials: Arc<Credentials>,
     infos: Vec<(LegId, trunkline_sip::InfoId)>,
     /// Requests the endpoint sent and the peer may answer.
     requests: Vec<Vec<u8>>,
@@ -72,6 +75,8 @@ impl<'a> Play<'a> {
             },
             legs: HashMap::new(),
             live: Vec::new(),
+            asked: HashSet::new(),
+            credentials: Arc::new(Credentials::new("b", "secret", Realm::first_seen())),
             infos: Vec::new(),
             requests: Vec::new(),
             tags: HashMap::new(),
@@ -105,6 +110,7 @@ impl<'a> Play<'a> {
                 self.script.first().copied().map_or(1, u64::from),
             )),
             10 => self.call(),
+            12 => self.ask(),
             11 => {
                 self.endpoint.transport_failed(self.now, self.flow);
             }
@@ -163,9 +169,15 @@ impl<'a> Play<'a> {
             .map(|_| format!(";tag=t{tag}"))
             .unwrap_or_default();
         let value = |id| String::from_utf8_lossy(frame.header(id).unwrap_or_default()).into_owned();
+        let challenge = match status {
+            401 => {
+                "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\", stale=true\r\n"
+            }
+            _ => "",
+        };
         let text = format!(
             "SIP/2.0 {status} X\r\nVia: {}\r\nFrom: {}\r\nTo: {}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
-             Contact: <sip:t@10.0.0.1>\r\nContent-Length: 0\r\n\r\n",
+             Contact: <sip:t@10.0.0.1>\r\n{challenge}Content-Length: 0\r\n\r\n",
             value(HeaderId::Via),
             value(HeaderId::From),
             value(HeaderId::To),
@@ -231,6 +243,19 @@ impl<'a> Play<'a> {
         if let Ok(leg) = self.endpoint.invite(self.now, invite) {
             self.legs.insert(leg, false);
             self.live.push(leg);
+        }
+    }
+
+    /// A request of the application's own.
+    fn ask(&mut self) {
+        let to = "sip:b@10.0.0.1";
+        let request = OutRequest {
+            contact: Some(OutContact::default()),
+            credentials: Some(Arc::clone(&self.credentials)),
+            ..OutRequest::new(self.flow, "REGISTER", "sip:10.0.0.1", to, to)
+        };
+        if let Ok(id) = self.endpoint.request(self.now, request) {
+            assert!(self.asked.insert(id), "a name used twice");
         }
     }
 
@@ -330,6 +355,17 @@ impl<'a> Play<'a> {
     fn check_event(&mut self, event: &Event) {
         let leg = match event {
             Event::Refused { .. } | Event::Dropped { .. } => return,
+            Event::Request { id, leg, .. } => {
+                self.endpoint.respond(self.now, *id, 200, "", &[], None);
+                match leg {
+                    Some(leg) => *leg,
+                    None => return,
+                }
+            }
+            Event::Response { id, .. } => {
+                assert!(self.asked.remove(id), "an outcome nobody waits for");
+                return;
+            }
             Event::Invite { leg, .. } => {
                 assert!(self.legs.insert(*leg, false).is_none(), "a leg used twice");
                 self.live.push(*leg);
@@ -374,6 +410,7 @@ impl<'a> Play<'a> {
             }
             self.pass(Duration::from_secs(400));
         }
+        assert!(self.asked.is_empty(), "{:?} without an outcome", self.asked);
         assert!(self.live.is_empty(), "{:?} never ended", self.live);
         assert_eq!(
             self.endpoint.counts(),

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 /// What our branches start with.
 pub(crate) const BRANCH_PREFIX: &str = "z9hG4bK";
 /// What we do, in Allow.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REGISTER";
 /// What we take as a body, in Accept.
 pub(crate) const ACCEPT: &str = "application/sdp";
 /// What the application is expected to take as the body of an INFO: key presses.

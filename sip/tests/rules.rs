@@ -17,7 +17,7 @@ fn refusals_outside_a_dialog() {
     let table = [
         (
             "405 known method",
-            request("REGISTER", "z9hG4bK1", "", 1, "", ""),
+            request("PUBLISH", "z9hG4bK1", "", 1, "", ""),
             405,
             Some(("Allow", "INVITE, ACK")),
         ),
@@ -304,7 +304,7 @@ fn options_outside_a_dialog_say_what_we_do_and_keep_no_state() {
     assert!(sent[0].starts_with("SIP/2.0 200 OK\r\n"), "{}", sent[0]);
     assert_eq!(
         field(&sent[0], "Allow"),
-        Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO")
+        Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REGISTER")
     );
     assert_eq!(field(&sent[0], "Accept"), Some("application/sdp"));
     assert!(sent[0].contains("\r\nSupported:"));

@@ -86,7 +86,8 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::Refer { leg, .. }
         | Event::ReferProgress { leg, .. }
         | Event::Ended { leg, .. } => Some(*leg),
-        Event::Refused { .. } | Event::Dropped { .. } => None,
+        Event::Request { leg, .. } => *leg,
+        Event::Response { .. } | Event::Refused { .. } | Event::Dropped { .. } => None,
     }
 }
 

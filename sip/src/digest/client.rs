@@ -278,6 +278,17 @@ impl Credentials {
     }
 }
 
+/// Whether a 401 or 407 says that the nonce was too old, not that the password is wrong (RFC 7616 §3.3, `stale`).
+pub(crate) fn is_stale(response: &Frame<'_>) -> bool {
+    let asks = |id| matches!(id, HeaderId::WwwAuthenticate | HeaderId::ProxyAuthenticate);
+    let mut challenges = response.headers().filter(|header| asks(header.id));
+    challenges.by_ref().take(MAX_FIELDS).any(|header| {
+        let fields = Fields::parse(header.value).and_then(Result::ok);
+        let stale = fields.and_then(|fields| fields.value("stale"));
+        stale.is_some_and(|stale| stale.eq_ignore_ascii_case(b"true"))
+    })
+}
+
 /// A value of the peer for a log line.
 fn brief(text: &[u8]) -> String {
     String::from_utf8_lossy(text).chars().take(64).collect()

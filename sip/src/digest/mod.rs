@@ -16,6 +16,7 @@ mod server;
 mod tests;
 
 pub use algorithm::{Algorithm, Secret};
+pub(crate) use client::is_stale;
 pub use client::{ChallengeRefused, Credentials, Realm};
 pub use server::{DigestServer, Verdict};
 

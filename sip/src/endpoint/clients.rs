@@ -35,6 +35,8 @@ pub(super) enum Purpose {
     Reinvite,
     Bye,
     Info,
+    /// A request without a dialog.
+    Outside,
     /// A CANCEL, or the BYE of a leg that is gone: nobody waits for the answer.
     Alone,
 }

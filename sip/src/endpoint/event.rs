@@ -1,8 +1,10 @@
 //! Owns the vocabulary between an endpoint and its application: events, causes and errors.
 
+use super::ask::Series;
 use super::config::{Reliability, SessionTimer};
 use super::gate::Origin;
-use crate::digest::Credentials;
+use super::outside::RequestId;
+use crate::digest::{ChallengeRefused, Credentials};
 use crate::flow::Flow;
 use crate::message::Message;
 use bytes::Bytes;
@@ -245,6 +247,26 @@ pub enum Event {
     },
     /// How the peer fares with our REFER: a status of its call, or of the REFER itself. Nothing follows `done`.
     ReferProgress { leg: LegId, status: u16, done: bool },
+    /// REGISTER or MESSAGE outside a dialog, or MESSAGE within one (`leg`): answer it with
+    /// [`Endpoint::respond`](super::Endpoint::respond).
+    Request {
+        id: RequestId,
+        leg: Option<LegId>,
+        request: Message,
+        flow: Flow,
+        origin: Origin,
+    },
+    /// The outcome of [`Endpoint::request`](super::Endpoint::request): a final response, or 408 and 503 without one for
+    /// a timeout and a transport that failed. `flow` is the path of the answer. `series` is for the next request of the kind; `refused` tells why a
+    /// challenge was not answered.
+    Response {
+        id: RequestId,
+        flow: Flow,
+        status: u16,
+        response: Option<Message>,
+        series: Series,
+        refused: Option<ChallengeRefused>,
+    },
     /// The leg is over. `message` is the BYE that ended it, when one did.
     Ended {
         leg: LegId,

@@ -8,6 +8,7 @@
 //! Limits: `max_legs`, `max_transactions`, 16 open INFOs and 8 early dialogs per leg, 16 answering forks per INVITE.
 //! Every entry of every table has a deadline, except confirmed legs, which the application ends.
 
+mod ask;
 mod clients;
 mod config;
 mod event;
@@ -16,6 +17,7 @@ mod info;
 mod io;
 mod leave;
 mod legs;
+mod outside;
 mod reinvite;
 mod requests;
 mod responses;
@@ -31,7 +33,9 @@ pub use event::{
     Transmit,
 };
 
+pub use ask::{OutContact, OutRequest, Series};
 pub use gate::{Admission, AdmitAll, Gate, Origin};
+pub use outside::RequestId;
 
 use crate::flow::Flow;
 use crate::message::{Frame, FrameError, StartLine};
@@ -50,6 +54,7 @@ pub struct Endpoint {
     legs: Legs,
     draining: Option<Duration>,
     gate: Box<dyn Gate>,
+    asked: ask::Asked,
 }
 
 impl Endpoint {
@@ -84,6 +89,7 @@ impl Endpoint {
             legs: Legs::default(),
             draining: None,
             gate,
+            asked: ask::Asked::new(),
         }
     }
 

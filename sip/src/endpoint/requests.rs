@@ -78,16 +78,12 @@ impl Endpoint {
 
     /// A request that is new and sound.
     fn serve(&mut self, now: Instant, request: &Request<'_, '_>) {
-        let (flow, frame) = (request.flow, request.frame);
         match request.method {
             Method::Cancel => self.on_cancel(now, request),
-            _ if key::to_tag(frame).is_some() => self.in_dialog(now, request),
+            _ if key::to_tag(request.frame).is_some() => self.in_dialog(now, request),
             Method::Invite => self.on_invite(now, request),
             Method::Options => self.answer_options(request),
-            _ => {
-                let refusal = Refusal::new(481, "request needs a dialog and has no To tag");
-                self.refuse(flow, frame, &refusal);
-            }
+            _ => self.on_outside(now, request),
         }
     }
 
@@ -188,12 +184,13 @@ impl Endpoint {
             Method::Bye => self.on_bye(now, leg, tx),
             Method::Invite => self.on_reinvite(now, leg, tx),
             Method::Info => self.on_info(now, leg, tx),
+            Method::Message => self.hand_over(tx, Some(leg), Origin::Stranger),
             _ => self.options_in_dialog(now, tx),
         }
     }
 
     /// Opens the transaction of any request but an initial INVITE.
-    fn open_server(
+    pub(super) fn open_server(
         &mut self,
         now: Instant,
         request: &Request<'_, '_>,

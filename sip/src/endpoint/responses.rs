@@ -2,6 +2,7 @@
 //! means.
 
 use super::Endpoint;
+use super::ask::Heard;
 use super::clients::Purpose;
 use super::event::{EndCause, Event, LegId};
 use super::io::TxId;
@@ -25,7 +26,14 @@ impl Endpoint {
             return self.dropped(flow, "response matches no request");
         };
         let outcome = self.clients.answered(&mut self.io, now, id, status, frame);
-        if outcome.deliver {
+        if outcome.deliver && self.asked.contains_key(&id) {
+            let heard = Heard {
+                flow,
+                status,
+                frame,
+            };
+            self.asked_response(now, id, heard);
+        } else if outcome.deliver {
             self.deliver(now, id, status, frame);
         }
         if outcome.end.is_some() {
@@ -54,6 +62,9 @@ impl Endpoint {
     /// A transaction of ours is over by time or transport.
     pub(super) fn client_ended(&mut self, now: Instant, id: TxId, end: End) {
         let waiting = self.clients.of(id).map(|tx| (tx.purpose, tx.leg));
+        if let Some((Purpose::Outside, _)) = waiting {
+            self.asked_in_vain(id, if end == End::Transport { 503 } else { 408 });
+        }
         if end != End::Done
             && let Some((purpose, Some(leg))) = waiting
         {
@@ -69,7 +80,7 @@ impl Endpoint {
                     self.reinvite_lost(now, leg, cause);
                 }
                 Purpose::Bye => self.left(now, leg),
-                Purpose::Info | Purpose::Alone => {}
+                Purpose::Info | Purpose::Outside | Purpose::Alone => {}
             }
         }
         self.clients.remove(&mut self.io, id);

@@ -87,7 +87,13 @@ fn screen_method(frame: &Frame<'_>, method: Method<'_>) -> Result<(), Refusal> {
         | Method::Bye
         | Method::Cancel
         | Method::Options
-        | Method::Info => Ok(()),
+        | Method::Info
+        | Method::Message => Ok(()),
+        Method::Register | Method::Refer | Method::Subscribe | Method::Publish | Method::Notify
+            if key::to_tag(frame).is_none() =>
+        {
+            Ok(())
+        }
         Method::Other(_) => Err(Refusal::with(501, "method is unknown", "Allow", ALLOW)),
         _ if key::to_tag(frame).is_some() => Err(Refusal::with(
             405,

@@ -272,13 +272,13 @@ impl Endpoint {
 }
 
 /// Whether the text can be the user part of a URI as it stands (RFC 3261 §25.1, without `;`).
-fn is_user(text: &str) -> bool {
+pub(super) fn is_user(text: &str) -> bool {
     let fits = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.!~*'()%&=+$,/".contains(&octet);
     !text.is_empty() && text.bytes().all(fits)
 }
 
 /// A route of the application as a header value. Strict routers are refused: their place is the Request-URI.
-fn loose_route(text: &str) -> Result<String, LegError> {
+pub(super) fn loose_route(text: &str) -> Result<String, LegError> {
     let route = address("Route", text)?;
     let is_loose = NameAddr::parse(route.as_bytes()).is_ok_and(|route| route.uri.params.has("lr"));
     match is_loose {
@@ -289,7 +289,7 @@ fn loose_route(text: &str) -> Result<String, LegError> {
 
 /// An address of the application as a header value: a bare URI gets its angle brackets. It must be one address that
 /// nobody can read in another way.
-fn address(name: &str, text: &str) -> Result<String, LegError> {
+pub(super) fn address(name: &str, text: &str) -> Result<String, LegError> {
     let text = if text.contains(['<', '>', '"']) {
         text.to_owned()
     } else {

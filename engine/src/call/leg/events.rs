@@ -36,6 +36,10 @@ impl Leg {
             }
             Event::Reinvite { request, .. } => self.reinvite(&request),
             Event::Info { id, request, .. } => self.info(id, &request),
+            Event::Request { id, .. } => {
+                self.sip.respond(id, 415, "message-not-taken", Vec::new());
+                None
+            }
             Event::Cancelled { .. } => Some(self.end(End {
                 status: Some(487),
                 q850: Some(NORMAL_CLEARING),
@@ -76,6 +80,7 @@ impl Leg {
             | Event::Prack { .. }
             | Event::Refer { .. }
             | Event::ReferProgress { .. }
+            | Event::Response { .. }
             | Event::Refused { .. }
             | Event::Dropped { .. } => None,
         }

@@ -1,9 +1,13 @@
 //! The vocabulary between the pump and the calls: new legs, their events, and what calls ask for.
 use super::flows::{Flows, Hop, NoFlow};
+use super::outside::Outcome;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
-use trunkline_sip::{Event, Flow, HangupReason, InfoId, Invite, LegError, LegId, Message, Origin};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use trunkline_sip::{
+    Event, Flow, HangupReason, InfoId, Invite, LegError, LegId, Message, Origin, OutRequest,
+    RequestId,
+};
 
 /// Events of one leg, in order. The channel closes after the leg's terminal event.
 pub type LegEvents = mpsc::Receiver<Event>;
@@ -60,6 +64,10 @@ pub enum Command {
     Invite(Box<Invite>, oneshot::Sender<Result<NewLeg, LegError>>),
     /// Refuse new INVITEs with 503 and this Retry-After from now on. [`Sip::incoming`](super::Sip::incoming) ends after those taken before.
     Drain(Duration),
+    /// Send a request that belongs to no call.
+    Request(Box<OutRequest>, oneshot::Sender<Result<Outcome, LegError>>),
+    /// Answer a request of a peer: status, the rule of a refusal, headers.
+    Respond(RequestId, u16, String, Headers),
 }
 
 /// Where calls send their commands. Cheap to clone.
@@ -69,6 +77,7 @@ pub enum Command {
 pub struct SipHandle {
     pub(super) commands: mpsc::UnboundedSender<Command>,
     pub(super) flows: Arc<Flows>,
+    pub(super) closed: broadcast::Sender<Flow>,
 }
 
 impl std::fmt::Debug for SipHandle {

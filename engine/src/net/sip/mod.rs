@@ -7,6 +7,7 @@ mod dial;
 mod flows;
 mod handle;
 mod keep_alive;
+mod outside;
 mod pump;
 mod shown;
 mod start;
@@ -18,6 +19,7 @@ pub use accept::TcpLimits;
 pub use counters::PumpCounters;
 pub use flows::{Hop, NoFlow};
 pub use handle::{Command, Headers, Incoming, LegEvents, NewLeg, SipHandle};
+pub use outside::{IncomingRequest, Outcome};
 pub use start::{Sip, StartError};
 
 use bytes::Bytes;

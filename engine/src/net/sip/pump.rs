@@ -4,6 +4,7 @@
 //! optional ones refused, and keeps room for those that end it.
 use super::counters::count;
 use super::handle::{Command, Headers, Incoming, LegEvents, NewLeg};
+use super::outside::{IncomingRequest, Waiting};
 use super::shown::Shown;
 use super::stream::InUse;
 use super::streams::{Streams, Unsent};
@@ -14,9 +15,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use trunkline_sip::{Counts, Endpoint, Event, Flow, LegId, Message, Origin, Transport};
+use tokio::sync::{broadcast, mpsc};
+use trunkline_sip::{Counts, Endpoint, Event, Flow, LegId, Message, Origin, RequestId, Transport};
 
 /// Events that may wait at one leg; the last few places are kept for those that end it.
 const LEG_QUEUE: usize = 32;
@@ -38,6 +39,11 @@ pub(super) struct Pump {
     pub(super) legs: HashMap<LegId, LegEntry>,
     /// Gone while draining.
     pub(super) accept: Option<mpsc::Sender<Incoming>>,
+    /// Requests of peers that belong to no call.
+    pub(super) requests: mpsc::Sender<IncomingRequest>,
+    /// Who waits for the outcome of a request of ours.
+    pub(super) waiting: HashMap<RequestId, Waiting>,
+    pub(super) closed: broadcast::Sender<Flow>,
     pub(super) counters: Arc<PumpCounters>,
 }
 
@@ -89,6 +95,8 @@ impl Pump {
             Inbound::Connected(flow, link) => self.streams.connected(flow, link),
             Inbound::Closed { flow, why, unsent } => {
                 tracing::debug!(remote = %flow.remote, transport = flow.transport.uri_param(), why, "connection ended");
+                // Nobody may be listening.
+                let _ = self.closed.send(flow);
                 for failed in self.streams.closed(flow, unsent) {
                     self.endpoint.transport_failed(now, failed);
                 }
@@ -130,6 +138,10 @@ impl Pump {
                 if let Err(Ok(orphan)) = reply.send(made) {
                     self.endpoint.hangup(now, orphan.leg, None);
                 }
+            }
+            Command::Request(request, reply) => self.ask(now, *request, reply),
+            Command::Respond(id, status, rule, headers) => {
+                self.answer_request(now, id, status, &rule, &headers)
             }
             Command::Drain(retry_after) => {
                 self.endpoint.set_draining(Some(retry_after));
@@ -225,6 +237,7 @@ impl Pump {
                     let _ = entry.events.try_send(event);
                 }
             }
+            Event::Response { .. } | Event::Request { leg: None, .. } => self.outside_event(event),
             event => self.leg_event(event),
         }
     }
@@ -278,7 +291,10 @@ impl Pump {
         };
         let optional = matches!(
             event,
-            Event::Info { .. } | Event::Reinvite { .. } | Event::Progress { .. }
+            Event::Info { .. }
+                | Event::Reinvite { .. }
+                | Event::Request { .. }
+                | Event::Progress { .. }
         );
         if optional && entry.events.capacity() <= LEG_RESERVE {
             return self.refuse_optional(event);
@@ -302,6 +318,10 @@ impl Pump {
                 self.endpoint
                     .reject_reinvite(now, leg, 503, "leg-queue-full")
             }
+            Event::Request { id, .. } => {
+                self.endpoint
+                    .respond(now, id, 503, "leg-queue-full", &[], None)
+            }
             _ => {}
         }
     }
@@ -323,11 +343,12 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::Refer { leg, .. }
         | Event::ReferProgress { leg, .. }
         | Event::Ended { leg, .. } => Some(*leg),
-        Event::Refused { .. } | Event::Dropped { .. } => None,
+        Event::Request { leg, .. } => *leg,
+        Event::Response { .. } | Event::Refused { .. } | Event::Dropped { .. } => None,
     }
 }
 
-fn borrowed(headers: &Headers) -> Vec<(&str, String)> {
+pub(super) fn borrowed(headers: &Headers) -> Vec<(&str, String)> {
     let headers = headers.iter();
     headers
         .map(|(name, value)| (name.as_str(), value.clone()))

@@ -2,6 +2,7 @@
 use super::accept::{self, Places, Reception, TcpLimits};
 use super::dial::Dialler;
 use super::flows::Flows;
+use super::outside::{CLOSED_QUEUE, IncomingRequest, REQUEST_QUEUE};
 use super::pump::{ACCEPT_QUEUE, Pump};
 use super::streams::Streams;
 use super::{Hop, Incoming, NoFlow, PumpCounters, SipHandle, udp};
@@ -10,7 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use trunkline_sip::{Endpoint, EndpointConfig, Flow, Gate, Transport};
 
 /// Datagrams and messages that may wait between readers and pump.
@@ -39,6 +40,8 @@ pub struct Sip {
     pub handle: SipHandle,
     /// New incoming legs.
     pub incoming: mpsc::Receiver<Incoming>,
+    /// REGISTER and MESSAGE of peers. When nobody takes them (dropped), they get 405.
+    pub requests: mpsc::Receiver<IncomingRequest>,
     /// Addresses really bound (port 0 resolved).
     pub listening: Vec<(Transport, SocketAddr)>,
     /// Counters for the metrics page.
@@ -102,6 +105,8 @@ impl Sip {
         let (inbound_send, inbound) = mpsc::channel(INBOUND_QUEUE);
         let (commands_send, commands) = mpsc::unbounded_channel();
         let (accept, incoming) = mpsc::channel(ACCEPT_QUEUE);
+        let (requests_send, requests) = mpsc::channel(REQUEST_QUEUE);
+        let (closed, _) = broadcast::channel(CLOSED_QUEUE);
         let counters = Arc::new(PumpCounters::default());
         let Bound {
             listening,
@@ -131,6 +136,9 @@ impl Sip {
             streams: Streams::new(flows.clone(), dialler),
             legs: HashMap::new(),
             accept: Some(accept),
+            requests: requests_send,
+            waiting: HashMap::new(),
+            closed: closed.clone(),
             counters: counters.clone(),
         };
         tokio::spawn(pump.run(inbound, commands));
@@ -138,8 +146,10 @@ impl Sip {
             handle: SipHandle {
                 commands: commands_send,
                 flows,
+                closed,
             },
             incoming,
+            requests,
             listening,
             counters,
         })
