@@ -215,7 +215,7 @@ impl Dialog {
         let flow = self.next_hop();
         let strict = self.strict_route();
         let uri = strict.as_deref().unwrap_or(&self.remote_target);
-        let mut builder = request_head(method, uri, &flow, advertise, branch);
+        let mut builder = request_head(method, uri, &flow, advertise, branch, None);
         for route in &self.route_set[usize::from(strict.is_some())..] {
             builder = builder.header("Route", route);
         }

@@ -76,10 +76,12 @@ pub(crate) fn request_head(
     flow: &Flow,
     advertise: &Advertise,
     branch: &Token,
+    max_forwards: Option<u8>,
 ) -> MessageBuilder {
+    let hops = max_forwards.map_or(MAX_FORWARDS.to_owned(), |hops| hops.to_string());
     MessageBuilder::request(method, uri)
         .header("Via", via(flow, advertise, branch))
-        .header("Max-Forwards", MAX_FORWARDS)
+        .header("Max-Forwards", hops)
 }
 
 /// Our Via value for a path.

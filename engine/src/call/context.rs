@@ -1,5 +1,6 @@
 //! What all legs of one call share: its name, the server's parts, and its place in the gauge of calls, which is free when the last leg is gone.
 use super::Calls;
+use super::caller::Caller;
 use super::counters::Active;
 use super::program::CallInfo;
 use std::sync::Arc;
@@ -8,14 +9,21 @@ use std::sync::Arc;
 pub(super) struct CallContext {
     pub(super) calls: Arc<Calls>,
     pub(super) info: CallInfo,
+    pub(super) caller: Caller,
     _active: Active,
 }
 
 impl CallContext {
-    pub(super) fn new(calls: Arc<Calls>, info: CallInfo, active: Active) -> Arc<CallContext> {
+    pub(super) fn new(
+        calls: Arc<Calls>,
+        info: CallInfo,
+        caller: Caller,
+        active: Active,
+    ) -> Arc<CallContext> {
         Arc::new(CallContext {
             calls,
             info,
+            caller,
             _active: active,
         })
     }

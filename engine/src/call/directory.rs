@@ -1,5 +1,6 @@
 //! Where a dialled target is found: the seam between calls and those who know phones, trunks and numbers.
 use super::Refusal;
+use super::caller::Caller;
 use super::dial::{DialOrder, DialTarget};
 use super::program::CallInfo;
 use crate::route::OutboundLeg;
@@ -18,6 +19,7 @@ pub trait Directory: Send + Sync {
     fn find<'a>(
         &'a self,
         call: &'a CallInfo,
+        caller: &'a Caller,
         target: &'a DialTarget,
         caller_id: Option<&'a str>,
     ) -> Boxed<'a, Result<Found, Refusal>>;
@@ -105,6 +107,7 @@ impl Directory for NoDirectory {
     fn find<'a>(
         &'a self,
         _: &'a CallInfo,
+        _: &'a Caller,
         target: &'a DialTarget,
         _: Option<&'a str>,
     ) -> Boxed<'a, Result<Found, Refusal>> {

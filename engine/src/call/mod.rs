@@ -2,6 +2,7 @@
 //!
 //! A [`Program`] decides, the executor does: outcome in, verb out. Nothing here knows a dialect.
 mod arbiter;
+mod caller;
 pub mod causes;
 mod context;
 mod counters;
@@ -22,6 +23,7 @@ mod session;
 mod verb;
 
 pub use arbiter::Arbiter;
+pub use caller::Caller;
 pub use counters::CallCounters;
 pub use dial_program::DialProgram;
 pub use directory::{AttemptOutcome, Attempts, Branch, Directory, Found, NoDirectory};
@@ -74,7 +76,7 @@ pub trait Routes: Send + Sync {
     ///
     /// # Errors
     /// The refusal the caller gets.
-    fn program(&self, call: &CallInfo) -> Result<Box<dyn Program>, Refusal>;
+    fn program(&self, call: &CallInfo, caller: &Caller) -> Result<Box<dyn Program>, Refusal>;
 }
 
 /// What calls take from the configuration.

@@ -5,8 +5,8 @@ use super::negotiation::Negotiation;
 use super::session::no_channel;
 use crate::route::OutboundLeg;
 use std::sync::Arc;
-use trunkline_sip::LegError;
 use trunkline_sip::offer_answer::Encoding;
+use trunkline_sip::{Invite, LegError};
 
 /// Why a leg was not placed: the status that says the same, and why.
 #[derive(Debug)]
@@ -45,7 +45,10 @@ pub(super) async fn place(
     };
     let mut negotiation =
         Negotiation::new(settings.local_media(media.0.rtp_port(), calls.fresh_session_id()));
-    let invite = to.invite(Some(negotiation.offer()));
+    let invite = Invite {
+        max_forwards: Some(call.caller.hops_left),
+        ..to.invite(Some(negotiation.offer()))
+    };
     let new = calls.sip.invite(invite).await.map_err(|error| Unplaced {
         status: match error {
             LegError::AtCapacity => 503,

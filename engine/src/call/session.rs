@@ -1,6 +1,7 @@
 //! A session: the single owner of one call, from the INVITE to the summary line. Everybody else sends it messages.
 //!
 //! It admits or refuses the call, opens the media channel, runs the program, and accounts for everything at the end.
+use super::caller::Caller;
 use super::context::CallContext;
 use super::counters::{Active, PanicWatch};
 use super::executor::{Executor, Recordings};
@@ -22,18 +23,21 @@ const RETRY_AFTER_S: &str = "5";
 
 /// Runs one inbound call to its end. `active` holds it in the gauge.
 pub(super) async fn inbound(calls: Arc<Calls>, incoming: Incoming, active: Active) {
-    let info = {
+    let (info, caller) = {
         let frame = incoming.request.frame();
-        CallInfo {
+        let info = CallInfo {
             id: calls.fresh_id(),
             direction: Direction::Inbound,
             from: party(frame.from().ok().map(|from| from.uri.as_bytes())),
             to: party(frame.request_uri()),
-        }
+        };
+        let origin = incoming.origin.clone();
+        let caller = Caller::of(&frame, &info.from, &incoming.flow, origin);
+        (info, caller)
     };
     let span = tracing::info_span!("call", id = %info.id);
     let rank = active.rank;
-    let call = CallContext::new(calls, info, active);
+    let call = CallContext::new(calls, info, caller, active);
     run_inbound(call, incoming, rank).instrument(span).await;
 }
 
@@ -73,7 +77,7 @@ fn admit(call: &Arc<CallContext>, incoming: Incoming, rank: usize) -> Result<Adm
         let text = format!("{limit} calls are in progress; see [sip] max_calls");
         return Err(Refusal::new(503, "max-calls", text));
     }
-    let program = calls.routes.program(&call.info)?;
+    let program = calls.routes.program(&call.info, &call.caller)?;
     let media = calls.media.open().map_err(|error| no_channel(&error))?;
     let local = incoming.flow.local.ip();
     let settings = LegSettings {
@@ -160,7 +164,7 @@ pub async fn outbound(
     };
     let span = tracing::info_span!("call", id = %info.id);
     let active = calls.counters.begin(Direction::Outbound);
-    let call = CallContext::new(calls, info, active);
+    let call = CallContext::new(calls, info, Caller::ourselves(), active);
     run_outbound(call, outbound).instrument(span).await
 }
 

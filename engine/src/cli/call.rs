@@ -1,6 +1,7 @@
 //! `trunkline call`: places one call from this machine and prints what happens, with seconds since the start.
 use super::script::{Script, Wishes};
 use super::{log, random, routes};
+use crate::call::Caller;
 use crate::call::{
     CallInfo, CallSettings, Calls, NoDirectory, Outbound, Program, Refusal, Routes, outbound,
 };
@@ -211,7 +212,7 @@ fn report(
 struct NoRoutes;
 
 impl Routes for NoRoutes {
-    fn program(&self, _: &CallInfo) -> Result<Box<dyn Program>, Refusal> {
+    fn program(&self, _: &CallInfo, _: &Caller) -> Result<Box<dyn Program>, Refusal> {
         Err(Refusal::new(
             486,
             "calling",

@@ -1,6 +1,6 @@
 //! Which program answers which number: the flows of a configuration, loaded once, with all their prompts.
 use super::builtin;
-use crate::call::{CallInfo, Program, Refusal, Routes};
+use crate::call::{CallInfo, Caller, Program, Refusal, Routes};
 use crate::config::{Config, NumberDestination};
 use crate::flow::{Flow, FlowProgram};
 use crate::media::PromptLibrary;
@@ -44,7 +44,7 @@ impl FlowRoutes {
 }
 
 impl Routes for FlowRoutes {
-    fn program(&self, call: &CallInfo) -> Result<Box<dyn Program>, Refusal> {
+    fn program(&self, call: &CallInfo, _: &Caller) -> Result<Box<dyn Program>, Refusal> {
         let matching = self
             .config
             .numbers

@@ -21,6 +21,23 @@ async fn joined(rig: &Rig, number: &str, callee: &mut Phone) -> Phone {
     caller
 }
 
+/// As told by both descriptions; the answer to the caller, and the callee's INVITE.
+pub(crate) async fn joined_with(
+    caller: &mut Phone,
+    callee: &mut Phone,
+    offer: &str,
+    answer: &str,
+) -> (String, String) {
+    caller.invite(offer).await;
+    let invite = callee.called().await;
+    callee.respond(&invite, "200 OK", answer).await;
+    callee.wait("ACK", |text| text.starts_with("ACK ")).await;
+    let answer = caller.last_response("INVITE").await;
+    assert_eq!(status(&answer), 200, "{answer}");
+    caller.ack(&answer, "").await;
+    (answer, invite)
+}
+
 fn dial(names: &[&str], order: DialOrder, ring_timeout_ms: u32) -> Verb {
     let each = names
         .iter()

@@ -4,6 +4,7 @@
 //!
 //! Waits for messages, packets and outcomes with a generous limit; never asserts on time.
 #![allow(clippy::unwrap_used)] // a test may panic
+mod bridge;
 mod dial;
 mod phone;
 mod rig;

@@ -6,7 +6,7 @@ use tokio::net::UdpSocket;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Payload type of telephone events.
-const EVENTS: u8 = 101;
+pub(crate) const EVENTS: u8 = 101;
 
 pub(crate) struct Phone {
     sip: UdpSocket,
@@ -271,6 +271,22 @@ impl Phone {
         assert_eq!(status(&answer), 200, "{answer}");
     }
 
+    /// The next RTP packet of the next 100 ms.
+    pub(crate) async fn heard_now(&mut self) -> Option<Heard> {
+        let mut packet = [0; 1500];
+        let wait = Duration::from_millis(100);
+        let got = tokio::time::timeout(wait, self.rtp.recv_from(&mut packet)).await;
+        let (length, _) = got.ok()?.unwrap();
+        Some(Heard::of(&packet[..length]))
+    }
+
+    /// An RTP packet that is here already.
+    pub(crate) fn already_heard(&mut self) -> Option<Heard> {
+        let mut packet = [0; 1500];
+        let (length, _) = self.rtp.try_recv_from(&mut packet).ok()?;
+        Some(Heard::of(&packet[..length]))
+    }
+
     /// The next RTP packet.
     pub(crate) async fn hear(&mut self) {
         let mut packet = [0; 1500];
@@ -278,7 +294,7 @@ impl Phone {
         assert!(got.is_ok(), "no audio came");
     }
 
-    async fn rtp(&mut self, to: u16, kind: u8, timestamp: u32, payload: &[u8]) {
+    pub(crate) async fn rtp(&mut self, to: u16, kind: u8, timestamp: u32, payload: &[u8]) {
         let mut packet = vec![0x80, kind];
         packet.extend(self.sequence.to_be_bytes());
         packet.extend(timestamp.to_be_bytes());
@@ -296,6 +312,23 @@ impl Phone {
         for (end, length) in [(0, 160), (0, 320), (0, 480), (0x80, 640), (0x80, 640)] {
             let [high, low] = u16::to_be_bytes(length);
             self.rtp(to, EVENTS, 800, &[key, end | 10, high, low]).await;
+        }
+    }
+}
+
+/// An RTP packet.
+pub(crate) struct Heard {
+    pub(crate) kind: u8,
+    pub(crate) timestamp: u32,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Heard {
+    fn of(packet: &[u8]) -> Heard {
+        Heard {
+            kind: packet[1] & 0x7F,
+            timestamp: u32::from_be_bytes(packet[4..8].try_into().unwrap()),
+            payload: packet[12..].to_vec(),
         }
     }
 }

@@ -68,7 +68,7 @@ struct Numbers {
 }
 
 impl Routes for Numbers {
-    fn program(&self, call: &CallInfo) -> Result<Box<dyn Program>, Refusal> {
+    fn program(&self, call: &CallInfo, _: &Caller) -> Result<Box<dyn Program>, Refusal> {
         if let Some(names) = call.to.strip_prefix("dial-") {
             let each = names
                 .split('+')
@@ -102,6 +102,7 @@ impl Directory for Book {
     fn find<'a>(
         &'a self,
         call: &'a CallInfo,
+        _: &'a Caller,
         target: &'a DialTarget,
         _: Option<&'a str>,
     ) -> directory::Boxed<'a, Result<Found, Refusal>> {

@@ -89,6 +89,8 @@ pub struct Invite {
     pub reliable: Reliability,
     /// The session timer asked for; `None`: that of the endpoint.
     pub session_timer: Option<SessionTimer>,
+    /// Max-Forwards; `None`: 70. One less than that of the call this one continues (RFC 3261 §16.6).
+    pub max_forwards: Option<u8>,
 }
 
 impl Invite {
@@ -111,6 +113,7 @@ impl Invite {
             contact_user: None,
             reliable: Reliability::default(),
             session_timer: None,
+            max_forwards: None,
         }
     }
 }

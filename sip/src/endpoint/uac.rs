@@ -76,6 +76,7 @@ impl Endpoint {
             &invite.flow,
             &self.config.advertise,
             branch,
+            invite.max_forwards,
         )
         .header("From", format!("{from};tag={from_tag}"))
         .header("To", to)

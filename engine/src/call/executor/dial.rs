@@ -72,6 +72,11 @@ impl Executor<'_> {
     /// Everybody the targets stand for. A single target brings its own order and time with it.
     async fn find(&mut self, dial: &Dial) -> Result<Result<Found, Refusal>, End> {
         let call = self.call.clone();
+        if call.caller.hops_left == 0 {
+            let text =
+                "the call has gone through as many servers as its Max-Forwards allows".to_owned();
+            return Ok(Err(Refusal::new(483, "too-many-hops", text)));
+        }
         let finding = async {
             let directory = &call.calls.directory;
             let mut all = Found {
@@ -82,7 +87,10 @@ impl Executor<'_> {
             let mut refused = None;
             for target in &dial.targets {
                 let caller_id = dial.caller_id.as_deref();
-                match directory.find(&call.info, target, caller_id).await {
+                match directory
+                    .find(&call.info, &call.caller, target, caller_id)
+                    .await
+                {
                     Ok(found) if dial.targets.len() == 1 => return Ok(found),
                     Ok(found) => all.branches.extend(found.branches),
                     Err(refusal) => {

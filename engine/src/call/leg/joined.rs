@@ -2,7 +2,7 @@
 use super::Leg;
 use crate::call::crossing::Crossing;
 use crate::call::verb::DigitSource;
-use crate::media::{Command as MediaCommand, MediaAudio};
+use crate::media::{Carriage, Command as MediaCommand, MediaAudio};
 
 /// The id of music on hold; plays of verbs count from 1.
 const MUSIC: u32 = 0;
@@ -11,16 +11,23 @@ impl Leg {
     /// Joins both channels, in the way that their streams ask for now. Again after every change of either.
     pub(in super::super) fn join(&mut self, other: &mut Leg) {
         let (out, back) = (self.crossing_to(other), other.crossing_to(self));
-        let _ = self.media(MediaCommand::Detect {
-            inband: out.convert_tones,
-        });
-        let _ = other.media(MediaCommand::Detect {
-            inband: back.convert_tones,
-        });
+        let (Some(ours), Some(theirs)) = (&self.channel, &other.channel) else {
+            return;
+        };
+        let media = &self.settings.call.calls.media;
+        if let Err(error) = media.bridge(ours, theirs, carriage(out), carriage(back)) {
+            tracing::error!(%error, "the legs hear nothing of each other");
+        }
+        for (leg, crossing) in [(&*self, out), (&*other, back)] {
+            let inband = crossing.convert_tones;
+            let _ = leg.media(MediaCommand::Detect { inband });
+        }
     }
 
     /// Parts the channel from whatever it is joined with.
     pub(in super::super) fn part(&mut self) {
+        let _ = self.media(MediaCommand::Unbridge);
+        self.music(false);
         let inband = self.settings.dtmf.inband();
         let _ = self.media(MediaCommand::Detect { inband });
     }
@@ -54,6 +61,13 @@ impl Leg {
         if let Err(error) = self.media(command) {
             tracing::warn!(error, "music on hold");
         }
+    }
+}
+
+fn carriage(crossing: Crossing) -> Carriage {
+    Carriage {
+        events: crossing.relay_events,
+        mute_inband_keys: crossing.convert_tones,
     }
 }
 
