@@ -207,19 +207,26 @@ impl Endpoint {
             return Err(LegError::Target(request.target.clone()));
         }
         let (advertise, flow) = (&self.config.advertise, &request.flow);
-        let mut builder = request_head(request.method, &request.target, flow, advertise, branch)
-            .header(
-                "From",
-                format!(
-                    "{};tag={}",
-                    address("From", &request.from)?,
-                    series.from_tag
-                ),
-            )
-            .header("To", address("To", &request.to)?)
-            .header("Call-ID", series.call_id.as_bytes())
-            .header("CSeq", format!("{} {}", series.cseq, request.method))
-            .header("User-Agent", &self.config.server_name);
+        let mut builder = request_head(
+            request.method,
+            &request.target,
+            flow,
+            advertise,
+            branch,
+            None,
+        )
+        .header(
+            "From",
+            format!(
+                "{};tag={}",
+                address("From", &request.from)?,
+                series.from_tag
+            ),
+        )
+        .header("To", address("To", &request.to)?)
+        .header("Call-ID", series.call_id.as_bytes())
+        .header("CSeq", format!("{} {}", series.cseq, request.method))
+        .header("User-Agent", &self.config.server_name);
         for route in &request.routes {
             builder = builder.header("Route", loose_route(route)?);
         }
