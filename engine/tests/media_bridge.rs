@@ -4,14 +4,21 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests, too
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use trunkline::media::{BridgeError, Carriage, Channel, Command, Media, MediaEvents};
+use trunkline::media::{
+    BridgeError, Carriage, Channel, Command, Encoding, Media, MediaAudio, MediaEvent, MediaEvents,
+    Prompt, StreamParams,
+};
 use trunkline::rtp::packet::Header;
 use trunkline::rtp::telephone_event::Payload;
+use trunkline_dsp::dtmf;
 
 mod phone;
-use phone::{EVENTS, Heard, PATIENCE, Phone, call, close, media};
+use phone::{
+    EVENTS, Heard, PATIENCE, Phone, call, close, correlation, decoded, media, stream, tone, wait,
+};
 
 /// Octets that are told from silence and from each other.
 fn marked(n: usize) -> [u8; 160] {
@@ -304,4 +311,265 @@ fn what_cannot_be_bridged_is_refused() {
     };
     assert_eq!(refused(&a, &a), BridgeError::Itself);
     assert_eq!(refused(&a, &b), BridgeError::Elsewhere);
+}
+
+/// The side's stream with something else in it.
+fn restream(side: &Side, change: impl FnOnce(&mut StreamParams)) {
+    let mut params = stream(side.phone.address());
+    change(&mut params);
+    side.channel.send(Command::Stream(params)).unwrap();
+}
+
+#[test]
+fn another_law_is_another_table() {
+    let media = media(43_120..=43_139);
+    let (mut a, b) = bridged(&media, EVENTS_CARRIED);
+    restream(&b, |params| {
+        (params.encoding, params.payload_send, params.payload_recv) = (Encoding::Pcma, 8, 8);
+    });
+    let spoken = tone(700.0, 400);
+    let mut octets = vec![0; spoken.len()];
+    Encoding::Pcmu.encode(&spoken, &mut octets);
+    let mut heard = Vec::new();
+    for chunk in octets.chunks(160) {
+        a.phone.send(chunk);
+        heard.push(b.phone.hear());
+    }
+    // What was on the way before the change is skipped by the search.
+    let octets: Vec<u8> = heard
+        .iter()
+        .filter(|packet| packet.header.payload_type == 8)
+        .flat_map(|packet| packet.payload.clone())
+        .collect();
+    let mut samples = vec![0; octets.len()];
+    Encoding::Pcma.decode(&octets, &mut samples);
+    assert!(correlation(&samples, &spoken[800..2400]) > 0.999);
+    assert_eq!(media.stats().decoded.value(), 0);
+}
+
+#[test]
+fn packets_of_another_length_are_framed_anew() {
+    let media = media(43_140..=43_159);
+    let (mut a, mut b) = bridged(&media, EVENTS_CARRIED);
+    let spoken = tone(500.0, 1800);
+    let mut octets = vec![0; spoken.len()];
+    Encoding::Pcmu.encode(&spoken, &mut octets);
+    let mut heard = Vec::new();
+    for (n, chunk) in octets.chunks(240).enumerate() {
+        a.phone.send(chunk);
+        // 30 ms each, as time goes by at the other end: two packets for three
+        (0..1 + n % 2).for_each(|_| heard.push(b.phone.hear()));
+    }
+    let lengths: Vec<_> = heard.iter().map(|packet| packet.payload.len()).collect();
+    assert!(
+        lengths[20..].iter().all(|length| *length == 160),
+        "{lengths:?}"
+    );
+    assert_one_stream(&heard);
+    let samples: Vec<i16> = heard[25..]
+        .iter()
+        .flat_map(|packet| decoded(&packet.payload))
+        .collect();
+    assert!(correlation(&samples, &spoken[..4000]) > 0.999);
+    // The far side wants them as they are.
+    restream(&b, |params| params.ptime_ms = 30);
+    let (mut relayed, end) = (0, Instant::now() + PATIENCE);
+    while relayed <= 10 {
+        assert!(Instant::now() < end, "{relayed}");
+        a.phone.send(&[9; 240]);
+        relayed += usize::from(b.phone.hear().payload.len() == 240);
+    }
+    let stats = close(b.channel, &mut b.events);
+    assert!(stats.decoded > 20 && stats.relayed > 10, "{stats:?}");
+}
+
+#[test]
+fn listening_takes_a_copy_and_muting_keys_takes_the_samples() {
+    let media = media(43_160..=43_179);
+    let (mut a, mut b) = bridged(&media, EVENTS_CARRIED);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wav");
+    a.channel.send(Command::Detect { inband: true }).unwrap();
+    a.channel
+        .send(Command::Record {
+            id: 1,
+            path: path.clone(),
+            max_ms: 0,
+            silence_ms: 0,
+        })
+        .unwrap();
+    let mut key = vec![0; 3200];
+    dtmf::Generator::new(8000, dtmf::Key::from_char('7').unwrap(), -10.0, -10.0).fill(&mut key);
+    let spoken = [tone(500.0, 400), key.clone(), vec![0; 3200]].concat();
+    let say = |a: &mut Side, b: &Side| -> Vec<i16> {
+        let mut octets = vec![0; spoken.len()];
+        Encoding::Pcmu.encode(&spoken, &mut octets);
+        a.phone.drain();
+        b.phone.drain();
+        for chunk in octets.chunks(160) {
+            a.phone.send(chunk);
+            // The pace: B is silent, so that A hears silence every 20 ms.
+            a.phone.hear();
+        }
+        let heard = b.phone.drain();
+        assert_one_stream(&heard);
+        let samples = heard.iter().map(|packet| decoded(&packet.payload));
+        samples.flatten().collect()
+    };
+    let heard = say(&mut a, &b);
+    let began = |event: &MediaEvent| matches!(event, MediaEvent::KeyBegin { key: '7', .. });
+    wait(&mut a.events, began);
+    assert!(correlation(&heard, &key[..1600]) > 0.99);
+    assert_eq!(media.stats().decoded.value(), 0);
+
+    let mute = Carriage {
+        mute_inband_keys: true,
+        ..EVENTS_CARRIED
+    };
+    media
+        .bridge(&a.channel, &b.channel, mute, EVENTS_CARRIED)
+        .unwrap();
+    let heard = say(&mut a, &b);
+    wait(&mut a.events, began);
+    assert!(correlation(&heard, &tone(500.0, 200)) > 0.99);
+    // The tone is heard for the time it takes to tell it is one.
+    let tone_frames = heard
+        .chunks(160)
+        .filter(|frame| correlation(&key, frame) > 0.9)
+        .filter(|frame| frame.iter().any(|sample| sample.unsigned_abs() > 8000))
+        .count();
+    assert!(tone_frames <= 4, "{tone_frames} of 20");
+    // The other direction is relayed as ever.
+    b.phone.send(&marked(1));
+    hear_until(&a.phone, 1, is_marked);
+    let (of_a, of_b) = (
+        close(a.channel, &mut a.events),
+        close(b.channel, &mut b.events),
+    );
+    assert_eq!((of_a.relayed, of_a.decoded), (1, 0));
+    assert!(of_b.decoded > 40, "{of_b:?}");
+    assert!(std::fs::metadata(path).unwrap().len() > 16_000);
+}
+
+#[test]
+fn hold_with_music_and_back() {
+    let media = media(43_180..=43_199);
+    let (mut a, b) = bridged(&media, EVENTS_CARRIED);
+    let mut all = Vec::new();
+    b.phone.send_as(b.phone.header, &marked(0));
+    all.extend(hear_until(&a.phone, 1, is_marked));
+    // B holds: it gets nothing, A gets music, whatever B sends.
+    restream(&b, |params| params.send = false);
+    let music = MediaAudio::Prompt(Arc::new(Prompt::from_samples("music", &[12_345; 400])));
+    let mut note = [0; 1];
+    Encoding::Pcmu.encode(&[12_345], &mut note);
+    a.channel
+        .send(Command::Play {
+            id: 1,
+            audio: vec![music],
+            repeat: None,
+        })
+        .unwrap();
+    let is_music = |packet: &Heard| packet.payload == [note[0]; 160];
+    all.extend(hear_until(&a.phone, 1, is_music));
+    let mut header = b.phone.header;
+    let mut b_says = |n: usize| {
+        header.sequence = header.sequence.wrapping_add(1);
+        header.timestamp = header.timestamp.wrapping_add(160);
+        b.phone.send_as(header, &marked(n));
+    };
+    for n in 1..6 {
+        b_says(n);
+        a.phone.send(&marked(n));
+        all.extend(hear_until(&a.phone, 1, is_music));
+    }
+    assert_eq!(all.iter().filter(|packet| is_marked(packet)).count(), 1);
+    // Resumed.
+    a.channel.send(Command::StopPlay).unwrap();
+    restream(&b, |_| ());
+    for n in 6..30 {
+        b_says(n);
+        all.push(a.phone.hear());
+    }
+    let marked_ones = all.iter().filter(|packet| is_marked(packet)).count();
+    assert!(marked_ones > 10, "{marked_ones}");
+    assert_one_stream(&all);
+    a.phone.send(&marked(77));
+    let first = hear_until(&b.phone, 1, is_marked);
+    assert_eq!(first.last().unwrap().payload, marked(77));
+    assert!(first.last().unwrap().header.marker);
+    let dropped = &media.stats().bridge_dropped;
+    assert_eq!(dropped.hold.value(), 5);
+    assert!(dropped.own_audio.value() >= 4, "{dropped:?}");
+}
+
+#[test]
+fn comfort_noise_goes_only_where_it_was_negotiated() {
+    let media = media(43_200..=43_219);
+    let (mut a, b) = bridged(&media, EVENTS_CARRIED);
+    let noise = |a: &mut Side| {
+        a.phone.send_as(
+            Header {
+                payload_type: 13,
+                ..a.phone.header
+            },
+            &[60],
+        );
+        a.phone.header.sequence = a.phone.header.sequence.wrapping_add(1);
+        a.phone.header.timestamp = a.phone.header.timestamp.wrapping_add(160);
+    };
+    a.phone.send(&marked(0));
+    noise(&mut a);
+    a.phone.send(&marked(1));
+    let heard = hear_until(&b.phone, 2, is_marked);
+    assert_one_stream(&heard);
+    assert!(heard.iter().all(|packet| packet.header.payload_type == 0));
+    restream(&b, |params| params.comfort_noise = true);
+    // Until the change has reached the shard, it is dropped.
+    let heard = loop {
+        noise(&mut a);
+        a.phone.send(&marked(2));
+        let heard = hear_until(&b.phone, 1, is_marked);
+        assert_one_stream(&heard);
+        if let Some(packet) = heard.iter().find(|packet| packet.header.payload_type == 13) {
+            break packet.clone();
+        }
+    };
+    assert_eq!(heard.payload, [60]);
+    assert!(media.stats().bridge_dropped.comfort_noise.value() >= 1);
+}
+
+#[test]
+fn a_flood_is_not_passed_on_and_neither_is_a_stranger() {
+    let media = media(43_220..=43_239);
+    let b = side(&media);
+    let (a_channel, _a_events) = media.open().unwrap();
+    let mut phone = Phone::new("127.0.0.1", a_channel.rtp_port());
+    let mut stranger = Phone::new("127.0.0.2", a_channel.rtp_port());
+    a_channel
+        .send(Command::Stream(stream(phone.address())))
+        .unwrap();
+    media
+        .bridge(&a_channel, &b.channel, EVENTS_CARRIED, EVENTS_CARRIED)
+        .unwrap();
+    phone.hear();
+    (0..5).for_each(|_| stranger.send(&marked(9)));
+    phone.send(&marked(1));
+    let first = hear_until(&b.phone, 1, is_marked);
+    assert_eq!(first.last().unwrap().payload, marked(1));
+    // Ten times its pace for four seconds.
+    for n in 0..2000u64 {
+        phone.send(&marked(2));
+        if n % 10 == 9 {
+            b.phone.hear();
+        }
+    }
+    let rate = || media.stats().bridge_dropped.rate.value();
+    let end = Instant::now() + PATIENCE;
+    while rate() == 0 && Instant::now() < end {
+        phone.send(&marked(2));
+        phone.hear();
+    }
+    assert!(rate() > 0);
+    assert_eq!(media.stats().dropped.stranger.value(), 5);
 }

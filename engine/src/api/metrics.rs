@@ -180,6 +180,16 @@ impl Sources {
                 &media.duplicate,
             ),
             (
+                "trunkline_bridge_packets_relayed",
+                "RTP packets sent over a bridge as they came",
+                &media.relayed,
+            ),
+            (
+                "trunkline_bridge_frames_decoded",
+                "Frames decoded and sent over a bridge",
+                &media.decoded,
+            ),
+            (
                 "trunkline_rtp_send_errors",
                 "RTP packets the kernel refused to send",
                 &media.send_errors,
@@ -202,6 +212,14 @@ impl Sources {
             encoder,
             "trunkline_rtp_packets_dropped",
             "Received packets dropped, by cause",
+            "cause",
+            &dropped,
+        )?;
+        let dropped = media.bridge_dropped.by_cause();
+        family(
+            encoder,
+            "trunkline_bridge_dropped",
+            "Packets and frames that bridges did not pass on, by cause",
             "cause",
             &dropped,
         )?;

@@ -315,8 +315,12 @@ impl ChannelState {
     ) {
         let Some(stream) = &self.stream else { return };
         let next = self.outgoing.position(moment.tick_ms);
+        let after_a_pause = self
+            .outgoing
+            .last
+            .is_some_and(|last| last.end != next.timestamp);
         let header = Header {
-            marker: std::mem::take(&mut self.outgoing.marker),
+            marker: std::mem::take(&mut self.outgoing.marker) || after_a_pause,
             payload_type: stream.params.payload_send,
             sequence: next.sequence,
             timestamp: next.timestamp,

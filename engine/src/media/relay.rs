@@ -2,7 +2,8 @@
 //!
 //! Pure: numbers and milliseconds in, numbers out. What the source lost or reordered is lost or reordered for the far side, too: its
 //! jitter buffer sees the truth. What the source makes of its numbers (another SSRC, a restart, a jump) stays here: the far side sees one
-//! stream that goes on. Never looks at samples and never sends.
+//! stream that goes on. No two packets ever get the same sequence number (with SRTP they would share a key stream). Never looks at
+//! samples and never sends.
 //!
 //! Limits: 50 sequence numbers are the longest gap that is passed on as loss; a stream is passed on at twice its own pace at most, after
 //! a burst of one second.
@@ -70,18 +71,28 @@ pub(crate) struct Relay {
 /// A stretch in which the numbers of both streams differ by constants.
 #[derive(Debug)]
 struct Anchor {
+    /// The oldest number that can still be told.
     first: u16,
     newest: u16,
     /// Added to the source's sequence numbers.
     offset: u16,
-    /// The first packet of the newest run that was left out, and the offset before it.
-    before: Option<(u16, u16)>,
+    /// The newest run of packets that were left out.
+    left_out: Option<LeftOut>,
     /// Whether the newest packet was left out.
     leaving_out: bool,
     /// Added to the source's timestamps.
     shift: u32,
     /// Time in ms and timestamp of the newest audio.
     heard: (u64, u32),
+}
+
+/// Packets that were left out one after the other.
+#[derive(Debug, Clone, Copy)]
+struct LeftOut {
+    first: u16,
+    last: u16,
+    /// The offset before them.
+    offset: u16,
 }
 
 impl Relay {
@@ -117,6 +128,7 @@ impl Relay {
 
     /// The place of an event among audio that is not relayed.
     pub(crate) fn place_event(&mut self, packet: &Received, next: Position) -> Place {
+        self.anchor = None;
         let timestamp = next.timestamp.wrapping_sub(joined_after(packet.kind));
         Place {
             timestamp: self.event_timestamp(packet.timestamp, timestamp),
@@ -133,8 +145,18 @@ impl Relay {
         if !packet.in_order || !is_newer(packet.sequence, anchor.newest) {
             return;
         }
-        if !anchor.leaving_out {
-            anchor.before = Some((packet.sequence, anchor.offset));
+        match &mut anchor.left_out {
+            Some(run) if anchor.leaving_out => run.last = packet.sequence,
+            run => {
+                if let Some(before) = run {
+                    anchor.first = before.last.wrapping_add(1);
+                }
+                *run = Some(LeftOut {
+                    first: packet.sequence,
+                    last: packet.sequence,
+                    offset: anchor.offset,
+                });
+            }
         }
         anchor.leaving_out = true;
         anchor.offset = anchor.offset.wrapping_sub(1);
@@ -148,7 +170,7 @@ impl Relay {
             first: packet.sequence,
             newest: packet.sequence,
             offset: next.sequence.wrapping_sub(packet.sequence),
-            before: None,
+            left_out: None,
             leaving_out: false,
             shift: timestamp.wrapping_sub(packet.timestamp),
             heard: (now_ms, packet.timestamp.wrapping_add(lasted)),
@@ -209,8 +231,10 @@ impl Anchor {
         } else if is_newer(self.first, packet.sequence) {
             return None;
         }
-        let offset = match self.before {
-            Some((first, offset)) if is_newer(first, packet.sequence) => offset,
+        let offset = match self.left_out {
+            Some(run) if is_newer(run.first, packet.sequence) => run.offset,
+            // Among what was left out there is no room.
+            Some(run) if !is_newer(packet.sequence, run.last) => return None,
             _ => self.offset,
         };
         Some(Place {

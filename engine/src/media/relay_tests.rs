@@ -209,6 +209,25 @@ fn what_is_left_out_leaves_no_gap() {
 }
 
 #[test]
+fn no_two_packets_get_the_same_number() {
+    let mut relay = Relay::default();
+    let mut place = |packet| relay.place(0, &packet, NEXT).map(|place| place.sequence);
+    assert_eq!(place(audio(10, 0)), Some(1000));
+    for n in [12, 14, 15] {
+        relay.leave_out(&audio(n, 0));
+    }
+    let mut place = |packet| relay.place(0, &packet, NEXT).map(|place| place.sequence);
+    // 13 was among what was left out: no room
+    assert_eq!([13, 11].map(|n| place(late(n, 0))), [None, Some(1001)]);
+    assert_eq!(place(audio(17, 0)), Some(1004));
+    relay.leave_out(&audio(18, 0));
+    let mut place = |packet| relay.place(0, &packet, NEXT).map(|place| place.sequence);
+    assert_eq!(place(audio(19, 0)), Some(1005));
+    // before 12 the difference is no longer known
+    assert_eq!([16, 11].map(|n| place(late(n, 0))), [Some(1003), None]);
+}
+
+#[test]
 fn a_source_sends_at_twice_its_pace_at_most() {
     for (packet_ms, every_ms, expected) in [
         (20, 20, 3000),

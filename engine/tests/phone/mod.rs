@@ -86,12 +86,26 @@ impl Phone {
         }
     }
 
+    /// Takes what has come already.
+    pub(crate) fn drain(&self) -> Vec<Heard> {
+        self.socket.set_nonblocking(true).unwrap();
+        let mut heard = Vec::new();
+        let mut datagram = [0; 1500];
+        while let Ok(length) = self.socket.recv(&mut datagram) {
+            let packet = packet::parse(&datagram[..length]).unwrap();
+            heard.push(Heard {
+                header: packet.header,
+                payload: packet.payload.to_vec(),
+            });
+        }
+        self.socket.set_nonblocking(false).unwrap();
+        heard
+    }
+
     /// Sends the samples in real time, a packet for each one heard, and returns the samples heard.
     pub(crate) fn exchange(&mut self, samples: &[i16]) -> Vec<i16> {
         // What came before would let the exchange run ahead of time.
-        self.socket.set_nonblocking(true).unwrap();
-        while self.socket.recv(&mut [0; 1500]).is_ok() {}
-        self.socket.set_nonblocking(false).unwrap();
+        self.drain();
         let mut heard = Vec::new();
         for chunk in samples.chunks(160) {
             let mut octets = vec![0; chunk.len()];
