@@ -5,5 +5,6 @@ pub mod endpoint;
 pub mod flow;
 pub mod info;
 pub mod rtp;
+pub mod services;
 pub mod sdes;
 pub mod sip;

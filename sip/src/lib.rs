@@ -18,6 +18,7 @@ pub mod multipart;
 pub mod name_addr;
 pub mod offer_answer;
 pub mod params;
+pub mod refer;
 #[cfg(feature = "rsip")]
 pub mod rsip_compat;
 pub mod sdes;

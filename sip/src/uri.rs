@@ -190,7 +190,7 @@ impl fmt::Display for Uri<'_> {
 }
 
 /// `%41` becomes `A`; an escape that is not two hexadecimal digits stays as written.
-fn percent_decoded(text: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn percent_decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr(b'%', text).is_none() {
         return Cow::Borrowed(text);
     }

@@ -8,6 +8,9 @@ mod checks;
 #[allow(unreachable_pub)] // public for the fuzz crate
 #[path = "../../fuzz/src/sdes.rs"]
 mod sdes_checks;
+#[allow(unreachable_pub)]
+#[path = "../../fuzz/src/services.rs"]
+mod services;
 
 use std::path::Path;
 
@@ -63,6 +66,16 @@ fn sdes() {
     replay("sdes", sdes_checks::sdes);
 }
 
+#[test]
+fn digest() {
+    replay("digest", services::digest);
+}
+
+#[test]
+fn refer() {
+    replay("refer", services::refer);
+}
+
 /// Each seed cut short at many places, and with octets changed: what libFuzzer does first, in a fixed order.
 #[test]
 fn damaged_seeds() {
@@ -70,6 +83,8 @@ fn damaged_seeds() {
         ("sip_message", checks::sip_message as fn(&[u8])),
         ("sip_stream", checks::sip_stream),
         ("sdp", checks::sdp),
+        ("digest", services::digest),
+        ("refer", services::refer),
         ("sdes", sdes_checks::sdes),
     ] {
         for (name, seed) in seeds(target) {

@@ -61,7 +61,7 @@ struct Claim {
 
 impl DigestServer {
     /// `secret` signs nonces: 32 random octets. `algorithms` are offered in this order; none means SHA-256, then MD5.
-    /// A nonce is good for `nonce_life` after it was made.
+    /// A nonce is good for `nonce_life` after it was made. Control characters in the realm become spaces.
     pub fn new(
         secret: [u8; 32],
         realm: impl Into<String>,
@@ -72,7 +72,8 @@ impl DigestServer {
         if all.is_empty() {
             all = vec![Algorithm::Sha256, Algorithm::Md5];
         }
-        let realm = realm.into();
+        let fit = |sign: char| if sign.is_control() { ' ' } else { sign };
+        let realm: String = realm.into().chars().map(fit).collect();
         let nobody = Secret::new("", &realm, &String::from_utf8_lossy(&secret));
         Self {
             realm,
