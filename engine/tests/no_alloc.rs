@@ -119,6 +119,8 @@ impl Line {
             send: true,
             receive: true,
             ptime_ms: 20,
+            srtp: None,
+            ice: None,
             log_id: "test".into(),
         };
         line.channel.send(Command::Stream(stream)).unwrap();
