@@ -11,4 +11,3 @@ pub mod media;
 pub mod net;
 pub mod route;
 pub mod rtp;
-pub mod trunk;

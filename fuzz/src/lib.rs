@@ -8,4 +8,3 @@ pub mod rtp;
 pub mod services;
 pub mod sdes;
 pub mod sip;
-pub mod stun;

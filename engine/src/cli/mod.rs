@@ -9,6 +9,7 @@ mod log;
 mod routes;
 mod run;
 mod script;
+mod transports;
 
 use clap::{Parser, Subcommand};
 use std::io::Write;

@@ -1,13 +1,13 @@
 //! `trunkline run`: puts the parts together, answers calls, and ends in good order.
 use super::routes::{self, FlowRoutes};
+use super::transports::transports;
 use super::{log, random};
 use crate::api::{self, Face, Sources};
 use crate::call::{CallSettings, Calls, NoDirectory};
 use crate::config::{Config, LogFormat};
 use crate::media::{Media, MediaConfig, PromptLibrary};
-use crate::net::sip::{Sip, TcpLimits};
+use crate::net::sip::Sip;
 use crate::route::terms;
-use crate::trunk::{Numeric, Trunks};
 use anyhow::Context;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -67,9 +67,8 @@ async fn serve(
     std::fs::create_dir_all(&config.media.recordings_dir)
         .with_context(|| format!("cannot make the recordings folder {}; change [media] recordings_dir in the configuration", config.media.recordings_dir.display()))?;
     let media = start_media(config)?;
-    let sip = Sip::start(
-        &listen(config),
-        tcp_limits(config),
+    let sip = Sip::start_on(
+        transports(config)?,
         endpoint_config(config)?,
         Box::new(AdmitAll),
     )
@@ -84,12 +83,10 @@ async fn serve(
         call_settings(config),
         boot,
     );
-    let trunks = Trunks::start(config, sip.handle.clone(), Arc::new(Numeric));
     let sources = Sources {
         calls: calls.counters.clone(),
         sip: sip.counters.clone(),
         media: media.clone(),
-        trunks: trunks.clone(),
     };
     let face = Arc::new(Face {
         sources,
@@ -103,10 +100,8 @@ async fn serve(
     tokio::spawn(calls.clone().serve(sip.incoming));
     signals.stop().await;
     face.draining.store(true, Ordering::Relaxed);
-    // Carriers send no more calls to one who is not registered.
-    let drained = async { tokio::join!(calls.drain(config.run.drain), trunks.stop()) };
     tokio::select! {
-        _ = drained => tracing::info!("all calls are over; good bye"),
+        () = calls.drain(config.run.drain) => tracing::info!("all calls are over; good bye"),
         () = signals.stop() => tracing::warn!("told twice to stop: leaving calls in progress"),
     }
     media.shutdown();
@@ -152,22 +147,6 @@ fn start_media(config: &Config) -> anyhow::Result<Media> {
         ..MediaConfig::default()
     };
     Media::start(settings).context("see [media] in the configuration")
-}
-
-fn listen(config: &Config) -> Vec<(Transport, SocketAddr)> {
-    config
-        .sip
-        .listen
-        .iter()
-        .map(|listen| (terms::transport(listen.transport), listen.address))
-        .collect()
-}
-
-fn tcp_limits(config: &Config) -> TcpLimits {
-    TcpLimits {
-        max_connections: config.sip.tcp_max_connections,
-        idle: config.sip.tcp_idle_timeout,
-    }
 }
 
 fn endpoint_config(config: &Config) -> anyhow::Result<EndpointConfig> {

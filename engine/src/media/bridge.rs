@@ -286,9 +286,7 @@ impl ChannelState {
         passed: &Passed<'_>,
         is_event: bool,
     ) {
-        let Some(stream) = &mut self.stream else {
-            return;
-        };
+        let Some(stream) = &self.stream else { return };
         let encoding = stream.params.encoding;
         let mut space;
         let payload = if passed.kind == Kind::Audio && passed.encoding != encoding {

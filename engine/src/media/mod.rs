@@ -17,7 +17,6 @@ mod digits;
 mod emit;
 mod event;
 mod handle;
-mod ice;
 mod latch;
 mod player;
 mod ports;
@@ -27,7 +26,6 @@ mod recorder;
 mod relay;
 mod retire;
 mod rtcp_session;
-mod secure;
 mod shard;
 mod stats;
 mod wav;
@@ -35,7 +33,7 @@ mod wheel;
 
 pub use bridge::Carriage;
 pub use codec::Encoding;
-pub use command::{Command, MediaAudio, SrtpParams, StreamParams};
+pub use command::{Command, MediaAudio, StreamParams};
 pub use event::{ChannelStats, KeySource, MediaEvent, RecordingEnd};
 pub use handle::{
     BridgeError, Busy, Channel, Media, MediaConfig, MediaError, MediaEvents, OpenError,

@@ -149,8 +149,6 @@ pub(crate) fn stream(remote_rtp: SocketAddr) -> StreamParams {
         send: true,
         receive: true,
         ptime_ms: 20,
-        srtp: None,
-        ice: None,
         log_id: "test".into(),
     }
 }

@@ -53,8 +53,9 @@ pub(super) fn screen(
     frame: &Frame<'_>,
     method: Method<'_>,
 ) -> Result<(), Refusal> {
-    // §18.3: on a stream there is no other way to tell where a message ends.
-    if transport.is_reliable() && frame.header(HeaderId::ContentLength).is_none() {
+    // §18.3: on a stream there is no other way to tell where a message ends. A WebSocket keeps them apart (RFC 7118 §5).
+    let stream = matches!(transport, Transport::Tcp | Transport::Tls);
+    if stream && frame.header(HeaderId::ContentLength).is_none() {
         return Err(Refusal::new(400, "Content-Length is missing on a stream"));
     }
     screen_method(frame, method)?;

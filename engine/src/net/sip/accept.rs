@@ -1,19 +1,27 @@
-//! Listeners of streams: accept, count against the limits, and hand each connection to a task of its own.
-use super::Inbound;
+//! Listeners of streams (TCP, TLS, WS, WSS): accept, ask the guards, shake hands, and hand each connection to a task of its own.
+//!
+//! Limits: connections in all and per source, handshakes at once, 10 s for a handshake.
+use super::counters::count;
 use super::flows::Flows;
+use super::guard::{Guards, Place, Places};
 use super::stream::Connection;
+use super::tls::Tls;
+use super::{Inbound, PumpCounters, ws};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
 use trunkline_sip::{Flow, Transport};
 
 /// Connections the kernel completes before we accept them.
 const BACKLOG: i32 = 1024;
+/// How long the handshakes of TLS and WebSocket may take together.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
 /// Limits of streams.
 #[derive(Debug, Clone, Copy)]
@@ -22,37 +30,6 @@ pub struct TcpLimits {
     pub max_connections: usize,
     /// A connection is closed when nothing came or went for this long.
     pub idle: Duration,
-}
-
-/// One of the connections that count against the limit.
-pub(super) struct Place(Arc<Places>);
-
-/// How many connections of peers are open.
-pub(super) struct Places {
-    open: AtomicUsize,
-    limits: TcpLimits,
-}
-
-impl Places {
-    pub(super) fn new(limits: TcpLimits) -> Arc<Places> {
-        Arc::new(Places {
-            open: AtomicUsize::new(0),
-            limits,
-        })
-    }
-
-    /// Taken before a connection's task runs: a burst must not pass the limit.
-    fn take(self: &Arc<Places>) -> Option<Place> {
-        let before = self.open.fetch_add(1, Ordering::Relaxed);
-        let place = Place(self.clone());
-        (before < self.limits.max_connections).then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// Binds one listener. IPv6 ones take IPv6 only, so that a peer has one address.
@@ -76,8 +53,12 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 #[derive(Clone)]
 pub(super) struct Reception {
     pub(super) transport: Transport,
+    pub(super) idle: Duration,
+    pub(super) tls: Option<Arc<Tls>>,
     pub(super) flows: Arc<Flows>,
     pub(super) places: Arc<Places>,
+    pub(super) guards: Arc<Guards>,
+    pub(super) counters: Arc<PumpCounters>,
     pub(super) out: mpsc::Sender<Inbound>,
 }
 
@@ -92,30 +73,99 @@ pub(super) async fn accept(listener: TcpListener, reception: Reception) {
                 continue;
             }
         };
-        let Some(place) = reception.places.take() else {
-            let limit = reception.places.limits.max_connections;
-            tracing::warn!(%remote, rule = "tcp-max-connections", limit, "TCP connection refused; raise [sip] tcp_max_connections");
-            continue;
-        };
-        tokio::spawn(serve(stream, remote, place, reception.clone()));
+        // Taken before its task runs: a burst must not pass the limit.
+        let (guards, places) = (&reception.guards, &reception.places);
+        match guards.connection(Instant::now(), places, remote.ip()) {
+            Ok(place) => {
+                tokio::spawn(reception.clone().serve(stream, remote, place));
+            }
+            Err(rule) => reception.turn_away(rule, remote),
+        }
     }
 }
 
-async fn serve(stream: TcpStream, remote: SocketAddr, place: Place, reception: Reception) {
-    let Ok(local) = stream.local_addr() else {
-        return;
-    };
-    let flow = Flow {
-        transport: reception.transport,
-        local,
-        remote,
-        connection: reception.flows.next_id(),
-    };
-    let _ = stream.set_nodelay(true);
-    let idle = place.0.limits.idle;
-    let (connection, link) = Connection::new(flow, idle, false, reception.out.clone());
-    // A pump that is gone has dropped the queue's other end, which ends the connection.
-    let _ = reception.out.send(Inbound::Connected(flow, link)).await;
-    connection.run(stream).await;
-    drop(place);
+impl Reception {
+    async fn serve(self, stream: TcpStream, remote: SocketAddr, place: Place) {
+        let Ok(local) = stream.local_addr() else {
+            return;
+        };
+        let _ = stream.set_nodelay(true);
+        let flow = Flow {
+            transport: self.transport,
+            local,
+            remote,
+            connection: self.flows.next_id(),
+        };
+        match self.transport {
+            Transport::Udp | Transport::Tcp => self.introduce(flow).await.run(stream).await,
+            Transport::Ws => self.websocket(stream, flow).await,
+            Transport::Tls | Transport::Wss => self.secure(stream, flow).await,
+        }
+        drop(place);
+    }
+
+    /// TLS, and WebSocket above it.
+    async fn secure(&self, stream: TcpStream, flow: Flow) {
+        // Whoever listens has a certificate; a reload may have taken it away.
+        let Some(config) = self.tls.as_ref().and_then(|tls| tls.server()) else {
+            return self.turn_away("tls-handshake", flow.remote);
+        };
+        let shaken = async {
+            let acceptor = TlsAcceptor::from(config);
+            acceptor.accept(stream).await.map_err(|e| e.to_string())
+        };
+        let Some(stream) = self.in_time("tls-handshake", flow, shaken).await else {
+            return;
+        };
+        match flow.transport {
+            Transport::Wss => self.websocket(stream, flow).await,
+            _ => self.introduce(flow).await.run(stream).await,
+        }
+    }
+
+    async fn websocket(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send, flow: Flow) {
+        let shaken = async { ws::handshake(stream).await.map_err(|e| e.to_string()) };
+        if let Some(socket) = self.in_time("ws-handshake", flow, shaken).await {
+            ws::run(self.introduce(flow).await, socket).await;
+        }
+    }
+
+    /// A handshake within its time; half-open connections are few.
+    async fn in_time<T>(
+        &self,
+        rule: &'static str,
+        flow: Flow,
+        handshake: impl Future<Output = Result<T, String>>,
+    ) -> Option<T> {
+        let counted = match self.places.handshake() {
+            Ok(counted) => counted,
+            Err(rule) => {
+                self.turn_away(rule, flow.remote);
+                return None;
+            }
+        };
+        let shaken = tokio::time::timeout(HANDSHAKE_TIME, handshake).await;
+        drop(counted);
+        let error = match shaken {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => error,
+            Err(_) => "not complete within 10 s".to_owned(),
+        };
+        tracing::debug!(remote = %flow.remote, rule, error, "handshake failed");
+        self.turn_away(rule, flow.remote);
+        None
+    }
+
+    /// Tells the pump of a connection.
+    async fn introduce(&self, flow: Flow) -> Connection {
+        let (connection, link) = Connection::new(flow, self.idle, false, self.out.clone());
+        // A pump that is gone has dropped the queue's other end, which ends the connection.
+        let _ = self.out.send(Inbound::Connected(flow, link)).await;
+        connection
+    }
+
+    fn turn_away(&self, rule: &'static str, remote: SocketAddr) {
+        count(&self.counters.dropped, rule);
+        self.guards.log(Instant::now(), rule, remote);
+    }
 }

@@ -1,15 +1,21 @@
-//! Opens connections: TCP within 5 s, options for a peer that vanishes, and the task that carries messages.
+//! Opens connections: TCP within 5 s, TLS within another 5 s, options for a peer that vanishes, and the task that carries messages.
 use super::Inbound;
-use super::flows::{Target, stream_socket};
+use super::flows::{Hop, Target, stream_socket};
 use super::stream::{Connection, Link};
+use super::tls::{Tls, TlsSettings};
 use socket2::{SockRef, Socket, TcpKeepalive};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::ServerName;
+use trunkline_sip::Transport;
 
-/// How long a peer may take to accept a connection.
+/// How long a peer may take to accept a connection, and again for TLS.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// How long what we sent may stay without the kernel of the peer taking it, before the connection counts as dead.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
@@ -21,6 +27,8 @@ const IDLE: Duration = Duration::from_secs(2 * 3600);
 /// Opens connections for the pump.
 #[derive(Clone)]
 pub(super) struct Dialler {
+    /// `None`: servers are checked against whom the system trusts.
+    pub(super) tls: Option<Arc<Tls>>,
     pub(super) out: mpsc::Sender<Inbound>,
 }
 
@@ -28,27 +36,59 @@ impl Dialler {
     /// The pump's end of a connection that is being opened; what is sent meanwhile waits in its queue.
     pub(super) fn dial(&self, target: Target) -> Link {
         let (connection, link) = Connection::new(target.flow, IDLE, true, self.out.clone());
-        tokio::spawn(open(target, connection));
+        tokio::spawn(open(target, connection, self.tls.clone()));
         link
     }
 }
 
-async fn open(target: Target, connection: Connection) {
-    let (hop, remote) = (target.hop.clone(), target.flow.remote);
-    let connected = tokio::time::timeout(CONNECT_TIME, connect(target)).await;
-    match connected {
-        Ok(Ok(stream)) => connection.run(stream).await,
-        Ok(Err(error)) => {
-            tracing::warn!(%remote, transport = hop.transport.uri_param(), host = hop.server_name, rule = "connect-refused", %error, "connection could not be opened");
-            connection.end("connection refused", false).await;
-        }
-        Err(_) => {
-            tracing::warn!(%remote, transport = hop.transport.uri_param(), host = hop.server_name, rule = "connect-timeout", "connection could not be opened: no answer within 5 s");
-            connection
-                .end("no answer to the connection request", false)
-                .await;
-        }
+async fn open(target: Target, connection: Connection, tls: Option<Arc<Tls>>) {
+    let hop = target.hop.clone();
+    let stream = match in_time(connect(target)).await {
+        Ok(stream) => stream,
+        Err(error) => return failed(connection, &hop, "connect-failed", &error).await,
+    };
+    if hop.transport == Transport::Tcp {
+        return connection.run(stream).await;
     }
+    match in_time(secure(stream, &hop, tls)).await {
+        Ok(stream) => connection.run(stream).await,
+        Err(error) => failed(connection, &hop, "tls-refused", &error).await,
+    }
+}
+
+async fn in_time<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let limit = || io::Error::new(io::ErrorKind::TimedOut, "no answer within 5 s");
+    tokio::time::timeout(CONNECT_TIME, step)
+        .await
+        .unwrap_or_else(|_| Err(limit()))
+}
+
+async fn failed(connection: Connection, hop: &Hop, rule: &'static str, error: &io::Error) {
+    let (remote, transport) = (hop.address, hop.transport.uri_param());
+    tracing::warn!(%remote, transport, host = hop.server_name, rule, %error, "connection could not be opened");
+    connection.end(rule, false).await;
+}
+
+/// TLS with the name of the SIP domain (SNI), which the peer's certificate must speak for (RFC 5922 §7.3).
+async fn secure(
+    stream: TcpStream,
+    hop: &Hop,
+    tls: Option<Arc<Tls>>,
+) -> io::Result<TlsStream<TcpStream>> {
+    let host = hop.server_name.trim_end_matches('.');
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+        let why = format!("{host:?} is no name or address a certificate could speak for");
+        io::Error::new(io::ErrorKind::InvalidInput, why)
+    })?;
+    let tls = match tls {
+        Some(tls) => tls,
+        None => Tls::load(&TlsSettings::default()).map_err(io::Error::other)?,
+    };
+    TlsConnector::from(tls.client()).connect(name, stream).await
 }
 
 async fn connect(target: Target) -> io::Result<TcpStream> {

@@ -5,6 +5,7 @@ mod accept;
 mod counters;
 mod dial;
 mod flows;
+mod guard;
 mod handle;
 mod keep_alive;
 mod outside;
@@ -13,14 +14,18 @@ mod shown;
 mod start;
 mod stream;
 mod streams;
+mod tls;
 mod udp;
+mod ws;
 
 pub use accept::TcpLimits;
 pub use counters::PumpCounters;
 pub use flows::{Hop, NoFlow};
+pub use guard::{Bans, GuardSettings, Guards};
 pub use handle::{Command, Headers, Incoming, LegEvents, NewLeg, SipHandle};
 pub use outside::{IncomingRequest, Outcome};
-pub use start::{Sip, StartError};
+pub use start::{Sip, StartError, Transports};
+pub use tls::{Tls, TlsError, TlsSettings};
 
 use bytes::Bytes;
 use trunkline_sip::Flow;

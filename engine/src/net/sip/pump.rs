@@ -3,6 +3,7 @@
 //! It routes events to the leg they belong to and never waits for a call: a leg that does not drain its events has its
 //! optional ones refused, and keeps room for those that end it.
 use super::counters::count;
+use super::guard::Guards;
 use super::handle::{Command, Headers, Incoming, LegEvents, NewLeg};
 use super::outside::{IncomingRequest, Waiting};
 use super::shown::Shown;
@@ -36,6 +37,7 @@ pub(super) struct Pump {
     pub(super) endpoint: Endpoint,
     pub(super) sockets: Vec<(SocketAddr, UdpSocket)>,
     pub(super) streams: Streams,
+    pub(super) guards: Arc<Guards>,
     pub(super) legs: HashMap<LegId, LegEntry>,
     /// Gone while draining.
     pub(super) accept: Option<mpsc::Sender<Incoming>>,
@@ -87,6 +89,12 @@ impl Pump {
 
     fn inbound(&mut self, now: Instant, item: Inbound) {
         match item {
+            Inbound::Message(flow, _)
+                if flow.transport.is_reliable() && self.guards.is_banned(now, flow.remote.ip()) =>
+            {
+                count(&self.counters.dropped, "banned");
+                self.streams.close(flow);
+            }
             Inbound::Message(flow, bytes) => {
                 self.counters.received.fetch_add(1, Ordering::Relaxed);
                 tracing::trace!(remote = %flow.remote, message = %Shown(&bytes), "SIP in");
@@ -97,8 +105,8 @@ impl Pump {
                 tracing::debug!(remote = %flow.remote, transport = flow.transport.uri_param(), why, "connection ended");
                 // Nobody may be listening.
                 let _ = self.closed.send(flow);
-                for failed in self.streams.closed(flow, unsent) {
-                    self.endpoint.transport_failed(now, failed);
+                if self.streams.closed(flow, unsent) {
+                    self.endpoint.transport_failed(now, flow);
                 }
             }
         }
@@ -176,7 +184,14 @@ impl Pump {
             .store(client_transactions, Ordering::Relaxed);
     }
 
-    fn transmit(&mut self, flow: Flow, bytes: Bytes) {
+    fn transmit(&mut self, mut flow: Flow, bytes: Bytes) {
+        if flow.connection == 0
+            && flow.transport.is_reliable()
+            && let Ok(named) = self.streams.name(flow)
+        {
+            self.endpoint.opened(flow, named);
+            flow = named;
+        }
         tracing::trace!(remote = %flow.remote, message = %Shown(&bytes), "SIP out");
         let sent = match flow.transport {
             Transport::Udp => {

@@ -2,7 +2,7 @@
 //!
 //! Limits: message size (the framer's), the time one message may take, idle time, and what may wait to be sent.
 use super::Inbound;
-use super::keep_alive::{Due, KeepAlive};
+use super::keep_alive::{Due, KeepAlive, Pings};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,9 +14,9 @@ use trunkline_sip::stream::{StreamFramer, StreamItem};
 /// Messages that may wait to be written on one connection, also while it is being opened.
 const WRITE_QUEUE: usize = 64;
 /// How long the kernel may refuse our octets before the peer counts as gone.
-const WRITE_TIME: Duration = Duration::from_secs(5);
+pub(super) const WRITE_TIME: Duration = Duration::from_secs(5);
 /// How long an answer to a message that ended the connection may take, and our good-bye.
-const LAST_ANSWER_TIME: Duration = Duration::from_millis(500);
+pub(super) const LAST_ANSWER_TIME: Duration = Duration::from_millis(500);
 /// A connection that lived this long worked: one that ends sooner is not opened again by itself.
 const WORKED: Duration = Duration::from_secs(5);
 const FRAMING_ERROR: &str = "framing error";
@@ -109,7 +109,11 @@ impl Connection {
     ) -> &'static str {
         let mut framer = StreamFramer::new();
         let mut chunk = vec![0u8; CHUNK];
-        let mut clock = KeepAlive::new(Instant::now(), self.idle, self.dialled);
+        let pings = match self.dialled {
+            true => Pings::LineEnds,
+            false => Pings::None,
+        };
+        let mut clock = KeepAlive::new(Instant::now(), self.idle, pings);
         loop {
             let wake = tokio::time::sleep_until(clock.next().into());
             let ended = tokio::select! {

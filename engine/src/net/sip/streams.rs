@@ -5,7 +5,7 @@ use super::dial::Dialler;
 use super::flows::Flows;
 use super::stream::{InUse, Link};
 use bytes::Bytes;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -13,24 +13,16 @@ use trunkline_sip::{Flow, Transport};
 
 /// Connections opened by us at the same time.
 const MAX_DIALLED: usize = 1024;
-/// Flows without a connection's name that may be remembered for one connection.
-const MAX_UNNAMED: usize = 8;
 
 /// All connections, open and being opened.
 pub(super) struct Streams {
     links: HashMap<u64, Link>,
     /// Connections of peers by where they come from: what a flow without a connection's name means first.
-    by_remote: HashMap<(Transport, SocketAddr), u64>,
-    dialled: HashMap<u64, Dialled>,
+    by_remote: HashMap<(Transport, SocketAddr), Flow>,
+    /// Those among `links` that we opened.
+    dialled: HashSet<u64>,
     flows: Arc<Flows>,
     dialler: Dialler,
-}
-
-/// What is remembered of a connection we opened.
-#[derive(Default)]
-struct Dialled {
-    /// Flows without a connection's name that were sent on it: when it fails, they fail too.
-    unnamed: BTreeSet<Flow>,
 }
 
 /// Why a message could not be sent.
@@ -42,7 +34,7 @@ impl Streams {
         Streams {
             links: HashMap::new(),
             by_remote: HashMap::new(),
-            dialled: HashMap::new(),
+            dialled: HashSet::new(),
             flows,
             dialler,
         }
@@ -50,33 +42,46 @@ impl Streams {
 
     /// A peer's connection is up.
     pub(super) fn connected(&mut self, flow: Flow, link: Link) {
-        self.by_remote
-            .insert((flow.transport, flow.remote), flow.connection);
+        self.by_remote.insert((flow.transport, flow.remote), flow);
         self.links.insert(flow.connection, link);
     }
 
-    /// A connection is gone. Returns the flows that failed with it: none when what was not sent is on its way over a new one.
-    pub(super) fn closed(&mut self, flow: Flow, unsent: Vec<Bytes>) -> Vec<Flow> {
+    /// A connection is gone. Returns whether what waits for an answer on it failed: not when what could not be sent is on its way
+    /// over a new one.
+    pub(super) fn closed(&mut self, flow: Flow, unsent: Vec<Bytes>) -> bool {
         let id = flow.connection;
         self.links.remove(&id);
+        self.dialled.remove(&id);
         let from = (flow.transport, flow.remote);
-        if self.by_remote.get(&from) == Some(&id) {
+        if self.by_remote.get(&from) == Some(&flow) {
             self.by_remote.remove(&from);
         }
         let again = unsent
             .into_iter()
             .filter(|bytes| self.send(flow, bytes.clone()).is_ok())
             .count();
-        if again > 0 {
-            return Vec::new();
-        }
-        let dialled = self.dialled.remove(&id).unwrap_or_default();
-        dialled.unnamed.into_iter().chain([flow]).collect()
+        again == 0
     }
 
-    /// Queues a message on the connection `flow` names, or on one to its peer, which is opened where there is none.
+    /// Ends a peer's connection.
+    pub(super) fn close(&mut self, flow: Flow) {
+        self.links.remove(&flow.connection);
+    }
+
+    /// The flow that a flow without a connection's name means: that of the peer's own connection, or of one that we open.
+    pub(super) fn name(&self, flow: Flow) -> Result<Flow, Unsent> {
+        if let Some(open) = self.by_remote.get(&(flow.transport, flow.remote)) {
+            return Ok(*open);
+        }
+        self.flows.unnamed(flow).map_err(|error| {
+            tracing::warn!(remote = %flow.remote, rule = "no-flow", %error, "request cannot be sent");
+            Unsent("no-flow")
+        })
+    }
+
+    /// Queues a message on the connection `flow` names, which is opened where it is ours to open.
     pub(super) fn send(&mut self, flow: Flow, bytes: Bytes) -> Result<(), Unsent> {
-        let link = self.link(flow)?;
+        let link = self.link(flow.connection)?;
         link.send.try_send(bytes).map_err(|error| match error {
             TrySendError::Full(_) => Unsent("write-queue-full"),
             TrySendError::Closed(_) => Unsent("connection-gone"),
@@ -88,14 +93,14 @@ impl Streams {
         if !flow.transport.is_reliable() {
             return None;
         }
-        self.link(flow).ok().map(|link| link.in_use.clone())
-    }
-
-    fn link(&mut self, flow: Flow) -> Result<&Link, Unsent> {
         let id = match flow.connection {
-            0 => self.name(flow)?,
+            0 => self.name(flow).ok()?.connection,
             id => id,
         };
+        self.link(id).ok().map(|link| link.in_use.clone())
+    }
+
+    fn link(&mut self, id: u64) -> Result<&Link, Unsent> {
         if !self.links.contains_key(&id) {
             let link = self.dial(id)?;
             self.links.insert(id, link);
@@ -103,31 +108,14 @@ impl Streams {
         self.links.get(&id).ok_or(Unsent("connection-gone"))
     }
 
-    /// The connection that a flow without a name means.
-    fn name(&mut self, flow: Flow) -> Result<u64, Unsent> {
-        if let Some(&id) = self.by_remote.get(&(flow.transport, flow.remote)) {
-            return Ok(id);
-        }
-        let named = self.flows.unnamed(flow).map_err(|error| {
-            tracing::warn!(remote = %flow.remote, rule = "no-flow", %error, "request cannot be sent");
-            Unsent("no-flow")
-        })?;
-        let unnamed = &mut self.dialled.entry(named.connection).or_default().unnamed;
-        if unnamed.len() < MAX_UNNAMED {
-            unnamed.insert(flow);
-        }
-        Ok(named.connection)
-    }
-
     fn dial(&mut self, id: u64) -> Result<Link, Unsent> {
         // A connection of the peer's that is gone cannot be opened by us.
         let target = self.flows.target(id).ok_or(Unsent("connection-gone"))?;
-        let open = self.dialled.keys().filter(|id| self.links.contains_key(id));
-        if self.dialled.len() >= MAX_DIALLED && open.count() >= MAX_DIALLED {
+        if self.dialled.len() >= MAX_DIALLED {
             tracing::warn!(remote = %target.flow.remote, rule = "dialled-max-connections", limit = MAX_DIALLED, "connection not opened: too many are open");
             return Err(Unsent("dialled-max-connections"));
         }
-        self.dialled.entry(id).or_default();
+        self.dialled.insert(id);
         Ok(self.dialler.dial(target))
     }
 }

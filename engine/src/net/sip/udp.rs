@@ -1,12 +1,16 @@
 //! UDP sockets for SIP: options by socket2, one reader task per socket.
 //!
-//! A reader never drops: when the pump is behind, datagrams wait in the kernel's buffer (4 MiB asked for).
-use super::Inbound;
+//! A reader drops only what the guards turn away: when the pump is behind, datagrams wait in the kernel's buffer (4 MiB asked for).
+use super::counters::count;
 use super::flows::LocalAddresses;
+use super::guard::Guards;
+use super::{Inbound, PumpCounters};
 use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use trunkline_sip::{Flow, Transport};
@@ -37,7 +41,13 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<(UdpSocket, std::net::UdpS
 }
 
 /// Reads datagrams until the pump goes away.
-pub(super) async fn read(socket: UdpSocket, local: SocketAddr, out: mpsc::Sender<Inbound>) {
+pub(super) async fn read(
+    socket: UdpSocket,
+    local: SocketAddr,
+    guards: Arc<Guards>,
+    counters: Arc<PumpCounters>,
+    out: mpsc::Sender<Inbound>,
+) {
     let mut buffer = vec![0u8; MAX_DATAGRAM];
     let mut locals = LocalAddresses::default();
     loop {
@@ -49,6 +59,12 @@ pub(super) async fn read(socket: UdpSocket, local: SocketAddr, out: mpsc::Sender
                 continue;
             }
         };
+        let now = Instant::now();
+        if let Err(rule) = guards.datagram(now, remote.ip()) {
+            count(&counters.dropped, rule);
+            guards.log(now, rule, remote);
+            continue;
+        }
         let flow = Flow {
             transport: Transport::Udp,
             local: locals.towards(remote, local),
