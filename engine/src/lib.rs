@@ -11,3 +11,4 @@ pub mod media;
 pub mod net;
 pub mod route;
 pub mod rtp;
+pub mod trunk;

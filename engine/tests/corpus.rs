@@ -7,6 +7,8 @@ mod documents;
 mod info;
 #[path = "../../fuzz/src/rtp.rs"]
 mod rtp_checks;
+#[path = "../../fuzz/src/stun.rs"]
+mod stun_checks;
 
 use std::path::Path;
 
@@ -45,6 +47,11 @@ fn rtcp() {
 }
 
 #[test]
+fn stun() {
+    replay("stun", stun_checks::stun);
+}
+
+#[test]
 fn rfc4733() {
     replay("rfc4733", rtp_checks::rfc4733);
 }
@@ -67,7 +74,8 @@ fn info_dtmf() {
 /// Each seed cut short everywhere and with octets changed, in a fixed order: what libFuzzer does first.
 #[test]
 fn damaged_seeds() {
-    let targets: [(&str, fn(&[u8])); 4] = [
+    let targets: [(&str, fn(&[u8])); 5] = [
+        ("stun", stun_checks::stun),
         ("info_dtmf", info::info_dtmf),
         ("rtp", rtp_checks::rtp),
         ("rtcp", rtp_checks::rtcp),

@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 
 use trunkline::media::{
     Channel, Command, Encoding, Media, MediaAudio, MediaConfig, MediaEvent, MediaEvents, Prompt,
-    Shard, StreamParams,
+    Shard, SrtpParams, StreamParams,
 };
 use trunkline::rtp::packet::{self, Header};
+use trunkline::rtp::srtp::{MasterKey, Sender, Suite};
 use trunkline::rtp::telephone_event::Payload;
 use trunkline_dsp::dtmf;
 
@@ -67,6 +68,8 @@ struct Line {
     events: MediaEvents,
     peer: UdpSocket,
     header: Header,
+    /// Protects what the peer sends, where the stream is encrypted.
+    sender: Option<Sender>,
     now: Instant,
     allocations: u64,
     received: u64,
@@ -74,7 +77,7 @@ struct Line {
 }
 
 impl Line {
-    fn new(port: u16) -> Line {
+    fn new(port: u16, secure: bool) -> Line {
         let bind = "127.0.0.1".parse().unwrap();
         let config = MediaConfig {
             bind,
@@ -101,6 +104,7 @@ impl Line {
             events,
             peer,
             header,
+            sender: secure.then(|| Sender::new(&key(2))),
             now: Instant::now(),
             allocations: 0,
             received: 0,
@@ -119,6 +123,11 @@ impl Line {
             send: true,
             receive: true,
             ptime_ms: 20,
+            srtp: secure.then(|| SrtpParams {
+                send: key(1),
+                receive: key(2),
+            }),
+            ice: None,
             log_id: "test".into(),
         };
         line.channel.send(Command::Stream(stream)).unwrap();
@@ -132,7 +141,10 @@ impl Line {
             timestamp,
             ..self.header
         };
-        let length = packet::build(&header, payload, &mut datagram).unwrap();
+        let mut length = packet::build(&header, payload, &mut datagram).unwrap();
+        if let Some(sender) = &mut self.sender {
+            length = sender.protect_rtp(&mut datagram, length).unwrap();
+        }
         self.peer.send(&datagram[..length]).unwrap();
         self.header.sequence = self.header.sequence.wrapping_add(1);
     }
@@ -166,9 +178,16 @@ impl Line {
     }
 }
 
+fn key(octet: u8) -> MasterKey {
+    MasterKey::new(Suite::Aes256CmHmacSha1_80, &[octet; 46]).unwrap()
+}
+
 /// Runs the frames after a warm-up and returns the line for what else is to be seen on it.
 fn steady(name: &str, port: u16, commands: Vec<Command>) -> Line {
-    let mut line = Line::new(port);
+    steady_on(Line::new(port, false), name, commands)
+}
+
+fn steady_on(mut line: Line, name: &str, commands: Vec<Command>) -> Line {
     for command in commands {
         line.channel.send(command).unwrap();
     }
@@ -246,6 +265,14 @@ fn recording() {
     );
     drop(line);
     assert!(std::fs::metadata(path).unwrap().len() > 2 * 16_000);
+}
+
+#[test]
+fn encrypted_playback_with_telephone_events() {
+    let line = steady_on(Line::new(41_208, true), "encrypted", vec![music()]);
+    assert_eq!(line.keys, 200);
+    let dropped = line.media.stats().dropped.by_cause();
+    assert!(dropped.iter().all(|(_, count)| *count == 0), "{dropped:?}");
 }
 
 #[test]

@@ -8,3 +8,4 @@ pub mod rtp;
 pub mod services;
 pub mod sdes;
 pub mod sip;
+pub mod stun;

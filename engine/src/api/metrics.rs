@@ -1,9 +1,11 @@
 //! The metrics page: reads the counters of SIP, calls and media and writes them in Prometheus' text format.
 //!
 //! It owns the names; the counters belong to those who count. Every name is listed in `docs/operations.md`.
+use super::trunk_metrics;
 use crate::call::CallCounters;
 use crate::media::Media;
 use crate::net::sip::PumpCounters;
+use crate::trunk::Trunks;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text,
@@ -30,6 +32,8 @@ pub struct Sources {
     pub sip: Arc<PumpCounters>,
     /// Media.
     pub media: Media,
+    /// Trunks.
+    pub trunks: Arc<Trunks>,
 }
 
 pub(super) fn render(sources: &Sources) -> Result<String, Error> {
@@ -44,7 +48,8 @@ impl Collector for Sources {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), Error> {
         self.encode_calls(&mut encoder)?;
         self.encode_sip(&mut encoder)?;
-        self.encode_media(&mut encoder)
+        self.encode_media(&mut encoder)?;
+        trunk_metrics::encode(&mut encoder, &self.trunks.status())
     }
 }
 

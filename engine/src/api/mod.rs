@@ -1,5 +1,6 @@
 //! The HTTP face: `GET /health` for load balancers and people, `GET /metrics` for Prometheus.
 mod metrics;
+mod trunk_metrics;
 
 pub use metrics::Sources;
 

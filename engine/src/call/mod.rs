@@ -36,6 +36,8 @@ pub use verb::{
     RecordingId, Reject, Repeat, SendDigits, ToneSpec, Verb, Wait,
 };
 
+pub use crate::route::Refusal;
+
 use crate::config::DtmfMode;
 use crate::media::{Media, MediaAudio, PromptLibrary};
 use crate::net::sip::{Command, Incoming, SipHandle};
@@ -51,24 +53,6 @@ use trunkline_sip::offer_answer::Encoding;
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// How long a call may take to end once it is hung up.
 const LAST_WORDS: Duration = Duration::from_secs(35);
-
-/// Why a call is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// SIP status.
-    pub status: u16,
-    /// A short, fixed name for log, counter and Reason header.
-    pub rule: &'static str,
-    /// What an operator should know.
-    pub text: String,
-}
-
-impl Refusal {
-    /// A refusal by `rule`.
-    pub fn new(status: u16, rule: &'static str, text: String) -> Self {
-        Refusal { status, rule, text }
-    }
-}
 
 /// Finds the program for a call.
 pub trait Routes: Send + Sync {

@@ -8,6 +8,7 @@ use crate::config::{Config, LogFormat};
 use crate::media::{Media, MediaConfig, PromptLibrary};
 use crate::net::sip::Sip;
 use crate::route::terms;
+use crate::trunk::{Numeric, Trunks};
 use anyhow::Context;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -83,10 +84,12 @@ async fn serve(
         call_settings(config),
         boot,
     );
+    let trunks = Trunks::start(config, sip.handle.clone(), Arc::new(Numeric));
     let sources = Sources {
         calls: calls.counters.clone(),
         sip: sip.counters.clone(),
         media: media.clone(),
+        trunks: trunks.clone(),
     };
     let face = Arc::new(Face {
         sources,
@@ -100,8 +103,10 @@ async fn serve(
     tokio::spawn(calls.clone().serve(sip.incoming));
     signals.stop().await;
     face.draining.store(true, Ordering::Relaxed);
+    // Carriers send no more calls to one who is not registered.
+    let drained = async { tokio::join!(calls.drain(config.run.drain), trunks.stop()) };
     tokio::select! {
-        () = calls.drain(config.run.drain) => tracing::info!("all calls are over; good bye"),
+        _ = drained => tracing::info!("all calls are over; good bye"),
         () = signals.stop() => tracing::warn!("told twice to stop: leaving calls in progress"),
     }
     media.shutdown();

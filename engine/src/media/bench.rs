@@ -290,6 +290,8 @@ impl Call {
             send: true,
             receive: true,
             ptime_ms: 20,
+            srtp: None,
+            ice: None,
             log_id: String::new(),
         };
         let mut commands = vec![Command::Stream(stream)];

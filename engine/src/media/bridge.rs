@@ -286,7 +286,9 @@ impl ChannelState {
         passed: &Passed<'_>,
         is_event: bool,
     ) {
-        let Some(stream) = &self.stream else { return };
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
         let encoding = stream.params.encoding;
         let mut space;
         let payload = if passed.kind == Kind::Audio && passed.encoding != encoding {

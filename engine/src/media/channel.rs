@@ -22,6 +22,7 @@ use super::receive::Incoming;
 use super::recorder::{Recording, RecordingLedger};
 use super::retire::ChannelId;
 use super::rtcp_session::RtcpSession;
+use super::secure::Secure;
 use super::stats::MediaStats;
 use crate::net::rtp_socket;
 
@@ -54,6 +55,7 @@ pub(crate) struct Sockets {
 pub(crate) struct Stream {
     pub(crate) params: StreamParams,
     pub(crate) latch: Latch,
+    pub(crate) secure: Option<Box<Secure>>,
 }
 
 impl Stream {
@@ -255,7 +257,12 @@ impl ChannelState {
             && params.send;
         self.outgoing.marker |= resumes;
         self.incoming.expect_from(now);
-        self.stream = Some(Stream { params, latch });
+        let secure = self.stream.take().and_then(|stream| stream.secure);
+        self.stream = Some(Stream {
+            secure: Secure::follow(secure, params.srtp.as_ref()),
+            params,
+            latch,
+        });
     }
 
     /// The statistics so far.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use super::codec::Encoding;
 use super::prompt::Prompt;
+use crate::rtp::srtp::MasterKey;
+use crate::rtp::stun::IceLite;
 
 /// An order to a channel. Orders of one channel are carried out in the order they were sent.
 #[derive(Debug, Clone)]
@@ -84,6 +86,15 @@ pub enum MediaAudio {
     },
 }
 
+/// The keys of an encrypted stream, one for each direction, of one suite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SrtpParams {
+    /// What we protect with. Must differ from the peer's.
+    pub send: MasterKey,
+    /// What the peer protects with.
+    pub receive: MasterKey,
+}
+
 /// The negotiated stream of a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamParams {
@@ -111,6 +122,10 @@ pub struct StreamParams {
     pub receive: bool,
     /// The packet time the peer asked for in ms. Packets of any length are received; 20 ms are sent.
     pub ptime_ms: u8,
+    /// The keys of an encrypted stream: RTP and RTCP in the clear are dropped then. `None` for plain RTP.
+    pub srtp: Option<SrtpParams>,
+    /// Our credentials where the peer makes ICE checks, which are answered then.
+    pub ice: Option<IceLite>,
     /// The call's id for log lines.
     pub log_id: String,
 }

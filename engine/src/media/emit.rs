@@ -13,6 +13,7 @@ use super::retire::ChannelId;
 use crate::net::rtp_socket;
 use crate::rtp::is_newer;
 use crate::rtp::packet::{self, HEADER_LEN, Header};
+use crate::rtp::srtp::MAX_TRAILER;
 
 /// The sending side of a channel.
 #[derive(Debug)]
@@ -47,7 +48,8 @@ impl Outgoing {
         Outgoing {
             ssrc,
             epoch,
-            sequence,
+            // Low, so that a receiver that misses the first packets cannot miss a roll-over (RFC 3711 section 3.3.1).
+            sequence: sequence & 0x7FFF,
             marker: true,
             packets: 0,
             octets: 0,
@@ -145,23 +147,24 @@ impl Outgoing {
         around: &Surroundings,
         moment: Moment,
         sockets: &Sockets,
-        stream: &Stream,
+        stream: &mut Stream,
         header: &Header,
         payload: &[u8],
     ) {
         let (mut small, mut large);
         let datagram: &mut [u8] = if payload.len() <= FRAME_SAMPLES {
-            small = [0; HEADER_LEN + FRAME_SAMPLES];
+            small = [0; HEADER_LEN + FRAME_SAMPLES + MAX_TRAILER];
             &mut small
         } else {
-            large = [0; HEADER_LEN + LONGEST_PAYLOAD];
+            large = [0; HEADER_LEN + LONGEST_PAYLOAD + MAX_TRAILER];
             &mut large
         };
         let Some(length) = packet::build(header, payload, datagram) else {
             return;
         };
         let stats = &around.stats;
-        if sockets.send_rtp(stream, &datagram[..length]) {
+        let sealed = stream.seal_rtp(datagram, length);
+        if sealed.is_some_and(|length| sockets.send_rtp(stream, &datagram[..length])) {
             self.packets += 1;
             self.octets += payload.len() as u64;
             self.first_at.get_or_insert(moment.now);
@@ -313,7 +316,9 @@ impl ChannelState {
         frame: &[u8; FRAME_SAMPLES],
         bridged: bool,
     ) {
-        let Some(stream) = &self.stream else { return };
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
         let next = self.outgoing.position(moment.tick_ms);
         let after_a_pause = self
             .outgoing
@@ -340,7 +345,9 @@ impl ChannelState {
         marker: bool,
         payload: [u8; 4],
     ) {
-        let Some(stream) = &self.stream else { return };
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
         let Some(payload_type) = stream.params.telephone_event_send else {
             return;
         };

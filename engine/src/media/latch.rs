@@ -32,6 +32,8 @@ pub(crate) struct Latch {
     any_host_until: Option<Instant>,
     peer: Option<SocketAddr>,
     candidate: Option<Candidate>,
+    /// Priority of the pair the peer nominated by ICE.
+    nominated: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +52,7 @@ impl Latch {
             any_host_until: is_behind_nat(signalled.ip()).then(|| now + LEARNING),
             peer: None,
             candidate: None,
+            nominated: None,
         }
     }
 
@@ -68,6 +71,29 @@ impl Latch {
     /// Where to send: the peer once it is settled, else where it was last, else where the description says.
     pub(crate) fn destination(&self) -> SocketAddr {
         self.peer.or(self.previous).unwrap_or(self.signalled)
+    }
+
+    /// Whether a source cannot be the peer whatever it sends, because the peer is settled.
+    pub(crate) fn excludes(&self, source: SocketAddr) -> bool {
+        self.peer.is_some_and(|peer| peer != source)
+    }
+
+    /// The peer, proven by the integrity of its ICE check, wants media on the pair with this source (RFC 8445 section 7.3.1.5). Peers that
+    /// nominate every pair mean the one with the highest priority.
+    pub(crate) fn nominate(&mut self, source: SocketAddr, priority: u32) -> Verdict {
+        let is_peer = self.peer == Some(source);
+        if self.nominated.is_some_and(|nominated| nominated > priority) {
+            return match is_peer {
+                true => Verdict::Peer,
+                false => Verdict::Stranger,
+            };
+        }
+        self.nominated = Some(priority);
+        self.peer = Some(source);
+        match is_peer {
+            true => Verdict::Peer,
+            false => Verdict::Latched,
+        }
     }
 
     /// Judges a valid RTP packet.
@@ -224,6 +250,30 @@ mod tests {
         assert_eq!(moved.destination(), elsewhere);
         assert_eq!(moved.judge(now, nat, 1, 3), Stranger);
         assert_eq!(moved.judge(now, elsewhere, 9, 3), Latched);
+    }
+
+    #[test]
+    fn a_nominated_address_is_the_peer_until_a_better_one_is() {
+        let now = Instant::now();
+        let at = |port| SocketAddr::new([198, 51, 100, 1].into(), port);
+        let mut latch = Latch::new("192.0.2.1:4000".parse().unwrap(), now);
+        assert!(!latch.excludes(at(1)));
+        for (port, priority, expected, peer) in [
+            (1, 100, Latched, 1),
+            (1, 100, Peer, 1),
+            (2, 99, Stranger, 1),
+            (3, 101, Latched, 3),
+            (1, 100, Stranger, 3),
+        ] {
+            assert_eq!(latch.nominate(at(port), priority), expected, "port {port}");
+            assert_eq!(latch.destination(), at(peer));
+        }
+        assert_eq!(latch.judge(now, at(3), 1, 1), Peer);
+        assert_eq!(
+            latch.judge(now, "192.0.2.1:4000".parse().unwrap(), 1, 1),
+            Stranger
+        );
+        assert!(latch.excludes(at(1)));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod digits;
 mod emit;
 mod event;
 mod handle;
+mod ice;
 mod latch;
 mod player;
 mod ports;
@@ -26,6 +27,7 @@ mod recorder;
 mod relay;
 mod retire;
 mod rtcp_session;
+mod secure;
 mod shard;
 mod stats;
 mod wav;
@@ -33,7 +35,7 @@ mod wheel;
 
 pub use bridge::Carriage;
 pub use codec::Encoding;
-pub use command::{Command, MediaAudio, StreamParams};
+pub use command::{Command, MediaAudio, SrtpParams, StreamParams};
 pub use event::{ChannelStats, KeySource, MediaEvent, RecordingEnd};
 pub use handle::{
     BridgeError, Busy, Channel, Media, MediaConfig, MediaError, MediaEvents, OpenError,

@@ -17,6 +17,7 @@ use crate::net::rtp_socket;
 use crate::rtp::jitter::{Inserted, JitterBuffer, Pulled};
 use crate::rtp::packet::{self, Header, Malformed, Packet};
 use crate::rtp::reception::{Arrival, Reception};
+use crate::rtp::stun;
 use crate::rtp::telephone_event::{KeyEvent, Payload, Receiver};
 
 /// Static payload type of comfort noise (RFC 3389).
@@ -112,7 +113,7 @@ impl ChannelState {
         &mut self,
         around: &Surroundings,
         moment: Moment,
-        datagram: &'d [u8],
+        datagram: &'d mut [u8],
         source: SocketAddr,
     ) -> Option<Passed<'d>> {
         let dropped = &around.stats.dropped;
@@ -120,10 +121,24 @@ impl ChannelState {
             dropped.unexpected.add(1);
             return None;
         };
+        if stun::is_stun(datagram) {
+            self.receive_stun(around, datagram, source, false);
+            return None;
+        }
         if stream.params.rtcp_mux && packet::is_rtcp(datagram) {
             self.receive_rtcp(around, moment, datagram, source);
             return None;
         }
+        if stream.latch.excludes(source) {
+            self.incoming.strangers += 1;
+            dropped.stranger.add(1);
+            return None;
+        }
+        let Some(length) = stream.open_rtp(dropped, datagram) else {
+            self.incoming.invalid += 1;
+            return None;
+        };
+        let datagram = &datagram[..length];
         let packet = match packet::parse(datagram) {
             Ok(packet) => packet,
             Err(malformed) => {
@@ -149,10 +164,14 @@ impl ChannelState {
     }
 
     /// The peer's address is known: send there, and let the kernel keep others out.
-    fn settle(&mut self, peer: SocketAddr) {
+    pub(crate) fn settle(&mut self, peer: SocketAddr) {
         let address = rtp_socket::reachable_from(self.sockets.local_ip(), peer);
+        let checks = self
+            .stream
+            .as_ref()
+            .is_some_and(|stream| stream.params.ice.is_some());
         // Unconnected works too, only dearer.
-        self.sockets.connected = self.sockets.rtp.connect(address).is_ok();
+        self.sockets.connected = !checks && self.sockets.rtp.connect(address).is_ok();
         self.tell(MediaEvent::Latched {
             remote: peer,
             first: !self.ever_latched,

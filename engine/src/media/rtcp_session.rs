@@ -7,6 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::channel::{ChannelState, Moment, Surroundings};
 use crate::rtp::rtcp::{self, MAX_BUILT, Report, RtcpPacket, SenderInfo};
+use crate::rtp::srtp::MAX_TRAILER;
+use crate::rtp::stun;
 
 /// Seconds from 1900 (NTP) to 1970 (Unix).
 const NTP_OFFSET: u64 = 2_208_988_800;
@@ -72,7 +74,9 @@ impl ChannelState {
     }
 
     fn send_report(&mut self, around: &Surroundings, moment: Moment, bye: bool) {
-        let Some(stream) = &self.stream else { return };
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
         let sender = (self.outgoing.packets > self.rtcp.reported_packets).then(|| SenderInfo {
             ntp: ntp(SystemTime::now()
                 .duration_since(UNIX_EPOCH)
@@ -101,8 +105,14 @@ impl ChannelState {
             cname: &self.rtcp.cname,
             bye,
         };
-        let mut datagram = [0; MAX_BUILT];
-        let length = rtcp::build(&report, &mut datagram);
+        let mut plain = [0; MAX_BUILT];
+        let length = rtcp::build(&report, &mut plain);
+        let mut datagram = [0; MAX_BUILT + MAX_TRAILER];
+        datagram[..length].copy_from_slice(&plain[..length]);
+        let Some(length) = stream.seal_rtcp(&mut datagram, length) else {
+            around.stats.send_errors.add(1);
+            return;
+        };
         let sent = if stream.params.rtcp_mux {
             self.sockets.send_rtp(stream, &datagram[..length])
         } else {
@@ -122,17 +132,25 @@ impl ChannelState {
         &mut self,
         around: &Surroundings,
         moment: Moment,
-        datagram: &[u8],
+        datagram: &mut [u8],
         source: SocketAddr,
     ) {
-        let Some(stream) = &self.stream else {
+        let Some(stream) = &mut self.stream else {
             around.stats.dropped.unexpected.add(1);
             return;
         };
+        if stun::is_stun(datagram) {
+            self.receive_stun(around, datagram, source, true);
+            return;
+        }
         if source.ip() != stream.latch.destination().ip() {
             around.stats.dropped.stranger.add(1);
             return;
         }
+        let Some(length) = stream.open_rtcp(&around.stats.dropped, datagram) else {
+            return;
+        };
+        let datagram = &datagram[..length];
         let mut last_sr = None;
         let peer = self
             .incoming

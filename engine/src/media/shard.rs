@@ -321,7 +321,7 @@ impl Shard {
                 around.stats.dropped.oversize.add(1);
                 return;
             }
-            let (datagram, source) = (&buffer[..length], rtp_socket::plain(source));
+            let (datagram, source) = (&mut buffer[..length], rtp_socket::plain(source));
             let passed = channel.sound(around, |channel| {
                 if is_rtcp {
                     channel.receive_rtcp(around, moment, datagram, source);

@@ -80,11 +80,17 @@ pub struct Dropped {
     pub unexpected: Counter,
     /// RTCP that could not be read.
     pub rtcp: Counter,
+    /// On an encrypted stream: the tag is wrong, or it is not SRTP at all.
+    pub srtp_auth_failed: Counter,
+    /// On an encrypted stream: a packet that was taken before.
+    pub srtp_replayed: Counter,
+    /// STUN that is no ICE check of the call's peer.
+    pub stun: Counter,
 }
 
 impl Dropped {
     /// Each cause by name, for metrics.
-    pub fn by_cause(&self) -> [(&'static str, u64); 9] {
+    pub fn by_cause(&self) -> [(&'static str, u64); 12] {
         [
             ("too_short", self.too_short.value()),
             ("version", self.version.value()),
@@ -95,6 +101,9 @@ impl Dropped {
             ("stranger", self.stranger.value()),
             ("unexpected", self.unexpected.value()),
             ("rtcp", self.rtcp.value()),
+            ("srtp_auth_failed", self.srtp_auth_failed.value()),
+            ("srtp_replayed", self.srtp_replayed.value()),
+            ("stun", self.stun.value()),
         ]
     }
 }

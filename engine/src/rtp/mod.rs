@@ -5,6 +5,7 @@ pub mod packet;
 pub mod reception;
 pub mod rtcp;
 pub mod srtp;
+pub mod stun;
 pub mod telephone_event;
 
 /// Whether sequence number `a` comes after `b` (RFC 1982 arithmetic on 16 bits).

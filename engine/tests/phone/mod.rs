@@ -149,6 +149,8 @@ pub(crate) fn stream(remote_rtp: SocketAddr) -> StreamParams {
         send: true,
         receive: true,
         ptime_ms: 20,
+        srtp: None,
+        ice: None,
         log_id: "test".into(),
     }
 }

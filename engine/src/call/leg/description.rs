@@ -175,6 +175,8 @@ impl Leg {
             send,
             receive,
             ptime_ms: n.ptime_ms,
+            srtp: None,
+            ice: None,
             log_id: self.settings.call.info.id.clone(),
         };
         if let Err(error) = self.media(MediaCommand::Stream(params)) {

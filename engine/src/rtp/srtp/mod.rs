@@ -32,7 +32,7 @@ pub enum SrtpError {
     Malformed,
     /// The tag is not that of this key: altered, made by somebody else, or not SRTP at all.
     Authentication,
-    /// A packet of that index was taken before, or it is older than the window of 128 packets.
+    /// A packet of that index was taken, or protected, before; or it is older than the window of 128 packets.
     Replayed,
     /// An SRTCP packet that is not encrypted although encryption was agreed on.
     Unencrypted,
@@ -47,8 +47,8 @@ pub struct Sender {
     rtp: SessionKeys,
     rtcp: SessionKeys,
     suite: Suite,
-    /// Index of the newest RTP packet: roll-over counter and sequence number.
-    newest: Option<u64>,
+    /// The RTP packets so far: no index is used twice.
+    sent: Option<Window>,
     /// Index of the next RTCP packet.
     next_rtcp: u32,
 }
@@ -60,7 +60,7 @@ impl Sender {
             rtp: SessionKeys::rtp(key),
             rtcp: SessionKeys::rtcp(key),
             suite: key.suite(),
-            newest: None,
+            sent: None,
             next_rtcp: 1,
         }
     }
@@ -68,7 +68,7 @@ impl Sender {
     /// Protects the RTP packet in the first `length` octets; returns its new length, up to [`MAX_TRAILER`] more.
     ///
     /// # Errors
-    /// `Malformed`, `Exhausted` or `NoRoom`; nothing was changed then.
+    /// `Malformed`, `Replayed`, `Exhausted` or `NoRoom`; nothing was changed then.
     pub fn protect_rtp(&mut self, buffer: &mut [u8], length: usize) -> Result<usize, SrtpError> {
         let tag_len = self.suite.tag_len();
         let (packet, trailer) = buffer
@@ -76,14 +76,23 @@ impl Sender {
             .ok_or(SrtpError::NoRoom)?;
         let trailer = trailer.get_mut(..tag_len).ok_or(SrtpError::NoRoom)?;
         let header = Header::of(packet)?;
-        let index = match self.newest {
+        let index = match &self.sent {
             None => u64::from(header.sequence),
-            Some(newest) => index_near(newest, header.sequence).ok_or(SrtpError::Malformed)?,
+            Some(sent) => index_near(sent.newest(), header.sequence).ok_or(SrtpError::Replayed)?,
         };
         if index > LAST_RTP_INDEX {
             return Err(SrtpError::Exhausted);
         }
-        self.newest = self.newest.max(Some(index));
+        let fresh = match &mut self.sent {
+            Some(sent) => sent.take(index),
+            None => {
+                self.sent = Some(Window::beginning_at(index));
+                true
+            }
+        };
+        if !fresh {
+            return Err(SrtpError::Replayed);
+        }
         let (_, payload) = packet.split_at_mut(header.length);
         self.rtp.apply_keystream(header.ssrc, index, payload);
         let roc = ((index >> 16) as u32).to_be_bytes();
@@ -124,6 +133,8 @@ pub struct Receiver {
     suite: Suite,
     rtp_sources: Sources,
     rtcp_sources: Sources,
+    /// Source and newest index under the key before.
+    inherited: Option<(u32, u64)>,
 }
 
 impl Receiver {
@@ -135,6 +146,17 @@ impl Receiver {
             suite: key.suite(),
             rtp_sources: Sources::default(),
             rtcp_sources: Sources::default(),
+            inherited: None,
+        }
+    }
+
+    /// The receiver of the key after that of `former`. RFC 3711 section 3.3.1 lets the roll-over counter go on over a change of keys, RFC
+    /// 4568 lets it begin at 0, and peers do either: the first packet shows which.
+    pub fn after(key: &MasterKey, former: &Receiver) -> Receiver {
+        let inherited = former.rtp_sources.latest().or(former.inherited);
+        Receiver {
+            inherited,
+            ..Receiver::new(key)
         }
     }
 
@@ -149,19 +171,35 @@ impl Receiver {
             .ok_or(SrtpError::Malformed)?;
         let (packet, tag) = datagram.split_at_mut(length);
         let header = Header::of(packet)?;
-        let known = self.rtp_sources.window(header.ssrc);
-        let index = match known {
-            None => u64::from(header.sequence),
-            Some(window) => {
-                index_near(window.newest(), header.sequence).ok_or(SrtpError::Replayed)?
-            }
-        };
-        let roc = ((index >> 16) as u32).to_be_bytes();
-        self.rtp.verify(packet, &roc, tag)?;
+        let index = self.authentic_index(packet, &header, tag)?;
         take(&mut self.rtp_sources, header.ssrc, index)?;
         let (_, payload) = packet.split_at_mut(header.length);
         self.rtp.apply_keystream(header.ssrc, index, payload);
         Ok(length)
+    }
+
+    /// The index under which the tag of an RTP packet is right.
+    fn authentic_index(
+        &self,
+        packet: &[u8],
+        header: &Header,
+        tag: &[u8],
+    ) -> Result<u64, SrtpError> {
+        let verify = |index: u64| {
+            let roc = ((index >> 16) as u32).to_be_bytes();
+            self.rtp.verify(packet, &roc, tag).map(|()| index)
+        };
+        if let Some(window) = self.rtp_sources.window(header.ssrc) {
+            let index = index_near(window.newest(), header.sequence);
+            return verify(index.ok_or(SrtpError::Replayed)?);
+        }
+        let first = verify(u64::from(header.sequence));
+        match self.inherited {
+            Some((ssrc, newest)) if first.is_err() && ssrc == header.ssrc => {
+                verify(index_near(newest, header.sequence).ok_or(SrtpError::Authentication)?)
+            }
+            _ => first,
+        }
     }
 
     /// Checks and decrypts an SRTCP packet in place; returns the length of the RTCP packet at its beginning.

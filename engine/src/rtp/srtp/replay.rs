@@ -69,6 +69,14 @@ impl Sources {
             .map(|slot| &slot.window)
     }
 
+    /// The source heard last, and its newest index.
+    pub(super) fn latest(&self) -> Option<(u32, u64)> {
+        let slots = self.slots.iter().flatten();
+        slots
+            .max_by_key(|slot| slot.heard)
+            .map(|slot| (slot.ssrc, slot.window.newest))
+    }
+
     /// The window of a source that was heard now.
     pub(super) fn window_mut(&mut self, ssrc: u32) -> Option<&mut Window> {
         self.heard += 1;

@@ -103,7 +103,7 @@ fn the_roll_over_counter_follows_wraps_loss_and_reordering() {
             assert!(receiver.unprotect_rtp(&mut late).is_ok(), "before {n}");
         }
     }
-    assert!(sender.newest > Some(3 << 16));
+    assert!(sender.sent.unwrap().newest() > 3 << 16);
 }
 
 #[test]
@@ -219,6 +219,18 @@ fn csrcs_and_extension_stay_in_the_clear() {
 }
 
 #[test]
+fn no_index_is_used_twice() {
+    let (mut sender, _) = pair(Suite::AesCm128HmacSha1_80);
+    let mut buffer = [rtp(10, 5, b"one"), vec![0; MAX_TRAILER]].concat();
+    assert!(sender.protect_rtp(&mut buffer, 15).is_ok());
+    for (sequence, fresh) in [(10, false), (12, true), (11, true), (11, false), (9, true)] {
+        let mut buffer = [rtp(sequence, 5, b"two"), vec![0; MAX_TRAILER]].concat();
+        let protected = sender.protect_rtp(&mut buffer, 15);
+        assert_eq!(protected.is_ok(), fresh, "{sequence}");
+    }
+}
+
+#[test]
 fn no_room_and_no_more_indexes() {
     let (mut sender, _) = pair(Suite::AesCm128HmacSha1_32);
     let mut packet = rtp(1, 5, &[0; 8]);
@@ -232,7 +244,7 @@ fn no_room_and_no_more_indexes() {
         Err(SrtpError::NoRoom)
     );
     packet.resize(length + MAX_TRAILER, 0);
-    sender.newest = Some(LAST_RTP_INDEX);
+    sender.sent = Some(Window::beginning_at(LAST_RTP_INDEX));
     assert_eq!(
         sender.protect_rtp(&mut packet, length),
         Err(SrtpError::Exhausted)

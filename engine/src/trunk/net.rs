@@ -1,0 +1,57 @@
+//! What a trunk needs of the network: SIP, and somebody who finds addresses.
+use super::Hop;
+use crate::config::TrunkUri;
+use crate::net::sip::SipHandle;
+use crate::route::terms;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use trunkline_sip::Transport;
+
+/// The future of a look-up.
+pub type LookUp<'a> = Pin<Box<dyn Future<Output = Result<Vec<Hop>, String>> + Send + 'a>>;
+
+/// Finds the addresses behind a URI (RFC 3263), best first. The error is for an operator.
+pub trait Resolve: Send + Sync + 'static {
+    /// Looks a URI up.
+    fn resolve<'a>(&'a self, uri: &'a TrunkUri) -> LookUp<'a>;
+}
+
+/// Knows numeric addresses only.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Numeric;
+
+impl Resolve for Numeric {
+    fn resolve<'a>(&'a self, uri: &'a TrunkUri) -> LookUp<'a> {
+        Box::pin(async move {
+            let host = &uri.address.host;
+            let ip = host
+                .parse()
+                .map_err(|_| format!("{host} is no IP address"))?;
+            let transport = match (uri.transport, uri.secure) {
+                (Some(transport), _) => terms::transport(transport),
+                (None, true) => Transport::Tls,
+                (None, false) => Transport::Udp,
+            };
+            let usual = if transport.is_secure() { 5061 } else { 5060 };
+            Ok(vec![Hop {
+                transport,
+                address: SocketAddr::new(ip, uri.address.port.unwrap_or(usual)),
+                server_name: host.clone(),
+            }])
+        })
+    }
+}
+
+/// The network as a trunk sees it. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct TrunkNet {
+    pub(super) sip: SipHandle,
+    pub(super) resolver: Arc<dyn Resolve>,
+}
+
+impl TrunkNet {
+    pub(super) async fn hops(&self, uri: &TrunkUri) -> Result<Vec<Hop>, String> {
+        self.resolver.resolve(uri).await
+    }
+}
