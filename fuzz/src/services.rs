@@ -1,8 +1,13 @@
-//! Checks on what serves phones and trunks: digest authentication and transfers.
+//! Checks on what serves phones and trunks: digest authentication, transfers and bindings.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trunkline_sip::refer::{ReferTarget, Replaces, referred_by, sipfrag_status};
-use trunkline_sip::{Credentials, DigestServer, Frame, Message, Realm, Secret, Uri, Verdict};
+use trunkline_sip::registrar::{Registrar, RegistrarConfig};
+use trunkline_sip::{
+    Credentials, DigestServer, Flow, Frame, Message, Realm, Secret, Transport, Uri, Verdict,
+};
 
 /// One message. As a request it never authenticates; as a response its challenge is answered on one line that can be
 /// read again. And whatever realm the octets are, both sides agree about the right password and no other.
@@ -75,4 +80,62 @@ pub fn refer(octets: &[u8]) {
         }
     }
     assert!(sipfrag_status(octets).is_none_or(|status| (100..700).contains(&status)));
+}
+
+/// REGISTERs one after the other, each a message after an octet that picks the flow and lets time pass. Limits hold, and
+/// what one is told is what the next query sees.
+pub fn registrar(octets: &[u8]) {
+    let config = RegistrarConfig {
+        max_bindings: 6,
+        ..RegistrarConfig::default()
+    };
+    let mut registrar = Registrar::new(config);
+    let mut now = Instant::now();
+    let user: Arc<str> = "alice".into();
+    for piece in octets.split(|octet| *octet == 0).take(64) {
+        let Some((step, message)) = piece.split_first() else {
+            continue;
+        };
+        now += Duration::from_secs(u64::from(*step >> 2) * 60);
+        let flow = flow(u16::from(*step & 3));
+        let before = registrar.bindings(now, &user).len();
+        let Ok(frame) = Frame::parse(message) else {
+            registrar.flow_closed(flow);
+            continue;
+        };
+        match registrar.register(now, &user, 3, flow, &frame) {
+            Ok(done) => {
+                let told = done.headers.iter().filter(|(name, _)| *name == "Contact");
+                assert_eq!(told.count(), registrar.bindings(now, &user).len());
+                for (_, value) in &done.headers {
+                    assert!(
+                        value.bytes().all(|octet| octet >= b' ' && octet < 0x7f),
+                        "{value:?}"
+                    );
+                }
+            }
+            Err(refused) => {
+                assert!((400..700).contains(&refused.status));
+                assert_eq!(
+                    registrar.bindings(now, &user).len(),
+                    before,
+                    "{}",
+                    refused.rule
+                );
+            }
+        }
+        assert!(registrar.bindings(now, &user).len() <= 3);
+    }
+    now += Duration::from_secs(3_601);
+    registrar.expire(now);
+    assert!(registrar.is_empty() && registrar.next_timeout().is_none());
+}
+
+fn flow(port: u16) -> Flow {
+    Flow {
+        transport: Transport::Tcp,
+        local: SocketAddr::from(([10, 0, 0, 2], 5060)),
+        remote: SocketAddr::from(([10, 0, 0, 1], port)),
+        connection: u64::from(port) + 1,
+    }
 }

@@ -19,6 +19,7 @@ pub mod name_addr;
 pub mod offer_answer;
 pub mod params;
 pub mod refer;
+pub mod registrar;
 #[cfg(feature = "rsip")]
 pub mod rsip_compat;
 pub mod sdes;

@@ -72,6 +72,11 @@ fn digest() {
 }
 
 #[test]
+fn registrar() {
+    replay("registrar", services::registrar);
+}
+
+#[test]
 fn refer() {
     replay("refer", services::refer);
 }
@@ -85,6 +90,7 @@ fn damaged_seeds() {
         ("sdp", checks::sdp),
         ("digest", services::digest),
         ("refer", services::refer),
+        ("registrar", services::registrar),
         ("sdes", sdes_checks::sdes),
     ] {
         for (name, seed) in seeds(target) {
