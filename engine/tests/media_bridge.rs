@@ -92,7 +92,7 @@ fn assert_one_stream(packets: &[Heard]) {
 
 #[test]
 fn packets_are_relayed_octet_for_octet_under_our_numbers() {
-    let media = media(43_000..=43_019);
+    let media = media(41_500..=41_519);
     let (mut a, mut b) = bridged(&media, EVENTS_CARRIED);
     let sent: Vec<_> = (0..50).map(marked).collect();
     for payload in &sent {
@@ -132,7 +132,7 @@ fn packets_are_relayed_octet_for_octet_under_our_numbers() {
 
 #[test]
 fn loss_and_order_are_passed_on_and_duplicates_are_not() {
-    let media = media(43_020..=43_039);
+    let media = media(41_520..=41_539);
     let (a, b) = bridged(&media, EVENTS_CARRIED);
     let at = |n: u16| Header {
         sequence: a.phone.header.sequence.wrapping_add(n),
@@ -165,7 +165,7 @@ fn loss_and_order_are_passed_on_and_duplicates_are_not() {
 
 #[test]
 fn another_source_goes_on_in_the_same_stream() {
-    let media = media(43_040..=43_059);
+    let media = media(41_540..=41_559);
     let (mut a, b) = bridged(&media, EVENTS_CARRIED);
     let mut markers = Vec::new();
     for n in 0..4 {
@@ -221,7 +221,7 @@ fn press(phone: &mut Phone, code: u8) {
 
 #[test]
 fn one_key_press_is_one_key_press() {
-    let media = media(43_060..=43_079);
+    let media = media(41_560..=41_579);
     let (mut a, b) = bridged(&media, EVENTS_CARRIED);
     a.phone.send(&marked(0));
     press(&mut a.phone, 5);
@@ -273,7 +273,7 @@ fn one_key_press_is_one_key_press() {
 
 #[test]
 fn unbridging_and_closing_leave_the_other_with_its_stream() {
-    let media = media(43_080..=43_099);
+    let media = media(41_580..=41_599);
     let (mut a, mut b) = bridged(&media, EVENTS_CARRIED);
     let mut all = Vec::new();
     for round in 0..2 {
@@ -298,7 +298,7 @@ fn unbridging_and_closing_leave_the_other_with_its_stream() {
 
 #[test]
 fn what_cannot_be_bridged_is_refused() {
-    let (here, there) = (media(43_100..=43_109), media(43_110..=43_119));
+    let (here, there) = (media(41_600..=41_609), media(41_610..=41_619));
     let (a, b) = (side(&here), side(&there));
     let refused = |x: &Side, y: &Side| {
         here.bridge(
@@ -322,7 +322,7 @@ fn restream(side: &Side, change: impl FnOnce(&mut StreamParams)) {
 
 #[test]
 fn another_law_is_another_table() {
-    let media = media(43_120..=43_139);
+    let media = media(41_620..=41_639);
     let (mut a, b) = bridged(&media, EVENTS_CARRIED);
     restream(&b, |params| {
         (params.encoding, params.payload_send, params.payload_recv) = (Encoding::Pcma, 8, 8);
@@ -349,7 +349,7 @@ fn another_law_is_another_table() {
 
 #[test]
 fn packets_of_another_length_are_framed_anew() {
-    let media = media(43_140..=43_159);
+    let media = media(41_640..=41_659);
     let (mut a, mut b) = bridged(&media, EVENTS_CARRIED);
     let spoken = tone(500.0, 1800);
     let mut octets = vec![0; spoken.len()];
@@ -385,7 +385,7 @@ fn packets_of_another_length_are_framed_anew() {
 
 #[test]
 fn listening_takes_a_copy_and_muting_keys_takes_the_samples() {
-    let media = media(43_160..=43_179);
+    let media = media(41_660..=41_679);
     let (mut a, mut b) = bridged(&media, EVENTS_CARRIED);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.wav");
@@ -453,7 +453,7 @@ fn listening_takes_a_copy_and_muting_keys_takes_the_samples() {
 
 #[test]
 fn hold_with_music_and_back() {
-    let media = media(43_180..=43_199);
+    let media = media(41_680..=41_699);
     let (mut a, b) = bridged(&media, EVENTS_CARRIED);
     let mut all = Vec::new();
     b.phone.send_as(b.phone.header, &marked(0));
@@ -505,7 +505,7 @@ fn hold_with_music_and_back() {
 
 #[test]
 fn comfort_noise_goes_only_where_it_was_negotiated() {
-    let media = media(43_200..=43_219);
+    let media = media(41_700..=41_719);
     let (mut a, b) = bridged(&media, EVENTS_CARRIED);
     let noise = |a: &mut Side| {
         a.phone.send_as(
@@ -541,7 +541,7 @@ fn comfort_noise_goes_only_where_it_was_negotiated() {
 
 #[test]
 fn a_flood_is_not_passed_on_and_neither_is_a_stranger() {
-    let media = media(43_220..=43_239);
+    let media = media(41_720..=41_739);
     let b = side(&media);
     let (a_channel, _a_events) = media.open().unwrap();
     let mut phone = Phone::new("127.0.0.1", a_channel.rtp_port());

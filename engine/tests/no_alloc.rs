@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use trunkline::media::{
-    Channel, Command, Encoding, Media, MediaAudio, MediaConfig, MediaEvent, MediaEvents, Prompt,
-    Shard, SrtpParams, StreamParams,
+    Carriage, Channel, Command, Encoding, Media, MediaAudio, MediaConfig, MediaEvent, MediaEvents,
+    Prompt, Shard, SrtpParams, StreamParams,
 };
 use trunkline::rtp::packet::{self, Header};
 use trunkline::rtp::srtp::{MasterKey, Sender, Suite};
@@ -59,6 +59,27 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+fn stream(peer: &UdpSocket, encoding: Encoding) -> StreamParams {
+    let payload = if encoding == Encoding::Pcmu { 0 } else { 8 };
+    StreamParams {
+        encoding,
+        payload_send: payload,
+        payload_recv: payload,
+        telephone_event_send: Some(EVENTS),
+        telephone_event_recv: Some(EVENTS),
+        comfort_noise: false,
+        remote_rtp: peer.local_addr().unwrap(),
+        remote_rtcp: None,
+        rtcp_mux: false,
+        send: true,
+        receive: true,
+        ptime_ms: 20,
+        srtp: None,
+        ice: None,
+        log_id: "test".into(),
+    }
+}
 
 /// A channel and its peer, driven by this thread.
 struct Line {
@@ -111,24 +132,11 @@ impl Line {
             keys: 0,
         };
         let stream = StreamParams {
-            encoding: Encoding::Pcmu,
-            payload_send: 0,
-            payload_recv: 0,
-            telephone_event_send: Some(EVENTS),
-            telephone_event_recv: Some(EVENTS),
-            comfort_noise: false,
-            remote_rtp: line.peer.local_addr().unwrap(),
-            remote_rtcp: None,
-            rtcp_mux: false,
-            send: true,
-            receive: true,
-            ptime_ms: 20,
             srtp: secure.then(|| SrtpParams {
                 send: key(1),
                 receive: key(2),
             }),
-            ice: None,
-            log_id: "test".into(),
+            ..stream(&line.peer, Encoding::Pcmu)
         };
         line.channel.send(Command::Stream(stream)).unwrap();
         line
@@ -265,6 +273,106 @@ fn recording() {
     );
     drop(line);
     assert!(std::fs::metadata(path).unwrap().len() > 2 * 16_000);
+}
+
+/// Two bridged channels and their peers, driven by this thread; returns packets each peer got in the frames after the warm-up.
+fn bridged(
+    name: &str,
+    port: u16,
+    far: Encoding,
+    carriage: Carriage,
+    commands: Vec<Command>,
+) -> (Media, [u64; 2]) {
+    let config = MediaConfig {
+        bind: "127.0.0.1".parse().unwrap(),
+        ports: port..=port + 3,
+        max_channels: 2,
+        ..MediaConfig::default()
+    };
+    let (media, mut shard) = Media::assemble(config).unwrap();
+    let mut lines = [Encoding::Pcmu, far].map(|encoding| {
+        let (channel, events) = media.open().unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.connect(("127.0.0.1", channel.rtp_port())).unwrap();
+        peer.set_nonblocking(true).unwrap();
+        channel
+            .send(Command::Stream(stream(&peer, encoding)))
+            .unwrap();
+        (channel, events, peer, encoding)
+    });
+    for command in commands {
+        lines[0].0.send(command).unwrap();
+    }
+    media
+        .bridge(&lines[0].0, &lines[1].0, carriage, carriage)
+        .unwrap();
+    let (mut now, mut allocations, mut received) = (Instant::now(), 0, [0; 2]);
+    for n in 0..FRAMES + WARM_UP {
+        if n == WARM_UP {
+            (allocations, received) = (0, [0; 2]);
+        }
+        for (_, _, peer, encoding) in &lines {
+            let (payload, pt, timestamp): (&[u8], u8, u32) = match n % 50 {
+                5..9 => (&[5, 10, 1, 64], EVENTS, n - n % 50 + 5),
+                _ => (
+                    &[0x20; 160],
+                    if *encoding == Encoding::Pcmu { 0 } else { 8 },
+                    n,
+                ),
+            };
+            let header = Header {
+                marker: n % 50 == 5,
+                payload_type: pt,
+                sequence: n as u16,
+                timestamp: timestamp * 160,
+                ssrc: 77,
+            };
+            let mut datagram = [0; 200];
+            let length = packet::build(&header, payload, &mut datagram).unwrap();
+            peer.send(&datagram[..length]).unwrap();
+        }
+        now += Duration::from_millis(20);
+        let before = ALLOCATIONS.get();
+        shard.turn(now);
+        allocations += ALLOCATIONS.get() - before;
+        for ((_, events, peer, _), received) in lines.iter_mut().zip(&mut received) {
+            while events.try_recv().is_ok() {}
+            while peer.recv(&mut [0; 2000]).is_ok() {
+                *received += 1;
+            }
+        }
+    }
+    assert_eq!(allocations, 0, "{name}: allocations in {FRAMES} frames");
+    (media, received)
+}
+
+#[test]
+fn relay() {
+    for (port, far) in [(41_210, Encoding::Pcmu), (41_214, Encoding::Pcma)] {
+        let carriage = Carriage {
+            events: true,
+            ..Carriage::default()
+        };
+        let (media, received) = bridged("relay", port, far, carriage, Vec::new());
+        assert!(
+            received.iter().all(|n| *n >= u64::from(FRAMES)),
+            "{received:?}"
+        );
+        assert!(media.stats().relayed.value() > 2 * u64::from(FRAMES));
+        assert_eq!(media.stats().decoded.value(), 0);
+    }
+}
+
+#[test]
+fn decoded_bridge() {
+    let carriage = Carriage {
+        events: false,
+        mute_inband_keys: true,
+    };
+    let detect = vec![Command::Detect { inband: true }];
+    let (media, received) = bridged("decoded", 41_218, Encoding::Pcma, carriage, detect);
+    assert!(received[1] >= u64::from(FRAMES), "{received:?}");
+    assert!(media.stats().decoded.value() > u64::from(FRAMES));
 }
 
 #[test]

@@ -10,7 +10,7 @@ pub(super) struct Args {
     /// Channels open at the same time.
     #[arg(long, default_value_t = BenchOptions::default().channels)]
     channels: usize,
-    /// Seconds each of the three measurements lasts, after two of settling.
+    /// Seconds each of the measurements lasts, after two of settling.
     #[arg(long, default_value_t = BenchOptions::default().seconds)]
     seconds: u32,
     /// CPU of the media thread.

@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 
 use trunkline_dsp::dtmf::{Generator, Key};
 
+use super::bridge::Carriage;
 use super::codec::{Encoding, FRAME_SAMPLES};
 use super::command::{Command, MediaAudio, StreamParams};
-use super::handle::{Channel, Media, MediaConfig, MediaEvents};
+use super::handle::{BridgeError, Channel, Media, MediaConfig, MediaEvents};
 use super::prompt::Prompt;
 use super::shard::Shard;
 use super::{KeySource, MediaEvent};
@@ -80,6 +81,11 @@ impl BenchLine {
     pub fn channels_per_core(&self) -> u64 {
         (20_000_000.0 / self.ns_per_frame.max(1.0)) as u64
     }
+
+    /// CPU time in µs that one channel needs in one second of audio.
+    pub fn us_per_channel_second(&self) -> f64 {
+        per_second(self.ns_per_frame)
+    }
 }
 
 /// What was measured.
@@ -97,7 +103,8 @@ impl fmt::Display for BenchReport {
         let bare = send + receive;
         writeln!(
             f,
-            "This machine's kernel alone: send {send:.0} ns, receive {receive:.0} ns, so at most {:.0} channels per core",
+            "This machine's kernel alone: send {send:.0} ns, receive {receive:.0} ns, {:.0} µs per channel-second, so at most {:.0} channels per core",
+            per_second(bare),
             20_000_000.0 / bare
         )?;
         for line in &self.lines {
@@ -105,8 +112,9 @@ impl fmt::Display for BenchReport {
             writeln!(f, "{}, {} channels:", line.work, line.channels)?;
             writeln!(
                 f,
-                "  {:.0} ns per frame ({:.2} times the kernel alone): {} channels per core",
+                "  {:.0} ns per frame, {:.0} µs per channel-second ({:.2} times the kernel alone): {} channels per core",
                 line.ns_per_frame,
+                line.us_per_channel_second(),
                 line.ns_per_frame / bare,
                 line.channels_per_core()
             )?;
@@ -121,7 +129,13 @@ impl fmt::Display for BenchReport {
     }
 }
 
-/// Measures playback with RFC 4733 listening, playback with in-band listening, and echo.
+/// CPU time in µs per channel-second of a time in ns per frame.
+fn per_second(ns_per_frame: f64) -> f64 {
+    ns_per_frame * 50.0 / 1000.0
+}
+
+/// Measures playback with RFC 4733 listening, playback with in-band listening, echo, and the relay of bridged pairs of channels, packet
+/// for packet and (with in-band keys muted) decoded.
 ///
 /// # Errors
 /// When ports, files or CPUs are lacking.
@@ -132,6 +146,8 @@ pub fn run_bench(options: &BenchOptions) -> io::Result<BenchReport> {
         ("Prompt playback, RFC 4733 listening", Work::Events),
         ("Prompt playback, in-band listening", Work::InBand),
         ("Echo", Work::Echo),
+        ("Relay between pairs, PCMU as it comes", Work::Relay),
+        ("Bridge of pairs, decoded, in-band listening", Work::Decoded),
     ];
     let mut lines = Vec::new();
     for (name, work) in work {
@@ -145,6 +161,15 @@ enum Work {
     Events,
     InBand,
     Echo,
+    Relay,
+    Decoded,
+}
+
+impl Work {
+    /// Whether the callers press keys.
+    fn has_keys(self) -> bool {
+        matches!(self, Work::Events | Work::InBand)
+    }
 }
 
 /// Runs something on a thread of its own that is pinned.
@@ -210,6 +235,9 @@ fn measure(options: &BenchOptions, work: &'static str, kind: Work) -> io::Result
         .map(|_| Call::new(&media, kind, &prompt))
         .collect();
     let mut calls = calls?;
+    if matches!(kind, Work::Relay | Work::Decoded) {
+        bridge_pairs(&media, &calls, kind).map_err(io::Error::other)?;
+    }
     let (stop, settled) = (AtomicBool::new(false), AtomicBool::new(false));
     thread::scope(|scope| {
         let running = scope
@@ -239,6 +267,17 @@ fn measure(options: &BenchOptions, work: &'static str, kind: Work) -> io::Result
     })
 }
 
+/// Bridges the first channel with the second, the third with the fourth and so on.
+fn bridge_pairs(media: &Media, calls: &[Call], kind: Work) -> Result<(), BridgeError> {
+    let carriage = Carriage {
+        events: true,
+        mute_inband_keys: kind == Work::Decoded,
+    };
+    calls
+        .chunks_exact(2)
+        .try_for_each(|pair| media.bridge(&pair[0].channel, &pair[1].channel, carriage, carriage))
+}
+
 fn on_cpu_here<T>(cpu: usize, job: impl FnOnce() -> T) -> io::Result<T> {
     pin(cpu)?;
     Ok(job())
@@ -264,8 +303,7 @@ fn drive(
 
 /// A caller and its channel.
 struct Call {
-    /// Keeps the channel open.
-    _channel: Channel,
+    channel: Channel,
     events: MediaEvents,
     socket: UdpSocket,
     header: Header,
@@ -297,6 +335,8 @@ impl Call {
         let mut commands = vec![Command::Stream(stream)];
         match kind {
             Work::Echo => commands.push(Command::Echo(true)),
+            Work::Relay => {}
+            Work::Decoded => commands.push(Command::Detect { inband: true }),
             Work::Events | Work::InBand => {
                 commands.push(Command::Play {
                     id: 1,
@@ -320,7 +360,7 @@ impl Call {
             ssrc: u32::from(channel.rtp_port()),
         };
         Ok(Call {
-            _channel: channel,
+            channel,
             events,
             socket,
             header,
@@ -386,7 +426,7 @@ fn generate(calls: &mut [Call], kind: Work, seconds: u32, settled: &AtomicBool) 
             let own = frame + ((first + index) as u32 * 23) % KEY_EVERY;
             let place = own % KEY_EVERY;
             let part = place as usize * FRAME_SAMPLES;
-            let down = place < KEY_FRAMES && kind != Work::Echo;
+            let down = place < KEY_FRAMES && kind.has_keys();
             pressed += u64::from(down && place == 0);
             let event = (down && kind == Work::Events).then_some(Payload {
                 code: 5,
@@ -458,9 +498,11 @@ mod tests {
             "{line:?}"
         );
         assert!(line.keys.1 > 0, "{line:?}");
+        let relay = measure(&options, "relay", Work::Relay).unwrap();
+        assert!(relay.delivered_percent > 50.0, "{relay:?}");
         let report = BenchReport {
             bare_ns: (700.0, 300.0),
-            lines: vec![line],
+            lines: vec![line, relay],
         };
         assert!(report.to_string().contains("channels per core"));
     }
