@@ -124,6 +124,11 @@ impl Dialog {
         self.local_cseq = self.local_cseq.max(early.local_cseq);
     }
 
+    /// Our next number is above `number`.
+    pub(crate) fn skip_to(&mut self, number: u32) {
+        self.local_cseq = self.local_cseq.max(number);
+    }
+
     /// Whether a request number of the peer is above the last one, as it must be (§12.2.2).
     pub(crate) fn is_next(&self, number: u32) -> bool {
         self.remote_cseq.is_none_or(|last| number > last)

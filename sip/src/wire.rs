@@ -17,7 +17,14 @@ use std::net::SocketAddr;
 /// What our branches start with.
 pub(crate) const BRANCH_PREFIX: &str = "z9hG4bK";
 /// What we do, in Allow.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REGISTER";
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, MESSAGE, REGISTER";
+/// The extensions a request may require of us; the last one only where reliable provisional responses are on.
+pub(crate) const EXTENSIONS: [&str; 2] = ["timer", "100rel"];
+/// Supported within a dialog, where provisional responses of ours and to us are not reliable.
+pub(crate) const SUPPORTED: &str = "timer";
+/// Supported in an INVITE that opens a dialog, and in its responses.
+pub(crate) const SUPPORTED_RELIABLE: &str = "timer, 100rel";
 /// What we take as a body, in Accept.
 pub(crate) const ACCEPT: &str = "application/sdp";
 /// What the application is expected to take as the body of an INFO: key presses.
@@ -153,6 +160,8 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         416 => "Unsupported URI Scheme",
 
         420 => "Bad Extension",
+        421 => "Extension Required",
+        422 => "Session Interval Too Small",
         423 => "Interval Too Brief",
         429 => "Provide Referrer Identity",
         480 => "Temporarily Unavailable",
@@ -166,6 +175,7 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         491 => "Request Pending",
         500 => "Server Internal Error",
         501 => "Not Implemented",
+        504 => "Server Time-out",
         503 => "Service Unavailable",
         505 => "Version Not Supported",
         513 => "Message Too Large",

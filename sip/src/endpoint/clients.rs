@@ -33,6 +33,10 @@ enum Machine {
 pub(super) enum Purpose {
     Invite,
     Reinvite,
+    Update,
+    /// An UPDATE that only refreshes.
+    Refresh,
+    Prack,
     Bye,
     Info,
     /// A request without a dialog.
@@ -58,6 +62,8 @@ pub(super) struct ClientTx {
     ack: Option<Bytes>,
     /// How often it was sent anew after a refusal that could be met.
     pub(super) retries: u8,
+    /// The highest CSeq number used in an early dialog of this INVITE.
+    pub(super) spent: u32,
     /// The ACKs of our INVITE's 2xx by the To tag of the fork, to be sent again when the 2xx comes again.
     acks: Vec<ForkAck>,
     timers: [Option<TimerKey>; 2],
@@ -154,6 +160,7 @@ impl Clients {
             method,
             ack: None,
             retries: 0,
+            spent: 0,
             acks: Vec::new(),
             timers,
         };
@@ -268,6 +275,13 @@ impl Clients {
     pub(super) fn count_retry(&mut self, id: TxId, before: u8) {
         if let Some(tx) = self.by_id.get_mut(&id) {
             tx.retries = before.saturating_add(1);
+        }
+    }
+
+    /// A request within an early dialog of this INVITE took `number`.
+    pub(super) fn spend(&mut self, invite: TxId, number: u32) {
+        if let Some(tx) = self.by_id.get_mut(&invite) {
+            tx.spent = tx.spent.max(number);
         }
     }
 

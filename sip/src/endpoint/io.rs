@@ -33,10 +33,18 @@ pub(super) enum LegTimer {
     ReinviteLimit,
     /// The re-INVITE that met another one goes out again (§14.1).
     Glare,
+    /// A reliable provisional response goes out again (RFC 3262 §3).
+    Provisional,
+    /// It has no PRACK in 64·T1.
+    PrackLimit,
+    /// The session is refreshed (RFC 4028 §10).
+    Refresh,
+    /// The session expires.
+    SessionLimit,
 }
 
 impl LegTimer {
-    pub(super) const COUNT: usize = 6;
+    pub(super) const COUNT: usize = 10;
 }
 
 /// Who a deadline is for.

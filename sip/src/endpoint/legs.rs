@@ -2,9 +2,14 @@
 
 use super::event::{HangupReason, LegId};
 use super::io::{Io, LegTimer, TxId, Wake};
+use super::reinvite::Offer;
+use super::reliable::{Exchange, Reliable};
+use super::session::Session;
 use crate::dialog::Dialog;
 use crate::digest::Credentials;
 use crate::flow::Flow;
+use crate::header::HeaderId;
+use crate::message::Frame;
 use crate::timer::TimerKey;
 use crate::transaction::key::Key;
 use bytes::Bytes;
@@ -44,20 +49,18 @@ pub(super) struct Success {
     pub(super) interval: Duration,
 }
 
-/// A re-INVITE of ours.
+/// A re-INVITE or UPDATE of ours.
 #[derive(Debug)]
 pub(super) enum Outgoing {
     None,
     Sent {
         tx: TxId,
-        sdp: Bytes,
-        attempt: u8,
+        offer: Offer,
     },
     /// It met one of the peer's (491) and goes out again when the timer fires. `stale` when a later description of
     /// ours went out meanwhile.
     Waiting {
-        sdp: Bytes,
-        attempt: u8,
+        offer: Offer,
         stale: bool,
     },
 }
@@ -66,6 +69,12 @@ pub(super) enum Outgoing {
 #[derive(Debug)]
 pub(super) struct Early {
     pub(super) dialog: Dialog,
+    /// The number of its last reliable provisional response.
+    pub(super) last_rseq: Option<u32>,
+    /// The reliable provisional response whose offer waits for the application.
+    pub(super) owed: Option<u32>,
+    /// Offer and answer have passed, reliably.
+    pub(super) exchanged: bool,
 }
 
 /// One INVITE usage.
@@ -88,7 +97,7 @@ pub(super) struct Leg {
     pub(super) credentials: Option<Arc<Credentials>>,
     /// The user part of our Contact.
     pub(super) contact_user: Option<String>,
-    /// The CSeq number of the INVITE that made it, when that is ours.
+    /// The CSeq number of the INVITE that made it, or the peer's for a UAS.
     pub(super) invite_cseq: u32,
     /// The application hung up before it was possible to say so.
     pub(super) hangup: Option<Option<HangupReason>>,
@@ -98,6 +107,15 @@ pub(super) struct Leg {
     /// The peer's re-INVITE that waits for the application.
     pub(super) incoming: Option<TxId>,
     pub(super) outgoing: Outgoing,
+    /// UAS: where the exchange of the INVITE stands.
+    pub(super) exchange: Exchange,
+    /// UAS: the provisional responses that wait for PRACK.
+    pub(super) reliable: Reliable,
+    pub(super) session: Session,
+    /// The peer allows UPDATE.
+    pub(super) peer_updates: bool,
+    /// Our latest description that is or may be in force.
+    pub(super) last_sdp: Option<Bytes>,
     pub(super) infos: Vec<TxId>,
     timers: [Option<TimerKey>; LegTimer::COUNT],
 }
@@ -120,6 +138,11 @@ impl Leg {
             success: None,
             incoming: None,
             outgoing: Outgoing::None,
+            exchange: Exchange::None,
+            reliable: Reliable::default(),
+            session: Session::default(),
+            peer_updates: false,
+            last_sdp: None,
             infos: Vec::new(),
             timers: [None; LegTimer::COUNT],
         }
@@ -174,6 +197,13 @@ impl Leg {
             && *tx == old
         {
             *tx = new;
+        }
+    }
+
+    /// What a message of the peer says about what it can do.
+    pub(super) fn learn(&mut self, message: &Frame<'_>) {
+        if message.header(HeaderId::Allow).is_some() {
+            self.peer_updates = message.lists(HeaderId::Allow, "UPDATE");
         }
     }
 
@@ -241,7 +271,12 @@ impl Legs {
         let key = dialog.key();
         if leg.early.len() < MAX_EARLY && !self.by_dialog.contains_key(&key) {
             self.by_dialog.insert(key, id);
-            leg.early.push(Early { dialog });
+            leg.early.push(Early {
+                dialog,
+                last_rseq: None,
+                owed: None,
+                exchanged: false,
+            });
         }
     }
 

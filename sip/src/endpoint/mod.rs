@@ -2,7 +2,7 @@
 //! come out.
 //!
 //! This file owns the public face. Requests are screened and dispatched in `requests` and `screening`, responses in
-//! `responses`; an INVITE usage lives in `uas`, `uac`, `reinvite` and `leave`. The endpoint never resolves names,
+//! `responses`; an INVITE usage lives in `uas`, `uac`, `reliable`, `prack`, `reinvite`, `update`, `refresh` and `leave`. The endpoint never resolves names,
 //! opens sockets or reads a clock, and it keeps no state for anything it refuses outside a dialog (RFC 3261 §8.2.7).
 //!
 //! Limits: `max_legs`, `max_transactions`, 16 open INFOs and 8 early dialogs per leg, 16 answering forks per INVITE.
@@ -18,14 +18,19 @@ mod io;
 mod leave;
 mod legs;
 mod outside;
+mod prack;
+mod refresh;
 mod reinvite;
+mod reliable;
 mod requests;
 mod responses;
 mod retry;
 mod screening;
 mod servers;
+mod session;
 mod uac;
 mod uas;
+mod update;
 
 pub use config::{Advertise, Advertised, EndpointConfig, Reliability, SessionTimer};
 pub use event::{
@@ -182,6 +187,10 @@ impl Endpoint {
             LegTimer::CancelLimit => self.cancel_unanswered(now, id),
             LegTimer::ReinviteLimit => self.reinvite_unanswered(now, id),
             LegTimer::Glare => self.glare_over(now, id),
+            LegTimer::Provisional => self.repeat_provisional(now, id),
+            LegTimer::PrackLimit => self.prack_missing(now, id),
+            LegTimer::Refresh => self.refresh(now, id),
+            LegTimer::SessionLimit => self.session_expired(now, id),
         }
     }
 

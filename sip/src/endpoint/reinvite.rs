@@ -5,17 +5,46 @@ use super::clients::{Outgoing as Send, Purpose};
 use super::event::{EndCause, Event, LegId};
 use super::io::{LegTimer, TxId};
 use super::legs::{Leg, Outgoing, State};
-use super::screening::Refusal;
-use super::uas::with_sdp;
+use super::screening::{Refusal, too_small};
+use super::uas::{with_sdp, with_timer};
 use crate::message::{Frame, Message};
 use crate::method::Method;
 use crate::transaction::key;
-use crate::wire::{ALLOW, contact, phrase};
+use crate::wire::{ALLOW, SUPPORTED, contact, phrase};
 use bytes::Bytes;
 use std::time::{Duration, Instant};
 
 /// How often a re-INVITE goes out again after 491 before the application is told.
 const MAX_ATTEMPTS: u8 = 5;
+
+/// An offer of ours within the dialog.
+#[derive(Clone, Debug)]
+pub(super) struct Offer {
+    pub(super) sdp: Bytes,
+    attempt: u8,
+    /// By UPDATE, not by re-INVITE.
+    update: bool,
+    /// Only to refresh the session timer: the application knows nothing of it.
+    refresh: bool,
+}
+
+impl Offer {
+    pub(super) fn new(sdp: Bytes, update: bool) -> Self {
+        Self {
+            sdp,
+            attempt: 1,
+            update,
+            refresh: false,
+        }
+    }
+
+    pub(super) fn refresh(sdp: Bytes) -> Self {
+        Self {
+            refresh: true,
+            ..Self::new(sdp, false)
+        }
+    }
+}
 
 /// Why the peer's re-INVITE comes at a wrong time, if it does. `delay` in seconds is what it shall wait.
 fn overlap(usage: &Leg, delay: u32) -> Option<Refusal> {
@@ -49,14 +78,15 @@ impl Endpoint {
             let status = if full { 503 } else { 491 };
             return self.io.tell(Event::ReinviteRejected { leg, status });
         }
-        self.send_reinvite(now, leg, Bytes::copy_from_slice(sdp), 1);
+        self.send_reinvite(now, leg, Offer::new(Bytes::copy_from_slice(sdp), false));
     }
 
-    fn send_reinvite(&mut self, now: Instant, leg: LegId, sdp: Bytes, attempt: u8) {
+    pub(super) fn send_reinvite(&mut self, now: Instant, leg: LegId, offer: Offer) {
         let branch = self.io.identity.token();
         let Some(usage) = self.legs.of(leg) else {
             return;
         };
+        let timer = usage.session.request_headers();
         let Some(dialog) = &mut usage.dialog else {
             return;
         };
@@ -67,8 +97,10 @@ impl Endpoint {
                 contact(&self.config.advertise, &flow, usage.contact_user.as_deref()),
             )
             .header("Allow", ALLOW)
+            .header("Supported", SUPPORTED)
             .header("User-Agent", &self.config.server_name);
-        let bytes = with_sdp(builder, Some(&sdp)).finish();
+        let builder = with_timer(builder, &timer);
+        let bytes = with_sdp(builder, Some(&offer.sdp)).finish();
         let send = Send {
             method: Method::Invite,
             branch,
@@ -78,7 +110,7 @@ impl Endpoint {
             leg: Some(leg),
         };
         if let Some(tx) = self.clients.open(&mut self.io, now, send) {
-            usage.outgoing = Outgoing::Sent { tx, sdp, attempt };
+            usage.outgoing = Outgoing::Sent { tx, offer };
         }
     }
 
@@ -91,22 +123,33 @@ impl Endpoint {
         if let Some(refusal) = overlap(usage, delay) {
             return self.refuse_tx(now, tx, &refusal);
         }
-        usage.incoming = Some(tx);
-        usage.arm(
-            &mut self.io,
-            now,
-            leg,
-            LegTimer::ReinviteLimit,
-            self.config.timers.lifetime(),
-        );
+        let request = self.servers.of(tx).map(|tx| tx.request.clone());
+        let least = request.and_then(|request| usage.session.too_small(&request.frame()));
+        if let Some(least) = least {
+            return self.refuse_tx(now, tx, &too_small(least));
+        }
         self.respond_plain(now, tx, 100);
+        self.hand_offer(now, leg, tx);
+    }
+
+    /// Hands an offer of the peer, in whichever request, to the application.
+    pub(super) fn hand_offer(&mut self, now: Instant, leg: LegId, tx: TxId) {
         let Some(request) = self.servers.of(tx).map(|tx| tx.request.clone()) else {
             return;
         };
+        let limit = match request.frame().method() {
+            Some(Method::Invite) => self.config.timers.lifetime(),
+            _ => self.config.timers.lifetime() / 2, // its sender gives up after 64·T1
+        };
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        usage.incoming = Some(tx);
+        usage.arm(&mut self.io, now, leg, LegTimer::ReinviteLimit, limit);
         self.io.tell(Event::Reinvite { leg, request });
     }
 
-    /// Accepts the peer's re-INVITE. Nothing happens when none is open (it may have been cancelled).
+    /// Accepts the peer's re-INVITE, UPDATE or PRACK. Nothing happens when none is open (it may have been cancelled).
     pub fn answer_reinvite(&mut self, now: Instant, leg: LegId, sdp: &[u8]) {
         let Some(usage) = self.legs.of(leg) else {
             return;
@@ -115,14 +158,23 @@ impl Endpoint {
             return;
         };
         usage.disarm(&mut self.io, LegTimer::ReinviteLimit);
-        if let (Some(dialog), Some(entry)) = (&mut usage.dialog, self.servers.of(tx)) {
-            dialog.refresh(&entry.request.frame());
+        usage.last_sdp = Some(Bytes::copy_from_slice(sdp));
+        let Some(entry) = self.servers.of(tx) else {
+            return;
+        };
+        let frame = entry.request.frame();
+        if frame.method() != Some(Method::Invite) {
+            self.overtake(leg);
+            return self.accept_update(now, leg, tx, Some(sdp));
+        }
+        if let Some(dialog) = &mut usage.dialog {
+            dialog.refresh(&frame);
         }
         self.overtake(leg);
         self.succeed(now, leg, tx, sdp, &[]);
     }
 
-    /// Refuses the peer's re-INVITE with 300 to 699; the session stays as it is.
+    /// Refuses the peer's re-INVITE, UPDATE or PRACK with 300 to 699; the session stays as it is.
     pub fn reject_reinvite(&mut self, now: Instant, leg: LegId, status: u16, reason: &str) {
         let Some(usage) = self.legs.of(leg) else {
             return;
@@ -154,15 +206,19 @@ impl Endpoint {
     ) {
         match status {
             0..=199 => self.clients.limit_once(&mut self.io, now, tx),
-            200..=299 => self.reinvite_accepted(tx, leg, frame),
+            200..=299 => self.reinvite_accepted(now, tx, leg, frame),
             481 => self.dialog_gone(now, leg),
             408 => self.reinvite_lost(now, leg, EndCause::RequestTimeout),
             491 => self.glare(now, tx, leg),
-            _ => self.reinvite_refused(tx, leg, status),
+            _ => match self.take_sent(tx, leg) {
+                Some(offer) if offer.refresh => self.refresh_failed(now, leg, status),
+                Some(_) => self.io.tell(Event::ReinviteRejected { leg, status }),
+                None => {}
+            },
         }
     }
 
-    fn reinvite_accepted(&mut self, tx: TxId, leg: LegId, frame: &Frame<'_>) {
+    fn reinvite_accepted(&mut self, now: Instant, tx: TxId, leg: LegId, frame: &Frame<'_>) {
         let tag = key::to_tag(frame).unwrap_or_default();
         if self.clients.acknowledge_again(&mut self.io, tx, tag) {
             return;
@@ -188,28 +244,31 @@ impl Endpoint {
             .finish();
         self.clients
             .acknowledge(&mut self.io, tx, tag, Some((flow, ack)));
-        if self.take_sent(tx, leg).is_some() {
-            let response = Message::from(frame);
-            self.io.tell(Event::ReinviteAnswered { leg, response });
+        if let Some(offer) = self.take_sent(tx, leg) {
+            self.session_answered(now, leg, frame, Some(offer.sdp));
+            if !offer.refresh {
+                let response = Message::from(frame);
+                self.io.tell(Event::ReinviteAnswered { leg, response });
+            }
         }
     }
 
-    /// The re-INVITE of `tx` has its final response: its offer and attempt, if the leg still waits for it.
-    fn take_sent(&mut self, tx: TxId, leg: LegId) -> Option<(Bytes, u8)> {
+    /// The re-INVITE or UPDATE of `tx` has its final response: its offer, if the leg still waits for it.
+    pub(super) fn take_sent(&mut self, tx: TxId, leg: LegId) -> Option<Offer> {
         let usage = self
             .legs
             .of(leg)
-            .filter(|usage| usage.state == State::Confirmed)?;
+            .filter(|usage| usage.state != State::Leaving)?;
         if !matches!(&usage.outgoing, Outgoing::Sent { tx: sent, .. } if *sent == tx) {
             return None;
         }
         match std::mem::replace(&mut usage.outgoing, Outgoing::None) {
-            Outgoing::Sent { sdp, attempt, .. } => Some((sdp, attempt)),
+            Outgoing::Sent { offer, .. } => Some(offer),
             _ => None,
         }
     }
 
-    fn reinvite_refused(&mut self, tx: TxId, leg: LegId, status: u16) {
+    pub(super) fn reinvite_refused(&mut self, tx: TxId, leg: LegId, status: u16) {
         if self.take_sent(tx, leg).is_some() {
             self.io.tell(Event::ReinviteRejected { leg, status });
         }
@@ -229,19 +288,22 @@ impl Endpoint {
     }
 
     /// §14.1: the owner of the Call-ID waits 2.1 to 4 s, the other 0 to 2 s, in steps of 10 ms.
-    fn glare(&mut self, now: Instant, tx: TxId, leg: LegId) {
-        let Some((sdp, attempt)) = self.take_sent(tx, leg) else {
+    pub(super) fn glare(&mut self, now: Instant, tx: TxId, leg: LegId) {
+        let Some(mut offer) = self.take_sent(tx, leg) else {
             return;
         };
-        if attempt >= MAX_ATTEMPTS {
+        if offer.refresh {
+            return self.refresh_failed(now, leg, 491);
+        }
+        offer.attempt += 1;
+        if offer.attempt > MAX_ATTEMPTS {
             return self.io.tell(Event::ReinviteRejected { leg, status: 491 });
         }
         let Some(usage) = self.legs.of(leg) else {
             return;
         };
         usage.outgoing = Outgoing::Waiting {
-            sdp,
-            attempt: attempt + 1,
+            offer,
             stale: false,
         };
         let steps = match usage.caller {
@@ -257,18 +319,21 @@ impl Endpoint {
         let Some(usage) = self.legs.of(leg) else {
             return;
         };
-        let Outgoing::Waiting {
-            sdp,
-            attempt,
-            stale,
-        } = std::mem::replace(&mut usage.outgoing, Outgoing::None)
+        let Outgoing::Waiting { offer, stale } =
+            std::mem::replace(&mut usage.outgoing, Outgoing::None)
         else {
             return;
         };
-        let busy = usage.incoming.is_some() || usage.success.is_some();
+        let early = matches!(usage.state, State::Incoming | State::Calling);
+        let busy = usage.incoming.is_some()
+            || usage.success.is_some()
+            || !(usage.state == State::Confirmed || early && offer.update);
         if stale || busy || full {
             return self.io.tell(Event::ReinviteRejected { leg, status: 491 });
         }
-        self.send_reinvite(now, leg, sdp, attempt);
+        match offer.update {
+            true => self.send_update(now, leg, Some(offer)),
+            false => self.send_reinvite(now, leg, offer),
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! Owns the way of a request: retransmission, screening, transaction or dialog, and who answers it.
 
 use super::Endpoint;
+use super::config::Reliability;
 use super::event::{Event, LegId};
 use super::gate::Origin;
 use super::io::TxId;
 use super::legs::State;
 use super::screening::{Refusal, in_brief, screen};
 use super::servers::Opening;
+use crate::build::MessageBuilder;
 use crate::dialog::Dialog;
 use crate::flow::Flow;
 use crate::header::HeaderId;
@@ -15,7 +17,9 @@ use crate::message::{Frame, FrameError, Message};
 use crate::method::Method;
 use crate::transaction::key::{self, Key};
 use crate::via::Via;
-use crate::wire::{ACCEPT, ALLOW, phrase, reason_value, response_flow};
+use crate::wire::{
+    ACCEPT, ALLOW, EXTENSIONS, SUPPORTED, SUPPORTED_RELIABLE, phrase, reason_value, response_flow,
+};
 use std::time::Instant;
 
 /// A request on its way through the endpoint.
@@ -70,7 +74,7 @@ impl Endpoint {
                 None => return,
             }
         }
-        if let Err(refusal) = screen(flow.transport, frame, method) {
+        if let Err(refusal) = screen(flow.transport, frame, method, self.extensions()) {
             return self.refuse(flow, frame, &refusal);
         }
         self.serve(now, &request);
@@ -185,6 +189,8 @@ impl Endpoint {
             Method::Invite => self.on_reinvite(now, leg, tx),
             Method::Info => self.on_info(now, leg, tx),
             Method::Message => self.hand_over(tx, Some(leg), Origin::Stranger),
+            Method::Prack => self.on_prack(now, leg, tx),
+            Method::Update => self.on_update(now, leg, tx),
             _ => self.options_in_dialog(now, tx),
         }
     }
@@ -256,7 +262,9 @@ impl Endpoint {
         if let Some(refusal) = self.admission() {
             return self.refuse(request.flow, request.frame, &refusal);
         }
-        let bytes = capabilities(self.stateless(request.flow, request.frame, 200)).finish();
+        let supported = self.supported();
+        let bytes =
+            capabilities(self.stateless(request.flow, request.frame, 200), supported).finish();
         self.io
             .send(response_flow(&request.via, request.flow), bytes);
     }
@@ -265,8 +273,8 @@ impl Endpoint {
         let Some(entry) = self.servers.of(tx) else {
             return;
         };
-        let builder =
-            capabilities(entry.response(200, "OK")).header("Server", &self.config.server_name);
+        let builder = capabilities(entry.response(200, "OK"), self.supported())
+            .header("Server", &self.config.server_name);
         self.servers
             .respond(&mut self.io, now, tx, 200, builder.finish());
     }
@@ -283,6 +291,22 @@ impl Endpoint {
             None => return None,
         };
         Some(Refusal::with(503, rule, "Retry-After", seconds.to_string()))
+    }
+
+    /// The option tags a request may require.
+    fn extensions(&self) -> &'static [&'static str] {
+        match self.config.reliable {
+            Reliability::Off => &EXTENSIONS[..EXTENSIONS.len() - 1],
+            _ => &EXTENSIONS,
+        }
+    }
+
+    /// The same in Supported of what opens a dialog.
+    pub(super) fn supported(&self) -> &'static str {
+        match self.config.reliable {
+            Reliability::Off => SUPPORTED,
+            _ => SUPPORTED_RELIABLE,
+        }
     }
 
     /// The state of a leg.
@@ -305,10 +329,10 @@ fn unframeable(error: FrameError) -> (Option<u16>, &'static str) {
 }
 
 /// What we can do (§20.5, §20.1, §20.37).
-fn capabilities(builder: crate::build::MessageBuilder) -> crate::build::MessageBuilder {
+fn capabilities(builder: MessageBuilder, supported: &str) -> MessageBuilder {
     builder
         .header("Allow", ALLOW)
         .header("Accept", ACCEPT)
         .header("Accept-Encoding", "identity")
-        .header("Supported", "")
+        .header("Supported", supported)
 }

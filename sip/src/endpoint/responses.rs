@@ -53,6 +53,8 @@ impl Endpoint {
             (Purpose::Invite, leg) => self.invite_response(now, id, leg, status, frame),
             (Purpose::Reinvite, Some(leg)) => self.reinvite_response(now, id, leg, status, frame),
             (Purpose::Reinvite, None) => self.clients.limit_once(&mut self.io, now, id),
+            (Purpose::Update, Some(leg)) => self.update_response(now, id, leg, status, frame),
+            (Purpose::Refresh, Some(leg)) => self.refresh_response(now, leg, status, frame),
             (Purpose::Bye, Some(leg)) if status >= 200 => self.left(now, leg),
             (Purpose::Info, Some(leg)) if status == 481 => self.dialog_gone(now, leg),
             _ => {}
@@ -69,18 +71,18 @@ impl Endpoint {
             && let Some((purpose, Some(leg))) = waiting
         {
             let transport = end == End::Transport;
+            let cause = match transport {
+                true => EndCause::TransportFailed,
+                false => EndCause::RequestTimeout,
+            };
             match purpose {
                 Purpose::Invite => self.invite_lost(now, leg, if transport { 503 } else { 408 }),
-                Purpose::Reinvite => {
-                    let cause = if transport {
-                        EndCause::TransportFailed
-                    } else {
-                        EndCause::RequestTimeout
-                    };
+                Purpose::Reinvite | Purpose::Refresh => {
                     self.reinvite_lost(now, leg, cause);
                 }
+                Purpose::Update => self.update_lost(now, id, leg, cause),
                 Purpose::Bye => self.left(now, leg),
-                Purpose::Info | Purpose::Outside | Purpose::Alone => {}
+                Purpose::Prack | Purpose::Info | Purpose::Outside | Purpose::Alone => {}
             }
         }
         self.clients.remove(&mut self.io, id);

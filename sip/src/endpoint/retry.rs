@@ -45,6 +45,7 @@ impl Endpoint {
         }
         let headers = match status {
             401 | 407 => self.authorization(leg, id, response),
+            422 => self.larger_interval(leg, response),
             _ => None,
         };
         headers.is_some_and(|headers| self.send_again(now, leg, id, &headers))
@@ -79,6 +80,18 @@ impl Endpoint {
             return None;
         }
         Some(vec![(header, value)])
+    }
+
+    /// A larger session interval after 422 (RFC 4028 §7.3).
+    fn larger_interval(
+        &mut self,
+        leg: LegId,
+        response: &Frame<'_>,
+    ) -> Option<Vec<(HeaderId, String)>> {
+        let raised = self.legs.of(leg)?.session.raise(response)?;
+        let raised = raised.into_iter();
+        let named = |(name, value): (&str, _)| (HeaderId::from_name(name.as_bytes()), value);
+        Some(raised.map(named).collect())
     }
 
     /// Replaces these headers, the branch and the CSeq number, and sends the request in place of the refused one.

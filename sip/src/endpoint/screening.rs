@@ -47,11 +47,18 @@ impl Refusal {
     }
 }
 
+/// The 422 to a session interval below ours (RFC 4028 §6).
+pub(super) fn too_small(least: u32) -> Refusal {
+    let rule = "session interval is too small";
+    Refusal::with(422, rule, "Min-SE", least.to_string())
+}
+
 /// The checks that need only the request, in the order of RFC 3261 §8.2.
 pub(super) fn screen(
     transport: Transport,
     frame: &Frame<'_>,
     method: Method<'_>,
+    extensions: &[&str],
 ) -> Result<(), Refusal> {
     // §18.3: on a stream there is no other way to tell where a message ends. A WebSocket keeps them apart (RFC 7118 §5).
     let stream = matches!(transport, Transport::Tcp | Transport::Tls);
@@ -72,8 +79,8 @@ pub(super) fn screen(
     if initial && frame.max_forwards() == Ok(Some(0)) {
         return Err(Refusal::new(483, "Max-Forwards is 0"));
     }
-    screen_require(frame, method)?;
-    if method == Method::Invite {
+    screen_require(frame, method, extensions)?;
+    if matches!(method, Method::Invite | Method::Update | Method::Prack) {
         screen_body(frame)
     } else {
         Ok(())
@@ -89,6 +96,8 @@ fn screen_method(frame: &Frame<'_>, method: Method<'_>) -> Result<(), Refusal> {
         | Method::Cancel
         | Method::Options
         | Method::Info
+        | Method::Prack
+        | Method::Update
         | Method::Message => Ok(()),
         Method::Register | Method::Refer | Method::Subscribe | Method::Publish | Method::Notify
             if key::to_tag(frame).is_none() =>
@@ -107,12 +116,16 @@ fn screen_method(frame: &Frame<'_>, method: Method<'_>) -> Result<(), Refusal> {
 }
 
 /// §8.2.2.3: extensions we lack; CANCEL and ACK are exempt.
-fn screen_require(frame: &Frame<'_>, method: Method<'_>) -> Result<(), Refusal> {
+fn screen_require(
+    frame: &Frame<'_>,
+    method: Method<'_>,
+    extensions: &[&str],
+) -> Result<(), Refusal> {
     if matches!(method, Method::Cancel | Method::Ack) {
         return Ok(());
     }
     let tags: Vec<_> = frame
-        .unsupported(&[])
+        .unsupported(extensions)
         .map(String::from_utf8_lossy)
         .collect();
     if tags.is_empty() {

@@ -2,10 +2,12 @@
 
 use super::Endpoint;
 use super::clients::{Outgoing as Send, Purpose};
+use super::config::Reliability;
 use super::event::{Event, Invite, LegError, LegId};
 use super::io::{LegTimer, TxId};
 use super::legs::{Leg, State};
-use super::uas::{is_owned, with_sdp};
+use super::session::Session;
+use super::uas::{is_owned, with_sdp, with_timer};
 use crate::dialog::Dialog;
 use crate::header::{CommaList, HeaderId};
 use crate::identity::Token;
@@ -15,7 +17,7 @@ use crate::method::Method;
 use crate::name_addr::NameAddr;
 use crate::transaction::key;
 use crate::uri::{Scheme, Uri};
-use crate::wire::{ALLOW, contact, is_fit_for_wire, request_head};
+use crate::wire::{ALLOW, SUPPORTED, SUPPORTED_RELIABLE, contact, is_fit_for_wire, request_head};
 use bytes::Bytes;
 use std::time::Instant;
 
@@ -29,7 +31,8 @@ impl Endpoint {
             return Err(LegError::AtCapacity);
         }
         let branch = self.io.identity.token();
-        let bytes = self.compose_invite(&invite, &branch)?;
+        let session = Session::new(invite.session_timer.or(self.config.session_timer));
+        let bytes = self.compose_invite(&invite, &branch, &session)?;
         let leg = self.legs.next_id();
         let (flow, purpose) = (invite.flow, Purpose::Invite);
         let send = Send {
@@ -46,7 +49,9 @@ impl Endpoint {
         let mut usage = Leg::new(State::Calling, tx, flow, None);
         usage.contact_user = contact_user;
         usage.credentials = credentials;
-        usage.offered = invite.sdp.is_some_and(|sdp| !sdp.is_empty());
+        usage.session = session;
+        usage.last_sdp = invite.sdp.filter(|sdp| !sdp.is_empty()).map(Bytes::from);
+        usage.offered = usage.last_sdp.is_some();
         usage.arm(
             &mut self.io,
             now,
@@ -58,7 +63,12 @@ impl Endpoint {
         Ok(leg)
     }
 
-    fn compose_invite(&mut self, invite: &Invite, branch: &Token) -> Result<Bytes, LegError> {
+    fn compose_invite(
+        &mut self,
+        invite: &Invite,
+        branch: &Token,
+        session: &Session,
+    ) -> Result<Bytes, LegError> {
         let target = Uri::parse(invite.target.as_bytes()).map(|uri| uri.scheme);
         if matches!(target, Err(_) | Ok(Scheme::Other(_))) {
             return Err(LegError::Target(invite.target.clone()));
@@ -88,6 +98,14 @@ impl Endpoint {
         )
         .header("Allow", ALLOW)
         .header("User-Agent", &self.config.server_name);
+        builder = match invite.reliable {
+            Reliability::Off => builder.header("Supported", SUPPORTED),
+            Reliability::Supported => builder.header("Supported", SUPPORTED_RELIABLE),
+            Reliability::Required => builder
+                .header("Supported", SUPPORTED_RELIABLE)
+                .header("Require", "100rel"),
+        };
+        builder = with_timer(builder, &session.request_headers());
         for route in &invite.routes {
             builder = builder.header("Route", loose_route(route)?);
         }
@@ -116,6 +134,9 @@ impl Endpoint {
         };
         usage.state = State::Confirmed;
         usage.disarm(&mut self.io, LegTimer::AckLimit);
+        if let Some(sdp) = sdp {
+            usage.last_sdp = Some(Bytes::copy_from_slice(sdp));
+        }
         let tx = usage.invite;
         let Some(dialog) = &mut usage.dialog else {
             return;
@@ -175,7 +196,14 @@ impl Endpoint {
             self.legs.add_early(leg, dialog);
         }
         let tag = key::to_tag(frame).unwrap_or_default();
-        let fork = self.legs.of(leg).map_or(0, |leg| leg.fork(tag));
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        usage.learn(frame);
+        let fork = usage.fork(tag);
+        if !self.take_provisional(now, leg, fork, frame) {
+            return;
+        }
         self.io.tell(Event::Progress {
             leg,
             fork,
@@ -195,7 +223,13 @@ impl Endpoint {
         let Some(leg) = waiting else {
             return self.take_back(now, tx, dialog);
         };
-        let fork = self.legs.of(leg).map_or(0, |leg| leg.fork(tag));
+        let Some(usage) = self.legs.of(leg) else {
+            return;
+        };
+        usage.learn(frame);
+        let fork = usage.fork(tag);
+        let early = usage.early.get(usize::from(fork));
+        let exchanged = early.is_some_and(|early| early.exchanged);
         self.legs.confirm(leg, dialog);
         let Some(usage) = self.legs.of(leg) else {
             return;
@@ -204,7 +238,7 @@ impl Endpoint {
         usage.disarm(&mut self.io, LegTimer::CancelLimit);
         let unwanted = usage.state == State::Cancelling || usage.hangup.is_some();
         let reason = usage.hangup.take().flatten();
-        let late_offer = !usage.offered && !unwanted;
+        let late_offer = !usage.offered && !unwanted && !exchanged;
         usage.state = State::AwaitingAnswer;
         if late_offer {
             self.clients.acknowledge(&mut self.io, tx, tag, None);
@@ -216,6 +250,7 @@ impl Endpoint {
         if unwanted {
             return self.leave(now, leg, reason);
         }
+        self.session_answered(now, leg, frame, None);
         self.io.tell(Event::Answered {
             leg,
             fork,
@@ -251,6 +286,8 @@ impl Endpoint {
     fn take_back(&mut self, now: Instant, tx: TxId, mut dialog: Dialog) {
         let (ack_branch, bye_branch) = (self.io.identity.token(), self.io.identity.token());
         let cseq = dialog.local_cseq();
+        // The peer may have seen higher numbers in the early dialog.
+        dialog.skip_to(self.clients.of(tx).map_or(0, |tx| tx.spent));
         let (builder, flow) =
             dialog.request("ACK", Some(cseq), &self.config.advertise, &ack_branch);
         let ack = builder

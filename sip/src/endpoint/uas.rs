@@ -5,9 +5,11 @@ use super::Endpoint;
 use super::event::{EndCause, Event, LegError, LegId};
 use super::io::{LegTimer, TxId};
 use super::legs::{Leg, Outgoing, State, Success};
+use super::reliable::{Exchange, Reliable};
 use super::requests::Request;
-use super::screening::Refusal;
+use super::screening::{Refusal, too_small};
 use super::servers::Opening;
+use super::session::{Headers, Session};
 use crate::build::MessageBuilder;
 use crate::dialog::Dialog;
 use crate::header::HeaderId;
@@ -15,6 +17,7 @@ use crate::message::{Frame, Message};
 use crate::method::Method;
 use crate::transaction::key;
 use crate::wire::{ACCEPT, ALLOW, contact, is_fit_for_wire, phrase, reason_value, response_flow};
+use bytes::Bytes;
 use std::time::{Duration, Instant};
 
 impl Endpoint {
@@ -24,6 +27,14 @@ impl Endpoint {
         let merge = key::merged(frame, Method::Invite);
         if let Some(refusal) = self.admission() {
             return self.refuse(flow, frame, &refusal);
+        }
+        let reliable = match Reliable::of_invite(frame, self.config.reliable) {
+            Ok(reliable) => reliable,
+            Err(refusal) => return self.refuse(flow, frame, &refusal),
+        };
+        let session = Session::new(self.config.session_timer);
+        if let Some(least) = session.too_small(frame) {
+            return self.refuse(flow, frame, &too_small(least));
         }
         let tag = self.io.identity.token();
         let dialog = match Dialog::uas(frame, tag.as_bytes(), flow) {
@@ -44,6 +55,12 @@ impl Endpoint {
         let tx = self.servers.open(&mut self.io, now, true, opening);
         self.respond_plain(now, tx, 100);
         let mut usage = Leg::new(State::Incoming, tx, flow, Some(dialog));
+        usage.learn(frame);
+        (usage.reliable, usage.session) = (reliable, session);
+        usage.invite_cseq = frame.cseq().map(|cseq| cseq.number).unwrap_or_default();
+        if frame.session_description().is_some() {
+            usage.exchange = Exchange::Theirs;
+        }
         let limit = self.answer_limit(frame);
         usage.arm(&mut self.io, now, leg, LegTimer::AnswerLimit, limit);
         self.legs.insert(leg, usage);
@@ -78,7 +95,13 @@ impl Endpoint {
         if usage.state != State::Incoming {
             return Err(LegError::WrongState);
         }
-        let tx = usage.invite;
+        let (tx, exchange) = (usage.invite, usage.exchange);
+        // Once offer and answer have passed reliably, no response describes the session again (RFC 3262 §5).
+        let sdp = sdp.filter(|_| exchange != Exchange::Done);
+        let described = sdp.unwrap_or_default();
+        if self.provisional_reliably(now, leg, (status, reason), described, headers)? {
+            return Ok(());
+        }
         let builder = self
             .dialog_response(tx, status, reason)
             .ok_or(LegError::WrongState)?;
@@ -97,8 +120,19 @@ impl Endpoint {
         else {
             return;
         };
+        if usage.reliable.is_described() {
+            return self.hold_answer(leg, sdp, headers);
+        }
         usage.state = State::AwaitingAck;
-        let tx = usage.invite;
+        let (tx, exchange) = (usage.invite, usage.exchange);
+        let sdp = match exchange {
+            Exchange::Done => &[], // passed reliably: RFC 3262 §5
+            _ => sdp,
+        };
+        if exchange == Exchange::None {
+            usage.exchange = Exchange::Ours;
+        }
+        self.settle_provisional(leg);
         self.succeed(now, leg, tx, sdp, headers);
     }
 
@@ -111,9 +145,14 @@ impl Endpoint {
         sdp: &[u8],
         headers: &[(&str, String)],
     ) {
+        let Some(request) = self.servers.of(tx).map(|tx| tx.request.clone()) else {
+            return;
+        };
+        let timer = self.session_asked(now, leg, &request.frame());
         let Some(builder) = self.dialog_response(tx, 200, "OK") else {
             return;
         };
+        let builder = with_timer(builder, &timer);
         let bytes = with_sdp(
             with_extra(builder.header("Accept", ACCEPT), headers),
             Some(sdp),
@@ -134,6 +173,9 @@ impl Endpoint {
         let Some(usage) = self.legs.of(leg) else {
             return;
         };
+        if !sdp.is_empty() {
+            usage.last_sdp = Some(Bytes::copy_from_slice(sdp));
+        }
         usage.success = Some(Success {
             cseq,
             flow,
@@ -253,6 +295,7 @@ impl Endpoint {
         usage.disarm(&mut self.io, LegTimer::AckLimit);
         if usage.state == State::AwaitingAck {
             usage.state = State::Confirmed;
+            usage.exchange = Exchange::Done;
         }
         if let Some(reason) = usage.hangup.take() {
             return self.leave(now, leg, reason);
@@ -347,7 +390,12 @@ impl Endpoint {
     }
 
     /// A response that opens or keeps a dialog: with Contact and what we can do.
-    fn dialog_response(&self, tx: TxId, status: u16, reason: &str) -> Option<MessageBuilder> {
+    pub(super) fn dialog_response(
+        &self,
+        tx: TxId,
+        status: u16,
+        reason: &str,
+    ) -> Option<MessageBuilder> {
         let entry = self.servers.of(tx)?;
         let reason = if is_fit_for_wire(reason) && !reason.is_empty() {
             reason
@@ -362,6 +410,7 @@ impl Endpoint {
                     contact(&self.config.advertise, &entry.flow, None),
                 )
                 .header("Allow", ALLOW)
+                .header("Supported", self.supported())
                 .header("Server", &self.config.server_name),
         )
     }
@@ -416,6 +465,14 @@ pub(super) fn with_extra(
         }
     }
     builder
+}
+
+/// The headers of the session timer.
+pub(super) fn with_timer(builder: MessageBuilder, headers: &Headers) -> MessageBuilder {
+    let headers = headers.iter();
+    headers.fold(builder, |builder, (name, value)| {
+        builder.header(name, value)
+    })
 }
 
 pub(super) fn with_sdp(builder: MessageBuilder, sdp: Option<&[u8]>) -> MessageBuilder {

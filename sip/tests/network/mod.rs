@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use trunkline_sip::{
-    Counts, Endpoint, EndpointConfig, Event, Flow, Invite, LegId, Transmit, Transport,
+    Counts, Endpoint, EndpointConfig, Event, Flow, Invite, LegId, Reliability, Transmit, Transport,
 };
 
 pub const SDP: &[u8] = b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
@@ -108,6 +108,33 @@ impl Network {
             panic!("no INVITE arrived")
         };
         (caller, leg)
+    }
+
+    /// A call up to the INVITE event, with this said about reliable provisional responses: both legs.
+    pub fn ring_with(&mut self, sdp: Option<&[u8]>, reliable: Reliability) -> (LegId, LegId) {
+        let (flow, to) = (self.flow(0, 1), "sip:demo@10.0.0.2");
+        let invite = Invite {
+            sdp: sdp.map(<[u8]>::to_vec),
+            reliable,
+            ..Invite::new(flow, to, "sip:a@10.0.0.1", to)
+        };
+        let caller = self.ends[0].endpoint.invite(self.now, invite).unwrap();
+        self.run_for(10);
+        let Some(Event::Invite { leg, .. }) = self.ends[1].events.pop() else {
+            panic!("no INVITE arrived")
+        };
+        (caller, leg)
+    }
+
+    /// A network whose ends are told this.
+    pub fn with(transport: Transport, change: impl Fn(&mut EndpointConfig)) -> Self {
+        let mut net = Self::new(transport);
+        for (n, end) in (1..).zip(&mut net.ends) {
+            let mut config = config(n);
+            change(&mut config);
+            end.endpoint = Endpoint::new(config);
+        }
+        net
     }
 
     /// A confirmed call: both legs.

@@ -58,6 +58,14 @@ pub enum Command {
     RejectReinvite(LegId, u16, String),
     /// Send an INFO with this Content-Type and body; its answer is not reported.
     Info(LegId, String, Vec<u8>),
+    /// Offer a new session by re-INVITE.
+    Reinvite(LegId, Vec<u8>),
+    /// Offer a new session by UPDATE, also before the answer.
+    Update(LegId, Vec<u8>),
+    /// Answer the offer in a reliable provisional response of this fork.
+    Prack(LegId, u8, Vec<u8>),
+    /// Answer the offer in a 2xx to an INVITE of ours that had none.
+    Ack(LegId, Option<Vec<u8>>),
     /// Answer an INFO.
     RespondInfo(LegId, InfoId, u16),
     /// Open an outbound leg.

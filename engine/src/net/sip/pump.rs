@@ -133,6 +133,14 @@ impl Pump {
             Command::RejectReinvite(leg, status, reason) => {
                 self.endpoint.reject_reinvite(now, leg, status, &reason)
             }
+            Command::Reinvite(leg, sdp) => self.endpoint.reinvite(now, leg, &sdp),
+            Command::Update(leg, sdp) => self.endpoint.update(now, leg, &sdp),
+            Command::Prack(leg, fork, sdp) => {
+                if let Err(error) = self.endpoint.prack(now, leg, fork, &sdp) {
+                    tracing::debug!(?leg, %error, "PRACK not sent");
+                }
+            }
+            Command::Ack(leg, sdp) => self.endpoint.ack(now, leg, sdp.as_deref()),
             Command::Info(leg, kind, body) => self.endpoint.info(now, leg, &kind, &body),
             Command::RespondInfo(leg, id, status) => {
                 self.endpoint.respond_info(now, leg, id, status)
