@@ -1,15 +1,20 @@
 //! What all legs of one call share: its name, the server's parts, and its place in the gauge of calls, which is free when the last leg is gone.
 use super::Calls;
 use super::caller::Caller;
+use super::cdr::{CallRecord, Times};
 use super::counters::Active;
+use super::leg::End;
 use super::program::CallInfo;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 /// See the module's text.
 pub(super) struct CallContext {
     pub(super) calls: Arc<Calls>,
     pub(super) info: CallInfo,
     pub(super) caller: Caller,
+    /// What routed the call, and the name of its program.
+    pub(super) routed: OnceLock<(String, String)>,
     _active: Active,
 }
 
@@ -24,7 +29,23 @@ impl CallContext {
             calls,
             info,
             caller,
+            routed: OnceLock::new(),
             _active: active,
         })
+    }
+
+    /// Writes the call's record.
+    pub(super) fn record(&self, times: &Times, end: &End) {
+        let Some(cdr) = &self.calls.cdr else { return };
+        let routed = self.routed.get();
+        let record = CallRecord {
+            info: &self.info,
+            caller: &self.caller,
+            rule: routed.map(|(rule, _)| rule.as_str()),
+            program: routed.map(|(_, program)| program.as_str()),
+            times,
+            end,
+        };
+        cdr.write(record.line(SystemTime::now()));
     }
 }

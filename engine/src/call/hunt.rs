@@ -196,7 +196,8 @@ impl Hunt {
                 None
             }
             Event::Leg(Input::Progress { status, early }) => self.progress(index, status, early),
-            Event::Leg(Input::Answered) => Some(self.answered(index)),
+            // Whoever replaces a leg that rings picks its call up (RFC 3891 section 7.1).
+            Event::Leg(Input::Answered | Input::Replaced) => Some(self.answered(index)),
             Event::Leg(Input::Ended(end)) => {
                 self.ended(index, &end);
                 None

@@ -4,6 +4,7 @@
 mod arbiter;
 mod caller;
 pub mod causes;
+mod cdr;
 mod context;
 mod counters;
 mod crossing;
@@ -20,10 +21,12 @@ mod place;
 mod program;
 mod see_off;
 mod session;
+mod takeover;
 mod verb;
 
 pub use arbiter::Arbiter;
 pub use caller::Caller;
+pub use cdr::{CdrError, CdrWriter};
 pub use counters::CallCounters;
 pub use dial_program::DialProgram;
 pub use directory::{AttemptOutcome, Attempts, Branch, Directory, Found, NoDirectory};
@@ -37,6 +40,7 @@ pub use verb::{
 };
 
 pub use crate::route::Refusal;
+use takeover::Places;
 
 use crate::config::DtmfMode;
 use crate::media::{Media, MediaAudio, PromptLibrary};
@@ -47,6 +51,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use trunkline_sip::Origin;
 use trunkline_sip::offer_answer::Encoding;
 
 /// What callers are told who are refused while we drain: by then another process should answer.
@@ -54,13 +59,21 @@ const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// How long a call may take to end once it is hung up.
 const LAST_WORDS: Duration = Duration::from_secs(35);
 
+/// Where a call was routed.
+pub struct Routed {
+    /// What routed it, for the CDR: `[[number]] line 12`.
+    pub rule: String,
+    /// What drives it.
+    pub program: Box<dyn Program>,
+}
+
 /// Finds the program for a call.
 pub trait Routes: Send + Sync {
     /// The program for this call, or why there is none.
     ///
     /// # Errors
     /// The refusal the caller gets.
-    fn program(&self, call: &CallInfo, caller: &Caller) -> Result<Box<dyn Program>, Refusal>;
+    fn program(&self, call: &CallInfo, caller: &Caller) -> Result<Routed, Refusal>;
 }
 
 /// What calls take from the configuration.
@@ -76,6 +89,52 @@ pub struct CallSettings {
     pub dtmf: DtmfMode,
     /// Where recordings go.
     pub recordings_dir: PathBuf,
+    /// Who may transfer calls.
+    pub transfer: TransferPolicy,
+}
+
+/// Who may transfer calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransferPolicy {
+    /// To a target of their own (REFER).
+    pub blind: bool,
+    /// To another call of theirs (Replaces).
+    pub attended: bool,
+    /// Also those who are neither a trunk nor an endpoint.
+    pub strangers: bool,
+}
+
+impl TransferPolicy {
+    /// Trunks and endpoints may, strangers may not.
+    pub const KNOWN: TransferPolicy = TransferPolicy {
+        blind: true,
+        attended: true,
+        strangers: false,
+    };
+
+    /// Whether somebody of that origin may not.
+    fn refuses(&self, origin: &Origin, attended: bool) -> bool {
+        let allowed = if attended { self.attended } else { self.blind };
+        !allowed || (*origin == Origin::Stranger && !self.strangers)
+    }
+}
+
+/// The parts that calls work with.
+pub struct Parts {
+    /// The SIP side.
+    pub sip: SipHandle,
+    /// The media engine.
+    pub media: Media,
+    /// Prompts.
+    pub prompts: Arc<PromptLibrary>,
+    /// Finds programs.
+    pub routes: Box<dyn Routes>,
+    /// Finds whom programs dial.
+    pub directory: Arc<dyn Directory>,
+    /// What a held party hears, played for ever; `None`: a plain figure.
+    pub music: Option<Vec<MediaAudio>>,
+    /// Where call records go.
+    pub cdr: Option<CdrWriter>,
 }
 
 /// What all calls share.
@@ -88,6 +147,9 @@ pub struct Calls {
     settings: CallSettings,
     /// Music on hold.
     music: Vec<MediaAudio>,
+    cdr: Option<CdrWriter>,
+    /// Where legs can be replaced.
+    places: Places,
     /// Counters for the metrics page.
     pub counters: Arc<CallCounters>,
     /// Told to hang up.
@@ -101,24 +163,18 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Calls over the given SIP side, media engine and prompts.
-    pub fn new(
-        sip: SipHandle,
-        media: Media,
-        prompts: Arc<PromptLibrary>,
-        routes: Box<dyn Routes>,
-        directory: Arc<dyn Directory>,
-        settings: CallSettings,
-        boot: u32,
-    ) -> Arc<Calls> {
+    /// Calls over the given parts. `boot` tells the ids of this run from those of others.
+    pub fn new(parts: Parts, settings: CallSettings, boot: u32) -> Arc<Calls> {
         Arc::new(Calls {
-            sip,
-            media,
-            prompts,
-            routes,
-            directory,
+            sip: parts.sip,
+            media: parts.media,
+            prompts: parts.prompts,
+            routes: parts.routes,
+            directory: parts.directory,
             settings,
-            music: leg::plain_music(),
+            music: parts.music.unwrap_or_else(leg::plain_music),
+            cdr: parts.cdr,
+            places: Places::default(),
             counters: Arc::default(),
             stop: watch::Sender::new(false),
             all_begun: watch::Sender::new(false),

@@ -20,7 +20,6 @@ impl Escorted {
     }
 
     /// Gives the far end so much time to hang up by itself, then does it.
-    #[expect(dead_code, reason = "transfers come next")]
     pub(super) fn see_off_after(mut self, patience: Duration, cause: &'static str) {
         if let Some(leg) = self.0.take() {
             see_off(leg, patience, cause);

@@ -2,10 +2,12 @@
 //!
 //! It admits or refuses the call, opens the media channel, runs the program, and accounts for everything at the end.
 use super::caller::Caller;
+use super::causes::q850_of;
+use super::cdr::Times;
 use super::context::CallContext;
 use super::counters::{Active, PanicWatch};
 use super::executor::{Executor, Recordings};
-use super::leg::{End, Leg, LegSettings};
+use super::leg::{End, Leg, LegSettings, hangup_reason};
 use super::negotiation::Negotiation;
 use super::place::place;
 use super::program::{CallInfo, Direction, Program};
@@ -55,14 +57,20 @@ async fn run_inbound(call: Arc<CallContext>, incoming: Incoming, rank: usize) {
         "call in"
     );
     let id = incoming.leg;
+    if let Some(old) = incoming.replaces {
+        return replace(&call, incoming, old).await;
+    }
     let (mut leg, mut program) = match admit(&call, incoming, rank) {
         Ok(admitted) => admitted,
-        Err(refusal) => return refuse(calls, id, &refusal),
+        Err(refusal) => {
+            call.record(&Times::begin(), &refused_end(&refusal));
+            return refuse(calls, id, &refusal);
+        }
     };
     let mut recordings = Recordings::new(&calls.settings.recordings_dir, &info.id);
     let mut executor = Executor::new(&mut leg, &call, &mut recordings);
     let end = executor.run(program.as_mut(), calls.stop.subscribe()).await;
-    account(calls, &mut leg, &end, began).await;
+    account(&call, &mut leg, &end, began).await;
     recordings.delete_unkept().await;
 }
 
@@ -77,7 +85,16 @@ fn admit(call: &Arc<CallContext>, incoming: Incoming, rank: usize) -> Result<Adm
         let text = format!("{limit} calls are in progress; see [sip] max_calls");
         return Err(Refusal::new(503, "max-calls", text));
     }
-    let program = calls.routes.program(&call.info, &call.caller)?;
+    let routed = calls.routes.program(&call.info, &call.caller)?;
+    let (rule, program) = (routed.rule, routed.program);
+    tracing::info!(rule, program = program.name(), "routed");
+    let _ = call.routed.set((rule, program.name().to_owned()));
+    Ok((inbound_leg(call, incoming)?, program))
+}
+
+/// The leg of an INVITE, its offer taken and not yet answered.
+fn inbound_leg(call: &Arc<CallContext>, incoming: Incoming) -> Result<Leg, Refusal> {
+    let calls = &call.calls;
     let media = calls.media.open().map_err(|error| no_channel(&error))?;
     let local = incoming.flow.local.ip();
     let settings = LegSettings {
@@ -92,12 +109,50 @@ fn admit(call: &Arc<CallContext>, incoming: Incoming, rank: usize) -> Result<Adm
         Negotiation::new(settings.local_media(media.0.rtp_port(), calls.fresh_session_id()));
     let (id, sip) = (incoming.leg, calls.sip.clone());
     let mut leg = Leg::new(id, sip, incoming.events, media, settings, negotiation);
+    leg.direction = Direction::Inbound;
+    leg.note_call_id(&incoming.request);
     let refused = |(status, text)| Refusal::new(status, "offer-refused", text);
     if let Err(refusal) = leg.take_offer(incoming.request.frame().session_description()) {
         leg.disown();
         return Err(refused(refusal));
     }
-    Ok((leg, program))
+    Ok(leg)
+}
+
+/// An INVITE that wants the place of another leg (RFC 3891): answered at once and handed to the call it is meant for.
+async fn replace(call: &Arc<CallContext>, incoming: Incoming, old: LegId) {
+    let calls = &call.calls;
+    let id = incoming.leg;
+    let refused = |refusal: Refusal| {
+        call.record(&Times::begin(), &refused_end(&refusal));
+        refuse(calls, id, &refusal);
+    };
+    if calls.settings.transfer.refuses(&call.caller.origin, true) {
+        let text = "this caller may not take over calls; see [transfer]".to_owned();
+        return refused(Refusal::new(403, "replaces-not-allowed", text));
+    }
+    if !calls.places.is_free(old) {
+        let text = "the call it wants is over".to_owned();
+        return refused(Refusal::new(481, "replaces-gone", text));
+    }
+    let mut leg = match inbound_leg(call, incoming) {
+        Ok(leg) => leg,
+        Err(refusal) => return refused(refusal),
+    };
+    leg.answer(None);
+    let times = leg.times.clone();
+    match calls.places.take(old, Box::new(leg)) {
+        Ok(()) => call.record(&times, &End::by("us", "replaces")),
+        Err(leg) => {
+            let mut leg = *leg;
+            leg.hang_up(
+                "replaces-gone",
+                Some(hangup_reason("SIP", 481, "replaces-gone")),
+            );
+            let end = leg.farewell().await;
+            account(call, &mut leg, &end, Instant::now()).await;
+        }
+    }
 }
 
 pub(super) fn no_channel(error: &OpenError) -> Refusal {
@@ -181,6 +236,8 @@ async fn run_outbound(
         ..OutboundLeg::new(outbound.flow, to.clone(), from, to.clone(), to)
     };
     let mut program = outbound.program;
+    let rule = "placed by us".to_owned();
+    let _ = call.routed.set((rule, program.name().to_owned()));
     let mut leg = place(&call, to, None).await.map_err(|error| error.text)?;
     tracing::info!(to = info.to, "call out");
     let mut stop = calls.stop.subscribe();
@@ -190,35 +247,40 @@ async fn run_outbound(
         Ok(()) => executor.run(program.as_mut(), stop).await,
         Err(end) => end,
     };
-    let stats = account(calls, &mut leg, &end, began).await;
+    let stats = account(&call, &mut leg, &end, began).await;
     recordings.delete_unkept().await;
     Ok((end, stats))
 }
 
-/// Closes the media channel and writes the call's last line.
-async fn account(calls: &Calls, leg: &mut Leg, end: &End, began: Instant) -> Option<ChannelStats> {
-    let stats = leg.close().await;
-    calls.counters.ended(end);
-    let s = stats.unwrap_or_default();
+/// Closes the media channel and writes the call's last lines.
+async fn account(
+    call: &CallContext,
+    leg: &mut Leg,
+    end: &End,
+    began: Instant,
+) -> Option<ChannelStats> {
+    let stats = leg.finish(end).await;
+    call.calls.counters.ended(end);
     tracing::info!(
         by = end.by,
         cause = end.cause,
         status = end.status,
+        q850 = end.q850,
         answered = leg.answered,
         seconds = format_args!("{:.1}", began.elapsed().as_secs_f32()),
-        codec = leg.codec(),
-        rtp_in = s.packets_in,
-        rtp_out = s.packets_out,
-        lost = s.lost,
-        late = s.late,
-        jitter_ms = format_args!("{:.1}", s.jitter_ms),
-        repeated_keys = leg.duplicates(),
         "call over"
     );
-    if leg.answered && s.packets_in == 0 {
-        tracing::warn!(expected_from = ?leg.remote(), "no audio arrived in this call: is the path to our RTP port blocked, or our advertised address wrong?");
-    }
+    call.record(&leg.times, end);
     stats
+}
+
+/// How a call ended that never began.
+fn refused_end(refusal: &Refusal) -> End {
+    End {
+        status: Some(refusal.status),
+        q850: q850_of(refusal.status),
+        ..End::by("us", refusal.rule)
+    }
 }
 
 /// The user part of a URI, or all of it where it has none.

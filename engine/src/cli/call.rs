@@ -3,7 +3,8 @@ use super::script::{Script, Wishes};
 use super::{log, random, routes};
 use crate::call::Caller;
 use crate::call::{
-    CallInfo, CallSettings, Calls, NoDirectory, Outbound, Program, Refusal, Routes, outbound,
+    CallInfo, CallSettings, Calls, NoDirectory, Outbound, Parts, Refusal, Routed, Routes,
+    TransferPolicy, outbound,
 };
 use crate::config::DtmfMode;
 use crate::media::{Media, MediaConfig};
@@ -97,15 +98,16 @@ async fn place(args: &Args) -> anyhow::Result<ExitCode> {
     let flow = sip
         .flow_to(&hop)
         .with_context(|| format!("cannot reach {remote}"))?;
-    let calls = Calls::new(
-        sip.handle.clone(),
-        media.clone(),
+    let parts = Parts {
+        sip: sip.handle.clone(),
+        media: media.clone(),
         prompts,
-        Box::new(NoRoutes),
-        Arc::new(NoDirectory),
-        settings(args),
-        u32::from_be_bytes(random()?),
-    );
+        routes: Box::new(NoRoutes),
+        directory: Arc::new(NoDirectory),
+        music: None,
+        cdr: None,
+    };
+    let calls = Calls::new(parts, settings(args), u32::from_be_bytes(random()?));
     tokio::spawn(calls.clone().serve(sip.incoming));
     let call = Outbound {
         flow,
@@ -178,6 +180,7 @@ fn settings(args: &Args) -> CallSettings {
         codecs,
         dtmf,
         recordings_dir: std::env::temp_dir(),
+        transfer: TransferPolicy::KNOWN,
     }
 }
 
@@ -212,7 +215,7 @@ fn report(
 struct NoRoutes;
 
 impl Routes for NoRoutes {
-    fn program(&self, _: &CallInfo, _: &Caller) -> Result<Box<dyn Program>, Refusal> {
+    fn program(&self, _: &CallInfo, _: &Caller) -> Result<Routed, Refusal> {
         Err(Refusal::new(
             486,
             "calling",

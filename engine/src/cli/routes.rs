@@ -1,13 +1,14 @@
 //! Which program answers which number: the flows of a configuration, loaded once, with all their prompts.
 use super::builtin;
-use crate::call::{CallInfo, Caller, Program, Refusal, Routes};
-use crate::config::{Config, NumberDestination};
+use crate::call::{CallInfo, Caller, DialProgram, DialTarget, Program, Refusal, Routed, Routes};
+use crate::config::{Callers, Config, NumberDestination};
 use crate::flow::{Flow, FlowProgram};
 use crate::media::PromptLibrary;
 use anyhow::Context;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use trunkline_sip::Origin;
 
 /// The flows behind the numbers of a configuration.
 pub(super) struct FlowRoutes {
@@ -44,7 +45,7 @@ impl FlowRoutes {
 }
 
 impl Routes for FlowRoutes {
-    fn program(&self, call: &CallInfo, _: &Caller) -> Result<Box<dyn Program>, Refusal> {
+    fn program(&self, call: &CallInfo, caller: &Caller) -> Result<Routed, Refusal> {
         let matching = self
             .config
             .numbers
@@ -59,22 +60,59 @@ impl Routes for FlowRoutes {
                     format!("no [[number]] for {:?} in {}", call.to, self.config.source),
                 )
             })?;
-        let NumberDestination::Flow(source) = &number.destination else {
-            let line = number.at.line;
-            return Err(Refusal::new(
-                501,
-                "destination-not-built",
-                format!("[[number]] in line {line} does not lead to a flow"),
-            ));
-        };
-        match self.flows.get(&source.to_string()) {
-            Some(flow) => Ok(Box::new(FlowProgram::new(flow.clone()))),
-            None => Err(Refusal::new(
-                500,
-                "flow-not-loaded",
-                format!("flow {source} is not loaded"),
-            )),
+        if !number
+            .from
+            .iter()
+            .any(|callers| admits(callers, &caller.origin))
+        {
+            let text = format!(
+                "[[number]] {} in line {} does not admit this caller; see its from",
+                number.to, number.at.line
+            );
+            return Err(Refusal::new(403, "caller-not-admitted", text));
         }
+        Ok(Routed {
+            rule: format!("[[number]] line {}", number.at.line),
+            program: self.program_of(&number.destination, &call.to)?,
+        })
+    }
+}
+
+impl FlowRoutes {
+    fn program_of(
+        &self,
+        destination: &NumberDestination,
+        number: &str,
+    ) -> Result<Box<dyn Program>, Refusal> {
+        let target = match destination {
+            NumberDestination::Flow(source) => {
+                let flow = self.flows.get(&source.to_string()).ok_or_else(|| {
+                    let text = format!("flow {source} is not loaded");
+                    Refusal::new(500, "flow-not-loaded", text)
+                })?;
+                return Ok(Box::new(FlowProgram::new(flow.clone())));
+            }
+            NumberDestination::Endpoint(user) => DialTarget::Endpoint(user.clone()),
+            NumberDestination::RingGroup(name) => DialTarget::RingGroup(name.clone()),
+            NumberDestination::Trunk(trunk) => DialTarget::Trunk {
+                trunk: trunk.clone(),
+                number: number.to_owned(),
+            },
+        };
+        Ok(Box::new(DialProgram::new(target)))
+    }
+}
+
+/// Whether a caller of that origin is meant.
+fn admits(callers: &Callers, origin: &Origin) -> bool {
+    match (callers, origin) {
+        (Callers::Anyone, _)
+        | (Callers::Stranger, Origin::Stranger)
+        | (Callers::AnyTrunk, Origin::Peer(_))
+        | (Callers::AnyEndpoint, Origin::User(_)) => true,
+        (Callers::Trunk(name), Origin::Peer(peer)) => name == &**peer,
+        (Callers::Endpoint(user), Origin::User(known)) => user == &**known,
+        _ => false,
     }
 }
 

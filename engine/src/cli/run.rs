@@ -3,9 +3,9 @@ use super::routes::{self, FlowRoutes};
 use super::transports::transports;
 use super::{log, random};
 use crate::api::{self, Face, Sources};
-use crate::call::{CallSettings, Calls, NoDirectory};
-use crate::config::{Config, LogFormat};
-use crate::media::{Media, MediaConfig, PromptLibrary};
+use crate::call::{CallSettings, Calls, CdrWriter, NoDirectory, Parts, TransferPolicy};
+use crate::config::{Config, HoldMusic, LogFormat};
+use crate::media::{Media, MediaAudio, MediaConfig, PromptLibrary};
 use crate::net::sip::Sip;
 use crate::route::terms;
 use crate::trunk::{Numeric, Trunks};
@@ -75,16 +75,20 @@ async fn serve(
     )
     .await?;
     let boot = u32::from_be_bytes(random()?);
-    let calls = Calls::new(
-        sip.handle.clone(),
-        media.clone(),
-        prompts,
-        Box::new(routes),
-        Arc::new(NoDirectory),
-        call_settings(config),
-        boot,
-    );
     let trunks = Trunks::start(config, sip.handle.clone(), Arc::new(Numeric));
+    let parts = Parts {
+        sip: sip.handle.clone(),
+        media: media.clone(),
+        music: music(config, &prompts)?,
+        prompts,
+        routes: Box::new(routes),
+        directory: Arc::new(NoDirectory),
+        cdr: match &config.cdr.file {
+            Some(path) => Some(CdrWriter::start(path)?),
+            None => None,
+        },
+    };
+    let calls = Calls::new(parts, call_settings(config), boot);
     let sources = Sources {
         calls: calls.counters.clone(),
         sip: sip.counters.clone(),
@@ -141,6 +145,17 @@ impl Signals {
     }
 }
 
+/// What a held party hears.
+fn music(config: &Config, prompts: &PromptLibrary) -> anyhow::Result<Option<Vec<MediaAudio>>> {
+    let HoldMusic::File(path) = &config.music.on_hold else {
+        return Ok(None);
+    };
+    let prompt = prompts
+        .load_file(path)
+        .context("see [music] on_hold in the configuration")?;
+    Ok(Some(vec![MediaAudio::Prompt(prompt)]))
+}
+
 fn start_media(config: &Config) -> anyhow::Result<Media> {
     let media = &config.media;
     let settings = MediaConfig {
@@ -181,6 +196,11 @@ fn call_settings(config: &Config) -> CallSettings {
         codecs: terms::encodings(&config.media.codecs),
         dtmf: config.media.dtmf,
         recordings_dir: config.media.recordings_dir.clone(),
+        transfer: TransferPolicy {
+            blind: config.transfer.blind,
+            attended: config.transfer.attended,
+            strangers: config.transfer.strangers,
+        },
     }
 }
 

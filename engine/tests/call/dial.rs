@@ -289,3 +289,57 @@ async fn keys_by_info_reach_the_other_end_in_its_way() {
     bob.expect("BYE").await;
     rig.rests().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_and_leg_leaves_a_record() {
+    let mut rig = Rig::start(vec![]).await;
+    let mut bob = rig.phone("bob").await;
+    let mut caller = joined(&rig, "dial-bob", &mut bob).await;
+    caller.bye().await;
+    bob.expect("BYE").await;
+    rig.rests().await;
+    let sdp = caller.sdp("sendrecv");
+    Phone::refused(rig.address, "nobody-here", &sdp).await;
+    let records = rig.records(4).await;
+    let of = |kind: &str, party: &str| {
+        let found = records.iter().find(|record| {
+            record["type"] == kind
+                && (kind == "call" || record["party"].as_str().unwrap().starts_with(party))
+        });
+        found.unwrap_or_else(|| panic!("{kind} {party}: {records:?}"))
+    };
+    let (call, own, peer) = (
+        of("call", ""),
+        of("leg", "caller"),
+        of("leg", "endpoint bob"),
+    );
+    assert_eq!(
+        (call["rule"].as_str(), call["cause"].as_str()),
+        (Some("test"), Some("bye"))
+    );
+    assert_eq!(
+        (own["call"].as_str(), peer["call"].as_str()),
+        (call["call"].as_str(), call["call"].as_str())
+    );
+    assert_eq!(
+        (own["ended_by"].as_str(), peer["ended_by"].as_str()),
+        (Some("far-end"), Some("us"))
+    );
+    assert_eq!(
+        (own["codec"].as_str(), own["q850"].as_u64()),
+        (Some("PCMU"), Some(16))
+    );
+    assert!(
+        own["answered"].is_string() && peer["sip_call_id"].is_string(),
+        "{records:?}"
+    );
+    assert_ne!(own["sip_call_id"], peer["sip_call_id"]);
+    let refused = records
+        .iter()
+        .find(|record| record["status"] == 404)
+        .unwrap();
+    assert_eq!(
+        (refused["cause"].as_str(), refused["q850"].as_u64()),
+        (Some("no-such-number"), Some(1))
+    );
+}

@@ -68,22 +68,27 @@ struct Numbers {
 }
 
 impl Routes for Numbers {
-    fn program(&self, call: &CallInfo, _: &Caller) -> Result<Box<dyn Program>, Refusal> {
+    fn program(&self, call: &CallInfo, _: &Caller) -> Result<Routed, Refusal> {
         if let Some(names) = call.to.strip_prefix("dial-") {
             let each = names
                 .split('+')
                 .map(|name| DialTarget::Endpoint(name.to_owned()));
-            return Ok(Box::new(DialProgram::with(Dial {
+            return Ok(routed(Box::new(DialProgram::with(Dial {
                 targets: each.collect(),
                 ..Dial::one(DialTarget::Number(String::new()))
-            })));
+            }))));
         }
         let plan = self.plans.iter().find(|(number, _)| *number == call.to);
         match plan {
-            Some((_, plan)) => Ok(planned(plan.clone(), &self.seen)),
+            Some((_, plan)) => Ok(routed(planned(plan.clone(), &self.seen))),
             None => Err(Refusal::new(404, "no-such-number", call.to.clone())),
         }
     }
+}
+
+fn routed(program: Box<dyn Program>) -> Routed {
+    let rule = "test".to_owned();
+    Routed { rule, program }
 }
 
 fn planned(plan: Plan, seen: &mpsc::UnboundedSender<Outcome>) -> Box<dyn Program> {
@@ -128,6 +133,8 @@ pub(crate) struct Rig {
     sip: Arc<PumpCounters>,
     pub(crate) address: SocketAddr,
     pub(crate) recordings: tempfile::TempDir,
+    /// Of the call records.
+    folder: tempfile::TempDir,
     seen: mpsc::UnboundedReceiver<Outcome>,
     tell: mpsc::UnboundedSender<Outcome>,
 }
@@ -167,18 +174,20 @@ impl Rig {
         let book = Arc::new(Book::default());
         let (tell, seen) = mpsc::unbounded_channel();
         let recordings = tempfile::tempdir().unwrap();
-        let calls = Calls::new(
-            sip.handle.clone(),
-            media.clone(),
-            Arc::new(PromptLibrary::new("", &[])),
-            Box::new(Numbers {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = Parts {
+            sip: sip.handle.clone(),
+            media: media.clone(),
+            prompts: Arc::new(PromptLibrary::new("", &[])),
+            routes: Box::new(Numbers {
                 plans,
                 seen: tell.clone(),
             }),
-            book.clone(),
-            settings(recordings.path().to_owned(), max_calls),
-            1,
-        );
+            directory: book.clone(),
+            music: None,
+            cdr: Some(CdrWriter::start(&folder.path().join("cdr.jsonl")).unwrap()),
+        };
+        let calls = Calls::new(parts, settings(recordings.path().to_owned(), max_calls), 1);
         let counters = sip.counters.clone();
         tokio::spawn(calls.clone().serve(sip.incoming));
         Rig {
@@ -188,6 +197,7 @@ impl Rig {
             sip: counters,
             address,
             recordings,
+            folder,
             seen,
             tell,
         }
@@ -233,6 +243,24 @@ impl Rig {
                 Outcome::Begin | Outcome::Done => {}
                 outcome => return outcome,
             }
+        }
+    }
+
+    /// The records of so many calls and legs.
+    pub(crate) async fn records(&self, enough: usize) -> Vec<serde_json::Value> {
+        let path = self.folder.path().join("cdr.jsonl");
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let lines: Vec<_> = text
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect();
+            if lines.len() >= enough {
+                return lines;
+            }
+            assert!(tokio::time::Instant::now() < until, "only {text}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
@@ -283,5 +311,9 @@ fn settings(recordings_dir: PathBuf, max_calls: usize) -> CallSettings {
         codecs: vec![Encoding::Pcmu, Encoding::Pcma],
         dtmf: DtmfMode::Auto,
         recordings_dir,
+        transfer: TransferPolicy {
+            strangers: true,
+            ..TransferPolicy::KNOWN
+        },
     }
 }

@@ -14,6 +14,13 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LegId(pub(crate) u64);
 
+impl LegId {
+    /// The number that logs and records show.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
 impl std::fmt::Display for LegId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.0)

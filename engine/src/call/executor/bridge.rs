@@ -54,9 +54,10 @@ fn across(from: &mut Leg, to: &mut Leg, input: Input) {
     match input {
         Input::Key(key) => pass_key(from, to, key),
         // The answer to a late offer comes with the ACK.
-        Input::MediaChanged | Input::Confirmed => {
+        Input::MediaChanged | Input::Confirmed | Input::Replaced => {
             from.join(to);
             to.music(from.is_held());
+            from.music(to.is_held());
         }
         _ => {}
     }

@@ -118,6 +118,7 @@ impl Executor<'_> {
                         Err(reason) => failed("record", reason),
                     });
                 }
+                Input::Replaced => return Ok(failed("record", "the leg was replaced by another")),
                 Input::Ended(end) => return Err(end),
                 _ => {}
             }

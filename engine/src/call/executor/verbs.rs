@@ -113,8 +113,11 @@ impl Executor<'_> {
             return Ok(failed("send_digits", reason));
         }
         loop {
-            if matches!(self.idle(None).await?, Some(Input::DigitsSent(done)) if done == id) {
-                return Ok(Outcome::Done);
+            match self.idle(None).await? {
+                Some(Input::DigitsSent(done)) if done == id => return Ok(Outcome::Done),
+                // They were not meant for whoever came in between.
+                Some(Input::Replaced) => return Ok(Outcome::Done),
+                _ => {}
             }
         }
     }

@@ -35,6 +35,7 @@ impl Leg {
             return;
         };
         self.answered = true;
+        self.times.answer();
         self.sip
             .send(Command::Answer(self.id, unanswered.description, Vec::new()));
         self.apply_stream();
@@ -50,6 +51,7 @@ impl Leg {
             return false;
         };
         if !unanswered.sent {
+            self.times.ringing();
             unanswered.sent = true;
             let description = Some(unanswered.description.clone());
             let progress = Command::Provisional(
@@ -79,7 +81,8 @@ impl Leg {
         }
     }
 
-    pub(in super::super) fn provisional(&self, status: u16, reason: &'static str) {
+    pub(in super::super) fn provisional(&mut self, status: u16, reason: &'static str) {
+        self.times.ringing();
         self.sip.send(Command::Provisional(
             self.id,
             status,
@@ -149,7 +152,7 @@ impl Leg {
         }
     }
 
-    pub(super) fn apply_stream(&self) {
+    pub(super) fn apply_stream(&mut self) {
         let Some(n) = self.negotiation.agreed() else {
             return;
         };

@@ -5,7 +5,7 @@ use crate::call::causes::{self, Causes};
 use crate::call::verb::DigitSource;
 use crate::media::{ChannelStats, KeySource, MediaEvent};
 use std::time::{Duration, Instant};
-use trunkline_sip::{EndCause, Event};
+use trunkline_sip::{EndCause, Event, Message};
 
 /// Q.850.
 const NORMAL_CLEARING: u8 = 16;
@@ -26,11 +26,17 @@ impl Leg {
                     self.apply_stream();
                 }
                 let status = response.frame().status().unwrap_or(0);
+                if status >= 180 {
+                    self.times.ringing();
+                }
+                self.note_call_id(&response);
                 Some(Input::Progress { status, early })
             }
             Event::Answered { response, .. } => {
                 self.answered = true;
                 self.confirmed = true;
+                self.times.answer();
+                self.note_call_id(&response);
                 self.take_answer(&session_description(&response));
                 Some(Input::Answered)
             }
@@ -86,6 +92,14 @@ impl Leg {
         }
     }
 
+    /// The Call-ID of an outbound leg is the endpoint's; it shows in what the far end sends.
+    pub(in super::super) fn note_call_id(&mut self, message: &Message) {
+        if self.sip_call_id.is_none() {
+            let id = message.frame().call_id().unwrap_or_default().to_vec();
+            self.sip_call_id = Some(String::from_utf8_lossy(&id).into_owned());
+        }
+    }
+
     /// Who ended the leg and why. What we asked for first is what counts.
     pub(super) fn ended_by(&self, cause: EndCause) -> (&'static str, &'static str) {
         if let Some(asked) = self.hung_up {
@@ -117,6 +131,7 @@ impl Leg {
         match event {
             MediaEvent::PlayDone { id } => {
                 self.played_at = Some(Instant::now());
+                self.doing.played(id);
                 Some(Input::PlayDone(id))
             }
             MediaEvent::KeyBegin { key, source, .. } => {

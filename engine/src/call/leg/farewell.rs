@@ -1,7 +1,8 @@
 //! The end of a leg: waiting for it, closing its channel, and its line in the log.
 use super::{End, Input, Leg};
+use crate::call::cdr::LegRecord;
 use crate::media::{ChannelStats, MediaEvent};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// After hanging up, how long the far end may take to agree. The endpoint is done in twice 64·T1 (no ACK, then no answer to
 /// BYE), 64 s with the default T1; this is the net below it.
@@ -40,12 +41,13 @@ impl Leg {
         self.last_words
     }
 
-    /// Closes the channel of a leg beside the call's first one, and says how the leg was.
-    pub(in super::super) async fn finish(mut self, end: &End) {
-        let s = self.close().await.unwrap_or_default();
+    /// Closes the channel, says how the leg was, and writes its record.
+    pub(in super::super) async fn finish(&mut self, end: &End) -> Option<ChannelStats> {
+        let stats = self.close().await;
+        let s = stats.unwrap_or_default();
         tracing::info!(
             leg = %self.id,
-            to = self.settings.label,
+            party = self.settings.label,
             by = end.by,
             cause = end.cause,
             status = end.status,
@@ -55,11 +57,34 @@ impl Leg {
             rtp_in = s.packets_in,
             rtp_out = s.packets_out,
             lost = s.lost,
+            late = s.late,
             jitter_ms = format_args!("{:.1}", s.jitter_ms),
+            repeated_keys = self.duplicates(),
             "leg over"
         );
         if self.answered && s.packets_in == 0 {
-            tracing::warn!(to = self.settings.label, expected_from = ?self.remote(), "no audio arrived on this leg: is the path to our RTP port blocked, or our advertised address wrong?");
+            tracing::warn!(party = self.settings.label, expected_from = ?self.remote(), "no audio arrived on this leg: is the path to our RTP port blocked, or our advertised address wrong?");
         }
+        self.record(end, &s);
+        stats
+    }
+
+    fn record(&self, end: &End, stats: &ChannelStats) {
+        let call = &self.settings.call;
+        let Some(cdr) = &call.calls.cdr else { return };
+        let record = LegRecord {
+            call: &call.info.id,
+            leg: self.id.number(),
+            direction: self.direction,
+            label: &self.settings.label,
+            sip_call_id: self.sip_call_id.as_deref(),
+            times: &self.times,
+            end,
+            codec: self.negotiation.agreed().map(|_| self.codec()),
+            remote: self.remote(),
+            heard_from: self.first_rtp,
+            stats,
+        };
+        cdr.write(record.line(SystemTime::now()));
     }
 }

@@ -18,7 +18,7 @@ impl Leg {
         if let Err(error) = media.bridge(ours, theirs, carriage(out), carriage(back)) {
             tracing::error!(%error, "the legs hear nothing of each other");
         }
-        for (leg, crossing) in [(&*self, out), (&*other, back)] {
+        for (leg, crossing) in [(self, out), (other, back)] {
             let inband = crossing.convert_tones;
             let _ = leg.media(MediaCommand::Detect { inband });
         }

@@ -10,13 +10,17 @@ mod farewell;
 mod info;
 mod joined;
 mod keys;
+mod takeover;
 
 pub(super) use joined::plain_music;
 pub(super) use keys::KeyPath;
+use takeover::Doing;
 
 use super::arbiter::Arbiter;
+use super::cdr::Times;
 use super::context::CallContext;
 use super::negotiation::Negotiation;
+use super::program::Direction;
 use super::verb::KeyPress;
 use crate::config::DtmfMode;
 use crate::media::{Channel, ChannelStats, Command as MediaCommand, MediaEvents, RecordingEnd};
@@ -25,6 +29,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 use trunkline_sip::offer_answer::{Direction as MediaDirection, Encoding, LocalMedia, LocalSrtp};
 use trunkline_sip::{HangupReason, LegId};
 
@@ -74,6 +79,8 @@ pub(super) enum Input {
     Answered,
     /// Our outbound call rings; `early`: with audio of its own.
     Progress { status: u16, early: bool },
+    /// Another leg has come in this one's place.
+    Replaced,
     /// The far end has changed address, codec or direction.
     MediaChanged,
     /// Playback came to its end.
@@ -140,6 +147,9 @@ pub(super) struct Leg {
     pub(super) id: LegId,
     sip: SipHandle,
     events: LegEvents,
+    /// Who is to take this leg's place.
+    successors: mpsc::Receiver<Box<Leg>>,
+    doing: Doing,
     /// Gone when the leg is closed.
     channel: Option<Channel>,
     media: MediaEvents,
@@ -161,6 +171,9 @@ pub(super) struct Leg {
     hung_up: Option<&'static str>,
     /// When playback last came to its end.
     played_at: Option<Instant>,
+    pub(super) times: Times,
+    pub(super) direction: Direction,
+    sip_call_id: Option<String>,
     pub(super) answered: bool,
     pub(super) confirmed: bool,
     pub(super) first_rtp: Option<SocketAddr>,
@@ -175,10 +188,13 @@ impl Leg {
         settings: LegSettings,
         negotiation: Negotiation,
     ) -> Leg {
+        let successors = settings.call.calls.places.enter(id);
         Leg {
             id,
             sip,
             events,
+            successors,
+            doing: Doing::default(),
             channel: Some(channel),
             media,
             last_words: None,
@@ -193,6 +209,9 @@ impl Leg {
             ended: None,
             hung_up: None,
             played_at: None,
+            times: Times::begin(),
+            direction: Direction::Outbound,
+            sip_call_id: None,
             answered: false,
             confirmed: false,
             first_rtp: None,
@@ -231,7 +250,8 @@ impl Leg {
     }
 
     /// Sends a command to the media channel. A full queue means that the shard is far behind; the caller's verb fails.
-    pub(super) fn media(&self, command: MediaCommand) -> Result<(), String> {
+    pub(super) fn media(&mut self, command: MediaCommand) -> Result<(), String> {
+        self.doing.note(&command);
         match &self.channel {
             Some(channel) => channel.send(command).map_err(|error| error.to_string()),
             None => Err("the media channel is closed".to_owned()),
@@ -298,6 +318,7 @@ impl Leg {
                     Some(event) => self.media_event(event),
                     None => self.media_lost(ChannelStats::default()),
                 },
+                Some(new) = self.successors.recv() => Some(self.replaced_by(*new)),
             };
             if let Some(input) = input {
                 if let Input::Key(key) = &input {
@@ -317,6 +338,7 @@ impl Leg {
 impl Drop for Leg {
     /// A session that ends without hanging up (a panic) must not leave its far end in a dead call.
     fn drop(&mut self) {
+        self.settings.call.calls.places.leave(self.id);
         if self.ended.is_none() {
             self.sip.send(Command::Hangup(self.id, None));
         }

@@ -1,0 +1,201 @@
+//! Call detail records: one JSON line per call and per leg, in the words of `docs/cdr.md`. Pure; [`writer`] brings them to disk.
+//!
+//! Limits: texts that came from far ends are cut at 256 characters. Secrets are never part of a record.
+mod stamp;
+mod writer;
+
+pub use writer::{CdrError, CdrWriter};
+
+use super::caller::Caller;
+use super::leg::End;
+use super::program::{CallInfo, Direction};
+use crate::media::ChannelStats;
+use serde_json::{Value, json};
+use stamp::stamp;
+use std::net::SocketAddr;
+use std::time::SystemTime;
+use trunkline_sip::Origin;
+
+/// Grows by one when a field changes its meaning or goes; new fields may come at any time.
+const SCHEMA: u32 = 1;
+/// Longest text, in characters.
+const MAX_TEXT: usize = 256;
+
+/// When a call or leg went through what.
+#[derive(Debug, Clone)]
+pub(super) struct Times {
+    pub(super) began: SystemTime,
+    pub(super) rang: Option<SystemTime>,
+    pub(super) answered: Option<SystemTime>,
+}
+
+impl Times {
+    pub(super) fn begin() -> Times {
+        Times {
+            began: SystemTime::now(),
+            rang: None,
+            answered: None,
+        }
+    }
+
+    pub(super) fn ringing(&mut self) {
+        self.rang.get_or_insert_with(SystemTime::now);
+    }
+
+    pub(super) fn answer(&mut self) {
+        self.answered.get_or_insert_with(SystemTime::now);
+    }
+}
+
+/// How a call went.
+pub(super) struct CallRecord<'a> {
+    pub(super) info: &'a CallInfo,
+    pub(super) caller: &'a Caller,
+    /// What routed it; `None`: nothing did.
+    pub(super) rule: Option<&'a str>,
+    pub(super) program: Option<&'a str>,
+    pub(super) times: &'a Times,
+    pub(super) end: &'a End,
+}
+
+impl CallRecord<'_> {
+    pub(super) fn line(&self, now: SystemTime) -> String {
+        let origin = match &self.caller.origin {
+            Origin::Stranger => "stranger".to_owned(),
+            Origin::Peer(name) => format!("trunk:{name}"),
+            Origin::User(name) => format!("endpoint:{name}"),
+        };
+        let record = json!({
+            "schema": SCHEMA,
+            "type": "call",
+            "call": self.info.id,
+            "direction": word(self.info.direction),
+            "origin": origin,
+            "source": self.caller.source,
+            "from": cut(&self.info.from),
+            "to": cut(&self.info.to),
+            "rule": self.rule,
+            "program": self.program,
+        });
+        with(record, self.times, self.end, now)
+    }
+}
+
+/// How a leg went.
+pub(super) struct LegRecord<'a> {
+    pub(super) call: &'a str,
+    pub(super) leg: u64,
+    pub(super) direction: Direction,
+    pub(super) label: &'a str,
+    pub(super) sip_call_id: Option<&'a str>,
+    pub(super) times: &'a Times,
+    pub(super) end: &'a End,
+    pub(super) codec: Option<&'a str>,
+    pub(super) remote: Option<SocketAddr>,
+    pub(super) heard_from: Option<SocketAddr>,
+    pub(super) stats: &'a ChannelStats,
+}
+
+impl LegRecord<'_> {
+    pub(super) fn line(&self, now: SystemTime) -> String {
+        let s = self.stats;
+        let record = json!({
+            "schema": SCHEMA,
+            "type": "leg",
+            "call": self.call,
+            "leg": self.leg,
+            "direction": word(self.direction),
+            "party": cut(self.label),
+            "sip_call_id": self.sip_call_id.map(cut),
+            "codec": self.codec,
+            "rtp_remote": self.remote,
+            "rtp_from": self.heard_from,
+            "rtp": {
+                "packets_in": s.packets_in,
+                "packets_out": s.packets_out,
+                "bytes_in": s.octets_in,
+                "bytes_out": s.octets_out,
+                "lost": s.lost,
+                "late": s.late,
+                "duplicate": s.duplicate,
+                "jitter_ms": (f64::from(s.jitter_ms) * 10.0).round() / 10.0,
+            },
+        });
+        with(record, self.times, self.end, now)
+    }
+}
+
+/// Adds times and end, which both kinds have.
+fn with(mut record: Value, times: &Times, end: &End, now: SystemTime) -> String {
+    let seconds = times.answered.map_or(0.0, |at| {
+        let talked = now.duration_since(at).unwrap_or_default();
+        (talked.as_secs_f64() * 1000.0).round() / 1000.0
+    });
+    let more = json!({
+        "began": stamp(times.began),
+        "rang": times.rang.map(stamp),
+        "answered": times.answered.map(stamp),
+        "ended": stamp(now),
+        "seconds": seconds,
+        "ended_by": end.by,
+        "cause": end.cause,
+        "status": end.status,
+        "q850": end.q850,
+    });
+    if let (Value::Object(record), Value::Object(more)) = (&mut record, more) {
+        record.extend(more);
+    }
+    record.to_string()
+}
+
+fn word(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Inbound => "inbound",
+        Direction::Outbound => "outbound",
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_record_is_one_line_whatever_far_ends_wrote() {
+        let info = CallInfo {
+            id: "c-1".to_owned(),
+            direction: Direction::Inbound,
+            from: "a\"\r\n{".repeat(200),
+            to: "\u{0}".to_owned(),
+        };
+        let began = SystemTime::UNIX_EPOCH + Duration::from_secs(1_763_742_724);
+        let times = Times {
+            began,
+            rang: None,
+            answered: Some(began + Duration::from_millis(1500)),
+        };
+        let end = End {
+            q850: Some(16),
+            ..End::by("far-end", "bye")
+        };
+        let record = CallRecord {
+            info: &info,
+            caller: &Caller::ourselves(),
+            rule: Some("[[number]] line 3"),
+            program: Some("dial"),
+            times: &times,
+            end: &end,
+        };
+        let line = record.line(began + Duration::from_secs(5));
+        assert!(!line.contains('\n'), "{line}");
+        let read: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(read["seconds"], 3.5);
+        assert_eq!(read["began"], "2025-11-21T16:32:04.000Z");
+        assert_eq!((&read["cause"], &read["q850"]), (&json!("bye"), &json!(16)));
+        assert_eq!(read["from"].as_str().unwrap().chars().count(), MAX_TEXT);
+    }
+}
