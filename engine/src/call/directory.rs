@@ -4,6 +4,7 @@ use super::caller::Caller;
 use super::dial::{DialOrder, DialTarget};
 use super::program::CallInfo;
 use crate::route::OutboundLeg;
+use crate::trunk::{self, TrunkCall};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -55,6 +56,14 @@ pub struct Branch {
 }
 
 impl Branch {
+    /// A branch that is a call through a trunk.
+    pub fn trunk(call: TrunkCall) -> Branch {
+        Branch {
+            label: format!("trunk {}", call.trunk()),
+            attempts: Box::new(call),
+        }
+    }
+
     /// A branch with one way to it.
     pub fn single(leg: OutboundLeg) -> Branch {
         Branch {
@@ -97,6 +106,26 @@ impl Attempts for Single {
 
     fn report(&mut self, _: AttemptOutcome) -> bool {
         false
+    }
+}
+
+impl Attempts for TrunkCall {
+    fn next(&mut self) -> Option<(OutboundLeg, Option<Duration>)> {
+        let leg = self.next_leg()?;
+        Some((leg, Some(self.silence_limit())))
+    }
+
+    fn report(&mut self, outcome: AttemptOutcome) -> bool {
+        self.learn(match outcome {
+            AttemptOutcome::Answered => trunk::Outcome::Answered,
+            AttemptOutcome::Timeout => trunk::Outcome::Timeout,
+            AttemptOutcome::Status(status, retry_after) => {
+                trunk::Outcome::Status(status, retry_after)
+            }
+            AttemptOutcome::Transport => trunk::Outcome::Transport,
+            // Whoever gives up while it rings has learnt nothing about the target.
+            AttemptOutcome::Cancelled => return false,
+        })
     }
 }
 

@@ -42,6 +42,7 @@ pub(super) async fn place(
         ptime_ms: 20,
         label: to.label.clone(),
         call: call.clone(),
+        _place: to.place.clone(),
     };
     let mut negotiation =
         Negotiation::new(settings.local_media(media.0.rtp_port(), calls.fresh_session_id()));

@@ -104,6 +104,7 @@ fn inbound_leg(call: &Arc<CallContext>, incoming: Incoming) -> Result<Leg, Refus
         ptime_ms: 20,
         label: format!("caller {}", call.info.from),
         call: call.clone(),
+        _place: None,
     };
     let negotiation =
         Negotiation::new(settings.local_media(media.0.rtp_port(), calls.fresh_session_id()));

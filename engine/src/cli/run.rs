@@ -75,7 +75,12 @@ async fn serve(
     )
     .await?;
     let boot = u32::from_be_bytes(random()?);
-    let trunks = Trunks::start(config, sip.handle.clone(), Arc::new(Numeric));
+    let trunks = Trunks::start(
+        config,
+        sip.handle.clone(),
+        Arc::new(Numeric),
+        Arc::default(),
+    );
     let parts = Parts {
         sip: sip.handle.clone(),
         media: media.clone(),

@@ -10,6 +10,6 @@ mod router;
 pub mod terms;
 
 pub use gate::{LearnedPeers, TrustGate};
-pub use outbound::{CallerIdentity, DiversionReason, Diverted, OutboundLeg, SrtpPolicy};
+pub use outbound::{CallerIdentity, DiversionReason, Diverted, OutboundLeg, Place, SrtpPolicy};
 pub use refusal::Refusal;
 pub use router::{Caller, Destination, Routed, Router};

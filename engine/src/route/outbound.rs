@@ -4,6 +4,8 @@
 pub use crate::config::SrtpPolicy;
 
 use crate::config::DtmfMode;
+use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 use trunkline_sip::digest::Credentials;
 use trunkline_sip::{Encoding, Flow, Invite};
@@ -33,6 +35,8 @@ pub struct OutboundLeg {
     pub dtmf: DtmfMode,
     /// Whether its audio is encrypted.
     pub srtp: SrtpPolicy,
+    /// The place of the call in somebody's limits; kept as long as the leg lives.
+    pub place: Option<Place>,
     /// What log lines and the CDR call it: `trunk carrier (sip:192.0.2.1:5060)`, `endpoint alice`.
     pub label: String,
 }
@@ -52,6 +56,7 @@ impl OutboundLeg {
             codecs: Vec::new(),
             dtmf: DtmfMode::Auto,
             srtp: SrtpPolicy::Never,
+            place: None,
             label,
         }
     }
@@ -66,6 +71,23 @@ impl OutboundLeg {
             contact_user: self.contact_user.clone(),
             ..Invite::new(self.flow, &*self.target, &*self.from, &*self.to)
         }
+    }
+}
+
+/// A call's place in the limits of a trunk or an endpoint. It is given back when the last clone is dropped.
+#[derive(Clone)]
+pub struct Place(#[allow(dead_code)] Arc<dyn Any + Send + Sync>);
+
+impl Place {
+    /// Keeps `permit`, whose drop gives the place back.
+    pub fn new(permit: impl Any + Send + Sync) -> Self {
+        Place(Arc::new(permit))
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Place")
     }
 }
 

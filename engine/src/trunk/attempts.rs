@@ -3,7 +3,6 @@
 //! The call layer sends; this file says what is next. It goes on to the next hop on silence, 503 and transport errors only: any
 //! other response means that somebody there knows of the call, and a second one would ring twice.
 use super::counters::TrunkCounters;
-use super::limits::Permit;
 use super::state::TrunkState;
 use super::targets::{Heard, Probe};
 use super::{Hop, Refused};
@@ -51,31 +50,24 @@ impl Outcome {
     }
 }
 
-/// One call through a trunk. Holds a place of the trunk's limits until it is dropped: keep it as long as the call lasts.
+/// One call through a trunk. Each of its legs holds the call's place in the trunk's limits ([`OutboundLeg::place`]).
 #[derive(Debug)]
-#[must_use = "dropping it gives the place of the call back"]
 pub struct TrunkCall {
     trunk: Arc<TrunkState>,
     left: VecDeque<(Hop, OutboundLeg)>,
     current: Option<Hop>,
-    permit: Permit,
 }
 
 impl TrunkCall {
-    pub(super) fn new(
-        trunk: Arc<TrunkState>,
-        legs: VecDeque<(Hop, OutboundLeg)>,
-        permit: Permit,
-    ) -> Self {
+    pub(super) fn new(trunk: Arc<TrunkState>, legs: VecDeque<(Hop, OutboundLeg)>) -> Self {
         TrunkCall {
             trunk,
             left: legs,
             current: None,
-            permit,
         }
     }
 
-    /// The next attempt, to be told of by [`TrunkCall::report`]; `None`: there is no more. Hops that went down meanwhile are
+    /// The next attempt, to be told of by [`TrunkCall::learn`]; `None`: there is no more. Hops that went down meanwhile are
     /// left out.
     pub fn next_leg(&mut self) -> Option<OutboundLeg> {
         while let Some((hop, leg)) = self.left.pop_front() {
@@ -89,7 +81,7 @@ impl TrunkCall {
 
     /// Learns what became of the attempt that [`TrunkCall::next_leg`] gave last. Whether the call is to try the next one.
     /// More than one report of one attempt is well: ringing, then busy.
-    pub fn report(&mut self, outcome: Outcome) -> bool {
+    pub fn learn(&mut self, outcome: Outcome) -> bool {
         let Some(hop) = self.current.clone() else {
             return false;
         };
@@ -123,10 +115,5 @@ impl TrunkCall {
     /// The trunk's name.
     pub fn trunk(&self) -> &str {
         self.trunk.name()
-    }
-
-    /// Only the place of the call, for the time after it was answered.
-    pub fn into_permit(self) -> Permit {
-        self.permit
     }
 }

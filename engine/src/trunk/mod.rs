@@ -25,6 +25,7 @@ pub use targets::State;
 pub use trunks::Trunks;
 
 use crate::net::sip::Hop;
+use crate::route::Refusal;
 use net::TrunkNet;
 use std::fmt;
 use std::time::Duration;
@@ -60,6 +61,12 @@ impl Refused {
     fn after(mut self, time: Duration) -> Self {
         self.retry_after = Some(time);
         self
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        Refusal::new(refused.status, refused.rule, refused.text)
     }
 }
 

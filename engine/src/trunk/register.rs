@@ -289,6 +289,7 @@ impl Registrar {
             _ => tracing::info!(trunk, registrar, valid_s, "registered"),
         }
         self.said = None;
+        self.state.teach();
         self.state.changed();
     }
 

@@ -4,13 +4,14 @@
 use super::counters::TrunkCounters;
 use super::identity::{escaped, identity};
 use super::limits::Meter;
-use super::numbers::{international, rewritten};
+use super::numbers::rewritten;
 use super::targets::{Change, Choice, Heard, Probe, Targets};
 use super::{Hop, Refused, TrunkCall};
 use crate::config::{Target, Trunk, TrunkUri};
 use crate::net::sip::SipHandle;
+use crate::route::numbering::normalised;
 use crate::route::terms::encodings;
-use crate::route::{CallerIdentity, OutboundLeg};
+use crate::route::{CallerIdentity, LearnedPeers, OutboundLeg, Place};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,11 +29,20 @@ pub(super) struct TrunkState {
     pub(super) credentials: Option<Arc<Credentials>>,
     pub(super) meter: Arc<Meter>,
     pub(super) counters: Arc<TrunkCounters>,
+    /// Told from where the trunk may call us.
+    learned: Arc<LearnedPeers>,
     /// Wakes the task: an OPTIONS may be due sooner than it thought.
     pub(super) sooner: Notify,
     /// Counts what changed.
     changes: watch::Sender<u64>,
     live: Mutex<Live>,
+}
+
+/// What a trunk keeps when its configuration changes.
+pub(super) struct Kept {
+    pub(super) credentials: Option<Arc<Credentials>>,
+    pub(super) meter: Arc<Meter>,
+    pub(super) counters: Arc<TrunkCounters>,
 }
 
 impl std::fmt::Debug for TrunkState {
@@ -72,14 +82,18 @@ pub(super) struct Binding {
 }
 
 impl TrunkState {
-    /// A trunk of which nothing is known yet. `counters` and `meter` are those it had before a reload.
+    /// A trunk of which nothing is known yet.
     pub(super) fn new(
         config: Trunk,
-        credentials: Option<Arc<Credentials>>,
-        meter: Arc<Meter>,
-        counters: Arc<TrunkCounters>,
+        kept: Kept,
+        learned: Arc<LearnedPeers>,
         changes: watch::Sender<u64>,
     ) -> Self {
+        let Kept {
+            credentials,
+            meter,
+            counters,
+        } = kept;
         let weights = config.targets.iter().map(|to| (to.priority, to.weight));
         let targets = Targets::new(weights, config.options_interval);
         let registration = match &config.register {
@@ -90,6 +104,7 @@ impl TrunkState {
             credentials,
             meter,
             counters,
+            learned,
             sooner: Notify::new(),
             changes,
             live: Mutex::new(Live {
@@ -126,6 +141,20 @@ impl TrunkState {
     /// Tells those who wait for it that something changed.
     pub(super) fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Tells the gate from where this trunk may call us: where its targets and its registrar are.
+    pub(super) fn teach(&self) {
+        let addresses: Vec<_> = {
+            let live = self.live();
+            let targets = live.targets.hops().map(|hop| hop.address.ip());
+            let registrar = match &live.registration {
+                Registration::Held(binding) => Some(binding.hop.address.ip()),
+                _ => None,
+            };
+            registrar.into_iter().chain(targets).collect()
+        };
+        self.learned.set(self.name(), &addresses);
     }
 
     /// Notes what became of a request to `hop`, and says what changed.
@@ -182,10 +211,11 @@ impl TrunkState {
             refused
         };
         self.dialable(number).map_err(refused)?;
-        let number = &*international(&self.config.numbering, number);
+        let number = &*normalised(&self.config.numbering, number);
         let (choices, binding) = self.choices(now, draw).map_err(refused)?;
         let permit = self.meter.take(now, number).map_err(refused)?;
         let service_route = binding.map(|held| held.service_route).unwrap_or_default();
+        let place = Place::new(permit);
         let mut legs = VecDeque::new();
         let mut no_flow = String::new();
         for Choice { target, hop } in choices {
@@ -193,6 +223,7 @@ impl TrunkState {
                 Ok(flow) => {
                     let mut leg = self.leg(&self.config.targets[target], flow, number, caller);
                     leg.routes = service_route.clone();
+                    leg.place = Some(place.clone());
                     legs.push_back((hop, leg));
                 }
                 Err(error) => no_flow = error.to_string(),
@@ -203,7 +234,7 @@ impl TrunkState {
             return Err(refused(Refused::new(503, "trunk-no-path", text)));
         }
         TrunkCounters::count(&self.counters.calls);
-        Ok(TrunkCall::new(self.clone(), legs, permit))
+        Ok(TrunkCall::new(self.clone(), legs))
     }
 
     fn dialable(&self, number: &str) -> Result<(), Refused> {

@@ -284,6 +284,12 @@ impl Targets {
         places.filter_map(|place| place.probe_at).min()
     }
 
+    /// All hops of all targets.
+    pub(super) fn hops(&self) -> impl Iterator<Item = &Hop> {
+        let places = self.targets.iter().flat_map(|target| &target.places);
+        places.map(|place| &place.hop)
+    }
+
     /// What is known, for the status page.
     pub(super) fn status(&self, now: Instant) -> Vec<PlaceStatus> {
         let mut status = Vec::new();

@@ -1,11 +1,11 @@
 //! All trunks: their tasks, which start, change and end with the configuration, and the way to them for calls.
 use super::limits::{Meter, Permit};
 use super::register::Registrar;
-use super::state::TrunkState;
+use super::state::{Kept, TrunkState};
 use super::{Refused, Resolve, TrunkCall, TrunkNet, TrunkStatus, watch};
 use crate::config::{Config, Trunk};
 use crate::net::sip::SipHandle;
-use crate::route::CallerIdentity;
+use crate::route::{CallerIdentity, LearnedPeers};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// All trunks.
 pub struct Trunks {
     net: TrunkNet,
+    learned: Arc<LearnedPeers>,
     running: Mutex<BTreeMap<String, Running>>,
     /// Counts what changed, for those who wait for it.
     changes: changes::Sender<u64>,
@@ -40,10 +41,16 @@ enum End {
 }
 
 impl Trunks {
-    /// Starts the trunks of `config` on the current tokio runtime.
-    pub fn start(config: &Config, sip: SipHandle, resolver: Arc<dyn Resolve>) -> Arc<Trunks> {
+    /// Starts the trunks of `config` on the current tokio runtime. `learned` is told where they are, for the gate.
+    pub fn start(
+        config: &Config,
+        sip: SipHandle,
+        resolver: Arc<dyn Resolve>,
+        learned: Arc<LearnedPeers>,
+    ) -> Arc<Trunks> {
         let trunks = Arc::new(Trunks {
             net: TrunkNet { sip, resolver },
+            learned,
             running: Mutex::default(),
             changes: changes::Sender::new(0),
         });
@@ -66,13 +73,14 @@ impl Trunks {
         }
         for (name, gone) in before {
             tracing::info!(trunk = name, "trunk is not in the configuration any more");
+            self.learned.set(&name, &[]);
             let _ = gone.end.send(End::Unregister);
         }
         drop(running);
         self.changes.send_modify(|count| *count += 1);
     }
 
-    /// A call to `number` through a trunk; it holds a place of the trunk until it is dropped.
+    /// A call to `number` through a trunk. Its legs hold a place of the trunk until the last of them is dropped.
     ///
     /// # Errors
     /// The rule that is against it. It has been counted; the caller logs it.
@@ -149,14 +157,13 @@ impl Trunks {
             Some(old) if same_far_end(&old.state.config, trunk) => old.state.credentials.clone(),
             _ => credentials(trunk),
         };
-        let state = TrunkState::new(
-            trunk.clone(),
+        let kept = Kept {
             credentials,
             meter,
             counters,
-            self.changes.clone(),
-        );
-        let state = Arc::new(state);
+        };
+        let (learned, changes) = (self.learned.clone(), self.changes.clone());
+        let state = Arc::new(TrunkState::new(trunk.clone(), kept, learned, changes));
         let before = old.map(|old| {
             let end = match same_binding(&old.state.config, trunk) {
                 true => End::HandOver,

@@ -104,6 +104,7 @@ impl Watch {
                     tracing::info!(trunk, target = %uri, "target's name is found again");
                 }
                 self.state.live().targets.resolved(now, target, hops);
+                self.state.teach();
                 self.state.changed();
             }
             // What was found before stays in use.

@@ -78,8 +78,25 @@ async fn silence_sends_the_call_on_after_the_failover_time() {
     let status = rig.status();
     assert!(status.targets[0].cooling.is_some(), "{status:#?}");
     assert!(status.targets[1].cooling.is_none(), "{status:#?}");
-    assert_eq!(status.calls, 1);
+}
+
+#[tokio::test]
+async fn a_leg_keeps_the_place_of_its_call() {
+    let carrier = Carrier::start(answering(200)).await;
+    let rig = Rig::start(&config(&format!(
+        "options_interval_s = 0\ntarget = \"sip:{}\"",
+        carrier.address
+    )))
+    .await;
+    rig.until(|status| status.usable()).await;
+    let mut call = rig.dial("1").unwrap();
+    let leg = call.next_leg().unwrap();
+    assert!(call.next_leg().is_none());
     drop(call);
+    assert_eq!(rig.status().calls, 1);
+    drop(leg.clone());
+    assert_eq!(rig.status().calls, 1);
+    drop(leg);
     assert_eq!(rig.status().calls, 0);
 }
 

@@ -103,6 +103,12 @@ async fn registers_with_digest_and_calls_take_the_service_route() {
     assert_eq!(rig.dial("1").err(), Some("trunk-not-registered"));
     let status = rig.until(registered).await;
     assert!(status.registration.unwrap().valid_for > Some(Duration::from_secs(500)));
+    let peer = rig.learned.trunk_at(carrier.address.ip());
+    assert_eq!(
+        peer.as_deref(),
+        Some("carrier"),
+        "the gate knows where it calls from"
+    );
     // Bare, challenged, too brief, long enough.
     let first = carrier.next("REGISTER").await;
     assert_eq!(first.header("Authorization"), None);

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use trunkline::config::Config;
 use trunkline::net::sip::{NewLeg, Sip, TcpLimits};
-use trunkline::route::{CallerIdentity, OutboundLeg};
+use trunkline::route::{CallerIdentity, LearnedPeers, OutboundLeg};
 use trunkline::trunk::{Numeric, Outcome, TrunkCall, TrunkStatus, Trunks};
 use trunkline_sip::{AdmitAll, EndpointConfig, Event, Timers, Transport};
 
 pub(crate) struct Rig {
     pub(crate) sip: Sip,
     pub(crate) trunks: Arc<Trunks>,
+    pub(crate) learned: Arc<LearnedPeers>,
 }
 
 /// A configuration with the trunk `carrier`. Times are those of the file in milliseconds where it has seconds: a failover after
@@ -44,8 +45,18 @@ impl Rig {
         let sip = Sip::start(&listen, limits, endpoint, Box::new(AdmitAll))
             .await
             .unwrap();
-        let trunks = Trunks::start(config, sip.handle.clone(), Arc::new(Numeric));
-        Rig { sip, trunks }
+        let learned = Arc::<LearnedPeers>::default();
+        let trunks = Trunks::start(
+            config,
+            sip.handle.clone(),
+            Arc::new(Numeric),
+            learned.clone(),
+        );
+        Rig {
+            sip,
+            trunks,
+            learned,
+        }
     }
 
     /// Waits until the trunk's status is as wanted.
@@ -89,7 +100,7 @@ impl Rig {
         while let Some(leg) = call.next_leg() {
             let (status, outcome) = self.attempt(call.silence_limit(), leg).await;
             last = status;
-            if !call.report(outcome) {
+            if !call.learn(outcome) {
                 break;
             }
         }

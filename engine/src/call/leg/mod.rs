@@ -25,6 +25,7 @@ use super::verb::KeyPress;
 use crate::config::DtmfMode;
 use crate::media::{Channel, ChannelStats, Command as MediaCommand, MediaEvents, RecordingEnd};
 use crate::net::sip::{Command, LegEvents, SipHandle};
+use crate::route::Place;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -112,6 +113,8 @@ pub(super) struct LegSettings {
     pub(super) label: String,
     /// The call it belongs to.
     pub(super) call: Arc<CallContext>,
+    /// Its place in the limits of a trunk, given back when the leg goes.
+    pub(super) _place: Option<Place>,
 }
 
 impl LegSettings {
