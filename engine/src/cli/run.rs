@@ -6,19 +6,20 @@ use crate::api::{self, Face, Sources};
 use crate::call::{CallSettings, Calls, CdrWriter, NoDirectory, Parts, TransferPolicy};
 use crate::config::{Config, HoldMusic, LogFormat};
 use crate::media::{Media, MediaAudio, MediaConfig, PromptLibrary};
-use crate::net::sip::Sip;
-use crate::route::terms;
+use crate::net::sip::{Guards, Sip};
+use crate::route::{LearnedPeers, TrustGate, terms};
 use crate::trunk::{Numeric, Trunks};
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use trunkline_sip::{AdmitAll, EndpointConfig, Timers, Transport};
+use trunkline_sip::{EndpointConfig, Timers, Transport};
 
 /// A timeout that does not come.
 const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
@@ -54,26 +55,27 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(serve(&config, routes, prompts))?;
+    runtime.block_on(serve(config, routes, prompts))?;
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(
-    config: &Config,
+    config: Arc<Config>,
     routes: FlowRoutes,
     prompts: Arc<PromptLibrary>,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
+    // The configuration in force: exchanged as a whole at reload.
+    let shared = Arc::new(ArcSwap::new(config.clone()));
+    let learned = Arc::new(LearnedPeers::default());
+    let config = &*config;
     std::fs::create_dir_all(&config.media.recordings_dir)
         .with_context(|| format!("cannot make the recordings folder {}; change [media] recordings_dir in the configuration", config.media.recordings_dir.display()))?;
     let media = start_media(config)?;
-    let sip = Sip::start_on(
-        transports(config)?,
-        endpoint_config(config)?,
-        Box::new(AdmitAll),
-    )
-    .await?;
+    let transports = transports(config)?;
+    let gate = gate(&shared, learned, transports.guards.clone())?;
+    let sip = Sip::start_on(transports, endpoint_config(config)?, Box::new(gate)).await?;
     let boot = u32::from_be_bytes(random()?);
     let trunks = Trunks::start(
         config,
@@ -172,6 +174,21 @@ fn start_media(config: &Config) -> anyhow::Result<Media> {
         ..MediaConfig::default()
     };
     Media::start(settings).context("see [media] in the configuration")
+}
+
+/// Who is served; see [`TrustGate`].
+fn gate(
+    config: &Arc<ArcSwap<Config>>,
+    learned: Arc<LearnedPeers>,
+    guards: Arc<Guards>,
+) -> anyhow::Result<TrustGate> {
+    let on_ban = move |source: IpAddr, time| guards.bans().ban(Instant::now(), source, time);
+    Ok(TrustGate::new(
+        config.clone(),
+        random()?,
+        learned,
+        Box::new(on_ban),
+    ))
 }
 
 fn endpoint_config(config: &Config) -> anyhow::Result<EndpointConfig> {

@@ -56,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) media_extra: String,
     /// More arguments of `trunkline run`.
     pub(crate) arguments: Vec<&'static str>,
+    /// Whole sections put before the numbers: who may call. By default everybody here is a trunk.
+    pub(crate) callers: String,
     /// (`to`, `flow`) of each number.
     pub(crate) numbers: Vec<(String, String)>,
 }
@@ -73,6 +75,7 @@ impl Default for Settings {
             sip_extra: "t1_ms = 100".into(),
             media_extra: String::new(),
             arguments: Vec::new(),
+            callers: "[[trunk]]\nname = \"loopback\"\nacl = [\"127.0.0.0/8\"]\n".into(),
             numbers: vec![("demo".into(), "builtin:demo".into())],
         }
     }
@@ -94,6 +97,7 @@ impl Settings {
             self.media_extra,
             self.drain_s
         );
+        text.push_str(&self.callers);
         for (to, flow) in &self.numbers {
             text.push_str(&format!("[[number]]\nto = {to:?}\nflow = {flow:?}\n"));
         }

@@ -177,3 +177,43 @@ fn a_cancel_after_the_answer_changes_nothing() {
     phone.wait("BYE", |message| message.method() == "BYE");
     server.wait_idle();
 }
+
+/// What a stranger gets who may call `demo` and nothing else.
+#[test]
+fn strangers_reach_what_is_open_to_them() {
+    let server = Server::with(Settings {
+        callers: "[[number]]\nto = \"open\"\nfrom = [\"anyone\"]\nflow = \"builtin:demo\"\n".into(),
+        ..Settings::default()
+    });
+    let phone = Phone::new();
+    phone.call(&server, "open").hang_up();
+    // `demo` is there, but only for trunks and endpoints.
+    for number in ["demo", "nobody"] {
+        let refusal = Phone::new()
+            .try_call(&server, number)
+            .err()
+            .expect("refused");
+        assert_eq!(refusal.status(), 404, "{number}: {}", refusal.start);
+    }
+    server.wait_idle();
+}
+
+#[test]
+fn a_closed_server_refuses_strangers_shortly_and_all_alike() {
+    let server = Server::with(Settings {
+        callers: String::new(),
+        ..Settings::default()
+    });
+    for number in ["demo", "nobody"] {
+        let refusal = Phone::new()
+            .try_call(&server, number)
+            .err()
+            .expect("refused");
+        assert_eq!(refusal.status(), 403, "{number}: {}", refusal.start);
+    }
+    for method in ["OPTIONS", "REGISTER", "MESSAGE", "SUBSCRIBE"] {
+        let answer = Phone::new().request(server.sip(), method, "demo", "", unchanged);
+        assert_eq!(answer.status(), 403, "{method}: {}", answer.start);
+    }
+    server.wait_idle();
+}

@@ -21,7 +21,8 @@ use trunkline_sip::{
     Admission, DigestServer, Flow, Frame, Gate, HeaderId, Method, Origin, Transport, Uri, Verdict,
 };
 
-/// Told of each ban: the source and for how long. It must not block.
+/// Bans a source for so long. Called only for sources that proved their address; it must not block. The gate itself forgets about it:
+/// whoever is banned is to be kept away from it.
 pub type OnBan = Box<dyn Fn(IpAddr, Duration) + Send>;
 
 /// The gate of a configuration that may change while it serves.
@@ -78,9 +79,6 @@ impl TrustGate {
             && method != Method::Register
         {
             return Admission::Admit(Origin::Peer(peer.name.clone()));
-        }
-        if self.sources.is_banned(source, now) {
-            return Admission::Drop { rule: "banned" };
         }
         let limit = self.rules.config.security.requests_per_second_per_source;
         if !self.sources.within_rate(source, now, limit) {
@@ -231,7 +229,7 @@ impl TrustGate {
         let Some(limit) = security.ban_after_failures else {
             return;
         };
-        if self.sources.failed(source, now, limit, security.ban) {
+        if self.sources.failed(source, now, limit) {
             (self.on_ban)(source, security.ban);
         }
     }

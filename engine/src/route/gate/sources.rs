@@ -1,4 +1,4 @@
-//! What is remembered of source addresses: how fast they ask, how often they were wrong, who is banned and who was right before.
+//! What is remembered of source addresses: how fast they ask, how often they were wrong and who was right before.
 //!
 //! Limits: rates are counted in [`RATE_SLOTS`] slots chosen by a keyed hash, so that a flood from any number of addresses takes no
 //! memory; each other table holds [`MAX_SOURCES`] addresses and lets the oldest go. IPv6 counts by /64, the least a site has.
@@ -26,7 +26,6 @@ pub(super) struct Sources {
     rates: Box<[(u32, u32)]>,
     began: Option<Instant>,
     failures: HashMap<IpAddr, (Instant, u32)>,
-    banned: HashMap<IpAddr, Instant>,
     proven: HashMap<IpAddr, Instant>,
 }
 
@@ -38,7 +37,6 @@ impl Sources {
             rates: vec![(0, 0); RATE_SLOTS].into_boxed_slice(),
             began: None,
             failures: HashMap::new(),
-            banned: HashMap::new(),
             proven: HashMap::new(),
         }
     }
@@ -57,26 +55,8 @@ impl Sources {
         *seen <= limit
     }
 
-    pub(super) fn is_banned(&mut self, source: IpAddr, now: Instant) -> bool {
-        let source = site(source);
-        match self.banned.get(&source) {
-            Some(until) if now < *until => true,
-            Some(_) => {
-                self.banned.remove(&source);
-                false
-            }
-            None => false,
-        }
-    }
-
     /// Counts a wrong password; whether it was the last one before a ban.
-    pub(super) fn failed(
-        &mut self,
-        source: IpAddr,
-        now: Instant,
-        limit: u32,
-        ban: Duration,
-    ) -> bool {
+    pub(super) fn failed(&mut self, source: IpAddr, now: Instant, limit: u32) -> bool {
         let source = site(source);
         make_room(&mut self.failures, &source, |(since, _)| *since);
         let (since, count) = self.failures.entry(source).or_insert((now, 0));
@@ -88,8 +68,6 @@ impl Sources {
             return false;
         }
         self.failures.remove(&source);
-        make_room(&mut self.banned, &source, |until| *until);
-        self.banned.insert(source, now + ban);
         true
     }
 
@@ -165,22 +143,23 @@ mod tests {
     }
 
     #[test]
-    fn a_ban_comes_at_the_limit_and_goes_with_time() {
+    fn a_ban_comes_at_the_limit_and_failures_are_forgotten() {
         let (mut sources, now) = (Sources::new([1; 32]), Instant::now());
-        let (bad, ban) = (ip("192.0.2.1"), Duration::from_secs(60));
-        assert!(!sources.failed(bad, now, 2, ban) && !sources.is_banned(bad, now));
-        assert!(sources.failed(bad, now, 2, ban) && sources.is_banned(bad, now));
-        assert!(!sources.is_banned(ip("192.0.2.2"), now));
-        assert!(!sources.is_banned(bad, now + ban));
+        let bad = ip("192.0.2.1");
+        assert!(!sources.failed(bad, now, 2));
+        assert!(!sources.failed(ip("192.0.2.2"), now, 2));
+        assert!(sources.failed(bad, now, 2));
+        assert!(!sources.failed(bad, now, 2));
+        assert!(!sources.failed(bad, now + FAILURES + Duration::from_secs(1), 2));
     }
 
     #[test]
     fn a_right_password_forgives_wrong_ones() {
         let (mut sources, now) = (Sources::new([1; 32]), Instant::now());
-        let (source, ban) = (ip("192.0.2.1"), Duration::from_secs(60));
-        sources.failed(source, now, 2, ban);
+        let source = ip("192.0.2.1");
+        sources.failed(source, now, 2);
         sources.authenticated(source, now);
-        assert!(!sources.failed(source, now, 2, ban));
+        assert!(!sources.failed(source, now, 2));
         assert!(sources.has_authenticated(source, now + PROVEN));
         assert!(!sources.has_authenticated(source, now + PROVEN + Duration::from_secs(1)));
     }
@@ -191,13 +170,11 @@ mod tests {
         for number in 0..(MAX_SOURCES as u32 + 100) {
             let source = IpAddr::V4(std::net::Ipv4Addr::from_bits(number));
             let at = now + Duration::from_millis(u64::from(number));
-            sources.failed(source, at, 1, Duration::from_secs(60));
-            sources.failed(source, at, 5, Duration::from_secs(60));
-            sources.authenticated(source, at);
+            let other = IpAddr::V4(std::net::Ipv4Addr::from_bits(!number));
+            sources.failed(source, at, 5);
+            sources.authenticated(other, at);
         }
-        let last = IpAddr::V4(std::net::Ipv4Addr::from_bits(MAX_SOURCES as u32 + 99));
-        assert!(sources.is_banned(last, now) && !sources.is_banned(ip("0.0.0.0"), now));
-        assert!(sources.failures.len() <= MAX_SOURCES && sources.proven.len() == MAX_SOURCES);
+        assert!(sources.failures.len() == MAX_SOURCES && sources.proven.len() == MAX_SOURCES);
     }
 
     #[test]
