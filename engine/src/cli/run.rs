@@ -6,9 +6,9 @@ use crate::api::{self, Face, Sources};
 use crate::call::{CallSettings, Calls, CdrWriter, NoDirectory, Parts, TransferPolicy};
 use crate::config::{Config, HoldMusic, LogFormat};
 use crate::media::{Media, MediaAudio, MediaConfig, PromptLibrary};
-use crate::net::sip::{Guards, Sip};
+use crate::net::sip::{Guards, Resolver, Sip};
 use crate::route::{LearnedPeers, TrustGate, terms};
-use crate::trunk::{Numeric, Trunks};
+use crate::trunk::Trunks;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use std::io::Write;
@@ -80,7 +80,7 @@ async fn serve(
     let trunks = Trunks::start(
         config,
         sip.handle.clone(),
-        Arc::new(Numeric),
+        Arc::new(Resolver::system()),
         Arc::default(),
     );
     let parts = Parts {

@@ -1,7 +1,7 @@
 //! What a trunk needs of the network: SIP, and somebody who finds addresses.
 use super::Hop;
 use crate::config::TrunkUri;
-use crate::net::sip::SipHandle;
+use crate::net::sip::{Resolver, SipHandle};
 use crate::route::terms;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -39,6 +39,17 @@ impl Resolve for Numeric {
                 address: SocketAddr::new(ip, uri.address.port.unwrap_or(usual)),
                 server_name: host.clone(),
             }])
+        })
+    }
+}
+
+impl Resolve for Resolver {
+    fn resolve<'a>(&'a self, uri: &'a TrunkUri) -> LookUp<'a> {
+        Box::pin(async move {
+            let (address, transport) = (&uri.address, uri.transport.map(terms::transport));
+            Resolver::resolve(self, &address.host, address.port, transport, uri.secure)
+                .await
+                .map_err(|error| error.to_string())
         })
     }
 }

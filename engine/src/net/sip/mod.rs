@@ -10,6 +10,7 @@ mod handle;
 mod keep_alive;
 mod outside;
 mod pump;
+mod resolver;
 mod shown;
 mod start;
 mod stream;
@@ -24,6 +25,7 @@ pub use flows::{Hop, NoFlow};
 pub use guard::{Bans, GuardSettings, Guards};
 pub use handle::{Command, Headers, Incoming, LegEvents, NewLeg, SipHandle};
 pub use outside::{IncomingRequest, Outcome};
+pub use resolver::{Asked, Naptr, ResolveError, Resolver, Srv, Zones};
 pub use start::{Sip, StartError, Transports};
 pub use tls::{Tls, TlsError, TlsSettings};
 

@@ -1,6 +1,6 @@
 //! What is turned away before the endpoint looks at it: floods, too many connections, banned sources.
 //!
-//! It reads no message. Memory: 1.2 MiB for rates, 4096 bans, one entry per open connection; no number of sources makes it more.
+//! It reads no message. Memory: 1.25 MiB for rates, 4096 bans, one entry per open connection; no number of sources makes it more.
 mod bans;
 mod places;
 mod quiet;
