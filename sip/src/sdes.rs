@@ -75,13 +75,8 @@ const SUITES: [(Suite, &str, &str); 4] = [
 ];
 
 impl Suite {
-    /// What we offer, in order of preference: the suite everybody speaks first, because some peers look at the first alone.
-    pub const OFFERED: [Suite; 3] = [
-        Suite::AesCm128HmacSha1_80,
-        Suite::Aes256CmHmacSha1_80,
-        Suite::AesCm128HmacSha1_32,
-    ];
-    /// All suites that are spoken.
+    /// All suites that are spoken, in the order of our preference: the suite everybody speaks first, because some peers look at the
+    /// first alone.
     pub const ALL: [Suite; 4] = [
         Suite::AesCm128HmacSha1_80,
         Suite::Aes256CmHmacSha1_80,

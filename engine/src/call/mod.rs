@@ -19,6 +19,7 @@ mod leg;
 mod negotiation;
 mod place;
 mod program;
+mod secrets;
 mod see_off;
 mod session;
 mod takeover;
@@ -42,7 +43,7 @@ pub use verb::{
 pub use crate::route::Refusal;
 use takeover::Places;
 
-use crate::config::DtmfMode;
+use crate::config::{DtmfMode, SrtpPolicy};
 use crate::media::{Media, MediaAudio, PromptLibrary};
 use crate::net::sip::{Command, Incoming, SipHandle};
 use std::net::IpAddr;
@@ -74,6 +75,22 @@ pub trait Routes: Send + Sync {
     /// # Errors
     /// The refusal the caller gets.
     fn program(&self, call: &CallInfo, caller: &Caller) -> Result<Routed, Refusal>;
+
+    /// What the leg of this caller may carry; `None`: what [`CallSettings`] say.
+    fn terms(&self, _caller: &Caller) -> Option<LegTerms> {
+        None
+    }
+}
+
+/// What a leg may carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegTerms {
+    /// Codecs in order of preference.
+    pub codecs: Vec<Encoding>,
+    /// How digits are heard and sent.
+    pub dtmf: DtmfMode,
+    /// Whether its audio is encrypted.
+    pub srtp: SrtpPolicy,
 }
 
 /// What calls take from the configuration.
@@ -87,6 +104,8 @@ pub struct CallSettings {
     pub codecs: Vec<Encoding>,
     /// How digits are heard and sent.
     pub dtmf: DtmfMode,
+    /// Whether the audio of calls is encrypted, as far as nothing else is said of their caller.
+    pub srtp: SrtpPolicy,
     /// Where recordings go.
     pub recordings_dir: PathBuf,
     /// Who may transfer calls.
@@ -135,6 +154,16 @@ pub struct Parts {
     pub music: Option<Vec<MediaAudio>>,
     /// Where call records go.
     pub cdr: Option<CdrWriter>,
+}
+
+impl CallSettings {
+    fn terms(&self) -> LegTerms {
+        LegTerms {
+            codecs: self.codecs.clone(),
+            dtmf: self.dtmf,
+            srtp: self.srtp,
+        }
+    }
 }
 
 /// What all calls share.

@@ -1,7 +1,12 @@
 //! The offer/answer state of a leg (RFC 3264): our half, an offer that waits for its answer, and what was agreed.
 //!
 //! Sans-IO: descriptions in, descriptions out. It never touches a socket or a channel.
+//!
+//! What was encrypted once stays encrypted: later descriptions of the leg require it. Our key of a suite is used for one stretch of
+//! that suite only, because a key that comes back would begin its counters anew (RFC 3711 section 9.1).
+use super::secrets;
 use trunkline_sip::SrtpPolicy;
+use trunkline_sip::ice::{IceCredentials, OfferedIce};
 use trunkline_sip::offer_answer::{self, Encoding, LocalMedia, Negotiated};
 use trunkline_sip::sdp::Sdp;
 
@@ -17,6 +22,8 @@ pub(super) struct Negotiation {
     agreed: Option<Negotiated>,
     /// What was agreed came in a provisional response.
     early: bool,
+    /// The credentials of the peer that our present ICE credentials answer.
+    checked_by: Option<IceCredentials>,
 }
 
 impl Negotiation {
@@ -26,12 +33,53 @@ impl Negotiation {
             pending: None,
             agreed: None,
             early: false,
+            checked_by: None,
         }
     }
 
     /// What both sides agreed on last.
     pub(super) fn agreed(&self) -> Option<&Negotiated> {
         self.agreed.as_ref()
+    }
+
+    /// Our ICE credentials, where the peer makes checks.
+    pub(super) fn ice(&self) -> Option<&IceCredentials> {
+        let agreed = self.agreed.as_ref()?;
+        matches!(agreed.ice, OfferedIce::Checks(_)).then_some(self.local.ice.as_ref())?
+    }
+
+    /// Takes note of what was agreed. Its encryption is required from now on unless it is `early`: another fork may answer yet.
+    fn agree(&mut self, agreed: Negotiated, early: bool) {
+        let before = self.agreed.as_ref().and_then(|of| of.srtp.as_ref());
+        let retired = before
+            .map(|before| before.send.suite())
+            .filter(|suite| agreed.srtp.as_ref().map(|now| now.send.suite()) != Some(*suite));
+        let srtp = &mut self.local.srtp;
+        if let Some(suite) = retired {
+            srtp.keys.retain(|key| key.suite() != suite);
+            srtp.keys.extend(secrets::srtp_key(suite));
+        }
+        if !early {
+            srtp.profile = Some(agreed.profile);
+            if let Some(now) = &agreed.srtp {
+                srtp.policy = SrtpPolicy::Required;
+                // Stable: the rest keeps its order.
+                srtp.keys.sort_by_key(|key| key.suite() != now.send.suite());
+            }
+        }
+        self.agreed = Some(agreed);
+    }
+
+    /// Other credentials of the peer are an ICE restart, answered with others of ours (RFC 8839 section 4.4.1.1.1).
+    fn follow_ice(&mut self, offer: &Sdp) {
+        let theirs = offer
+            .media
+            .iter()
+            .find_map(|media| IceCredentials::of(offer, media));
+        if theirs.is_some() && theirs != self.checked_by {
+            self.local.ice = secrets::ice_credentials();
+            self.checked_by = theirs;
+        }
     }
 
     /// Puts a codec first in what we answer and offer from now on, if it is one of ours.
@@ -51,9 +99,10 @@ impl Negotiation {
     /// Takes the far end's offer and returns our answer.
     pub(super) fn answer(&mut self, offer: &[u8]) -> Result<Vec<u8>, OfferRefused> {
         let offer = Sdp::parse(offer).map_err(|error| (400, format!("SDP refused: {error}")))?;
+        self.follow_ice(&offer);
         let (answer, agreed) = offer_answer::answer(&offer, &self.local)
             .map_err(|refusal| (488, refusal.to_string()))?;
-        self.agreed = Some(agreed);
+        self.agree(agreed, false);
         Ok(answer.to_bytes())
     }
 
@@ -77,10 +126,15 @@ impl Negotiation {
             return Ok(false);
         };
         // Not by the book, but seen: the answer was in a provisional response, and the final one has none.
-        if std::mem::take(&mut self.early) && answer.is_empty() {
+        if std::mem::take(&mut self.early)
+            && answer.is_empty()
+            && let Some(agreed) = self.agreed.take()
+        {
+            self.agree(agreed, false);
             return Ok(true);
         }
-        self.agreed = Some(accept(&offer, answer, self.local.srtp.policy)?);
+        let agreed = accept(&offer, answer, self.local.srtp.policy)?;
+        self.agree(agreed, false);
         Ok(true)
     }
 
@@ -91,7 +145,7 @@ impl Negotiation {
         };
         match accept(offer, answer, self.local.srtp.policy) {
             Ok(agreed) => {
-                self.agreed = Some(agreed);
+                self.agree(agreed, true);
                 self.early = true;
                 true
             }
@@ -114,6 +168,10 @@ mod tests {
     use trunkline_sip::offer_answer::{Direction, Encoding, LocalSrtp};
 
     fn ours() -> Negotiation {
+        with_policy(SrtpPolicy::Never)
+    }
+
+    fn with_policy(policy: SrtpPolicy) -> Negotiation {
         Negotiation::new(LocalMedia {
             address: [192, 0, 2, 1].into(),
             port: 10_000,
@@ -123,13 +181,110 @@ mod tests {
             telephone_event: true,
             ptime_ms: 20,
             direction: Direction::SendRecv,
-            srtp: LocalSrtp::default(),
+            srtp: LocalSrtp {
+                policy,
+                keys: secrets::srtp_keys(),
+                profile: None,
+            },
             ice: None,
         })
     }
 
     fn theirs(format: u8, address: &str, direction: &str) -> Vec<u8> {
         format!("v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio 4000 RTP/AVP {format}\r\na={direction}\r\n").into_bytes()
+    }
+
+    const K1: &str = "AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+    const K2: &str = "AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVa";
+    const K3: &str = "AES_CM_128_HMAC_SHA1_32 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVb";
+
+    /// Their description with these keys.
+    fn secure(profile: &str, keys: &[&str]) -> Vec<u8> {
+        let plain = String::from_utf8(theirs(0, "192.0.2.9", "sendrecv")).unwrap();
+        let lines: String = (1..)
+            .zip(keys)
+            .map(|(tag, key)| format!("a=crypto:{tag} {key}\r\n"))
+            .collect();
+        (plain.replace("RTP/AVP", profile) + &lines).into_bytes()
+    }
+
+    fn keys(leg: &Negotiation) -> (trunkline_sip::SrtpKey, trunkline_sip::SrtpKey) {
+        let srtp = leg.agreed().unwrap().srtp.clone().unwrap();
+        (srtp.send, srtp.receive)
+    }
+
+    #[test]
+    fn our_key_stays_over_changes_and_what_is_encrypted_stays_so() {
+        for policy in [SrtpPolicy::Optional, SrtpPolicy::Required] {
+            let mut leg = with_policy(policy);
+            leg.answer(&secure("RTP/AVP", &[K1])).unwrap();
+            let (send, first) = keys(&leg);
+            leg.change(&secure("RTP/AVP", &[K1])).unwrap();
+            assert_eq!(keys(&leg), (send.clone(), first.clone()));
+            leg.change(&secure("RTP/AVP", &[K2])).unwrap();
+            assert_eq!(keys(&leg).0, send);
+            assert_ne!(keys(&leg).1, first);
+            for plain in [secure("RTP/AVP", &[]), secure("RTP/SAVP", &[])] {
+                assert_eq!(leg.change(&plain).map_err(|(status, _)| status), Err(488));
+                assert_eq!(keys(&leg).0, send, "nothing has changed");
+            }
+            // An offer of ours keeps the profile and the key, and needs a key in its answer.
+            let offer = String::from_utf8(leg.change(b"").unwrap()).unwrap();
+            assert!(
+                offer.contains("RTP/AVP 0") && offer.contains("a=crypto:1 AES_CM_128_HMAC_SHA1_80")
+            );
+            assert!(leg.take_answer(&secure("RTP/AVP", &[])).is_err());
+            assert_eq!(keys(&leg).0, send);
+        }
+    }
+
+    #[test]
+    fn a_suite_that_was_left_comes_back_with_another_key() {
+        let mut leg = with_policy(SrtpPolicy::Required);
+        leg.answer(&secure("RTP/SAVP", &[K1])).unwrap();
+        let first = keys(&leg).0;
+        leg.change(&secure("RTP/SAVP", &[K3])).unwrap();
+        assert_ne!(keys(&leg).0.suite(), first.suite());
+        leg.change(&secure("RTP/SAVP", &[K1])).unwrap();
+        assert_eq!(keys(&leg).0.suite(), first.suite());
+        assert_ne!(keys(&leg).0, first);
+    }
+
+    #[test]
+    fn the_answer_that_counts_decides_whether_an_optional_leg_is_encrypted() {
+        for (early, last, encrypted) in [
+            (secure("RTP/AVP", &[K1]), secure("RTP/AVP", &[]), false),
+            (secure("RTP/AVP", &[]), secure("RTP/AVP", &[K1]), true),
+            (secure("RTP/AVP", &[K1]), Vec::new(), true),
+        ] {
+            let mut leg = with_policy(SrtpPolicy::Optional);
+            leg.offer();
+            assert!(leg.take_early_answer(&early));
+            assert_eq!(leg.take_answer(&last), Ok(true));
+            assert_eq!(leg.agreed().unwrap().srtp.is_some(), encrypted);
+            let plain = leg.change(&secure("RTP/AVP", &[]));
+            assert_eq!(plain.is_err(), encrypted);
+        }
+    }
+
+    #[test]
+    fn ice_credentials_last_until_the_peer_restarts() {
+        let offer = |ufrag: &str| {
+            let plain = String::from_utf8(theirs(0, "192.0.2.9", "sendrecv")).unwrap();
+            format!("{plain}a=ice-ufrag:{ufrag}\r\na=ice-pwd:asd88fgpdd777uzjYhagZg\r\na=candidate:1 1 UDP 1 192.0.2.9 4000 typ host\r\n")
+                .into_bytes()
+        };
+        let mut leg = ours();
+        leg.answer(&offer("8hhY")).unwrap();
+        let first = leg.ice().cloned().unwrap();
+        leg.change(&offer("8hhY")).unwrap();
+        assert_eq!(leg.ice(), Some(&first));
+        let answer = leg.change(&offer("9uuU")).unwrap();
+        let second = leg.ice().cloned().unwrap();
+        assert_ne!(second, first);
+        assert!(String::from_utf8(answer).unwrap().contains(&second.pwd));
+        leg.change(&theirs(0, "192.0.2.9", "sendrecv")).unwrap();
+        assert_eq!(leg.ice(), None);
     }
 
     fn version(sdp: &[u8]) -> String {

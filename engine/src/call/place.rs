@@ -39,6 +39,7 @@ pub(super) async fn place(
         media_address: calls.settings.media_address.unwrap_or(local),
         codecs,
         dtmf: to.dtmf,
+        srtp: to.srtp,
         ptime_ms: 20,
         label: to.label.clone(),
         call: call.clone(),

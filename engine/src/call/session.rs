@@ -97,10 +97,13 @@ fn inbound_leg(call: &Arc<CallContext>, incoming: Incoming) -> Result<Leg, Refus
     let calls = &call.calls;
     let media = calls.media.open().map_err(|error| no_channel(&error))?;
     let local = incoming.flow.local.ip();
+    let terms = calls.routes.terms(&call.caller);
+    let terms = terms.unwrap_or_else(|| calls.settings.terms());
     let settings = LegSettings {
         media_address: calls.settings.media_address.unwrap_or(local),
-        codecs: calls.settings.codecs.clone(),
-        dtmf: calls.settings.dtmf,
+        codecs: terms.codecs,
+        dtmf: terms.dtmf,
+        srtp: terms.srtp,
         ptime_ms: 20,
         label: format!("caller {}", call.info.from),
         call: call.clone(),

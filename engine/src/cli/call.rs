@@ -6,7 +6,7 @@ use crate::call::{
     CallInfo, CallSettings, Calls, NoDirectory, Outbound, Parts, Refusal, Routed, Routes,
     TransferPolicy, outbound,
 };
-use crate::config::DtmfMode;
+use crate::config::{DtmfMode, SrtpPolicy};
 use crate::media::{Media, MediaConfig};
 use crate::net::sip::{Hop, Sip, TcpLimits};
 use anyhow::{Context, bail};
@@ -179,6 +179,7 @@ fn settings(args: &Args) -> CallSettings {
         media_address: None,
         codecs,
         dtmf,
+        srtp: SrtpPolicy::Never,
         recordings_dir: std::env::temp_dir(),
         transfer: TransferPolicy::KNOWN,
     }

@@ -1,9 +1,12 @@
 //! Which program answers which number: the flows of a configuration, loaded once, with all their prompts.
 use super::builtin;
-use crate::call::{CallInfo, Caller, DialProgram, DialTarget, Program, Refusal, Routed, Routes};
+use crate::call::{
+    CallInfo, Caller, DialProgram, DialTarget, LegTerms, Program, Refusal, Routed, Routes,
+};
 use crate::config::{Callers, Config, NumberDestination};
 use crate::flow::{Flow, FlowProgram};
 use crate::media::PromptLibrary;
+use crate::route::terms;
 use anyhow::Context;
 use std::collections::HashMap;
 use std::path::Path;
@@ -45,6 +48,27 @@ impl FlowRoutes {
 }
 
 impl Routes for FlowRoutes {
+    fn terms(&self, caller: &Caller) -> Option<LegTerms> {
+        let (codecs, dtmf, srtp) = match &caller.origin {
+            Origin::Peer(name) => {
+                let mut trunks = self.config.trunks.iter();
+                let trunk = trunks.find(|trunk| trunk.name == **name)?;
+                (&trunk.codecs, trunk.dtmf, trunk.srtp)
+            }
+            Origin::User(name) => {
+                let mut endpoints = self.config.endpoints.iter();
+                let endpoint = endpoints.find(|endpoint| endpoint.user == **name)?;
+                (&endpoint.codecs, endpoint.dtmf, endpoint.srtp)
+            }
+            Origin::Stranger => return None,
+        };
+        Some(LegTerms {
+            codecs: terms::encodings(codecs),
+            dtmf,
+            srtp,
+        })
+    }
+
     fn program(&self, call: &CallInfo, caller: &Caller) -> Result<Routed, Refusal> {
         let matching = self
             .config

@@ -217,6 +217,7 @@ fn call_settings(config: &Config) -> CallSettings {
             .or((!config.media.bind.is_unspecified()).then_some(config.media.bind)),
         codecs: terms::encodings(&config.media.codecs),
         dtmf: config.media.dtmf,
+        srtp: config.media.srtp,
         recordings_dir: config.media.recordings_dir.clone(),
         transfer: TransferPolicy {
             blind: config.transfer.blind,

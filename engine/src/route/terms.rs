@@ -1,7 +1,7 @@
 //! The configuration's words in SIP's own types. Owns nothing but the translation: the configuration knows no SIP.
 use crate::config;
 use trunkline_sip::endpoint::{Advertise, Advertised, Reliability, SessionTimer};
-use trunkline_sip::{Encoding, Transport};
+use trunkline_sip::{Encoding, SrtpPolicy, Transport};
 
 /// A transport.
 pub fn transport(transport: config::Transport) -> Transport {
@@ -21,6 +21,15 @@ pub fn encodings(codecs: &[config::Codec]) -> Vec<Encoding> {
         config::Codec::Pcma => Encoding::Pcma,
     };
     codecs.iter().map(encoding).collect()
+}
+
+/// `srtp`.
+pub fn srtp_policy(policy: config::SrtpPolicy) -> SrtpPolicy {
+    match policy {
+        config::SrtpPolicy::Never => SrtpPolicy::Never,
+        config::SrtpPolicy::Optional => SrtpPolicy::Optional,
+        config::SrtpPolicy::Required => SrtpPolicy::Required,
+    }
 }
 
 /// `[sip] advertise`.

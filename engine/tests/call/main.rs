@@ -8,6 +8,7 @@ mod bridge;
 mod dial;
 mod phone;
 mod rig;
+mod secure;
 
 use phone::{PATIENCE, Phone, audio_port, direction, header, status};
 use rig::{Plan, Rig};

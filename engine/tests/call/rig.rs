@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use trunkline::call::*;
-use trunkline::config::DtmfMode;
+use trunkline::config::{DtmfMode, SrtpPolicy};
 use trunkline::media::{Media, MediaConfig, PromptLibrary};
 use trunkline::net::sip::{PumpCounters, Sip, TcpLimits};
 use trunkline::route::OutboundLeg;
@@ -145,6 +145,15 @@ impl Rig {
     }
 
     pub(crate) async fn limited(plans: Vec<(&'static str, Plan)>, max_calls: usize) -> Rig {
+        Rig::with(plans, max_calls, SrtpPolicy::Never).await
+    }
+
+    /// Calls of this policy.
+    pub(crate) async fn secure(plans: Vec<(&'static str, Plan)>, srtp: SrtpPolicy) -> Rig {
+        Rig::with(plans, 8, srtp).await
+    }
+
+    async fn with(plans: Vec<(&'static str, Plan)>, max_calls: usize, srtp: SrtpPolicy) -> Rig {
         let config = EndpointConfig {
             timers: Timers {
                 // Short, so that the last transaction is gone soon; long enough for a machine that is busy.
@@ -187,7 +196,11 @@ impl Rig {
             music: None,
             cdr: Some(CdrWriter::start(&folder.path().join("cdr.jsonl")).unwrap()),
         };
-        let calls = Calls::new(parts, settings(recordings.path().to_owned(), max_calls), 1);
+        let calls = Calls::new(
+            parts,
+            settings(recordings.path().to_owned(), max_calls, srtp),
+            1,
+        );
         let counters = sip.counters.clone();
         tokio::spawn(calls.clone().serve(sip.incoming));
         Rig {
@@ -304,12 +317,13 @@ impl Rig {
     }
 }
 
-fn settings(recordings_dir: PathBuf, max_calls: usize) -> CallSettings {
+fn settings(recordings_dir: PathBuf, max_calls: usize, srtp: SrtpPolicy) -> CallSettings {
     CallSettings {
         max_calls,
         media_address: None,
         codecs: vec![Encoding::Pcmu, Encoding::Pcma],
         dtmf: DtmfMode::Auto,
+        srtp,
         recordings_dir,
         transfer: TransferPolicy {
             strangers: true,

@@ -1,10 +1,13 @@
 //! The session descriptions of a leg: what the far end's offers and answers change, and the stream the channel is told of.
 use super::{Input, Leg, Unanswered, hangup_reason};
 use crate::call::negotiation::OfferRefused;
-use crate::media::{Command as MediaCommand, StreamParams};
+use crate::media::{Command as MediaCommand, SrtpParams, StreamParams};
 use crate::net::sip::Command;
+use crate::rtp::srtp;
+use crate::rtp::stun::IceLite;
 use trunkline_sip::Message;
-use trunkline_sip::offer_answer::{Direction as MediaDirection, Encoding};
+use trunkline_sip::offer_answer::{Direction as MediaDirection, Encoding, NegotiatedSrtp};
+use trunkline_sip::sdes::{self, SrtpKey};
 
 impl Leg {
     /// Takes the INVITE's offer, `None` where it has none (RFC 3264 §5: then ours is the answer), and prepares our description.
@@ -39,7 +42,7 @@ impl Leg {
         self.sip
             .send(Command::Answer(self.id, unanswered.description, Vec::new()));
         self.apply_stream();
-        tracing::info!(codec = self.codec(), "answered");
+        tracing::info!(codec = self.codec(), srtp = self.suite(), "answered");
     }
 
     /// Lets an unanswered caller hear us: 183 with our answer, once. Whether it can (a caller that wants our offer cannot be
@@ -95,6 +98,12 @@ impl Leg {
     /// The codec agreed on.
     pub(in super::super) fn encoding(&self) -> Option<Encoding> {
         self.negotiation.agreed().map(|agreed| agreed.encoding)
+    }
+
+    /// What encrypts the audio, for the log.
+    pub(super) fn suite(&self) -> String {
+        let srtp = self.negotiation.agreed().and_then(|n| n.srtp.as_ref());
+        srtp.map_or("none".to_owned(), |srtp| srtp.send.suite().to_string())
     }
 
     /// Whether the far end has put us on hold: it does not want to hear us.
@@ -178,8 +187,11 @@ impl Leg {
             send,
             receive,
             ptime_ms: n.ptime_ms,
-            srtp: None,
-            ice: None,
+            srtp: n.srtp.as_ref().map(srtp_params),
+            ice: self.negotiation.ice().map(|ours| IceLite {
+                ufrag: ours.ufrag.clone(),
+                pwd: ours.pwd.clone(),
+            }),
             log_id: self.settings.call.info.id.clone(),
         };
         if let Err(error) = self.media(MediaCommand::Stream(params)) {
@@ -187,6 +199,24 @@ impl Leg {
         }
         let inband = self.settings.dtmf.inband();
         let _ = self.media(MediaCommand::Detect { inband });
+    }
+}
+
+/// The agreed keys in the media side's words.
+fn srtp_params(agreed: &NegotiatedSrtp) -> SrtpParams {
+    let key = |key: &SrtpKey| {
+        let suite = match key.suite() {
+            sdes::Suite::AesCm128HmacSha1_80 => srtp::Suite::AesCm128HmacSha1_80,
+            sdes::Suite::AesCm128HmacSha1_32 => srtp::Suite::AesCm128HmacSha1_32,
+            sdes::Suite::Aes256CmHmacSha1_80 => srtp::Suite::Aes256CmHmacSha1_80,
+            sdes::Suite::Aes256CmHmacSha1_32 => srtp::Suite::Aes256CmHmacSha1_32,
+        };
+        srtp::MasterKey::new(suite, key.key_and_salt())
+            .expect("a negotiated key has the length of its suite")
+    };
+    SrtpParams {
+        send: key(&agreed.send),
+        receive: key(&agreed.receive),
     }
 }
 

@@ -22,10 +22,11 @@ use super::context::CallContext;
 use super::negotiation::Negotiation;
 use super::program::Direction;
 use super::verb::KeyPress;
-use crate::config::DtmfMode;
+use crate::call::secrets;
+use crate::config::{DtmfMode, SrtpPolicy};
 use crate::media::{Channel, ChannelStats, Command as MediaCommand, MediaEvents, RecordingEnd};
 use crate::net::sip::{Command, LegEvents, SipHandle};
-use crate::route::Place;
+use crate::route::{Place, terms};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -107,6 +108,8 @@ pub(super) struct LegSettings {
     pub(super) codecs: Vec<Encoding>,
     /// How digits are heard and sent.
     pub(super) dtmf: DtmfMode,
+    /// Whether its audio is encrypted.
+    pub(super) srtp: SrtpPolicy,
     /// Packet time we offer, ms.
     pub(super) ptime_ms: u8,
     /// What log lines and records call it.
@@ -129,7 +132,14 @@ impl LegSettings {
             telephone_event: self.dtmf.telephone_event(),
             ptime_ms: self.ptime_ms,
             direction: MediaDirection::SendRecv,
-            srtp: LocalSrtp::default(),
+            srtp: LocalSrtp {
+                policy: terms::srtp_policy(self.srtp),
+                keys: match self.srtp {
+                    SrtpPolicy::Never => Vec::new(),
+                    SrtpPolicy::Optional | SrtpPolicy::Required => secrets::srtp_keys(),
+                },
+                profile: None,
+            },
             ice: None,
         }
     }

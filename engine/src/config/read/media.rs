@@ -33,6 +33,7 @@ pub(super) fn media(mut table: Table<'_>) -> Media {
             .field("dtmf")
             .and_then(|f| f.choice(&DTMF_MODES))
             .unwrap_or(DtmfMode::Auto),
+        srtp: own_srtp(&mut table, SrtpPolicy::Never),
         recordings_dir: PathBuf::from(
             table
                 .field("recordings_dir")
@@ -68,15 +69,15 @@ pub(super) fn own_dtmf(table: &mut Table<'_>, default: DtmfMode) -> DtmfMode {
     own.unwrap_or(default)
 }
 
-/// The SRTP policy of a table.
-pub(super) fn srtp(table: &mut Table<'_>) -> SrtpPolicy {
+/// The SRTP policy of a table that may have its own; else the one given.
+pub(super) fn own_srtp(table: &mut Table<'_>, default: SrtpPolicy) -> SrtpPolicy {
     let policies = [
         ("never", SrtpPolicy::Never),
         ("optional", SrtpPolicy::Optional),
         ("required", SrtpPolicy::Required),
     ];
     let own = table.field("srtp").and_then(|f| f.choice(&policies));
-    own.unwrap_or(SrtpPolicy::Never)
+    own.unwrap_or(default)
 }
 
 const DTMF_MODES: [(&str, DtmfMode); 4] = [

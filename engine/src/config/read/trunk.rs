@@ -1,6 +1,6 @@
 //! Reads `[[trunk]]`.
 use super::login::password;
-use super::media::{own_codecs, own_dtmf, srtp};
+use super::media::{own_codecs, own_dtmf, own_srtp};
 use super::value::{
     flag, header_text, list_of, name, optional_count, prefix, seconds, seconds_or_none,
     split_host_port,
@@ -80,7 +80,7 @@ fn trunk<'a>(
         limits: limits(&mut table),
         codecs: own_codecs(&mut table, &media.codecs),
         dtmf: own_dtmf(&mut table, media.dtmf),
-        srtp: srtp(&mut table),
+        srtp: own_srtp(&mut table, media.srtp),
         identity: identity(&mut table),
         numbering: numbering(&mut table),
         pass_headers: table

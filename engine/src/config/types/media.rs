@@ -20,6 +20,8 @@ pub struct Media {
     pub codecs: Vec<Codec>,
     /// Where keys are heard.
     pub dtmf: DtmfMode,
+    /// Whether audio is encrypted, for trunks, endpoints and strangers that have no policy of their own.
+    pub srtp: SrtpPolicy,
     /// Folder of recordings; relative to the working folder.
     pub recordings_dir: PathBuf,
 }
