@@ -3,7 +3,7 @@ use super::Refusal;
 use super::caller::Caller;
 use super::dial::{DialOrder, DialTarget};
 use super::program::CallInfo;
-use crate::route::OutboundLeg;
+use crate::route::{OutboundLeg, Place};
 use crate::trunk::{self, TrunkCall};
 use std::pin::Pin;
 use std::time::Duration;
@@ -24,6 +24,15 @@ pub trait Directory: Send + Sync {
         target: &'a DialTarget,
         caller_id: Option<&'a str>,
     ) -> Boxed<'a, Result<Found, Refusal>>;
+
+    /// The place of a call that comes in, in the limits of whoever sends it; kept as long as its leg lives.
+    ///
+    /// # Errors
+    /// A limit is reached.
+    fn admit(&self, caller: &Caller) -> Result<Option<Place>, Refusal> {
+        let _ = caller;
+        Ok(None)
+    }
 }
 
 /// What rings for one target.

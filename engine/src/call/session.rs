@@ -14,7 +14,7 @@ use super::program::{CallInfo, Direction, Program};
 use super::{Calls, Refusal};
 use crate::media::{ChannelStats, OpenError};
 use crate::net::sip::{Command, Incoming};
-use crate::route::OutboundLeg;
+use crate::route::{OutboundLeg, Place};
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::Instrument;
@@ -85,15 +85,20 @@ fn admit(call: &Arc<CallContext>, incoming: Incoming, rank: usize) -> Result<Adm
         let text = format!("{limit} calls are in progress; see [sip] max_calls");
         return Err(Refusal::new(503, "max-calls", text));
     }
+    let place = calls.directory.admit(&call.caller)?;
     let routed = calls.routes.program(&call.info, &call.caller)?;
     let (rule, program) = (routed.rule, routed.program);
     tracing::info!(rule, program = program.name(), "routed");
     let _ = call.routed.set((rule, program.name().to_owned()));
-    Ok((inbound_leg(call, incoming)?, program))
+    Ok((inbound_leg(call, incoming, place)?, program))
 }
 
 /// The leg of an INVITE, its offer taken and not yet answered.
-fn inbound_leg(call: &Arc<CallContext>, incoming: Incoming) -> Result<Leg, Refusal> {
+fn inbound_leg(
+    call: &Arc<CallContext>,
+    incoming: Incoming,
+    place: Option<Place>,
+) -> Result<Leg, Refusal> {
     let calls = &call.calls;
     let media = calls.media.open().map_err(|error| no_channel(&error))?;
     let local = incoming.flow.local.ip();
@@ -107,7 +112,7 @@ fn inbound_leg(call: &Arc<CallContext>, incoming: Incoming) -> Result<Leg, Refus
         ptime_ms: 20,
         label: format!("caller {}", call.info.from),
         call: call.clone(),
-        _place: None,
+        _place: place,
     };
     let negotiation =
         Negotiation::new(settings.local_media(media.0.rtp_port(), calls.fresh_session_id()));
@@ -139,7 +144,7 @@ async fn replace(call: &Arc<CallContext>, incoming: Incoming, old: LegId) {
         let text = "the call it wants is over".to_owned();
         return refused(Refusal::new(481, "replaces-gone", text));
     }
-    let mut leg = match inbound_leg(call, incoming) {
+    let mut leg = match inbound_leg(call, incoming, None) {
         Ok(leg) => leg,
         Err(refusal) => return refused(refusal),
     };

@@ -5,6 +5,7 @@ mod bench;
 mod builtin;
 mod call;
 mod check;
+mod directory;
 mod log;
 mod routes;
 mod run;

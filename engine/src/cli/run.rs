@@ -1,9 +1,10 @@
 //! `trunkline run`: puts the parts together, answers calls, and ends in good order.
+use super::directory::Targets;
 use super::routes::{self, FlowRoutes};
 use super::transports::transports;
 use super::{log, random};
 use crate::api::{self, Face, Sources};
-use crate::call::{CallSettings, Calls, CdrWriter, NoDirectory, Parts, TransferPolicy};
+use crate::call::{CallSettings, Calls, CdrWriter, Parts, TransferPolicy};
 use crate::config::{Config, HoldMusic, LogFormat};
 use crate::media::{Media, MediaAudio, MediaConfig, PromptLibrary};
 use crate::net::sip::{Guards, Resolver, Sip};
@@ -74,22 +75,20 @@ async fn serve(
         .with_context(|| format!("cannot make the recordings folder {}; change [media] recordings_dir in the configuration", config.media.recordings_dir.display()))?;
     let media = start_media(config)?;
     let transports = transports(config)?;
-    let gate = gate(&shared, learned, transports.guards.clone())?;
+    let gate = gate(&shared, learned.clone(), transports.guards.clone())?;
     let sip = Sip::start_on(transports, endpoint_config(config)?, Box::new(gate)).await?;
     let boot = u32::from_be_bytes(random()?);
-    let trunks = Trunks::start(
-        config,
-        sip.handle.clone(),
-        Arc::new(Resolver::system()),
-        Arc::default(),
-    );
+    let resolver = Arc::new(Resolver::system());
+    let trunks = Trunks::start(config, sip.handle.clone(), resolver, learned);
     let parts = Parts {
         sip: sip.handle.clone(),
         media: media.clone(),
         music: music(config, &prompts)?,
         prompts,
         routes: Box::new(routes),
-        directory: Arc::new(NoDirectory),
+        directory: Arc::new(Targets {
+            trunks: trunks.clone(),
+        }),
         cdr: match &config.cdr.file {
             Some(path) => Some(CdrWriter::start(path)?),
             None => None,

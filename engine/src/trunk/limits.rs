@@ -1,15 +1,14 @@
 //! How much may go through a trunk, and where to: calls at the same time, calls per second, allowed and denied destinations.
 //! These are the guards against toll fraud; what they cannot judge, they refuse.
 //!
-//! Time is an argument. A [`Permit`] holds one call's place until it is dropped. Limits: [`MAX_CPS`] calls per second.
+//! Time is an argument. A [`Permit`] holds one call's place until it is dropped. Limits: the beginnings of at most `max_cps` calls
+//! are remembered, none where it is not set.
 use super::Refused;
 use crate::config::TrunkLimits;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Most calls per second, configured or not: each is remembered for a second.
-const MAX_CPS: u32 = 1000;
 /// What callers are told to wait when all places are taken: nobody knows when a call ends.
 const CALLS_RETRY: Duration = Duration::from_secs(5);
 const SECOND: Duration = Duration::from_secs(1);
@@ -88,7 +87,9 @@ impl Meter {
 
     fn permit(self: &Arc<Self>, used: &mut Used, now: Instant, prefix: Option<String>) -> Permit {
         used.calls += 1;
-        used.begun.push_back(now);
+        if used.limits.max_cps.is_some() {
+            used.begun.push_back(now);
+        }
         Permit {
             meter: self.clone(),
             prefix,
@@ -163,7 +164,10 @@ impl Meter {
         while used.begun.front().is_some_and(expired) {
             used.begun.pop_front();
         }
-        let most = limits.max_cps.unwrap_or(MAX_CPS).min(MAX_CPS);
+        let Some(most) = limits.max_cps else {
+            used.begun.clear();
+            return Ok(());
+        };
         if used.begun.len() >= most as usize {
             let text = format!(
                 "trunk {trunk}: {} calls began within the last second and its max_cps is {most}",
