@@ -114,6 +114,11 @@ impl Dialog {
         &self.remote_tag
     }
 
+    /// Call-ID, our tag, the peer's tag.
+    pub(crate) fn names(&self) -> (&[u8], &[u8], &[u8]) {
+        (&self.call_id, &self.local_tag, &self.remote_tag)
+    }
+
     pub(crate) fn local_cseq(&self) -> u32 {
         self.local_cseq
     }

@@ -18,13 +18,13 @@ use std::net::SocketAddr;
 pub(crate) const BRANCH_PREFIX: &str = "z9hG4bK";
 /// What we do, in Allow.
 pub(crate) const ALLOW: &str =
-    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, MESSAGE, REGISTER";
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY, MESSAGE, REGISTER";
 /// The extensions a request may require of us; the last one only where reliable provisional responses are on.
-pub(crate) const EXTENSIONS: [&str; 2] = ["timer", "100rel"];
+pub(crate) const EXTENSIONS: [&str; 4] = ["replaces", "norefersub", "timer", "100rel"];
 /// Supported within a dialog, where provisional responses of ours and to us are not reliable.
-pub(crate) const SUPPORTED: &str = "timer";
+pub(crate) const SUPPORTED: &str = "replaces, norefersub, timer";
 /// Supported in an INVITE that opens a dialog, and in its responses.
-pub(crate) const SUPPORTED_RELIABLE: &str = "timer, 100rel";
+pub(crate) const SUPPORTED_RELIABLE: &str = "replaces, norefersub, timer, 100rel";
 /// What we take as a body, in Accept.
 pub(crate) const ACCEPT: &str = "application/sdp";
 /// What the application is expected to take as the body of an INFO: key presses.
@@ -145,6 +145,7 @@ pub(crate) fn phrase(status: u16) -> &'static str {
     match status {
         100 => "Trying",
         180 => "Ringing",
+        202 => "Accepted",
         183 => "Session Progress",
         200 => "OK",
         400 => "Bad Request",

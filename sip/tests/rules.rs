@@ -316,10 +316,12 @@ fn options_outside_a_dialog_say_what_we_do_and_keep_no_state() {
     assert!(sent[0].starts_with("SIP/2.0 200 OK\r\n"), "{}", sent[0]);
     assert_eq!(
         field(&sent[0], "Allow"),
-        Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, MESSAGE, REGISTER")
+        Some(
+            "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY, MESSAGE, REGISTER"
+        )
     );
     assert_eq!(field(&sent[0], "Accept"), Some("application/sdp"));
-    assert!(field(&sent[0], "Supported") == Some("timer, 100rel"));
+    assert!(field(&sent[0], "Supported") == Some("replaces, norefersub, timer, 100rel"));
     assert_eq!(probe.endpoint.counts(), Counts::default());
     probe.endpoint.set_draining(Some(Duration::from_secs(7)));
     let sent = probe.tell(&options);

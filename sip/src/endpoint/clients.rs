@@ -37,6 +37,8 @@ pub(super) enum Purpose {
     /// An UPDATE that only refreshes.
     Refresh,
     Prack,
+    Refer,
+    Notify,
     Bye,
     Info,
     /// A request without a dialog.

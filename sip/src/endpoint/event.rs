@@ -254,6 +254,7 @@ pub enum Event {
         leg: LegId,
         id: ReferId,
         request: Message,
+        origin: Origin,
     },
     /// How the peer fares with our REFER: a status of its call, or of the REFER itself. Nothing follows `done`.
     ReferProgress { leg: LegId, status: u16, done: bool },

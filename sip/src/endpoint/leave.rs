@@ -224,7 +224,8 @@ impl Endpoint {
         if let Some(tx) = leg.incoming {
             self.refuse_tx(now, tx, &Refusal::new(487, "call ends"));
         }
-        for tx in leg.infos {
+        let waiting = leg.referrals.iter().filter(|refer| !refer.accepted);
+        for tx in leg.infos.into_iter().chain(waiting.map(|refer| refer.tx)) {
             self.refuse_tx(now, tx, &Refusal::new(481, "call is over"));
         }
         self.servers.release(leg.invite);

@@ -2,9 +2,11 @@
 
 use super::event::{HangupReason, LegId};
 use super::io::{Io, LegTimer, TxId, Wake};
+use super::referral::Referral;
 use super::reinvite::Offer;
 use super::reliable::{Exchange, Reliable};
 use super::session::Session;
+use super::transfer::SentRefer;
 use crate::dialog::Dialog;
 use crate::digest::Credentials;
 use crate::flow::Flow;
@@ -112,6 +114,12 @@ pub(super) struct Leg {
     /// UAS: the provisional responses that wait for PRACK.
     pub(super) reliable: Reliable,
     pub(super) session: Session,
+    /// The peer's REFERs that wait for an answer or are still told about.
+    pub(super) referrals: Vec<Referral>,
+    /// A REFER came already.
+    pub(super) referred: bool,
+    /// Our REFERs that are not done.
+    pub(super) refers: Vec<SentRefer>,
     /// The peer allows UPDATE.
     pub(super) peer_updates: bool,
     /// Our latest description that is or may be in force.
@@ -141,6 +149,9 @@ impl Leg {
             exchange: Exchange::None,
             reliable: Reliable::default(),
             session: Session::default(),
+            referrals: Vec::new(),
+            referred: false,
+            refers: Vec::new(),
             peer_updates: false,
             last_sdp: None,
             infos: Vec::new(),
@@ -188,8 +199,15 @@ impl Leg {
         }
     }
 
-    /// A request of ours went out again as another transaction.
-    pub(super) fn replace_tx(&mut self, old: TxId, new: TxId) {
+    /// A request of ours went out again as another transaction, with this number.
+    pub(super) fn replace_tx(&mut self, old: TxId, new: TxId, cseq: u32) {
+        if let Some(refer) = self.refers.iter_mut().find(|refer| refer.tx == old) {
+            (refer.tx, refer.cseq) = (new, cseq);
+        }
+        let mut notified = self.referrals.iter_mut();
+        if let Some(referral) = notified.find(|known| known.notify == Some(old)) {
+            referral.notify = Some(new);
+        }
         if self.invite == old {
             self.invite = new;
         }

@@ -2,7 +2,7 @@
 //! come out.
 //!
 //! This file owns the public face. Requests are screened and dispatched in `requests` and `screening`, responses in
-//! `responses`; an INVITE usage lives in `uas`, `uac`, `reliable`, `prack`, `reinvite`, `update`, `refresh` and `leave`. The endpoint never resolves names,
+//! `responses`; an INVITE usage lives in `uas`, `uac`, `reliable`, `prack`, `reinvite`, `update`, `refresh`, `referral`, `transfer` and `leave`. The endpoint never resolves names,
 //! opens sockets or reads a clock, and it keeps no state for anything it refuses outside a dialog (RFC 3261 §8.2.7).
 //!
 //! Limits: `max_legs`, `max_transactions`, 16 open INFOs and 8 early dialogs per leg, 16 answering forks per INVITE.
@@ -19,6 +19,7 @@ mod leave;
 mod legs;
 mod outside;
 mod prack;
+mod referral;
 mod refresh;
 mod reinvite;
 mod reliable;
@@ -28,6 +29,7 @@ mod retry;
 mod screening;
 mod servers;
 mod session;
+mod transfer;
 mod uac;
 mod uas;
 mod update;

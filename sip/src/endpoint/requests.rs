@@ -174,11 +174,21 @@ impl Endpoint {
         }
         let number = frame.cseq().map(|cseq| cseq.number).unwrap_or_default();
         let dialog = self.legs.of(leg).and_then(|leg| leg.dialog_of(&key));
-        let Some(dialog) = dialog.filter(|dialog| dialog.is_next(number)) else {
+        if !dialog.is_some_and(|dialog| dialog.is_next(number)) {
             // Without state: this one, too, is answered alike each time, and it must not fill the tables.
             let refusal = Refusal::new(500, "CSeq is not above the last one");
             return self.refuse(flow, frame, &refusal);
+        }
+        // RFC 3515 §5.2: who may send us elsewhere is asked each time, before anything is remembered.
+        let origin = match request.method {
+            Method::Refer => match self.pass_gate(now, flow, frame) {
+                Some(origin) => origin,
+                None => return,
+            },
+            _ => Origin::Stranger,
         };
+        let dialog = self.legs.of(leg).and_then(|leg| leg.dialog_of(&key));
+        let Some(dialog) = dialog else { return };
         dialog.accept_cseq(number);
         dialog.heard_on(flow);
         self.legs.follow(leg);
@@ -191,6 +201,8 @@ impl Endpoint {
             Method::Message => self.hand_over(tx, Some(leg), Origin::Stranger),
             Method::Prack => self.on_prack(now, leg, tx),
             Method::Update => self.on_update(now, leg, tx),
+            Method::Refer => self.on_refer(now, leg, tx, origin),
+            Method::Notify => self.on_notify(now, leg, tx),
             _ => self.options_in_dialog(now, tx),
         }
     }

@@ -55,6 +55,8 @@ impl Endpoint {
             (Purpose::Reinvite, None) => self.clients.limit_once(&mut self.io, now, id),
             (Purpose::Update, Some(leg)) => self.update_response(now, id, leg, status, frame),
             (Purpose::Refresh, Some(leg)) => self.refresh_response(now, leg, status, frame),
+            (Purpose::Refer, Some(leg)) => self.refer_response(now, id, leg, status, frame),
+            (Purpose::Notify, Some(leg)) => self.notified(now, id, leg, status),
             (Purpose::Bye, Some(leg)) if status >= 200 => self.left(now, leg),
             (Purpose::Info, Some(leg)) if status == 481 => self.dialog_gone(now, leg),
             _ => {}
@@ -82,6 +84,8 @@ impl Endpoint {
                 }
                 Purpose::Update => self.update_lost(now, id, leg, cause),
                 Purpose::Bye => self.left(now, leg),
+                Purpose::Refer => self.refer_told(leg, id, Some(408), true),
+                Purpose::Notify => self.notified(now, id, leg, 408),
                 Purpose::Prack | Purpose::Info | Purpose::Outside | Purpose::Alone => {}
             }
         }

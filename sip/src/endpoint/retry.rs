@@ -132,7 +132,7 @@ impl Endpoint {
             self.legs.forget_early(leg);
         }
         if let Some(usage) = self.legs.of(leg) {
-            usage.replace_tx(id, new);
+            usage.replace_tx(id, new, number);
             if purpose == Purpose::Invite {
                 usage.invite_cseq = number;
             }

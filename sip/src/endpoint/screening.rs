@@ -98,10 +98,10 @@ fn screen_method(frame: &Frame<'_>, method: Method<'_>) -> Result<(), Refusal> {
         | Method::Info
         | Method::Prack
         | Method::Update
+        | Method::Refer
+        | Method::Notify
         | Method::Message => Ok(()),
-        Method::Register | Method::Refer | Method::Subscribe | Method::Publish | Method::Notify
-            if key::to_tag(frame).is_none() =>
-        {
+        Method::Register | Method::Subscribe | Method::Publish if key::to_tag(frame).is_none() => {
             Ok(())
         }
         Method::Other(_) => Err(Refusal::with(501, "method is unknown", "Allow", ALLOW)),

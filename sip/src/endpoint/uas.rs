@@ -36,6 +36,10 @@ impl Endpoint {
         if let Some(least) = session.too_small(frame) {
             return self.refuse(flow, frame, &too_small(least));
         }
+        let replaces = match self.replaced(frame) {
+            Ok(replaces) => replaces,
+            Err(refusal) => return self.refuse(flow, frame, &refusal),
+        };
         let tag = self.io.identity.token();
         let dialog = match Dialog::uas(frame, tag.as_bytes(), flow) {
             Ok(dialog) => dialog,
@@ -65,7 +69,6 @@ impl Endpoint {
         usage.arm(&mut self.io, now, leg, LegTimer::AnswerLimit, limit);
         self.legs.insert(leg, usage);
         let origin = request.origin.clone();
-        let replaces = None;
         self.io.tell(Event::Invite {
             leg,
             request: message,

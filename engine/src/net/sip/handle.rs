@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use trunkline_sip::{
     Event, Flow, HangupReason, InfoId, Invite, LegError, LegId, Message, Origin, OutRequest,
-    RequestId,
+    ReferId, ReferTo, RequestId,
 };
 
 /// Events of one leg, in order. The channel closes after the leg's terminal event.
@@ -66,6 +66,16 @@ pub enum Command {
     Prack(LegId, u8, Vec<u8>),
     /// Answer the offer in a 2xx to an INVITE of ours that had none.
     Ack(LegId, Option<Vec<u8>>),
+    /// Ask the peer to call somebody else; a failure comes as `ReferProgress` with `done`.
+    Refer(LegId, ReferTo),
+    /// Accept a REFER of the peer.
+    AcceptRefer(LegId, ReferId),
+    /// Tell how a REFER of the peer goes: the status of the new call.
+    NotifyRefer(LegId, ReferId, u16, String),
+    /// Refuse a REFER of the peer: status and the rule.
+    RejectRefer(LegId, ReferId, u16, String),
+    /// What names the dialog of a leg to its peer, as the value of a Replaces header.
+    ReplacesOf(LegId, oneshot::Sender<Option<String>>),
     /// Answer an INFO.
     RespondInfo(LegId, InfoId, u16),
     /// Open an outbound leg.

@@ -141,6 +141,24 @@ impl Pump {
                 }
             }
             Command::Ack(leg, sdp) => self.endpoint.ack(now, leg, sdp.as_deref()),
+            Command::Refer(leg, to) => {
+                if let Err(error) = self.endpoint.refer(now, leg, to) {
+                    tracing::info!(?leg, %error, "REFER not sent");
+                    let (status, done) = (500, true);
+                    self.leg_event(Event::ReferProgress { leg, status, done });
+                }
+            }
+            Command::AcceptRefer(leg, id) => self.endpoint.accept_refer(now, leg, id),
+            Command::NotifyRefer(leg, id, status, reason) => {
+                self.endpoint.notify_refer(now, leg, id, status, &reason)
+            }
+            Command::RejectRefer(leg, id, status, rule) => {
+                self.endpoint.reject_refer(now, leg, id, status, &rule)
+            }
+            Command::ReplacesOf(leg, reply) => {
+                // The asker may be gone.
+                let _ = reply.send(self.endpoint.replaces_of(leg));
+            }
             Command::Info(leg, kind, body) => self.endpoint.info(now, leg, &kind, &body),
             Command::RespondInfo(leg, id, status) => {
                 self.endpoint.respond_info(now, leg, id, status)
@@ -318,6 +336,8 @@ impl Pump {
                 | Event::Reinvite { .. }
                 | Event::Request { .. }
                 | Event::Progress { .. }
+                | Event::Refer { .. }
+                | Event::ReferProgress { done: false, .. }
         );
         if optional && entry.events.capacity() <= LEG_RESERVE {
             return self.refuse_optional(event);
@@ -340,6 +360,10 @@ impl Pump {
             Event::Reinvite { leg, .. } => {
                 self.endpoint
                     .reject_reinvite(now, leg, 503, "leg-queue-full")
+            }
+            Event::Refer { leg, id, .. } => {
+                self.endpoint
+                    .reject_refer(now, leg, id, 503, "leg-queue-full")
             }
             Event::Request { id, .. } => {
                 self.endpoint
