@@ -8,7 +8,9 @@ use crate::call::{
 };
 use crate::config::{DtmfMode, SrtpPolicy};
 use crate::media::{Media, MediaConfig};
-use crate::net::sip::{Hop, Sip, TcpLimits};
+use crate::net::sip::{
+    GuardSettings, Guards, Hop, Resolver, Sip, TcpLimits, Tls, TlsSettings, Transports,
+};
 use anyhow::{Context, bail};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -55,6 +57,12 @@ pub(super) struct Args {
     /// Who calls.
     #[arg(long, default_value = "sip:trunkline@localhost")]
     from: String,
+    /// Over TLS: a PEM file of those who may have signed the other side's certificate. Those the system trusts by default.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Over TLS: accept any certificate.
+    #[arg(long, conflicts_with = "ca")]
+    no_verify: bool,
     /// Print each SIP message too.
     #[arg(long, short)]
     verbose: bool,
@@ -94,7 +102,7 @@ async fn place(args: &Args) -> anyhow::Result<ExitCode> {
         max_channels: 1,
         ..MediaConfig::default()
     })?;
-    let sip = start_sip(remote).await?;
+    let sip = start_sip(remote, args).await?;
     let flow = sip
         .flow_to(&hop)
         .with_context(|| format!("cannot reach {remote}"))?;
@@ -144,23 +152,27 @@ fn any_address(remote: SocketAddr) -> SocketAddr {
     }
 }
 
-async fn start_sip(remote: SocketAddr) -> anyhow::Result<Sip> {
+async fn start_sip(remote: SocketAddr, args: &Args) -> anyhow::Result<Sip> {
     let endpoint = EndpointConfig {
         max_legs: 16,
         max_transactions: 64,
         ..EndpointConfig::new("Trunkline", random()?)
     };
-    let limits = TcpLimits {
-        max_connections: 4,
-        idle: Duration::from_secs(3600),
+    let tls = TlsSettings {
+        ca: args.ca.clone(),
+        verify: !args.no_verify,
+        ..TlsSettings::default()
     };
-    Ok(Sip::start(
-        &[(Transport::Udp, any_address(remote))],
-        limits,
-        endpoint,
-        Box::new(AdmitAll),
-    )
-    .await?)
+    let transports = Transports {
+        listen: vec![(Transport::Udp, any_address(remote))],
+        limits: TcpLimits {
+            max_connections: 4,
+            idle: Duration::from_secs(3600),
+        },
+        tls: Some(Tls::load(&tls)?),
+        guards: Guards::new(GuardSettings::default()),
+    };
+    Ok(Sip::start_on(transports, endpoint, Box::new(AdmitAll)).await?)
 }
 
 fn settings(args: &Args) -> CallSettings {
@@ -225,47 +237,35 @@ impl Routes for NoRoutes {
     }
 }
 
-/// Where a call to a SIP URI goes.
+/// Where a call to a SIP URI goes (RFC 3263): the first of several.
 async fn resolve(target: &str) -> anyhow::Result<Hop> {
     let uri = Uri::parse(target.as_bytes())
         .ok()
-        .filter(|uri| matches!(uri.scheme, Scheme::Sip))
+        .filter(|uri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips))
         .with_context(|| {
             format!("{target:?} is no SIP address; write it like sip:demo@127.0.0.1")
         })?;
-    let transport = match uri
-        .params
-        .value("transport")
-        .map(|value| value.to_ascii_lowercase())
-        .as_deref()
-    {
-        None | Some(b"udp") => Transport::Udp,
-        Some(b"tcp") => Transport::Tcp,
+    let written = uri.params.value("transport");
+    let transport = match written.map(|value| value.to_ascii_lowercase()).as_deref() {
+        None => None,
+        Some(b"udp") => Some(Transport::Udp),
+        Some(b"tcp") => Some(Transport::Tcp),
+        Some(b"tls") => Some(Transport::Tls),
         Some(other) => bail!(
-            "transport {:?} is not built yet: use udp or tcp",
+            "transport {:?} cannot be called: use udp, tcp or tls",
             String::from_utf8_lossy(other)
         ),
     };
-    let port = uri.port.unwrap_or(5060);
-    let (address, server_name) = match uri.host {
+    let host = match uri.host {
         Host::Absent => bail!("{target:?} names no host"),
-        Host::Ip(ip) => (SocketAddr::new(ip, port), ip.to_string()),
-        Host::Name(name) => {
-            let name = String::from_utf8_lossy(name).into_owned();
-            let mut found = tokio::net::lookup_host((name.as_str(), port))
-                .await
-                .with_context(|| format!("cannot find the host {name}"))?;
-            let address = found
-                .next()
-                .with_context(|| format!("the host {name} has no address"))?;
-            (address, name.clone())
-        }
+        Host::Ip(ip) => ip.to_string(),
+        Host::Name(name) => String::from_utf8_lossy(name).into_owned(),
     };
-    Ok(Hop {
-        transport,
-        address,
-        server_name,
-    })
+    let secure = matches!(uri.scheme, Scheme::Sips);
+    let resolver = Resolver::system();
+    let hops = resolver.resolve(&host, uri.port, transport, secure).await?;
+    let first = hops.into_iter().next();
+    first.with_context(|| format!("the host {host} has no address"))
 }
 
 fn ms(seconds: f32) -> u32 {

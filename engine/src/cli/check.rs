@@ -1,6 +1,7 @@
-//! `trunkline check FILE`: reads a configuration, its flows and their prompts, and starts nothing.
+//! `trunkline check FILE`: reads a configuration, its flows, their prompts and its certificates, and starts nothing.
 use super::routes::{self, FlowRoutes};
 use crate::config::Config;
+use crate::net::sip::{Tls, TlsSettings};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = Arc::new(Config::load(&args.file)?);
+    Tls::load(&TlsSettings::from(&config.tls))?;
     let (_, warnings) = FlowRoutes::load(config.clone(), &routes::library())?;
     let mut out = std::io::stdout();
     for warning in config.warnings.iter().chain(&warnings) {

@@ -75,6 +75,10 @@ async fn serve(
         .with_context(|| format!("cannot make the recordings folder {}; change [media] recordings_dir in the configuration", config.media.recordings_dir.display()))?;
     let media = start_media(config)?;
     let transports = transports(config)?;
+    let trunks_at = learned.clone();
+    transports
+        .guards
+        .exempt_also(move |address| trunks_at.trunk_at(address).is_some());
     let gate = gate(&shared, learned.clone(), transports.guards.clone())?;
     let sip = Sip::start_on(transports, endpoint_config(config)?, Box::new(gate)).await?;
     let boot = u32::from_be_bytes(random()?);

@@ -16,7 +16,7 @@ use quiet::Quiet;
 use rate::SourceRates;
 use source::Source;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 /// The limits of one source.
@@ -47,7 +47,11 @@ pub struct Guards {
     rates: Mutex<SourceRates>,
     quiet: Mutex<Quiet>,
     bans: Bans,
+    known: OnceLock<Known>,
 }
+
+/// Says of an address whether it is a trunk's.
+type Known = Box<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
 impl Guards {
     /// Guards in which nobody is banned.
@@ -57,7 +61,14 @@ impl Guards {
             rates: Mutex::new(SourceRates::new(Instant::now())),
             quiet: Mutex::default(),
             bans: Bans::default(),
+            known: OnceLock::new(),
         })
+    }
+
+    /// Exempts also the addresses of which `known` says so: those of trunks that are known by name. Asked for each datagram; the
+    /// first one who calls this decides.
+    pub fn exempt_also(&self, known: impl Fn(IpAddr) -> bool + Send + Sync + 'static) {
+        let _ = self.known.set(Box::new(known));
     }
 
     /// Other limits from now on. Connections that are open stay.
@@ -74,7 +85,7 @@ impl Guards {
     pub(super) fn datagram(&self, now: Instant, from: IpAddr) -> Result<(), &'static str> {
         let settings = self.settings.load();
         let banned = self.bans.is_banned(now, from);
-        if !banned && settings.datagrams_per_second.is_none() || settings.is_exempt(from) {
+        if !banned && settings.datagrams_per_second.is_none() || self.is_exempt(&settings, from) {
             return Ok(());
         }
         if banned {
@@ -90,7 +101,7 @@ impl Guards {
 
     /// Whether nothing of this source is served.
     pub(super) fn is_banned(&self, now: Instant, from: IpAddr) -> bool {
-        self.bans.is_banned(now, from) && !self.settings.load().is_exempt(from)
+        self.bans.is_banned(now, from) && !self.is_exempt(&self.settings.load(), from)
     }
 
     /// Judges a new connection; the error is the rule that refuses it.
@@ -101,12 +112,20 @@ impl Guards {
         from: IpAddr,
     ) -> Result<Place, &'static str> {
         let settings = self.settings.load();
-        let exempt = settings.is_exempt(from);
+        let exempt = self.is_exempt(&settings, from);
         if !exempt && self.bans.is_banned(now, from) {
             return Err("banned");
         }
         let per_source = (!exempt).then_some(settings.connections_per_source);
         places.take(from, per_source)
+    }
+
+    fn is_exempt(&self, settings: &GuardSettings, address: IpAddr) -> bool {
+        let listed = settings
+            .exempt
+            .iter()
+            .any(|network| network.contains(address));
+        listed || self.known.get().is_some_and(|known| known(address))
     }
 
     /// One log line for what was turned away, unless there was one for this rule just now.
@@ -116,12 +135,6 @@ impl Guards {
             let advice = advice(rule);
             tracing::warn!(remote = %from, rule, not_logged, "turned away: {advice}");
         }
-    }
-}
-
-impl GuardSettings {
-    fn is_exempt(&self, address: IpAddr) -> bool {
-        self.exempt.iter().any(|network| network.contains(address))
     }
 }
 
@@ -183,6 +196,8 @@ mod tests {
         assert!(guards.is_banned(now, other) && !guards.is_banned(now, trunk));
         let refused = guards.connection(now, &places, other);
         assert_eq!(refused.err(), Some("banned"));
+        guards.exempt_also(move |address| address == other);
+        assert_eq!(guards.datagram(now, other), Ok(()));
     }
 
     #[test]
