@@ -9,6 +9,7 @@ pub mod config;
 pub mod flow;
 pub mod media;
 pub mod net;
+pub mod registrar;
 pub mod route;
 pub mod rtp;
 pub mod trunk;

@@ -109,7 +109,7 @@ pub fn registrar(octets: &[u8]) {
                 assert_eq!(told.count(), registrar.bindings(now, &user).len());
                 for (_, value) in &done.headers {
                     assert!(
-                        value.bytes().all(|octet| octet >= b' ' && octet < 0x7f),
+                        value.bytes().all(|octet| (b' '..0x7f).contains(&octet)),
                         "{value:?}"
                     );
                 }

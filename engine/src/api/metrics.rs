@@ -5,6 +5,7 @@ use super::trunk_metrics;
 use crate::call::CallCounters;
 use crate::media::Media;
 use crate::net::sip::PumpCounters;
+use crate::registrar::Location;
 use crate::trunk::Trunks;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
@@ -34,6 +35,8 @@ pub struct Sources {
     pub media: Media,
     /// Trunks.
     pub trunks: Arc<Trunks>,
+    /// Phones.
+    pub phones: Arc<Location>,
 }
 
 pub(super) fn render(sources: &Sources) -> Result<String, Error> {
@@ -49,11 +52,41 @@ impl Collector for Sources {
         self.encode_calls(&mut encoder)?;
         self.encode_sip(&mut encoder)?;
         self.encode_media(&mut encoder)?;
+        self.encode_phones(&mut encoder)?;
         trunk_metrics::encode(&mut encoder, &self.trunks.status())
     }
 }
 
 impl Sources {
+    fn encode_phones(&self, encoder: &mut DescriptorEncoder) -> Result<(), Error> {
+        let counters = &self.phones.counters;
+        gauge(
+            encoder,
+            "trunkline_phones_registered",
+            "Phones that can be called now",
+            self.phones.len() as u64,
+        )?;
+        let registers = [
+            ("served", u64_of(&counters.served)),
+            ("connection-lost", u64_of(&counters.lost)),
+            ("expired", u64_of(&counters.expired)),
+        ];
+        family(
+            encoder,
+            "trunkline_phone_registrations",
+            "REGISTERs served, and registrations that ended by themselves",
+            "what",
+            &registers,
+        )?;
+        family(
+            encoder,
+            "trunkline_phone_requests_refused",
+            "REGISTER and MESSAGE refused by the registrar, by rule",
+            "rule",
+            &counters.refused(),
+        )
+    }
+
     fn encode_calls(&self, encoder: &mut DescriptorEncoder) -> Result<(), Error> {
         let calls = &self.calls;
         gauge(

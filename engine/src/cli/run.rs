@@ -8,6 +8,7 @@ use crate::call::{CallSettings, Calls, CdrWriter, Parts, TransferPolicy};
 use crate::config::{Config, HoldMusic, LogFormat};
 use crate::media::{Media, MediaAudio, MediaConfig, PromptLibrary};
 use crate::net::sip::{Guards, Resolver, Sip};
+use crate::registrar::{self, Location};
 use crate::route::{LearnedPeers, TrustGate, terms};
 use crate::trunk::Trunks;
 use anyhow::Context;
@@ -82,6 +83,12 @@ async fn serve(
     let gate = gate(&shared, learned.clone(), transports.guards.clone())?;
     let sip = Sip::start_on(transports, endpoint_config(config)?, Box::new(gate)).await?;
     let boot = u32::from_be_bytes(random()?);
+    let phones = Location::new(shared.clone());
+    tokio::spawn(registrar::serve(
+        phones.clone(),
+        sip.handle.clone(),
+        sip.requests,
+    ));
     let resolver = Arc::new(Resolver::system());
     let trunks = Trunks::start(config, sip.handle.clone(), resolver, learned);
     let parts = Parts {
@@ -104,6 +111,7 @@ async fn serve(
         sip: sip.counters.clone(),
         media: media.clone(),
         trunks: trunks.clone(),
+        phones,
     };
     let face = Arc::new(Face {
         sources,

@@ -1,6 +1,7 @@
 //! Routing, pure: who is served, which call goes where, with which numbers and headers, and what one outbound attempt looks like.
 //!
 //! Nothing here opens a socket or reads a clock.
+pub(crate) mod address;
 pub mod gate;
 pub mod identity;
 pub mod numbering;

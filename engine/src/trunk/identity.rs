@@ -2,9 +2,11 @@
 //! the headers passed on by list. Pure.
 //!
 //! It never lets a number out that its owner or the configuration keeps back, and never passes on a header the endpoint owns.
-//! Limits: [`MAX_DIVERSIONS`], [`MAX_PASSED`], [`MAX_NAME`].
+//! Limits: [`MAX_DIVERSIONS`], [`MAX_PASSED`].
 use crate::config::{CallerId, PrivacyPolicy, Trunk};
 use crate::route::CallerIdentity;
+pub(super) use crate::route::address::escaped;
+use crate::route::address::{ANONYMOUS, name_addr};
 use trunkline_sip::HeaderId;
 
 /// Most Diversion headers written.
@@ -13,10 +15,6 @@ const MAX_DIVERSIONS: usize = 5;
 const MAX_PASSED: usize = 32;
 /// Longest value of a header passed on, octets.
 const MAX_PASSED_VALUE: usize = 1024;
-/// Longest display name, characters.
-const MAX_NAME: usize = 80;
-/// RFC 3323 §4.1.1.3.
-const ANONYMOUS: &str = "\"Anonymous\" <sip:anonymous@anonymous.invalid>";
 
 /// What the INVITE says about its caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,48 +124,6 @@ fn may_pass(name: &str) -> bool {
                 | HeaderId::PEarlyMedia
                 | HeaderId::PChargingVector
         )
-}
-
-/// `"Name" <sip:user@host>`; the name is quoted, the user escaped.
-fn name_addr(name: Option<&str>, user: &str, host: &str) -> String {
-    let uri = format!("<sip:{}@{host}>", escaped(user));
-    match name.map(quoted).filter(|name| name.len() > 2) {
-        Some(name) => format!("{name} {uri}"),
-        None => uri,
-    }
-}
-
-/// A quoted-string (RFC 3261 §25.1): control characters are left out, since they would end the header.
-fn quoted(name: &str) -> String {
-    let mut quoted = String::with_capacity(name.len() + 2);
-    quoted.push('"');
-    for char in name
-        .chars()
-        .filter(|char| !char.is_control())
-        .take(MAX_NAME)
-    {
-        if matches!(char, '"' | '\\') {
-            quoted.push('\\');
-        }
-        quoted.push(char);
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// The user part of a SIP URI (RFC 3261 §25.1): everything else is percent-escaped.
-pub(super) fn escaped(user: &str) -> String {
-    let mut text = String::with_capacity(user.len());
-    for byte in user.bytes() {
-        match byte {
-            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => text.push(char::from(byte)),
-            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' | b'+' => {
-                text.push(char::from(byte));
-            }
-            _ => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use std::time::Instant;
 pub struct Binding {
     /// Whose it is.
     pub user: Arc<str>,
+    /// The address of record as the phone wrote it, without parameters: the To of requests to it.
+    pub aor: String,
     /// The contact URI as registered: the Request-URI of requests to it. Its host may be a private address.
     pub contact: String,
     /// The path the REGISTER came by, and requests go.

@@ -87,6 +87,8 @@ pub struct Registrar {
     by_user: HashMap<Arc<str>, Vec<u64>>,
     by_flow: BTreeSet<(Flow, u64)>,
     deadlines: BTreeSet<(Instant, u64)>,
+    /// Connections that lost a binding since they were asked for.
+    left: BTreeSet<Flow>,
     last: u64,
 }
 
@@ -99,6 +101,7 @@ impl Registrar {
             by_user: HashMap::new(),
             by_flow: BTreeSet::new(),
             deadlines: BTreeSet::new(),
+            left: BTreeSet::new(),
             last: 0,
         }
     }
@@ -151,30 +154,38 @@ impl Registrar {
         all
     }
 
-    /// A connection is gone, and with it the bindings that were reached over it (RFC 5626 §5.3). Returns whose they were.
-    pub fn flow_closed(&mut self, flow: Flow) -> Vec<Arc<str>> {
-        let over: Vec<u64> = self
-            .by_flow
-            .range((flow, 0)..=(flow, u64::MAX))
-            .map(|(_, id)| *id)
-            .collect();
-        over.into_iter()
-            .filter_map(|id| self.remove(id))
-            .map(|gone| gone.user)
-            .collect()
+    /// A connection is gone, and with it the bindings that were reached over it (RFC 5626 §5.3), which are returned.
+    pub fn flow_closed(&mut self, flow: Flow) -> Vec<Binding> {
+        let over: Vec<u64> = self.on(flow).collect();
+        over.into_iter().filter_map(|id| self.remove(id)).collect()
     }
 
-    /// Drops what is over at `now`. Returns whose bindings they were.
-    pub fn expire(&mut self, now: Instant) -> Vec<Arc<str>> {
+    /// Drops what is over at `now` and returns it.
+    pub fn expire(&mut self, now: Instant) -> Vec<Binding> {
         let mut over = Vec::new();
         while let Some((at, id)) = self.deadlines.first().copied() {
             if at > now {
                 break;
             }
             self.deadlines.pop_first();
-            over.extend(self.remove(id).map(|gone| gone.user));
+            over.extend(self.remove(id));
         }
         over
+    }
+
+    /// The connections that carried a binding and carry none any more, each told once: nobody is called over them, so
+    /// they need not be kept open.
+    pub fn take_idle_flows(&mut self) -> Vec<Flow> {
+        let left = std::mem::take(&mut self.left);
+        left.into_iter()
+            .filter(|flow| self.on(*flow).next().is_none())
+            .collect()
+    }
+
+    fn on(&self, flow: Flow) -> impl Iterator<Item = u64> {
+        self.by_flow
+            .range((flow, 0)..=(flow, u64::MAX))
+            .map(|(_, id)| *id)
     }
 
     /// When [`Registrar::expire`] has something to do.
@@ -309,6 +320,7 @@ impl Registrar {
         let until = now.checked_add(wanted.expires).unwrap_or(now);
         let binding = Binding {
             user: Arc::clone(user),
+            aor: asked.aor.clone(),
             contact: wanted.uri.clone(),
             flow,
             path: asked.path.clone(),
@@ -330,6 +342,9 @@ impl Registrar {
     fn remove(&mut self, id: u64) -> Option<Binding> {
         let gone = self.bindings.remove(&id)?;
         self.by_flow.remove(&(gone.flow, id));
+        if gone.flow.transport.is_reliable() {
+            self.left.insert(gone.flow);
+        }
         self.deadlines.remove(&(gone.until, id));
         if let Some(ids) = self.by_user.get_mut(&gone.user) {
             ids.retain(|known| *known != id);

@@ -5,7 +5,7 @@ use crate::header::HeaderId;
 use crate::lex::{decimal, split_once};
 use crate::message::Frame;
 use crate::name_addr::{Contact, NameAddr};
-use crate::uri::Scheme;
+use crate::uri::{Scheme, Uri};
 use std::time::Duration;
 
 /// Most contacts of one REGISTER.
@@ -25,6 +25,8 @@ pub(super) struct Asked {
     /// `Contact: *` with `Expires: 0`.
     pub(super) all_off: bool,
     pub(super) contacts: Vec<Wanted>,
+    /// The To URI without parameters.
+    pub(super) aor: String,
     pub(super) path: Vec<String>,
     /// The peer wants to know the Path (RFC 3327 §5.3).
     pub(super) tells_path: bool,
@@ -81,6 +83,8 @@ impl Asked {
         let (all_off, contacts) = contacts(request, config, outbound)?;
         Ok(Self {
             all_off,
+            aor: kept(address_of_record(&to.uri).as_bytes(), MAX_URI)
+                .ok_or(bad("To is too long or unfit"))?,
             outbound: outbound && contacts.iter().any(|contact| contact.reg_id.is_some()),
             contacts,
             path,
@@ -191,6 +195,16 @@ fn path(request: &Frame<'_>) -> Result<Vec<String>, RegisterRefused> {
 /// Whether the edge proxy of a Path keeps flows (RFC 5626 §5.1).
 fn has_ob(edge: &str) -> bool {
     NameAddr::parse(edge.as_bytes()).is_ok_and(|edge| edge.uri.params.has("ob"))
+}
+
+fn address_of_record(to: &Uri<'_>) -> String {
+    let user = String::from_utf8_lossy(to.user.unwrap_or_default());
+    let port = to.port.map(|port| format!(":{port}")).unwrap_or_default();
+    match to.scheme {
+        Scheme::Sips => format!("sips:{user}@{}{port}", to.host),
+        Scheme::Sip => format!("sip:{user}@{}{port}", to.host),
+        Scheme::Tel | Scheme::Other(_) => format!("tel:{user}"),
+    }
 }
 
 /// Text of the peer that will stand in messages of ours: short, on one line, and without quotes that could end a string.

@@ -84,6 +84,8 @@ pub enum Command {
     Drain(Duration),
     /// Send a request that belongs to no call.
     Request(Box<OutRequest>, oneshot::Sender<Result<Outcome, LegError>>),
+    /// Keep a connection from being closed as idle until it is released, or close it as idle again.
+    Hold(Flow, bool),
     /// Answer a request of a peer: status, the rule of a refusal, headers.
     Respond(RequestId, u16, String, Headers),
 }

@@ -63,6 +63,19 @@ impl SipHandle {
         self.send(Command::Respond(id, status, rule.to_owned(), headers));
     }
 
+    /// Keeps the connection of a registered phone from being closed as idle, since we cannot open it anew. It ends with the
+    /// connection, or with [`SipHandle::release`].
+    pub fn hold(&self, flow: Flow) {
+        if flow.transport.is_reliable() {
+            self.send(Command::Hold(flow, true));
+        }
+    }
+
+    /// The connection may be closed as idle again.
+    pub fn release(&self, flow: Flow) {
+        self.send(Command::Hold(flow, false));
+    }
+
     /// The connections that end from now on. A listener that is more than 4096 behind is told so and loses the oldest.
     pub fn closed_flows(&self) -> broadcast::Receiver<Flow> {
         self.closed.subscribe()
@@ -88,6 +101,15 @@ impl Pump {
     ) {
         self.endpoint
             .respond(now, id, status, rule, &borrowed(headers), None);
+    }
+
+    pub(super) fn hold(&mut self, flow: Flow, hold: bool) {
+        match self.streams.hold(flow) {
+            Some(in_use) if hold => drop(self.held.insert(flow, in_use)),
+            // It ended before anybody asked; whoever holds it now must hear of it once more.
+            None if hold => drop(self.closed.send(flow)),
+            _ => drop(self.held.remove(&flow)),
+        }
     }
 
     /// A request of a peer, or the outcome of one of ours.

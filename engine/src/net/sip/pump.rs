@@ -46,6 +46,8 @@ pub(super) struct Pump {
     /// Who waits for the outcome of a request of ours.
     pub(super) waiting: HashMap<RequestId, Waiting>,
     pub(super) closed: broadcast::Sender<Flow>,
+    /// Connections that somebody may be called over.
+    pub(super) held: HashMap<Flow, InUse>,
     pub(super) counters: Arc<PumpCounters>,
 }
 
@@ -105,6 +107,7 @@ impl Pump {
                 tracing::debug!(remote = %flow.remote, transport = flow.transport.uri_param(), why, "connection ended");
                 // Nobody may be listening.
                 let _ = self.closed.send(flow);
+                self.held.remove(&flow);
                 if self.streams.closed(flow, unsent) {
                     self.endpoint.transport_failed(now, flow);
                 }
@@ -177,6 +180,7 @@ impl Pump {
             Command::Respond(id, status, rule, headers) => {
                 self.answer_request(now, id, status, &rule, &headers)
             }
+            Command::Hold(flow, hold) => self.hold(flow, hold),
             Command::Drain(retry_after) => {
                 self.endpoint.set_draining(Some(retry_after));
                 self.accept = None;

@@ -202,6 +202,7 @@ impl Sip {
             requests: requests_send,
             waiting: HashMap::new(),
             closed: closed.clone(),
+            held: HashMap::new(),
             counters: counters.clone(),
         };
         tokio::spawn(pump.run(inbound, commands));

@@ -1,0 +1,153 @@
+//! The task that answers requests which belong to no call: REGISTER by the table of phones; MESSAGE is refused, since no
+//! program takes it.
+use super::counters::RegistrarCounters;
+use super::location::Location;
+use crate::net::sip::{Headers, IncomingRequest, SipHandle};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc};
+use trunkline_sip::registrar::{Binding, Registered};
+use trunkline_sip::{Flow, Method, Origin};
+
+/// Answers until the SIP side ends.
+pub async fn serve(
+    location: Arc<Location>,
+    sip: SipHandle,
+    mut requests: mpsc::Receiver<IncomingRequest>,
+) {
+    let mut closed = sip.closed_flows();
+    let service = Service { location, sip };
+    loop {
+        let deadline = service.location.table().next_timeout();
+        tokio::select! {
+            request = requests.recv() => match request {
+                Some(request) => service.answer(&request),
+                None => return,
+            },
+            flow = closed.recv() => match flow {
+                Ok(flow) => service.closed(flow),
+                Err(RecvError::Closed) => return,
+                Err(RecvError::Lagged(missed)) => service.missed(missed, &mut closed),
+            },
+            () = until(deadline) => service.expire(Instant::now()),
+        }
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Service {
+    location: Arc<Location>,
+    sip: SipHandle,
+}
+
+impl Service {
+    fn answer(&self, incoming: &IncomingRequest) {
+        let frame = incoming.request.frame();
+        let user = match (frame.method(), &incoming.origin) {
+            (Some(Method::Register), Origin::User(user)) => user,
+            (Some(Method::Register), _) => {
+                return self.refuse(incoming, 403, "register-without-user", Vec::new());
+            }
+            _ => return self.refuse(incoming, 405, "message-not-taken", allow()),
+        };
+        match self.location.register(user, incoming.flow, &frame) {
+            Ok(done) => self.registered(incoming, user, done),
+            Err(refused) => {
+                let headers = owned(refused.headers);
+                self.refuse(incoming, refused.status, refused.rule, headers);
+            }
+        }
+    }
+
+    fn registered(&self, incoming: &IncomingRequest, user: &str, done: Registered) {
+        let (added, removed) = (done.added, done.removed);
+        if added + removed > 0 {
+            let flow = &incoming.flow;
+            tracing::info!(user, remote = %flow.remote, transport = flow.transport.uri_param(), added, removed, "phone registered");
+        }
+        if added + done.refreshed > 0 {
+            self.sip.hold(incoming.flow);
+        }
+        RegistrarCounters::add(&self.location.counters.served, 1);
+        self.sip.respond(incoming.id, 200, "", owned(done.headers));
+        self.release_idle();
+    }
+
+    fn refuse(
+        &self,
+        incoming: &IncomingRequest,
+        status: u16,
+        rule: &'static str,
+        headers: Headers,
+    ) {
+        let flow = &incoming.flow;
+        let user = match &incoming.origin {
+            Origin::User(user) | Origin::Peer(user) => user,
+            Origin::Stranger => "",
+        };
+        tracing::info!(user, remote = %flow.remote, transport = flow.transport.uri_param(), status, rule, "request refused");
+        self.location.counters.count_refused(rule);
+        self.sip.respond(incoming.id, status, rule, headers);
+    }
+
+    fn closed(&self, flow: Flow) {
+        let lost = self.location.table().flow_closed(flow);
+        RegistrarCounters::add(&self.location.counters.lost, lost.len());
+        tell(
+            &lost,
+            "phone cannot be reached until it registers again: its connection ended",
+        );
+        // The connection is gone, and with it whatever held it.
+        self.location.table().take_idle_flows();
+    }
+
+    /// Ends of connections were told faster than they were heard. Which ones is not known; calls over them fail at once, and their
+    /// bindings end by time.
+    fn missed(&self, missed: u64, closed: &mut broadcast::Receiver<Flow>) {
+        tracing::warn!(
+            missed,
+            rule = "closed-flows-missed",
+            "some phones whose connection ended are called in vain until they register again"
+        );
+        *closed = self.sip.closed_flows();
+    }
+
+    fn expire(&self, now: Instant) {
+        let over = self.location.table().expire(now);
+        RegistrarCounters::add(&self.location.counters.expired, over.len());
+        tell(&over, "registration ran out: the phone did not refresh it");
+        self.release_idle();
+    }
+
+    fn release_idle(&self) {
+        let idle = self.location.table().take_idle_flows();
+        idle.into_iter().for_each(|flow| self.sip.release(flow));
+    }
+}
+
+fn tell(gone: &[Binding], why: &str) {
+    for binding in gone {
+        tracing::info!(user = %binding.user, remote = %binding.flow.remote, "{why}");
+    }
+}
+
+fn owned(headers: Vec<(&'static str, String)>) -> Headers {
+    headers
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+fn allow() -> Headers {
+    vec![(
+        "Allow".to_owned(),
+        "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER".to_owned(),
+    )]
+}
