@@ -14,7 +14,7 @@ use super::bridge::Carriage;
 use super::channel::{ChannelState, Order, Sockets, Surroundings};
 use super::command::Command;
 use super::event::MediaEvent;
-use super::ports::PortPool;
+use super::ports::{self, Pair, PortPool};
 use super::recorder::{self, WriterOrder};
 use super::retire::{ChannelId, Registry, Retirement};
 use super::shard::{Shard, ShardEnds, ShardOrder};
@@ -319,32 +319,41 @@ impl Engine {
 
     /// A free place in the slab and a bound pair of ports.
     fn take_place(&self) -> Result<(ChannelId, u16, Sockets), OpenError> {
+        let limit = self.config.max_channels;
+        let place = self.registry().places.pop();
+        let id = place.ok_or(OpenError::AtCapacity { limit })?;
+        let (port, (rtp, rtcp)) = self
+            .bind_a_pair()
+            .inspect_err(|_| self.registry().places.push(id))?;
+        let sockets = Sockets {
+            rtp,
+            rtcp,
+            connected: false,
+            is_v6: self.config.bind.is_ipv6(),
+        };
+        Ok((id, port, sockets))
+    }
+
+    /// Binds the oldest free pair of ports, passing over those that other programs hold.
+    fn bind_a_pair(&self) -> Result<(u16, Pair), OpenError> {
         let config = &self.config;
-        let mut registry = self.registry();
-        let limit = config.max_channels;
-        let id = *registry
-            .places
-            .last()
-            .ok_or(OpenError::AtCapacity { limit })?;
-        let taken = registry
-            .ports
-            .take(config.bind, config.dscp)
-            .map_err(OpenError::Sockets)?;
-        let (port, (rtp, rtcp)) = taken.ok_or_else(|| OpenError::NoPorts {
-            range: config.ports.clone(),
-        })?;
-        registry.places.pop();
-        let is_v6 = config.bind.is_ipv6();
-        Ok((
-            id,
-            port,
-            Sockets {
-                rtp,
-                rtcp,
-                connected: false,
-                is_v6,
-            },
-        ))
+        let tries = self.registry().ports.len();
+        for _ in 0..tries {
+            let Some(port) = self.registry().ports.take() else {
+                break;
+            };
+            match ports::bind_pair(config.bind, port, config.dscp) {
+                Ok(pair) => return Ok((port, pair)),
+                Err(error) => {
+                    self.registry().ports.give_back(port);
+                    if error.kind() != std::io::ErrorKind::AddrInUse {
+                        return Err(OpenError::Sockets(error));
+                    }
+                }
+            }
+        }
+        let range = config.ports.clone();
+        Err(OpenError::NoPorts { range })
     }
 
     fn order(&self, order: ShardOrder) -> Result<(), Busy> {

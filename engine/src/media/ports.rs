@@ -1,6 +1,7 @@
 //! The pool of RTP ports: pairs of an even port for RTP and the next odd one for RTCP (RFC 3550 section 11).
 //!
-//! The pair that was given back longest ago is taken first, so late packets of an ended call hit nobody for as long as possible.
+//! The pair that was given back longest ago is taken first, so late packets of an ended call hit nobody for as long as possible. Pairs are
+//! bound outside the pool, which others wait for.
 
 use std::collections::VecDeque;
 use std::io;
@@ -36,39 +37,25 @@ impl PortPool {
         self.free.len()
     }
 
-    /// Binds the oldest free pair, passing over those that other programs hold. `Ok(None)`: none is free.
-    pub(crate) fn take(
-        &mut self,
-        address: IpAddr,
-        dscp: Option<u8>,
-    ) -> io::Result<Option<(u16, Pair)>> {
-        for _ in 0..self.free.len() {
-            let Some(port) = self.free.pop_front() else {
-                break;
-            };
-            match bind_pair(address, port, dscp) {
-                Ok(pair) => return Ok(Some((port, pair))),
-                Err(error) => {
-                    self.free.push_back(port);
-                    if error.kind() != io::ErrorKind::AddrInUse {
-                        return Err(error);
-                    }
-                }
-            }
-        }
-        Ok(None)
+    /// Takes the oldest free pair out; [`bind_pair`] binds it.
+    pub(crate) fn take(&mut self) -> Option<u16> {
+        self.free.pop_front()
     }
 
-    /// Gives a pair back whose sockets are closed.
+    /// Gives a pair back whose sockets are closed, or that another program holds.
     pub(crate) fn give_back(&mut self, port: u16) {
         self.free.push_back(port);
     }
 }
 
-fn bind_pair(address: IpAddr, port: u16, dscp: Option<u8>) -> io::Result<Pair> {
+/// Binds a pair.
+///
+/// # Errors
+/// `AddrInUse` when another program holds one of the ports; otherwise what the system says.
+pub(crate) fn bind_pair(address: IpAddr, port: u16, dscp: Option<u8>) -> io::Result<Pair> {
     Ok((
         rtp_socket::bind(address, port, dscp)?,
-        rtp_socket::bind(address, port + 1, dscp)?,
+        rtp_socket::bind_rtcp(address, port + 1, dscp)?,
     ))
 }
 
@@ -93,22 +80,17 @@ mod tests {
     }
 
     #[test]
-    fn taken_ports_are_passed_over_and_the_oldest_comes_first() {
+    fn the_oldest_comes_first_and_a_port_that_is_held_is_refused() {
         let mut pool = PortPool::new(&(42_000..=42_007));
         let other = UdpSocket::bind((LOCAL, 42_003)).unwrap();
-        let (first, pair) = pool.take(LOCAL, None).unwrap().unwrap();
-        let (second, _kept) = pool.take(LOCAL, None).unwrap().unwrap();
-        assert_eq!((first, second), (42_000, 42_004));
-        drop(pair);
-        pool.give_back(first);
-        let (third, _kept) = pool.take(LOCAL, None).unwrap().unwrap();
-        assert_eq!(third, 42_006);
+        let first = pool.take().unwrap();
+        let _kept = bind_pair(LOCAL, first, None).unwrap();
+        let held = bind_pair(LOCAL, pool.take().unwrap(), None).unwrap_err();
+        assert_eq!(held.kind(), io::ErrorKind::AddrInUse);
         drop(other);
-        let order: Vec<_> = (0..2)
-            .map(|_| pool.take(LOCAL, None).unwrap().unwrap())
-            .map(|(port, _)| port)
-            .collect();
-        assert_eq!(order, [42_002, 42_000]);
-        assert!(pool.take(LOCAL, None).unwrap().is_none());
+        pool.give_back(42_002);
+        pool.give_back(first);
+        let order: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
+        assert_eq!(order, [42_004, 42_006, 42_002, 42_000]);
     }
 }

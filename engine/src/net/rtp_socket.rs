@@ -3,25 +3,31 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Receive buffer asked for. The kernel doubles it; holds about 80 packets of 20 ms.
 const RECEIVE_BUFFER: usize = 64 * 1024;
 
-/// A non-blocking socket on that address and port. `dscp` is the DiffServ code point of what it sends.
+/// A non-blocking socket for RTP on that address and port, with room for many packets. `dscp` is the DiffServ code point of what it sends.
 ///
 /// # Errors
 /// `AddrInUse` when the port is taken; otherwise what the system says.
 pub fn bind(address: IpAddr, port: u16, dscp: Option<u8>) -> io::Result<UdpSocket> {
+    let socket = bind_rtcp(address, port, dscp)?;
+    // A wish: a container may forbid it and audio works without.
+    let _ = SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER);
+    Ok(socket)
+}
+
+/// A non-blocking socket for RTCP, which comes seldom: the receive buffer is the system's.
+///
+/// # Errors
+/// As [`bind`].
+pub fn bind_rtcp(address: IpAddr, port: u16, dscp: Option<u8>) -> io::Result<UdpSocket> {
     let address = SocketAddr::new(address, port);
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::DGRAM,
-        Some(Protocol::UDP),
-    )?;
-    socket.set_nonblocking(true)?;
-    // Both are wishes: a container may forbid them and audio works without.
-    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    let kind = Type::DGRAM.nonblocking();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))?;
+    // A wish as well.
     if let Some(dscp) = dscp {
         let class = u32::from(dscp & 63) << 2;
         let _ = match address {
