@@ -205,10 +205,10 @@ fn digits_are_sent_as_events_or_as_tones() {
     });
 
     channel
-        .send(Command::Stream(StreamParams {
+        .send(Command::Stream(Box::new(StreamParams {
             telephone_event_send: None,
             ..stream(phone.address())
-        }))
+        })))
         .unwrap();
     channel
         .send(Command::SendDigits {
@@ -349,7 +349,7 @@ fn strangers_are_not_heard_and_get_nothing() {
     }
     assert!(stranger.socket.recv(&mut [0; 10]).is_err());
     channel
-        .send(Command::Stream(stream(phone.address())))
+        .send(Command::Stream(Box::new(stream(phone.address()))))
         .unwrap();
     phone.hear();
     channel.send(Command::Detect { inband: false }).unwrap();
@@ -457,14 +457,14 @@ fn a_new_description_moves_the_stream() {
         receive: false,
         ..stream(phone.address())
     };
-    channel.send(Command::Stream(held)).unwrap();
+    channel.send(Command::Stream(Box::new(held))).unwrap();
     channel
-        .send(Command::Stream(StreamParams {
+        .send(Command::Stream(Box::new(StreamParams {
             encoding: Encoding::Pcma,
             payload_send: 8,
             payload_recv: 8,
             ..stream(other.address())
-        }))
+        })))
         .unwrap();
     let packet = other.hear();
     assert_eq!((packet.header.payload_type, packet.payload[0]), (8, 0xD5));
@@ -502,10 +502,10 @@ fn a_silent_peer_is_reported_once_and_not_while_on_hold() {
     let (channel, mut events, phone) = call(&media);
     wait(&mut events, |event| *event == MediaEvent::RtpTimeout);
     channel
-        .send(Command::Stream(StreamParams {
+        .send(Command::Stream(Box::new(StreamParams {
             receive: false,
             ..stream(phone.address())
-        }))
+        })))
         .unwrap();
     // Ten timeouts long.
     (0..30).for_each(|_| _ = phone.hear());
@@ -522,10 +522,10 @@ fn rtcp_is_sent_with_a_bye_at_the_end() {
     let rtcp_socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     rtcp_socket.set_read_timeout(Some(PATIENCE)).unwrap();
     channel
-        .send(Command::Stream(StreamParams {
+        .send(Command::Stream(Box::new(StreamParams {
             remote_rtcp: rtcp_socket.local_addr().ok(),
             ..stream(phone.address())
-        }))
+        })))
         .unwrap();
     phone.exchange(&vec![0; 1600]);
     close(channel, &mut events);
@@ -585,7 +585,9 @@ fn many_short_calls_use_the_same_places_and_leave_nothing() {
         let mut calls: Vec<_> = (0..8).map(|_| media.open().unwrap()).collect();
         for (channel, _) in &calls {
             let remote = ([127, 0, 0, 1], 9).into();
-            channel.send(Command::Stream(stream(remote))).unwrap();
+            channel
+                .send(Command::Stream(Box::new(stream(remote))))
+                .unwrap();
         }
         let closed = calls
             .drain(..)

@@ -317,7 +317,9 @@ fn what_cannot_be_bridged_is_refused() {
 fn restream(side: &Side, change: impl FnOnce(&mut StreamParams)) {
     let mut params = stream(side.phone.address());
     change(&mut params);
-    side.channel.send(Command::Stream(params)).unwrap();
+    side.channel
+        .send(Command::Stream(Box::new(params)))
+        .unwrap();
 }
 
 #[test]
@@ -547,7 +549,7 @@ fn a_flood_is_not_passed_on_and_neither_is_a_stranger() {
     let mut phone = Phone::new("127.0.0.1", a_channel.rtp_port());
     let mut stranger = Phone::new("127.0.0.2", a_channel.rtp_port());
     a_channel
-        .send(Command::Stream(stream(phone.address())))
+        .send(Command::Stream(Box::new(stream(phone.address()))))
         .unwrap();
     media
         .bridge(&a_channel, &b.channel, EVENTS_CARRIED, EVENTS_CARRIED)

@@ -106,7 +106,9 @@ impl SecurePhone {
 fn secure_call(media: &Media, suite: Suite) -> (Channel, MediaEvents, SecurePhone) {
     let (channel, mut events) = media.open().unwrap();
     let mut phone = SecurePhone::new(channel.rtp_port(), suite);
-    channel.send(Command::Stream(phone.stream(suite))).unwrap();
+    channel
+        .send(Command::Stream(Box::new(phone.stream(suite))))
+        .unwrap();
     phone.hear();
     phone.send(&[0xFF; 160]);
     latched(&mut events);
@@ -151,7 +153,9 @@ fn what_is_not_authentic_never_latches_and_never_counts() {
     let (channel, mut events) = media.open().unwrap();
     let suite = Suite::AesCm128HmacSha1_80;
     let mut phone = SecurePhone::new(channel.rtp_port(), suite);
-    channel.send(Command::Stream(phone.stream(suite))).unwrap();
+    channel
+        .send(Command::Stream(Box::new(phone.stream(suite))))
+        .unwrap();
     phone.hear();
     // From the signalled address itself: in the clear, with another key, and altered.
     for _ in 0..50 {
@@ -219,7 +223,9 @@ fn a_description_with_the_same_keys_keeps_the_roll_over_counters() {
     channel.send(Command::Echo(true)).unwrap();
     phone.exchange(&tone(600.0, 1000));
     assert!(phone.phone.header.sequence < 100, "it has wrapped");
-    channel.send(Command::Stream(phone.stream(suite))).unwrap();
+    channel
+        .send(Command::Stream(Box::new(phone.stream(suite))))
+        .unwrap();
     phone.send(&[0xFF; 160]);
     latched(&mut events);
     let sent = tone(600.0, 600);
@@ -233,7 +239,7 @@ fn a_description_with_the_same_keys_keeps_the_roll_over_counters() {
         }),
         ..phone.stream(suite)
     };
-    channel.send(Command::Stream(rekeyed)).unwrap();
+    channel.send(Command::Stream(Box::new(rekeyed))).unwrap();
     phone.sender = Sender::new(&key(suite, 7));
     phone.send(&[0xFF; 160]);
     latched(&mut events);
@@ -252,7 +258,7 @@ fn rtcp_is_encrypted_and_the_last_word_is_bye() {
         rtcp_mux: true,
         ..phone.stream(suite)
     };
-    channel.send(Command::Stream(mux)).unwrap();
+    channel.send(Command::Stream(Box::new(mux))).unwrap();
     phone.send(&[0xFF; 160]);
     latched(&mut events);
     // A report in the clear is not believed.
@@ -379,7 +385,7 @@ mod ice {
         // The signalled address is silent; the peer is somewhere else.
         let (signalled, peer, better) = (socket(), socket(), socket());
         channel
-            .send(Command::Stream(ice_stream(&signalled)))
+            .send(Command::Stream(Box::new(ice_stream(&signalled))))
             .unwrap();
         peer.send_to(&check(5, PWD, &[]), server).unwrap();
         let success = answer(&peer);
@@ -430,7 +436,7 @@ mod ice {
         let server = ("127.0.0.1", channel.rtp_port());
         let (signalled, stranger) = (socket(), socket());
         channel
-            .send(Command::Stream(ice_stream(&signalled)))
+            .send(Command::Stream(Box::new(ice_stream(&signalled))))
             .unwrap();
         let wrong = check(9, "a guess at the password", USE_CANDIDATE);
         let mut without = check(9, PWD, USE_CANDIDATE);
@@ -441,7 +447,9 @@ mod ice {
         }
         counted(|| dropped.stun.value(), 3);
         channel
-            .send(Command::Stream(stream(signalled.local_addr().unwrap())))
+            .send(Command::Stream(Box::new(stream(
+                signalled.local_addr().unwrap(),
+            ))))
             .unwrap();
         // Carried out when the stream was set: a command later than it is, too.
         channel

@@ -138,7 +138,9 @@ impl Line {
             }),
             ..stream(&line.peer, Encoding::Pcmu)
         };
-        line.channel.send(Command::Stream(stream)).unwrap();
+        line.channel
+            .send(Command::Stream(Box::new(stream)))
+            .unwrap();
         line
     }
 
@@ -296,7 +298,7 @@ fn bridged(
         peer.connect(("127.0.0.1", channel.rtp_port())).unwrap();
         peer.set_nonblocking(true).unwrap();
         channel
-            .send(Command::Stream(stream(&peer, encoding)))
+            .send(Command::Stream(Box::new(stream(&peer, encoding))))
             .unwrap();
         (channel, events, peer, encoding)
     });

@@ -332,7 +332,7 @@ impl Call {
             ice: None,
             log_id: String::new(),
         };
-        let mut commands = vec![Command::Stream(stream)];
+        let mut commands = vec![Command::Stream(Box::new(stream))];
         match kind {
             Work::Echo => commands.push(Command::Echo(true)),
             Work::Relay => {}

@@ -53,7 +53,7 @@ pub(crate) struct Sockets {
 /// The negotiated stream and its peer.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    pub(crate) params: StreamParams,
+    pub(crate) params: Box<StreamParams>,
     pub(crate) latch: Latch,
     pub(crate) secure: Option<Box<Secure>>,
 }
@@ -232,7 +232,7 @@ impl ChannelState {
         }
     }
 
-    fn set_stream(&mut self, params: StreamParams, now: Instant) {
+    fn set_stream(&mut self, params: Box<StreamParams>, now: Instant) {
         tracing::debug!(call = %params.log_id, port = self.port, remote = %params.remote_rtp, send = params.send,
                         receive = params.receive, codec = params.encoding.name(), "media stream set");
         let latch = match &self.stream {

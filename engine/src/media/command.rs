@@ -13,7 +13,7 @@ use crate::rtp::stun::IceLite;
 #[derive(Debug, Clone)]
 pub enum Command {
     /// Sets or changes the stream after an offer/answer exchange. Each one permits latching anew (RFC 3264 section 8.3.1).
-    Stream(StreamParams),
+    Stream(Box<StreamParams>),
     /// Plays audio, replacing what plays. Ends with [`MediaEvent::PlayDone`](super::MediaEvent::PlayDone) unless it is replaced or stopped first.
     Play {
         /// Returned in the event.

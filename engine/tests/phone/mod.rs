@@ -160,7 +160,7 @@ pub(crate) fn call(media: &Media) -> (Channel, MediaEvents, Phone) {
     let (channel, mut events) = media.open().unwrap();
     let mut phone = Phone::new("127.0.0.1", channel.rtp_port());
     channel
-        .send(Command::Stream(stream(phone.address())))
+        .send(Command::Stream(Box::new(stream(phone.address()))))
         .unwrap();
     phone.hear();
     phone.send_silence();

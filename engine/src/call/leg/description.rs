@@ -194,7 +194,7 @@ impl Leg {
             }),
             log_id: self.settings.call.info.id.clone(),
         };
-        if let Err(error) = self.media(MediaCommand::Stream(params)) {
+        if let Err(error) = self.media(MediaCommand::Stream(Box::new(params))) {
             tracing::error!(%error, "the media shard takes no commands");
         }
         let inband = self.settings.dtmf.inband();
