@@ -13,6 +13,7 @@ mod phone_media;
 mod server;
 mod sip_answers;
 mod sipp;
+mod trunks;
 
 use std::path::{Path, PathBuf};
 

@@ -424,7 +424,11 @@ impl Metrics {
         self.gauges
             .iter()
             .filter(|name| {
-                !name.ends_with("_info") && !name.ends_with("_seconds") && !name.ends_with("_limit")
+                // Those of trunks say in which state they are, but for the calls.
+                !name.ends_with("_info")
+                    && !name.ends_with("_seconds")
+                    && !name.ends_with("_limit")
+                    && (!name.starts_with("trunkline_trunk_") || name.ends_with("_calls"))
             })
             .flat_map(|name| {
                 self.of(name)
