@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trunkline_sip::{
     Counts, Credentials, Endpoint, EndpointConfig, Event, Flow, Frame, HeaderId, Invite, LegId,
-    Method, OutContact, OutRequest, Realm, RequestId, StartLine, Transport,
+    Method, OutContact, OutRequest, Realm, ReferId, ReferTo, Reliability, RequestId, SessionTimer,
+    StartLine, Transport,
 };
 
 /// Longest script in octets; more adds time, not cases.
@@ -19,10 +20,24 @@ const MAX_TRANSACTIONS: usize = 32;
 /// BYE, CANCEL and the taking back of forks go out whatever the load: per leg and per INVITE a bounded number.
 const SLACK: usize = 256;
 const SDP: &[u8] = b"v=0\r\n";
-const METHODS: [&str; 10] = [
+const METHODS: [&str; 13] = [
     "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "JUMP", "REGISTER", "MESSAGE",
+    "PRACK", "REFER", "NOTIFY",
 ];
-const STATUSES: [u16; 12] = [100, 180, 183, 200, 202, 302, 401, 408, 481, 486, 491, 500];
+const STATUSES: [u16; 14] = [
+    100, 180, 183, 200, 202, 302, 401, 408, 481, 486, 491, 500, 405, 422,
+];
+/// What a peer's request may say besides.
+const EXTRAS: [&str; 8] = [
+    "",
+    "Supported: 100rel, timer\r\nAllow: INVITE, UPDATE\r\n",
+    "Require: 100rel\r\n",
+    "Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n",
+    "Session-Expires: 100;refresher=uas\r\nAllow: INVITE, UPDATE\r\n",
+    "Supported: timer\r\nSession-Expires: 5\r\n",
+    "Refer-To: <sip:c@h?Replaces=x%3Bto-tag%3Da%3Bfrom-tag%3Db>\r\nEvent: refer\r\n",
+    "Refer-To: <sip:c@h>\r\nRefer-Sub: false\r\nEvent: refer\r\nSubscription-State: terminated\r\n",
+];
 
 /// Plays one script. Each step is one octet of what to do, followed by the octets it takes.
 pub fn endpoint(script: &[u8]) {
@@ -44,6 +59,9 @@ struct Play<'a> {
     asked: HashSet<RequestId>,
     credentials: Arc<Credentials>,
     infos: Vec<(LegId, trunkline_sip::InfoId)>,
+    refers: Vec<(LegId, ReferId)>,
+    /// The latest RSeq the endpoint sent.
+    rseq: u32,
     /// Requests the endpoint sent and the peer may answer.
     requests: Vec<Vec<u8>>,
     /// The latest To tag the endpoint gave to a call of the peer.
@@ -56,6 +74,13 @@ impl<'a> Play<'a> {
         let config = EndpointConfig {
             max_legs: MAX_LEGS,
             max_transactions: MAX_TRANSACTIONS,
+            session_timer: script
+                .first()
+                .is_some_and(|octet| octet & 2 == 2)
+                .then_some(SessionTimer {
+                    expires_s: 120,
+                    min_se_s: 90,
+                }),
             ..EndpointConfig::new("Trunkline", [7; 32])
         };
         let transport = if script.first().is_some_and(|octet| octet & 1 == 1) {
@@ -78,6 +103,8 @@ impl<'a> Play<'a> {
             asked: HashSet::new(),
             credentials: Arc::new(Credentials::new("b", "secret", Realm::first_seen())),
             infos: Vec::new(),
+            refers: Vec::new(),
+            rseq: 0,
             requests: Vec::new(),
             tags: HashMap::new(),
             branch: 0,
@@ -132,17 +159,20 @@ impl<'a> Play<'a> {
             Some(tag) => format!(";tag={tag}"),
             None => String::new(),
         };
-        let body = if method == "INVITE" && turn & 4 == 0 {
+        let extra = EXTRAS[self.pick() % EXTRAS.len()];
+        let described = ["INVITE", "UPDATE", "PRACK"].contains(&method);
+        let body = if described && turn & 4 == 0 {
             "v=0\r\n"
         } else {
             ""
         };
         let text = format!(
             "{method} sip:x@10.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK{}\r\nFrom: <sip:a@h>;tag=f\r\n\
-             To: <sip:b@h>{to}\r\nCall-ID: c{call}\r\nCSeq: {} {method}\r\nContact: <sip:a@10.0.0.1>\r\n\
-             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+             To: <sip:b@h>{to}\r\nCall-ID: c{call}\r\nCSeq: {} {method}\r\nContact: <sip:a@10.0.0.1>\r\n{extra}\
+             RAck: {} 1 INVITE\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
             self.branch,
             turn >> 3,
+            self.rseq,
             body.len()
         );
         self.endpoint.receive(self.now, self.flow, text.as_bytes());
@@ -175,14 +205,31 @@ impl<'a> Play<'a> {
             }
             _ => "",
         };
+        let extra = match self.pick() % 6 {
+            1 => "Allow: INVITE, UPDATE\r\nSession-Expires: 90;refresher=uac\r\n".to_owned(),
+            2 => "Session-Expires: 120;refresher=uas\r\nRefer-Sub: false\r\n".to_owned(),
+            3 => "Min-SE: 1000\r\n".to_owned(),
+            4 | 5 => format!(
+                "Require: 100rel\r\nRSeq: {}\r\nAllow: UPDATE\r\n",
+                which % 8
+            ),
+            _ => String::new(),
+        };
+        let body = if status < 300 && which & 8 == 8 {
+            "v=0\r\n"
+        } else {
+            ""
+        };
         let text = format!(
             "SIP/2.0 {status} X\r\nVia: {}\r\nFrom: {}\r\nTo: {}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
-             Contact: <sip:t@10.0.0.1>\r\n{challenge}Content-Length: 0\r\n\r\n",
+             Contact: <sip:t@10.0.0.1>\r\n{challenge}{extra}\
+             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
             value(HeaderId::Via),
             value(HeaderId::From),
             value(HeaderId::To),
             value(HeaderId::CallId),
             value(HeaderId::Cseq),
+            body.len(),
         );
         self.endpoint.receive(self.now, self.flow, text.as_bytes());
     }
@@ -214,12 +261,19 @@ impl<'a> Play<'a> {
             format!("{to};tag=t{tag}")
         };
         self.branch += 1;
+        let extra = EXTRAS[which % EXTRAS.len()];
+        let body = if ["INVITE", "UPDATE"].contains(&method) && tag & 1 == 1 {
+            "v=0\r\n"
+        } else {
+            ""
+        };
         let text = format!(
             "{method} sip:a@10.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK{branch}\r\nFrom: {from}\r\n\
-             To: {}\r\nCall-ID: {}\r\nCSeq: {branch} {method}\r\nContact: <sip:b@10.0.0.1>\r\n\
-             Content-Length: 0\r\n\r\n",
+             To: {}\r\nCall-ID: {}\r\nCSeq: {branch} {method}\r\nContact: <sip:b@10.0.0.1>\r\n{extra}\
+             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
             value(HeaderId::From),
             value(HeaderId::CallId),
+            body.len(),
             branch = self.branch,
         );
         self.endpoint.receive(self.now, self.flow, text.as_bytes());
@@ -234,10 +288,16 @@ impl<'a> Play<'a> {
     }
 
     fn call(&mut self) {
-        let sdp = (self.pick() & 1 == 0).then(|| SDP.to_vec());
+        let kind = self.pick();
+        let sdp = (kind & 1 == 0).then(|| SDP.to_vec());
         let to = "sip:b@10.0.0.1";
         let invite = Invite {
             sdp,
+            credentials: (kind & 2 == 2).then(|| Arc::clone(&self.credentials)),
+            reliable: match kind & 4 {
+                0 => Reliability::Supported,
+                _ => Reliability::Required,
+            },
             ..Invite::new(self.flow, to, "sip:a@10.0.0.2", to)
         };
         if let Ok(leg) = self.endpoint.invite(self.now, invite) {
@@ -266,7 +326,7 @@ impl<'a> Play<'a> {
             return;
         }
         let (now, leg) = (self.now, self.live[which % self.live.len()]);
-        match what % 12 {
+        match what % 20 {
             0 | 1 => self.endpoint.answer(now, leg, SDP, &[]),
             2 => self.endpoint.reject(now, leg, 486, "Busy", &[]),
             3 => drop(
@@ -277,6 +337,22 @@ impl<'a> Play<'a> {
             5 => self.endpoint.reinvite(now, leg, SDP),
             6 => self.endpoint.answer_reinvite(now, leg, SDP),
             7 => self.endpoint.reject_reinvite(now, leg, 488, "No"),
+            12 => self.endpoint.update(now, leg, SDP),
+            13 => drop(self.endpoint.prack(now, leg, (what >> 5) as u8, SDP)),
+            14 => {
+                let replaces = self.live.get(what >> 5).copied();
+                let to = ReferTo {
+                    uri: "sip:c@10.0.0.3".into(),
+                    replaces,
+                    referred_by: None,
+                };
+                drop(self.endpoint.refer(now, leg, to));
+            }
+            15 | 16 => {
+                let sdp = (what & 64 == 0).then_some(SDP);
+                drop(self.endpoint.provisional(now, leg, 183, "", sdp, &[]));
+            }
+            17..20 => self.transfer(what),
             8 => self.endpoint.info(now, leg, "text/plain", b"x"),
             9 => self.endpoint.ack(now, leg, Some(SDP)),
             10 => self
@@ -287,6 +363,23 @@ impl<'a> Play<'a> {
                     self.endpoint.respond_info(now, leg, id, 200);
                 }
             }
+        }
+    }
+
+    /// One thing the application does about a REFER of the peer.
+    fn transfer(&mut self, what: usize) {
+        let now = self.now;
+        let Some((leg, id)) = self.refers.last().copied() else {
+            return;
+        };
+        match what & 3 {
+            0 => self.endpoint.accept_refer(now, leg, id),
+            1 => self.endpoint.notify_refer(now, leg, id, 180, "Ringing"),
+            2 => self.endpoint.notify_refer(now, leg, id, 200, "OK"),
+            _ => self.endpoint.reject_refer(now, leg, id, 603, "no"),
+        }
+        if what & 64 == 64 {
+            self.refers.pop();
         }
     }
 
@@ -337,6 +430,9 @@ impl<'a> Play<'a> {
                 }
             }
             StartLine::Response { .. } => {
+                let rseq = frame.header(HeaderId::Rseq);
+                let rseq = rseq.and_then(|rseq| std::str::from_utf8(rseq).ok()?.parse().ok());
+                self.rseq = rseq.unwrap_or(self.rseq);
                 let call = frame
                     .call_id()
                     .ok()
@@ -371,6 +467,10 @@ impl<'a> Play<'a> {
                 self.live.push(*leg);
                 return;
             }
+            Event::Refer { leg, id, .. } => {
+                self.refers.push((*leg, *id));
+                *leg
+            }
             Event::Info { leg, id, .. } => {
                 self.infos.push((*leg, *id));
                 *leg
@@ -393,7 +493,6 @@ impl<'a> Play<'a> {
             | Event::ReinviteAnswered { leg, .. }
             | Event::ReinviteRejected { leg, .. }
             | Event::Prack { leg, .. }
-            | Event::Refer { leg, .. }
             | Event::ReferProgress { leg, .. } => *leg,
         };
         assert_eq!(

@@ -7,7 +7,7 @@ mod network;
 
 use network::{Network, Random, SDP, is_last};
 use std::collections::HashMap;
-use trunkline_sip::{Event, LegId, Transport};
+use trunkline_sip::{Event, LegId, ReferTo, SessionTimer, Transport};
 
 /// An application that does what a seed says, and checks what it is told.
 struct Application {
@@ -40,6 +40,13 @@ impl Application {
             }
             Event::Answered { leg, .. } => endpoint.ack(now, *leg, Some(SDP)),
             Event::Reinvite { leg, .. } => endpoint.answer_reinvite(now, *leg, SDP),
+            Event::Progress { leg, fork, .. } => {
+                drop(endpoint.prack(now, *leg, *fork, SDP)); // where it was an offer
+            }
+            Event::Refer { leg, id, .. } => {
+                endpoint.accept_refer(now, *leg, *id);
+                endpoint.notify_refer(now, *leg, *id, 200, "OK");
+            }
             Event::Info { leg, id, .. } => endpoint.respond_info(now, *leg, *id, 200),
             _ => {}
         }
@@ -58,12 +65,20 @@ impl Application {
         }
         let leg = self.live[self.random.next() as usize % self.live.len()];
         let (now, endpoint) = (net.now, &mut net.ends[end].endpoint);
-        match self.random.next() % 8 {
+        match self.random.next() % 12 {
             0 | 1 => endpoint.hangup(now, leg, None),
             2 => endpoint.reinvite(now, leg, SDP),
             3 => endpoint.info(now, leg, "text/plain", b"hello"),
             4 => endpoint.answer(now, leg, SDP, &[]),
             5 => drop(endpoint.provisional(now, leg, 183, "Session Progress", Some(SDP), &[])),
+            8 | 9 => endpoint.update(now, leg, SDP),
+            10 => {
+                let to = ReferTo {
+                    uri: "sip:c@10.0.0.9".into(),
+                    ..ReferTo::default()
+                };
+                drop(endpoint.refer(now, leg, to));
+            }
             6 => endpoint.reject_reinvite(now, leg, 488, "Not Acceptable Here"),
             _ => {}
         }
@@ -101,7 +116,13 @@ fn tell(net: &mut Network, applications: &mut [Application]) {
 }
 
 fn storm(seed: u64, transport: Transport) {
-    let mut net = Network::new(transport);
+    let timer = SessionTimer {
+        expires_s: 90,
+        min_se_s: 90,
+    };
+    let mut net = Network::with(transport, |config| {
+        config.session_timer = (seed % 5 == 0).then_some(timer);
+    });
     net.random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     if transport == Transport::Udp {
         net.loss = [0, 5, 20, 40][seed as usize % 4];
