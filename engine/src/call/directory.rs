@@ -1,7 +1,7 @@
 //! Where a dialled target is found: the seam between calls and those who know phones, trunks and numbers.
 use super::Refusal;
 use super::caller::Caller;
-use super::dial::{DialOrder, DialTarget};
+use super::dial::DialTarget;
 use super::program::CallInfo;
 use crate::route::{OutboundLeg, Place};
 use crate::trunk::{self, TrunkCall};
@@ -37,11 +37,9 @@ pub trait Directory: Send + Sync {
 
 /// What rings for one target.
 pub struct Found {
-    /// Each is rung on its own.
-    pub branches: Vec<Branch>,
-    /// All at once or one after the other.
-    pub order: DialOrder,
-    /// How long they ring, in all or each; `None`: as the dial says.
+    /// One after the other; what is in one stage rings at once.
+    pub stages: Vec<Vec<Branch>>,
+    /// How long each stage rings; `None`: as the dial says.
     pub ring: Option<Duration>,
 }
 
@@ -49,8 +47,7 @@ impl Found {
     /// All branches at once, for as long as the dial says.
     pub fn all(branches: Vec<Branch>) -> Found {
         Found {
-            branches,
-            order: DialOrder::All,
+            stages: vec![branches],
             ring: None,
         }
     }
@@ -83,7 +80,7 @@ impl Branch {
 }
 
 /// The ways to one callee, in order.
-pub trait Attempts: Send {
+pub trait Attempts: Send + Sync {
     /// The next way and how long to wait for a first response on it; `None`: there is none left.
     fn next(&mut self) -> Option<(OutboundLeg, Option<Duration>)>;
 

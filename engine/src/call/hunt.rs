@@ -4,7 +4,7 @@
 //! Limits: 32 branches; further ones are not rung.
 use super::causes;
 use super::context::CallContext;
-use super::dial::{DialEnd, DialOrder, Dialled};
+use super::dial::{DialEnd, Dialled};
 use super::directory::{AttemptOutcome, Branch, Found};
 use super::leg::{End, Input, Leg, hangup_reason};
 use super::place::{Unplaced, place};
@@ -39,9 +39,9 @@ pub(super) struct Hunt {
     call: Arc<CallContext>,
     /// The caller's codec, to be offered first.
     prefer: Option<Encoding>,
-    order: DialOrder,
+    /// How long each stage rings.
     ring: Duration,
-    waiting: VecDeque<Branch>,
+    waiting: VecDeque<Vec<Branch>>,
     running: Vec<Running>,
     /// When whatever rings is given up.
     deadline: Instant,
@@ -85,21 +85,11 @@ impl Hunt {
         ring_limit: Option<Duration>,
         prefer: Option<Encoding>,
     ) -> Hunt {
-        let mut waiting: VecDeque<Branch> = found.branches.into();
-        if waiting.len() > MAX_BRANCHES {
-            tracing::warn!(
-                branches = waiting.len(),
-                limit = MAX_BRANCHES,
-                rule = "too-many-branches",
-                "not everybody is rung"
-            );
-            waiting.truncate(MAX_BRANCHES);
-        }
+        let waiting = bounded(found.stages);
         let ring = found.ring.or(ring_limit).unwrap_or(RING_LIMIT);
         Hunt {
             call,
             prefer,
-            order: found.order,
             ring,
             waiting,
             running: Vec::new(),
@@ -145,27 +135,31 @@ impl Hunt {
         }
     }
 
-    /// Lets branches begin whose turn it is.
+    /// Lets the next stage begin when nobody rings any more.
     fn start(&mut self) {
-        while self.order == DialOrder::All || self.running.is_empty() {
-            let Some(branch) = self.waiting.pop_front() else {
+        while self.running.is_empty() {
+            let Some(stage) = self.waiting.pop_front() else {
                 return;
             };
-            self.next_id += 1;
-            let mut running = Running {
-                id: self.next_id,
-                branch,
-                state: State::Idle,
-                respond_by: None,
-                rang: false,
-            };
-            if self.order == DialOrder::OneByOne {
-                self.deadline = Instant::now() + self.ring;
+            self.deadline = Instant::now() + self.ring;
+            for branch in stage {
+                self.begin(branch);
             }
-            match running.try_next(&self.call, self.prefer) {
-                true => self.running.push(running),
-                false => self.failed(nobody_there_at(&running.branch.label)),
-            }
+        }
+    }
+
+    fn begin(&mut self, branch: Branch) {
+        self.next_id += 1;
+        let mut running = Running {
+            id: self.next_id,
+            branch,
+            state: State::Idle,
+            respond_by: None,
+            rang: false,
+        };
+        match running.try_next(&self.call, self.prefer) {
+            true => self.running.push(running),
+            false => self.failed(nobody_there_at(&running.branch.label)),
         }
     }
 
@@ -349,6 +343,26 @@ impl Running {
                 .unwrap_or(Event::Late),
         }
     }
+}
+
+/// The stages, with no more branches in all than may ring.
+fn bounded(stages: Vec<Vec<Branch>>) -> VecDeque<Vec<Branch>> {
+    let mut left = MAX_BRANCHES;
+    let wanted: usize = stages.iter().map(Vec::len).sum();
+    if wanted > left {
+        tracing::warn!(
+            branches = wanted,
+            limit = left,
+            rule = "too-many-branches",
+            "not everybody is rung"
+        );
+    }
+    let cut = stages.into_iter().map(|mut stage| {
+        stage.truncate(left);
+        left -= stage.len();
+        stage
+    });
+    cut.collect()
 }
 
 /// The first event of any branch, and its index.

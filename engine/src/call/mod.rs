@@ -17,6 +17,7 @@ mod hunt;
 pub mod info_dtmf;
 mod leg;
 mod negotiation;
+mod phonebook;
 mod place;
 mod program;
 mod secrets;
@@ -32,6 +33,7 @@ pub use counters::CallCounters;
 pub use dial_program::DialProgram;
 pub use directory::{AttemptOutcome, Attempts, Branch, Directory, Found, NoDirectory};
 pub use leg::End;
+pub use phonebook::{NoPhones, PhoneBook, Phones};
 pub use program::{CallInfo, Direction, Program, Step};
 pub use session::{Outbound, outbound};
 pub use verb::{
@@ -46,14 +48,15 @@ use takeover::Places;
 use crate::config::{DtmfMode, SrtpPolicy};
 use crate::media::{Media, MediaAudio, PromptLibrary};
 use crate::net::sip::{Command, Incoming, SipHandle};
+use crate::route::CallerIdentity;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use trunkline_sip::Origin;
 use trunkline_sip::offer_answer::Encoding;
+use trunkline_sip::{Frame, Origin};
 
 /// What callers are told who are refused while we drain: by then another process should answer.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -75,6 +78,16 @@ pub trait Routes: Send + Sync {
     /// # Errors
     /// The refusal the caller gets.
     fn program(&self, call: &CallInfo, caller: &Caller) -> Result<Routed, Refusal>;
+
+    /// Who the sender of an INVITE of that origin is believed to be; by default the number it says.
+    fn identity(&self, _origin: &Origin, invite: &Frame<'_>) -> CallerIdentity {
+        let from = invite.from().ok();
+        let number = from.map(|from| crate::route::identity::number_of(&from.uri));
+        CallerIdentity {
+            number: number.unwrap_or_default(),
+            ..CallerIdentity::default()
+        }
+    }
 
     /// What the leg of this caller may carry; `None`: what [`CallSettings`] say.
     fn terms(&self, _caller: &Caller) -> Option<LegTerms> {

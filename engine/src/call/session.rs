@@ -34,7 +34,8 @@ pub(super) async fn inbound(calls: Arc<Calls>, incoming: Incoming, active: Activ
             to: party(frame.request_uri()),
         };
         let origin = incoming.origin.clone();
-        let caller = Caller::of(&frame, &info.from, &incoming.flow, origin);
+        let identity = calls.routes.identity(&origin, &frame);
+        let caller = Caller::of(&frame, &incoming.flow, origin, identity);
         (info, caller)
     };
     let span = tracing::info_span!("call", id = %info.id);

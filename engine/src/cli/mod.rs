@@ -5,7 +5,6 @@ mod bench;
 mod builtin;
 mod call;
 mod check;
-mod directory;
 mod log;
 mod routes;
 mod run;

@@ -1,22 +1,31 @@
 //! Which program answers which number: the flows of a configuration, loaded once, with all their prompts.
 use super::builtin;
-use crate::call::{
-    CallInfo, Caller, DialProgram, DialTarget, LegTerms, Program, Refusal, Routed, Routes,
-};
-use crate::config::{Callers, Config, NumberDestination};
+use crate::call::{CallInfo, Caller, DialProgram, DialTarget, LegTerms, Refusal, Routed, Routes};
+use crate::config::{Config, NumberDestination};
 use crate::flow::{Flow, FlowProgram};
 use crate::media::PromptLibrary;
-use crate::route::terms;
+use crate::route::identity::believed;
+use crate::route::{self, CallerIdentity, Destination, Router, terms};
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use trunkline_sip::Origin;
+use trunkline_sip::{Frame, Origin};
 
-/// The flows behind the numbers of a configuration.
+/// Flows by their source.
+type Flows = HashMap<String, Arc<Flow>>;
+
+/// The numbers of a configuration, and the flows behind them.
 pub(super) struct FlowRoutes {
-    config: Arc<Config>,
-    flows: HashMap<String, Arc<Flow>>,
+    pub(super) router: Arc<Router>,
+    pub(super) flows: Arc<Flows>,
+}
+
+/// The numbers in force, for calls. Both parts are exchanged when the configuration is.
+pub(super) struct NumberRoutes {
+    pub(super) router: Arc<ArcSwap<Router>>,
+    pub(super) flows: Arc<ArcSwap<Flows>>,
 }
 
 impl FlowRoutes {
@@ -43,21 +52,56 @@ impl FlowRoutes {
             warnings.extend(loaded.warnings);
             flows.insert(name, loaded.flow);
         }
-        Ok((FlowRoutes { config, flows }, warnings))
+        let router = Arc::new(Router::new(config));
+        let flows = Arc::new(flows);
+        Ok((FlowRoutes { router, flows }, warnings))
     }
 }
 
-impl Routes for FlowRoutes {
+impl Routes for NumberRoutes {
+    fn program(&self, call: &CallInfo, caller: &Caller) -> Result<Routed, Refusal> {
+        let from = route::Caller {
+            origin: &caller.origin,
+            from: &caller.identity.number,
+            source: caller.source.map(|source| source.ip()),
+        };
+        let routed = self.router.load().route(&from, &call.to);
+        let target = match routed.outcome? {
+            Destination::Flow(source) => {
+                let flows = self.flows.load();
+                let flow = flows.get(&source.to_string()).ok_or_else(|| {
+                    let text = format!("flow {source} is not loaded");
+                    Refusal::new(500, "flow-not-loaded", text)
+                })?;
+                return Ok(Routed {
+                    rule: routed.rule,
+                    program: Box::new(FlowProgram::new(flow.clone())),
+                });
+            }
+            Destination::Endpoint(user) => DialTarget::Endpoint(user),
+            Destination::RingGroup(name) => DialTarget::RingGroup(name),
+            Destination::Trunk { trunk, number } => DialTarget::Trunk { trunk, number },
+        };
+        Ok(Routed {
+            rule: routed.rule,
+            program: Box::new(DialProgram::new(target)),
+        })
+    }
+
+    fn identity(&self, origin: &Origin, invite: &Frame<'_>) -> CallerIdentity {
+        believed(self.router.load().config(), origin, invite)
+    }
+
     fn terms(&self, caller: &Caller) -> Option<LegTerms> {
+        let router = self.router.load();
+        let config = router.config();
         let (codecs, dtmf, srtp) = match &caller.origin {
             Origin::Peer(name) => {
-                let mut trunks = self.config.trunks.iter();
-                let trunk = trunks.find(|trunk| trunk.name == **name)?;
+                let trunk = config.trunk(name)?;
                 (&trunk.codecs, trunk.dtmf, trunk.srtp)
             }
             Origin::User(name) => {
-                let mut endpoints = self.config.endpoints.iter();
-                let endpoint = endpoints.find(|endpoint| endpoint.user == **name)?;
+                let endpoint = config.endpoint(name)?;
                 (&endpoint.codecs, endpoint.dtmf, endpoint.srtp)
             }
             Origin::Stranger => return None,
@@ -67,76 +111,6 @@ impl Routes for FlowRoutes {
             dtmf,
             srtp,
         })
-    }
-
-    fn program(&self, call: &CallInfo, caller: &Caller) -> Result<Routed, Refusal> {
-        let matching = self
-            .config
-            .numbers
-            .iter()
-            .filter(|number| number.to.matches(&call.to));
-        let number = matching
-            .max_by_key(|number| number.to.exactness())
-            .ok_or_else(|| {
-                Refusal::new(
-                    404,
-                    "no-such-number",
-                    format!("no [[number]] for {:?} in {}", call.to, self.config.source),
-                )
-            })?;
-        if !number
-            .from
-            .iter()
-            .any(|callers| admits(callers, &caller.origin))
-        {
-            let text = format!(
-                "[[number]] {} in line {} does not admit this caller; see its from",
-                number.to, number.at.line
-            );
-            return Err(Refusal::new(403, "caller-not-admitted", text));
-        }
-        Ok(Routed {
-            rule: format!("[[number]] line {}", number.at.line),
-            program: self.program_of(&number.destination, &call.to)?,
-        })
-    }
-}
-
-impl FlowRoutes {
-    fn program_of(
-        &self,
-        destination: &NumberDestination,
-        number: &str,
-    ) -> Result<Box<dyn Program>, Refusal> {
-        let target = match destination {
-            NumberDestination::Flow(source) => {
-                let flow = self.flows.get(&source.to_string()).ok_or_else(|| {
-                    let text = format!("flow {source} is not loaded");
-                    Refusal::new(500, "flow-not-loaded", text)
-                })?;
-                return Ok(Box::new(FlowProgram::new(flow.clone())));
-            }
-            NumberDestination::Endpoint(user) => DialTarget::Endpoint(user.clone()),
-            NumberDestination::RingGroup(name) => DialTarget::RingGroup(name.clone()),
-            NumberDestination::Trunk(trunk) => DialTarget::Trunk {
-                trunk: trunk.clone(),
-                number: number.to_owned(),
-            },
-        };
-        Ok(Box::new(DialProgram::new(target)))
-    }
-}
-
-/// Whether a caller of that origin is meant.
-fn admits(callers: &Callers, origin: &Origin) -> bool {
-    match (callers, origin) {
-        (Callers::Anyone, _)
-        | (Callers::Stranger, Origin::Stranger)
-        | (Callers::AnyTrunk, Origin::Peer(_))
-        | (Callers::AnyEndpoint, Origin::User(_)) => true,
-        (Callers::Trunk(name), Origin::Peer(peer)) => name == &**peer,
-        (Callers::Endpoint(user), Origin::User(known)) => user == &**known,
-        _ => false,
     }
 }
 

@@ -1,10 +1,9 @@
 //! `trunkline run`: puts the parts together, answers calls, and ends in good order.
-use super::directory::Targets;
-use super::routes::{self, FlowRoutes};
+use super::routes::{self, FlowRoutes, NumberRoutes};
 use super::transports::transports;
 use super::{log, random};
 use crate::api::{self, Face, Sources};
-use crate::call::{CallSettings, Calls, CdrWriter, Parts, TransferPolicy};
+use crate::call::{CallSettings, Calls, CdrWriter, NoPhones, Parts, PhoneBook, TransferPolicy};
 use crate::config::{Config, HoldMusic, LogFormat};
 use crate::media::{Media, MediaAudio, MediaConfig, PromptLibrary};
 use crate::net::sip::{Guards, Resolver, Sip};
@@ -91,15 +90,18 @@ async fn serve(
     ));
     let resolver = Arc::new(Resolver::system());
     let trunks = Trunks::start(config, sip.handle.clone(), resolver, learned);
+    let router = Arc::new(ArcSwap::new(routes.router));
+    let numbers = NumberRoutes {
+        router: router.clone(),
+        flows: Arc::new(ArcSwap::new(routes.flows)),
+    };
     let parts = Parts {
         sip: sip.handle.clone(),
         media: media.clone(),
         music: music(config, &prompts)?,
         prompts,
-        routes: Box::new(routes),
-        directory: Arc::new(Targets {
-            trunks: trunks.clone(),
-        }),
+        routes: Box::new(numbers),
+        directory: Arc::new(PhoneBook::new(router, trunks.clone(), Arc::new(NoPhones))),
         cdr: match &config.cdr.file {
             Some(path) => Some(CdrWriter::start(path)?),
             None => None,

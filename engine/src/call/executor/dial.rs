@@ -1,5 +1,5 @@
 //! The verb dial: finds whom to call, hunts for somebody who answers, passes back what happens meanwhile, and joins both.
-use super::super::dial::{Dial, DialEnd, Dialled};
+use super::super::dial::{Dial, DialEnd, DialOrder, Dialled};
 use super::super::directory::Found;
 use super::super::hunt::{Hunt, Hunted};
 use super::super::leg::{End, Input, hangup_reason};
@@ -79,11 +79,7 @@ impl Executor<'_> {
         }
         let finding = async {
             let directory = &call.calls.directory;
-            let mut all = Found {
-                branches: Vec::new(),
-                order: dial.order,
-                ring: None,
-            };
+            let mut stages = Vec::new();
             let mut refused = None;
             for target in &dial.targets {
                 let caller_id = dial.caller_id.as_deref();
@@ -92,16 +88,19 @@ impl Executor<'_> {
                     .await
                 {
                     Ok(found) if dial.targets.len() == 1 => return Ok(found),
-                    Ok(found) => all.branches.extend(found.branches),
+                    Ok(found) => stages.extend(found.stages),
                     Err(refusal) => {
                         tracing::info!(%target, status = refusal.status, rule = refusal.rule, reason = refusal.text, "target not called");
                         refused = Some(refusal);
                     }
                 }
             }
+            if dial.order == DialOrder::All {
+                stages = vec![stages.into_iter().flatten().collect()];
+            }
             match refused {
-                Some(refusal) if all.branches.is_empty() => Err(refusal),
-                _ => Ok(all),
+                Some(refusal) if stages.iter().all(Vec::is_empty) => Err(refusal),
+                _ => Ok(Found { stages, ring: None }),
             }
         };
         tokio::pin!(finding);

@@ -1,0 +1,236 @@
+//! The directory of a configuration: its endpoints, ring groups and trunks, and who may call them.
+//!
+//! Every target a program or a transfer names goes through the same rules as a call would. It keeps nothing itself.
+use super::caller::Caller;
+use super::dial::DialTarget;
+use super::directory::{Boxed, Branch, Directory, Found};
+use super::program::CallInfo;
+use crate::config::{Config, Endpoint, RingOrder};
+use crate::route::{self, CallerIdentity, Destination, OutboundLeg, Place, Refusal, Router};
+use crate::trunk::Trunks;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use trunkline_sip::{Host, Origin, Uri};
+
+/// Knows which phones of a user are registered.
+pub trait Phones: Send + Sync {
+    /// One leg for each phone of the user, the most wanted first, and the caller as they are to be shown.
+    fn legs(&self, user: &str, caller: &CallerIdentity) -> Vec<OutboundLeg>;
+}
+
+/// Nobody is registered.
+pub struct NoPhones;
+
+impl Phones for NoPhones {
+    fn legs(&self, _: &str, _: &CallerIdentity) -> Vec<OutboundLeg> {
+        Vec::new()
+    }
+}
+
+/// See the module's text.
+pub struct PhoneBook {
+    router: Arc<ArcSwap<Router>>,
+    trunks: Arc<Trunks>,
+    phones: Arc<dyn Phones>,
+}
+
+impl PhoneBook {
+    /// A book that looks targets up in these.
+    pub fn new(
+        router: Arc<ArcSwap<Router>>,
+        trunks: Arc<Trunks>,
+        phones: Arc<dyn Phones>,
+    ) -> PhoneBook {
+        PhoneBook {
+            router,
+            trunks,
+            phones,
+        }
+    }
+
+    fn look_up(
+        &self,
+        router: &Router,
+        caller: &Caller,
+        shown: &CallerIdentity,
+        target: &DialTarget,
+    ) -> Result<Found, Refusal> {
+        let config = router.config();
+        match target {
+            DialTarget::Endpoint(user) => {
+                let endpoint = endpoint(config, user)?;
+                Ok(Found::all(self.phones_of(endpoint, shown)?))
+            }
+            DialTarget::RingGroup(name) => self.group(config, shown, name),
+            DialTarget::Trunk { trunk, number } => self.trunk(caller, shown, trunk, number),
+            DialTarget::Number(number) => {
+                let target = routed(router, caller, shown, number)?;
+                self.look_up(router, caller, shown, &target)
+            }
+            DialTarget::Uri(uri) => {
+                let number = local_number(config, caller, uri)?;
+                let target = routed(router, caller, shown, &number)?;
+                self.look_up(router, caller, shown, &target)
+            }
+        }
+    }
+
+    fn phones_of(
+        &self,
+        endpoint: &Endpoint,
+        shown: &CallerIdentity,
+    ) -> Result<Vec<Branch>, Refusal> {
+        if endpoint.dnd {
+            let text = format!("endpoint {} has dnd = true", endpoint.user);
+            return Err(Refusal::new(603, "do-not-disturb", text));
+        }
+        let legs = self.phones.legs(&endpoint.user, shown);
+        if legs.is_empty() {
+            let text = format!("no phone of endpoint {} is registered", endpoint.user);
+            return Err(Refusal::new(480, "not-registered", text));
+        }
+        Ok(legs.into_iter().map(Branch::single).collect())
+    }
+
+    fn group(&self, config: &Config, shown: &CallerIdentity, name: &str) -> Result<Found, Refusal> {
+        let group = config.ring_group(name).ok_or_else(|| {
+            let text = format!("there is no [[ring_group]] {name}");
+            Refusal::new(404, "no-such-ring-group", text)
+        })?;
+        let (mut stages, mut refused) = (Vec::new(), None);
+        for member in &group.members {
+            match endpoint(config, member).and_then(|member| self.phones_of(member, shown)) {
+                Ok(branches) => stages.push(branches),
+                Err(refusal) => refused = Some(refusal),
+            }
+        }
+        match refused {
+            Some(refusal) if stages.is_empty() => Err(refusal),
+            _ => Ok(Found {
+                stages: match group.order {
+                    RingOrder::All => vec![stages.into_iter().flatten().collect()],
+                    RingOrder::OneByOne => stages,
+                },
+                ring: Some(group.ring),
+            }),
+        }
+    }
+
+    fn trunk(
+        &self,
+        caller: &Caller,
+        shown: &CallerIdentity,
+        trunk: &str,
+        number: &str,
+    ) -> Result<Found, Refusal> {
+        // Whatever program or rule led here: nobody unknown spends money on a trunk.
+        if caller.is_stranger() {
+            let text = "a stranger never reaches a trunk".to_owned();
+            return Err(Refusal::new(403, "stranger-to-trunk", text));
+        }
+        let call = self.trunks.dial(trunk, number, shown);
+        let call =
+            call.map_err(|refused| Refusal::new(refused.status, refused.rule, refused.text))?;
+        let label = format!("trunk {trunk}");
+        let attempts = Box::new(call);
+        Ok(Found::all(vec![Branch { label, attempts }]))
+    }
+}
+
+impl Directory for PhoneBook {
+    fn find<'a>(
+        &'a self,
+        _: &'a CallInfo,
+        caller: &'a Caller,
+        target: &'a DialTarget,
+        caller_id: Option<&'a str>,
+    ) -> Boxed<'a, Result<Found, Refusal>> {
+        let mut shown = caller.identity.clone();
+        if let Some(number) = caller_id.filter(|number| *number != shown.number) {
+            shown.number = number.to_owned();
+            // The name belongs to the number that is not shown.
+            shown.name = None;
+        }
+        let router = self.router.load_full();
+        Box::pin(async move { self.look_up(&router, caller, &shown, target) })
+    }
+
+    fn admit(&self, caller: &Caller) -> Result<Option<Place>, Refusal> {
+        match &caller.origin {
+            Origin::Peer(trunk) => Ok(Some(Place::new(self.trunks.admit(trunk)?))),
+            _ => Ok(None),
+        }
+    }
+}
+
+fn endpoint<'c>(config: &'c Config, user: &str) -> Result<&'c Endpoint, Refusal> {
+    config.endpoint(user).ok_or_else(|| {
+        let text = format!("there is no [[endpoint]] {user}");
+        Refusal::new(404, "no-such-endpoint", text)
+    })
+}
+
+/// Where a number leads for this caller.
+fn routed(
+    router: &Router,
+    caller: &Caller,
+    shown: &CallerIdentity,
+    number: &str,
+) -> Result<DialTarget, Refusal> {
+    let from = route::Caller {
+        origin: &caller.origin,
+        from: &shown.number,
+        source: caller.source.map(|source| source.ip()),
+    };
+    let routed = router.route(&from, number);
+    tracing::info!(to = number, rule = routed.rule, "target routed");
+    Ok(match routed.outcome? {
+        Destination::Endpoint(user) => DialTarget::Endpoint(user),
+        Destination::RingGroup(name) => DialTarget::RingGroup(name),
+        Destination::Trunk { trunk, number } => DialTarget::Trunk { trunk, number },
+        Destination::Flow(flow) => {
+            let text = format!("{number} leads to the flow {flow}, which cannot be dialled");
+            return Err(Refusal::new(501, "flow-not-dialled", text));
+        }
+    })
+}
+
+/// The number that a URI of ours names. URIs elsewhere are not called: nobody pays for where a far end sends us.
+fn local_number(config: &Config, caller: &Caller, uri: &str) -> Result<String, Refusal> {
+    let refused = |why: &str| {
+        let text = format!("{uri:?} {why}");
+        Refusal::new(403, "foreign-target", text)
+    };
+    let uri = Uri::parse(uri.as_bytes()).map_err(|_| refused("is no SIP URI"))?;
+    let number = route::identity::number_of(&uri);
+    if number.is_empty() {
+        return Err(refused("names nobody"));
+    }
+    let ours = match &uri.host {
+        // tel: URIs have none.
+        Host::Absent => true,
+        Host::Ip(ip) => {
+            let listens = config
+                .sip
+                .listen
+                .iter()
+                .any(|listen| listen.address.ip() == *ip);
+            listens || caller.local == Some(*ip) || is_ours(config, &ip.to_string())
+        }
+        Host::Name(name) => is_ours(config, &String::from_utf8_lossy(name)),
+    };
+    match ours {
+        true => Ok(number),
+        false => Err(refused(
+            "is not an address of this server; see [sip] advertise",
+        )),
+    }
+}
+
+fn is_ours(config: &Config, host: &str) -> bool {
+    let advertise = &config.sip.advertise;
+    let each = advertise.each.iter().map(|(_, at)| at);
+    let mut names = advertise.all.iter().chain(each).map(|at| at.host.as_str());
+    names.any(|name| name.eq_ignore_ascii_case(host))
+        || config.security.realm.eq_ignore_ascii_case(host)
+}
