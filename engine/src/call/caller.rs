@@ -59,4 +59,48 @@ impl Caller {
                 .saturating_sub(1),
         }
     }
+
+    /// The caller in a word: the number that is believed, else whatever the INVITE says.
+    pub(super) fn shown(&self, invite: &Frame<'_>) -> String {
+        if !self.identity.number.is_empty() {
+            return self.identity.number.clone();
+        }
+        let from = invite.from().ok();
+        let uri = from.map(|from| String::from_utf8_lossy(from.uri.as_bytes()).into_owned());
+        uri.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_sip::Transport;
+
+    #[test]
+    fn hops_go_down_and_the_caller_has_a_name_for_the_log() {
+        let at = ([127, 0, 0, 1], 5060).into();
+        let (local, remote, connection) = (at, at, 0);
+        let flow = Flow {
+            transport: Transport::Udp,
+            local,
+            remote,
+            connection,
+        };
+        for (line, hops, shown) in [
+            ("Max-Forwards: 5\r\nFrom: <sip:+491@x>;tag=1", 4, "+491"),
+            ("Max-Forwards: x\r\nFrom: <sip:+491@x>;tag=1", 69, "+491"),
+            ("Max-Forwards: 200\r\nFrom: <sip:x>;tag=1", 69, "sip:x"),
+            (
+                "Max-Forwards: 0\r\nFrom: <sip:anonymous@anonymous.invalid>;tag=1",
+                0,
+                "sip:anonymous@anonymous.invalid",
+            ),
+        ] {
+            let text = format!("INVITE sip:100@x SIP/2.0\r\n{line}\r\n\r\n");
+            let frame = Frame::parse(text.as_bytes()).unwrap();
+            let identity = crate::route::identity::claimed(&frame);
+            let caller = Caller::of(&frame, &flow, Origin::Stranger, identity);
+            assert_eq!((caller.hops_left, &*caller.shown(&frame)), (hops, shown));
+        }
+    }
 }

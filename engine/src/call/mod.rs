@@ -33,7 +33,7 @@ pub use counters::CallCounters;
 pub use dial_program::DialProgram;
 pub use directory::{AttemptOutcome, Attempts, Branch, Directory, Found, NoDirectory};
 pub use leg::End;
-pub use phonebook::{NoPhones, PhoneBook, Phones};
+pub use phonebook::{PhoneBook, Phones};
 pub use program::{CallInfo, Direction, Program, Step};
 pub use session::{Outbound, outbound};
 pub use verb::{
@@ -43,12 +43,13 @@ pub use verb::{
 };
 
 pub use crate::route::Refusal;
+
+use crate::route::{CallerIdentity, identity};
 use takeover::Places;
 
 use crate::config::{DtmfMode, SrtpPolicy};
 use crate::media::{Media, MediaAudio, PromptLibrary};
 use crate::net::sip::{Command, Incoming, SipHandle};
-use crate::route::CallerIdentity;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -79,14 +80,9 @@ pub trait Routes: Send + Sync {
     /// The refusal the caller gets.
     fn program(&self, call: &CallInfo, caller: &Caller) -> Result<Routed, Refusal>;
 
-    /// Who the sender of an INVITE of that origin is believed to be; by default the number it says.
+    /// Who is calling, as far as it is believed; without rules about that, what the INVITE says.
     fn identity(&self, _origin: &Origin, invite: &Frame<'_>) -> CallerIdentity {
-        let from = invite.from().ok();
-        let number = from.map(|from| crate::route::identity::number_of(&from.uri));
-        CallerIdentity {
-            number: number.unwrap_or_default(),
-            ..CallerIdentity::default()
-        }
+        identity::claimed(invite)
     }
 
     /// What the leg of this caller may carry; `None`: what [`CallSettings`] say.

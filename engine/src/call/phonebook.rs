@@ -6,6 +6,7 @@ use super::dial::DialTarget;
 use super::directory::{Boxed, Branch, Directory, Found};
 use super::program::CallInfo;
 use crate::config::{Config, Endpoint, RingOrder};
+use crate::registrar::Location;
 use crate::route::{self, CallerIdentity, Destination, OutboundLeg, Place, Refusal, Router};
 use crate::trunk::Trunks;
 use arc_swap::ArcSwap;
@@ -18,12 +19,9 @@ pub trait Phones: Send + Sync {
     fn legs(&self, user: &str, caller: &CallerIdentity) -> Vec<OutboundLeg>;
 }
 
-/// Nobody is registered.
-pub struct NoPhones;
-
-impl Phones for NoPhones {
-    fn legs(&self, _: &str, _: &CallerIdentity) -> Vec<OutboundLeg> {
-        Vec::new()
+impl Phones for Location {
+    fn legs(&self, user: &str, caller: &CallerIdentity) -> Vec<OutboundLeg> {
+        Location::legs(self, user, caller)
     }
 }
 

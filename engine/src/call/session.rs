@@ -27,15 +27,15 @@ const RETRY_AFTER_S: &str = "5";
 pub(super) async fn inbound(calls: Arc<Calls>, incoming: Incoming, active: Active) {
     let (info, caller) = {
         let frame = incoming.request.frame();
-        let info = CallInfo {
-            id: calls.fresh_id(),
-            direction: Direction::Inbound,
-            from: party(frame.from().ok().map(|from| from.uri.as_bytes())),
-            to: party(frame.request_uri()),
-        };
         let origin = incoming.origin.clone();
         let identity = calls.routes.identity(&origin, &frame);
         let caller = Caller::of(&frame, &incoming.flow, origin, identity);
+        let info = CallInfo {
+            id: calls.fresh_id(),
+            direction: Direction::Inbound,
+            from: caller.shown(&frame),
+            to: party(frame.request_uri()),
+        };
         (info, caller)
     };
     let span = tracing::info_span!("call", id = %info.id);

@@ -1,4 +1,4 @@
-//! The command line: run, call, check, bench.
+//! The command line: run, call, check, route-test, bench.
 //!
 //! Exit codes: 0 done; 1 it could not be done (one sentence on stderr says why); 2 the command line itself is wrong.
 mod bench;
@@ -6,6 +6,8 @@ mod builtin;
 mod call;
 mod check;
 mod log;
+mod reload;
+mod route_test;
 mod routes;
 mod run;
 mod script;
@@ -31,6 +33,8 @@ enum Command {
     Call(call::Args),
     /// Check a configuration file and the flows it names, and start nothing.
     Check(check::Args),
+    /// Say what would happen to a call, and which rule of the configuration says so.
+    RouteTest(route_test::Args),
     /// Measure how many channels one core of this machine carries.
     Bench(bench::Args),
 }
@@ -42,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Call(args) => call::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::RouteTest(args) => route_test::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match done {

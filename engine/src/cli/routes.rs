@@ -1,12 +1,12 @@
-//! Which program answers which number: the flows of a configuration, loaded once, with all their prompts.
+//! What answers which call: the router and the flows of a configuration, exchanged as a whole at reload.
 use super::builtin;
-use crate::call::{CallInfo, Caller, DialProgram, DialTarget, LegTerms, Refusal, Routed, Routes};
-use crate::config::{Config, NumberDestination};
+use crate::call::{
+    CallInfo, Caller, DialProgram, DialTarget, LegTerms, Program, Refusal, Routed, Routes,
+};
+use crate::config::{Config, FlowSource, NumberDestination};
 use crate::flow::{Flow, FlowProgram};
 use crate::media::PromptLibrary;
-use crate::route::identity::believed;
-use crate::route::{self, CallerIdentity, Destination, Router, terms};
-use anyhow::Context;
+use crate::route::{self, CallerIdentity, Destination, Router, identity, terms};
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,25 +16,27 @@ use trunkline_sip::{Frame, Origin};
 /// Flows by their source.
 type Flows = HashMap<String, Arc<Flow>>;
 
-/// The numbers of a configuration, and the flows behind them.
-pub(super) struct FlowRoutes {
-    pub(super) router: Arc<Router>,
-    pub(super) flows: Arc<Flows>,
+/// A configuration's routes with everything they need, checked and loaded.
+pub(super) struct RouteTable {
+    router: Arc<Router>,
+    flows: Arc<Flows>,
 }
 
-/// The numbers in force, for calls. Both parts are exchanged when the configuration is.
-pub(super) struct NumberRoutes {
-    pub(super) router: Arc<ArcSwap<Router>>,
-    pub(super) flows: Arc<ArcSwap<Flows>>,
-}
+/// All that is wrong with the flows of a configuration, one line each.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub(super) struct BrokenFlows(Vec<String>);
 
-impl FlowRoutes {
+impl RouteTable {
     /// Loads every flow and every prompt it can play; warnings are returned as sentences.
+    ///
+    /// # Errors
+    /// Every mistake in every flow, and each prompt that cannot be loaded.
     pub(super) fn load(
         config: Arc<Config>,
         prompts: &PromptLibrary,
-    ) -> anyhow::Result<(FlowRoutes, Vec<String>)> {
-        let (mut flows, mut warnings) = (HashMap::new(), Vec::new());
+    ) -> Result<(RouteTable, Vec<String>), BrokenFlows> {
+        let (mut flows, mut warnings, mut broken) = (HashMap::new(), Vec::new(), Vec::new());
         for number in &config.numbers {
             let NumberDestination::Flow(source) = &number.destination else {
                 continue;
@@ -43,53 +45,111 @@ impl FlowRoutes {
             if flows.contains_key(&name) {
                 continue;
             }
-            let loaded = Flow::from_source(source)?;
-            for file in &loaded.prompt_files {
-                prompts
-                    .load(&file.key)
-                    .with_context(|| format!("{name}:{}:{}", file.at.line, file.at.column))?;
-            }
-            warnings.extend(loaded.warnings);
-            flows.insert(name, loaded.flow);
+            let flow = load(source, prompts, &mut warnings)
+                .map_err(|lines| broken.extend(lines))
+                .ok();
+            flows.insert(name, flow);
         }
-        let router = Arc::new(Router::new(config));
+        if !broken.is_empty() {
+            return Err(BrokenFlows(broken));
+        }
+        let flows = flows
+            .into_iter()
+            .filter_map(|(name, flow)| Some((name, flow?)))
+            .collect();
         let flows = Arc::new(flows);
-        Ok((FlowRoutes { router, flows }, warnings))
+        let router = Arc::new(Router::new(config));
+        Ok((RouteTable { router, flows }, warnings))
     }
 }
 
-impl Routes for NumberRoutes {
-    fn program(&self, call: &CallInfo, caller: &Caller) -> Result<Routed, Refusal> {
-        let from = route::Caller {
-            origin: &caller.origin,
-            from: &caller.identity.number,
-            source: caller.source.map(|source| source.ip()),
-        };
-        let routed = self.router.load().route(&from, &call.to);
-        let target = match routed.outcome? {
-            Destination::Flow(source) => {
-                let flows = self.flows.load();
-                let flow = flows.get(&source.to_string()).ok_or_else(|| {
-                    let text = format!("flow {source} is not loaded");
-                    Refusal::new(500, "flow-not-loaded", text)
-                })?;
-                return Ok(Routed {
-                    rule: routed.rule,
-                    program: Box::new(FlowProgram::new(flow.clone())),
-                });
-            }
+/// A flow and its prompts, or every mistake in them.
+fn load(
+    source: &FlowSource,
+    prompts: &PromptLibrary,
+    warnings: &mut Vec<String>,
+) -> Result<Arc<Flow>, Vec<String>> {
+    let loaded =
+        Flow::from_source(source).map_err(|problems| problems.lines().collect::<Vec<_>>())?;
+    let missing: Vec<String> = loaded
+        .prompt_files
+        .iter()
+        .filter_map(|file| {
+            let error = prompts.load(&file.key).err()?;
+            Some(format!(
+                "{source}:{}:{} {error}",
+                file.at.line, file.at.column
+            ))
+        })
+        .collect();
+    if !missing.is_empty() {
+        return Err(missing);
+    }
+    warnings.extend(loaded.warnings);
+    Ok(loaded.flow)
+}
+
+/// The routes in force. Calls in progress keep the flow they began with when they are exchanged.
+#[derive(Clone)]
+pub(super) struct LiveRoutes {
+    /// Also what the directory of targets goes by.
+    pub(super) router: Arc<ArcSwap<Router>>,
+    flows: Arc<ArcSwap<Flows>>,
+}
+
+impl LiveRoutes {
+    pub(super) fn new(table: RouteTable) -> LiveRoutes {
+        LiveRoutes {
+            router: Arc::new(ArcSwap::new(table.router)),
+            flows: Arc::new(ArcSwap::new(table.flows)),
+        }
+    }
+
+    /// New calls go by this table from now on.
+    pub(super) fn exchange(&self, table: RouteTable) {
+        // Flows first: a number never leads to one that is not there yet.
+        self.flows.store(table.flows);
+        self.router.store(table.router);
+    }
+
+    fn program_of(&self, destination: Destination) -> Result<Box<dyn Program>, Refusal> {
+        let target = match destination {
+            Destination::Flow(source) => return self.flow(&source),
             Destination::Endpoint(user) => DialTarget::Endpoint(user),
             Destination::RingGroup(name) => DialTarget::RingGroup(name),
             Destination::Trunk { trunk, number } => DialTarget::Trunk { trunk, number },
         };
-        Ok(Routed {
-            rule: routed.rule,
-            program: Box::new(DialProgram::new(target)),
-        })
+        Ok(Box::new(DialProgram::new(target)))
     }
 
-    fn identity(&self, origin: &Origin, invite: &Frame<'_>) -> CallerIdentity {
-        believed(self.router.load().config(), origin, invite)
+    fn flow(&self, source: &FlowSource) -> Result<Box<dyn Program>, Refusal> {
+        match self.flows.load().get(&source.to_string()) {
+            Some(flow) => Ok(Box::new(FlowProgram::new(flow.clone()))),
+            None => Err(Refusal::new(
+                500,
+                "flow-not-loaded",
+                format!("flow {source} is not loaded"),
+            )),
+        }
+    }
+}
+
+fn as_routed(caller: &Caller) -> route::Caller<'_> {
+    route::Caller {
+        origin: &caller.origin,
+        from: &caller.identity.number,
+        source: caller.source.map(|source| source.ip()),
+    }
+}
+
+impl Routes for LiveRoutes {
+    fn program(&self, call: &CallInfo, caller: &Caller) -> Result<Routed, Refusal> {
+        let routed = self.router.load().route(&as_routed(caller), &call.to);
+        let destination = routed.outcome?;
+        Ok(Routed {
+            rule: routed.rule,
+            program: self.program_of(destination)?,
+        })
     }
 
     fn terms(&self, caller: &Caller) -> Option<LegTerms> {
@@ -111,6 +171,10 @@ impl Routes for NumberRoutes {
             dtmf,
             srtp,
         })
+    }
+
+    fn identity(&self, origin: &Origin, invite: &Frame<'_>) -> CallerIdentity {
+        identity::believed(self.router.load().config(), origin, invite)
     }
 }
 

@@ -1,9 +1,10 @@
 //! `trunkline run`: puts the parts together, answers calls, and ends in good order.
-use super::routes::{self, FlowRoutes, NumberRoutes};
+use super::reload::Reload;
+use super::routes::{self, LiveRoutes, RouteTable};
 use super::transports::transports;
 use super::{log, random};
 use crate::api::{self, Face, Sources};
-use crate::call::{CallSettings, Calls, CdrWriter, NoPhones, Parts, PhoneBook, TransferPolicy};
+use crate::call::{CallSettings, Calls, CdrWriter, Parts, PhoneBook, TransferPolicy};
 use crate::config::{Config, HoldMusic, LogFormat};
 use crate::media::{Media, MediaAudio, MediaConfig, PromptLibrary};
 use crate::net::sip::{Guards, Resolver, Sip};
@@ -48,7 +49,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     log::start(format, config.log.level);
     let prompts = Arc::new(routes::library());
-    let (routes, flow_warnings) = FlowRoutes::load(config.clone(), &prompts)?;
+    let (table, flow_warnings) = RouteTable::load(config.clone(), &prompts)?;
     for warning in config.warnings.iter().chain(&flow_warnings) {
         tracing::warn!("{warning}");
     }
@@ -56,14 +57,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(serve(config, routes, prompts))?;
+    let routes = LiveRoutes::new(table);
+    runtime.block_on(serve(config, args.config.clone(), routes, prompts))?;
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(
     config: Arc<Config>,
-    routes: FlowRoutes,
+    config_file: Option<PathBuf>,
+    routes: LiveRoutes,
     prompts: Arc<PromptLibrary>,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
@@ -75,11 +78,10 @@ async fn serve(
         .with_context(|| format!("cannot make the recordings folder {}; change [media] recordings_dir in the configuration", config.media.recordings_dir.display()))?;
     let media = start_media(config)?;
     let transports = transports(config)?;
+    let (guards, tls) = (transports.guards.clone(), transports.tls.clone());
     let trunks_at = learned.clone();
-    transports
-        .guards
-        .exempt_also(move |address| trunks_at.trunk_at(address).is_some());
-    let gate = gate(&shared, learned.clone(), transports.guards.clone())?;
+    guards.exempt_also(move |address| trunks_at.trunk_at(address).is_some());
+    let gate = gate(&shared, learned.clone(), guards.clone())?;
     let sip = Sip::start_on(transports, endpoint_config(config)?, Box::new(gate)).await?;
     let boot = u32::from_be_bytes(random()?);
     let phones = Location::new(shared.clone());
@@ -90,24 +92,30 @@ async fn serve(
     ));
     let resolver = Arc::new(Resolver::system());
     let trunks = Trunks::start(config, sip.handle.clone(), resolver, learned);
-    let router = Arc::new(ArcSwap::new(routes.router));
-    let numbers = NumberRoutes {
-        router: router.clone(),
-        flows: Arc::new(ArcSwap::new(routes.flows)),
-    };
+    let book = PhoneBook::new(routes.router.clone(), trunks.clone(), phones.clone());
     let parts = Parts {
         sip: sip.handle.clone(),
         media: media.clone(),
         music: music(config, &prompts)?,
-        prompts,
-        routes: Box::new(numbers),
-        directory: Arc::new(PhoneBook::new(router, trunks.clone(), Arc::new(NoPhones))),
+        prompts: prompts.clone(),
+        routes: Box::new(routes.clone()),
+        directory: Arc::new(book),
         cdr: match &config.cdr.file {
             Some(path) => Some(CdrWriter::start(path)?),
             None => None,
         },
     };
     let calls = Calls::new(parts, call_settings(config), boot);
+    let reload = Reload {
+        file: config_file,
+        config: shared,
+        routes,
+        prompts,
+        trunks: trunks.clone(),
+        guards,
+        tls,
+        phones: phones.clone(),
+    };
     let sources = Sources {
         calls: calls.counters.clone(),
         sip: sip.counters.clone(),
@@ -125,13 +133,13 @@ async fn serve(
     };
     announce(config, &sip.listening, http)?;
     tokio::spawn(calls.clone().serve(sip.incoming));
-    signals.stop().await;
+    signals.stop(&reload).await;
     face.draining.store(true, Ordering::Relaxed);
     // Carriers send no more calls to one who is not registered.
     let drained = async { tokio::join!(calls.drain(config.run.drain), trunks.stop()) };
     tokio::select! {
         _ = drained => tracing::info!("all calls are over; good bye"),
-        () = signals.stop() => tracing::warn!("told twice to stop: leaving calls in progress"),
+        () = signals.stop(&reload) => tracing::warn!("told twice to stop: leaving calls in progress"),
     }
     media.shutdown();
     Ok(())
@@ -153,13 +161,14 @@ impl Signals {
         })
     }
 
-    /// Returns when the process is told to stop.
-    async fn stop(&mut self) {
+    /// Returns when the process is told to stop; reloads whenever it is told to.
+    async fn stop(&mut self, reload: &Reload) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => tracing::warn!("SIGHUP: this version reads its configuration at start only; restart to apply changes"),
+                // Files are read: other tasks of this thread move over meanwhile.
+                _ = self.hangup.recv() => tokio::task::block_in_place(|| reload.run()),
             }
         }
     }

@@ -145,6 +145,9 @@ fn form(text: &str) -> Result<Form, PatternError> {
         None => (text, false),
     };
     let numeric = |char: char| char.is_ascii_digit() || "+*#X[]-".contains(char);
+    if body.contains(['[', ']']) && !body.chars().all(numeric) {
+        return Err(CLASS);
+    }
     if !body.chars().all(numeric) || !body.contains(['X', '[', ']']) {
         // A name, a whole number, or the beginning of either.
         let places = body.chars().map(Place::Is).collect();
@@ -188,10 +191,10 @@ fn range(first: &str, last: &str) -> Result<Form, PatternError> {
     })
 }
 
+const CLASS: PatternError =
+    PatternError("has a [ ] that is not of the form [2-9] or [5]: one digit, or two and a dash");
+
 fn places(body: &str) -> Result<Vec<Place>, PatternError> {
-    const CLASS: PatternError = PatternError(
-        "has a [ ] that is not of the form [2-9] or [5]: one digit, or two and a dash",
-    );
     let mut places = Vec::new();
     let mut rest = body.chars();
     while let Some(char) = rest.next() {

@@ -14,8 +14,10 @@ const MAX_DIVERSIONS: usize = 10;
 const MAX_PASSED: usize = 32;
 /// The longest value that is passed on, in octets.
 const MAX_PASSED_VALUE: usize = 1024;
-/// What an authenticated phone may hand to the far leg, where that one's list lets it out.
-const PASSED_FROM_PHONES: [&str; 2] = ["X-*", "User-to-User"];
+/// What every caller may hand to the far leg, where that one's list lets it out.
+const PASSED_FROM_ALL: [&str; 2] = ["X-*", "User-to-User"];
+/// The longest display name, in octets.
+const MAX_NAME: usize = 1024;
 
 /// The caller of an INVITE.
 pub fn believed(config: &Config, origin: &Origin, invite: &Frame<'_>) -> CallerIdentity {
@@ -36,11 +38,6 @@ pub fn believed(config: &Config, origin: &Origin, invite: &Frame<'_>) -> CallerI
             } else {
                 caller.number = user.to_string();
             }
-            caller.headers = passed(invite, |name| {
-                PASSED_FROM_PHONES
-                    .iter()
-                    .any(|pattern| named(pattern, name))
-            });
         }
         Origin::Peer(name) => {
             if let Some(trunk) = config.trunk(name) {
@@ -62,14 +59,15 @@ fn of_trunk(trunk: &Trunk, invite: &Frame<'_>, caller: &mut CallerIdentity) {
     caller.number = normalised(&trunk.numbering, &caller.number).into_owned();
     caller.headers = passed(invite, |name| {
         let listed = |pattern: &String| named(pattern, name);
-        trunk.pass_headers.iter().any(listed)
+        !is_ours_to_write(name) && (passes_always(name) || trunk.pass_headers.iter().any(listed))
     });
 }
 
 /// What From says. An anonymous one names nobody (RFC 3323 §4.1.1.3).
-fn claimed(invite: &Frame<'_>) -> CallerIdentity {
+pub fn claimed(invite: &Frame<'_>) -> CallerIdentity {
     let mut caller = CallerIdentity {
         private: wants_privacy(invite),
+        headers: passed(invite, passes_always),
         ..CallerIdentity::default()
     };
     let Ok(from) = invite.from() else {
@@ -86,7 +84,8 @@ fn claimed(invite: &Frame<'_>) -> CallerIdentity {
         return caller;
     }
     caller.number = number;
-    caller.name = from.display_text().filter(|name| !name.is_empty());
+    let fit = |name: &String| !name.is_empty() && name.len() <= MAX_NAME;
+    caller.name = from.display_text().filter(fit);
     caller
 }
 
@@ -174,6 +173,23 @@ fn named(pattern: &str, name: &[u8]) -> bool {
             .is_some_and(|start| start.eq_ignore_ascii_case(beginning.as_bytes())),
         None => name.eq_ignore_ascii_case(pattern.as_bytes()),
     }
+}
+
+fn passes_always(name: &[u8]) -> bool {
+    PASSED_FROM_ALL.iter().any(|pattern| named(pattern, name))
+}
+
+/// What says who is calling is written anew for each leg, from what is believed.
+fn is_ours_to_write(name: &[u8]) -> bool {
+    [
+        "P-Asserted-Identity",
+        "P-Preferred-Identity",
+        "Remote-Party-ID",
+        "Privacy",
+        "Diversion",
+    ]
+    .iter()
+    .any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()))
 }
 
 fn passed(invite: &Frame<'_>, listed: impl Fn(&[u8]) -> bool) -> Vec<(String, String)> {
@@ -266,7 +282,7 @@ mod tests {
             (wild.number.as_str(), wild.name.as_deref()),
             ("030111", Some("Spoof"))
         );
-        assert!(wild.private && wild.diverted_by.is_empty() && wild.headers.is_empty());
+        assert!(wild.private && wild.diverted_by.is_empty());
     }
 
     #[test]
@@ -287,7 +303,7 @@ mod tests {
     fn a_stranger_is_a_claim_and_never_one_of_ours() {
         let from = |from: &str| caller(&Origin::Stranger, &[from, "X-A: b"]);
         assert_eq!(from("From: <sip:+1212@h>;tag=1").number, "+1212");
-        assert!(from("From: <sip:+1212@h>;tag=1").headers.is_empty());
+        assert!(from("From: <sip:+1212@h>;tag=1").diverted_by.is_empty());
         for claim in ["alice", "201"] {
             assert_eq!(from(&format!("From: <sip:{claim}@h>;tag=1")).number, "");
         }

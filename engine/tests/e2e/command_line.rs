@@ -89,3 +89,42 @@ fn check_accepts_the_installed_configuration() {
     let (status, said) = trunkline(&["check", &packaged.display().to_string()]);
     assert!(status.success(), "{said}");
 }
+
+#[test]
+fn check_tells_every_mistake_of_the_flows_and_the_file() {
+    let scratch = tempfile::tempdir().expect("scratch folder");
+    let file = scratch.path().join("trunkline.toml");
+    let check = |text: &str| {
+        std::fs::write(&file, text).expect("write");
+        trunkline(&["check", &file.display().to_string()])
+    };
+    let number = |to: &str, flow: &str| format!("[[number]]\nto = \"{to}\"\nflow = \"{flow}\"\n");
+    let (status, said) = check(&(number("1", "absent.json") + &number("2", "missing.json")));
+    assert!(!status.success(), "{said}");
+    for name in ["absent.json", "missing.json"] {
+        assert!(said.contains(name), "{name} is missing in: {said}");
+    }
+    let (status, said) = check(&number("1", "builtin:demo"));
+    assert!(
+        status.success() && said.contains("good, 1 number"),
+        "{said}"
+    );
+}
+
+#[test]
+fn route_test_says_where_a_call_goes_and_why() {
+    let (status, said) = trunkline(&["route-test", "+491", "demo", "--source", "203.0.113.9"]);
+    assert!(status.success(), "{said}");
+    for part in [
+        "nobody known",
+        "rule: [[number]] \"demo\" in line ",
+        "goes to: flow builtin:demo",
+    ] {
+        assert!(said.contains(part), "{part} is missing in: {said}");
+    }
+    let (status, said) = trunkline(&["route-test", "+491", "other"]);
+    assert!(
+        !status.success() && said.contains("refused: 404 (no-such-number)"),
+        "{said}"
+    );
+}

@@ -10,6 +10,7 @@ mod menu;
 mod message;
 mod phone;
 mod phone_media;
+mod reload;
 mod server;
 mod sip_answers;
 mod sipp;

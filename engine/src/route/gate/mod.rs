@@ -242,6 +242,12 @@ impl Gate for TrustGate {
     }
 }
 
+/// The trunk that may call from an address without a password, by its access list.
+pub fn peer_at(config: &Arc<Config>, source: IpAddr) -> Option<Arc<str>> {
+    let peer = Rules::new(config.clone()).peer(source);
+    peer.filter(|peer| !peer.password).map(|peer| peer.name)
+}
+
 fn digest(config: &Config, secret: [u8; 32]) -> DigestServer {
     let security = &config.security;
     DigestServer::new(secret, &*security.realm, &[], security.nonce_life)
