@@ -98,8 +98,8 @@ async fn calls_to_one_peer_share_a_connection_and_name_our_listener() {
     let requests = [message(&mut stream).await, message(&mut stream).await];
     for request in &requests {
         let ours = format!("{};", sip.listening[0].1);
-        assert!(value(&request, "Via").contains(&ours), "{request}");
-        assert!(value(&request, "Contact").contains(&ours), "{request}");
+        assert!(value(request, "Via").contains(&ours), "{request}");
+        assert!(value(request, "Contact").contains(&ours), "{request}");
         let busy = response(request, "486 Busy Here", peer);
         stream.write_all(busy.as_bytes()).await.unwrap();
         let ack = message(&mut stream).await;

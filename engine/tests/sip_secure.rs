@@ -102,14 +102,14 @@ impl Authority {
 }
 
 async fn start(listen: &[Transport], tls: &TlsSettings, guards: GuardSettings) -> Sip {
-    let (sip, _) = start_reloadable(listen, tls, guards).await;
+    let (sip, _) = start_reloadable(listen, tls, Guards::new(guards)).await;
     sip
 }
 
 async fn start_reloadable(
     listen: &[Transport],
     tls: &TlsSettings,
-    guards: GuardSettings,
+    guards: Arc<Guards>,
 ) -> (Sip, Arc<Tls>) {
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
     let tls = Tls::load(tls).unwrap();
@@ -120,7 +120,7 @@ async fn start_reloadable(
             idle: PATIENCE,
         },
         tls: Some(tls.clone()),
-        guards: Guards::new(guards),
+        guards,
     };
     let config = EndpointConfig::new("Trunkline", [7; 32]);
     let sip = Sip::start_on(transports, config, Box::new(AdmitAll)).await;
@@ -293,7 +293,7 @@ async fn with_a_client_authority_only_its_certificates_are_let_in() {
 async fn a_certificate_is_exchanged_while_connections_stay() {
     let (old, new) = (Authority::new(DOMAIN), Authority::new(DOMAIN));
     let listen = [Transport::Tls];
-    let guards = GuardSettings::default();
+    let guards = Guards::new(GuardSettings::default());
     let (sip, tls) = start_reloadable(&listen, &old.settings(), guards).await;
     let address = sip.listening[0].1;
     let mut open = tls_to(address, &old.client(false)).await.unwrap();
@@ -423,4 +423,65 @@ async fn a_flood_from_one_source_gets_no_answer_past_its_rate() {
     assert_eq!(rule, "rate-limit");
     // 20 pass at once, and those for which a token came back while they were read.
     assert!(dropped > 0 && dropped <= 480, "{dropped}");
+}
+
+async fn from(source: [u8; 4], address: SocketAddr) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((source, 0).into()).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    let mut rest = Vec::new();
+    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest))
+        .await
+        .is_ok()
+}
+
+/// Its open connection ends with its next message; another source is served.
+#[tokio::test]
+async fn a_banned_source_is_cut_off() {
+    let guards = Guards::new(GuardSettings::default());
+    let tls = TlsSettings::default();
+    let (sip, _) = start_reloadable(&[Transport::Tcp], &tls, guards.clone()).await;
+    let address = sip.listening[0].1;
+    let options = invite("TCP").replace("INVITE", "OPTIONS");
+    let mut open = from([127, 0, 0, 77], address).await;
+    open.write_all(options.as_bytes()).await.unwrap();
+    assert!(head(&mut open).await.starts_with("SIP/2.0 200 "));
+    let minute = Duration::from_secs(60);
+    let source = [127, 0, 0, 77].into();
+    guards.bans().ban(std::time::Instant::now(), source, minute);
+    open.write_all(options.as_bytes()).await.unwrap();
+    assert!(is_closed(&mut open).await);
+    assert!(is_closed(&mut from([127, 0, 0, 77], address).await).await);
+    let mut other = from([127, 0, 0, 78], address).await;
+    other.write_all(options.as_bytes()).await.unwrap();
+    assert!(head(&mut other).await.starts_with("SIP/2.0 200 "));
+    let rules = sip.counters.dropped_by();
+    assert_eq!(rules, [("banned", 2)]);
+    guards.bans().lift(source);
+    let mut again = from([127, 0, 0, 77], address).await;
+    again.write_all(options.as_bytes()).await.unwrap();
+    assert!(head(&mut again).await.starts_with("SIP/2.0 200 "));
+}
+
+/// What ends a connection has a counter with the rule's name.
+#[tokio::test]
+async fn what_is_no_sip_ends_the_connection_and_is_counted() {
+    let guards = GuardSettings::default();
+    let sip = start(&[Transport::Tcp], &TlsSettings::default(), guards).await;
+    let mut noise = TcpStream::connect(sip.listening[0].1).await.unwrap();
+    noise
+        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(is_closed(&mut noise).await);
+    let counted = async {
+        while !sip.counters.dropped_by().contains(&("tcp-framing", 1)) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let counted = tokio::time::timeout(PATIENCE, counted).await;
+    assert!(counted.is_ok(), "{:?}", sip.counters.dropped_by());
 }

@@ -139,6 +139,11 @@ impl Sources {
         for (name, help, value) in [
             ("trunkline_sip_legs", "SIP legs alive", &sip.legs),
             (
+                "trunkline_sip_connections",
+                "SIP connections open",
+                &sip.connections,
+            ),
+            (
                 "trunkline_sip_server_transactions",
                 "SIP server transactions alive",
                 &sip.server_transactions,

@@ -18,6 +18,8 @@ pub struct PumpCounters {
     pub(super) dropped: Mutex<BTreeMap<&'static str, u64>>,
     /// Legs, server transactions, client transactions alive now.
     pub legs: AtomicUsize,
+    /// Connections open and being opened now: TCP, TLS, WebSocket.
+    pub connections: AtomicUsize,
     /// Server transactions alive now.
     pub server_transactions: AtomicUsize,
     /// Client transactions alive now.

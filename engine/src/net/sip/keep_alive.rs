@@ -39,7 +39,7 @@ pub(super) enum Due {
     Ping,
     /// Nothing came or went for long: close, unless a call is on the connection.
     Idle,
-    /// Close, and why.
+    /// Close, by this rule.
     Dead(&'static str),
 }
 
@@ -109,14 +109,14 @@ impl KeepAlive {
             .partial_since
             .is_some_and(|since| now >= since + MESSAGE_TIME)
         {
-            return Due::Dead("message not completed in time");
+            return Due::Dead("message-time");
         }
         if let Some(asked) = self.asked
             && now >= asked + PONG_TIME
         {
             self.asked = None;
             if self.answers {
-                return Due::Dead("keep-alive not answered");
+                return Due::Dead("keep-alive-unanswered");
             }
         }
         if now >= self.last_sign + self.idle {
@@ -152,7 +152,7 @@ mod tests {
             }
             clock.received(now, true, false);
         }
-        assert_eq!(clock.due(now), Due::Dead("message not completed in time"));
+        assert_eq!(clock.due(now), Due::Dead("message-time"));
         assert_eq!(now, start + SECOND + MESSAGE_TIME);
     }
 
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(clock.next(), second + PONG_TIME);
         assert_eq!(
             clock.due(second + PONG_TIME),
-            Due::Dead("keep-alive not answered")
+            Due::Dead("keep-alive-unanswered")
         );
     }
 
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(clock.due(ping), Due::Ping);
         assert_eq!(
             clock.due(ping + PONG_TIME),
-            Due::Dead("keep-alive not answered")
+            Due::Dead("keep-alive-unanswered")
         );
     }
 

@@ -7,7 +7,7 @@ use super::guard::Guards;
 use super::handle::{Command, Headers, Incoming, LegEvents, NewLeg};
 use super::outside::{IncomingRequest, Waiting};
 use super::shown::Shown;
-use super::stream::InUse;
+use super::stream::{InUse, RULES};
 use super::streams::{Streams, Unsent};
 use super::{Inbound, PumpCounters};
 use bytes::Bytes;
@@ -105,6 +105,10 @@ impl Pump {
             Inbound::Connected(flow, link) => self.streams.connected(flow, link),
             Inbound::Closed { flow, why, unsent } => {
                 tracing::debug!(remote = %flow.remote, transport = flow.transport.uri_param(), why, "connection ended");
+                if RULES.contains(&why) {
+                    count(&self.counters.dropped, why);
+                    self.guards.log(now, why, flow.remote);
+                }
                 // Nobody may be listening.
                 let _ = self.closed.send(flow);
                 self.held.remove(&flow);
@@ -199,6 +203,9 @@ impl Pump {
             };
             self.event(event);
         }
+        self.counters
+            .connections
+            .store(self.streams.len(), Ordering::Relaxed);
         let Counts {
             legs,
             server_transactions,

@@ -19,9 +19,18 @@ pub(super) const WRITE_TIME: Duration = Duration::from_secs(5);
 pub(super) const LAST_ANSWER_TIME: Duration = Duration::from_millis(500);
 /// A connection that lived this long worked: one that ends sooner is not opened again by itself.
 const WORKED: Duration = Duration::from_secs(5);
-const FRAMING_ERROR: &str = "framing error";
+const FRAMING_ERROR: &str = "tcp-framing";
 /// Octets read at once.
 const CHUNK: usize = 8 * 1024;
+
+/// Why we end connections on our own account: rules with a counter and a log line. Any other end is the peer's or the process's.
+pub(super) const RULES: [&str; 5] = [
+    FRAMING_ERROR,
+    "ws-framing",
+    "message-time",
+    "keep-alive-unanswered",
+    "peer-not-reading",
+];
 
 /// Held by the legs of a connection: while there are any, it is not closed as idle, since our BYE has to leave on it.
 #[derive(Debug, Clone, Default)]
@@ -180,7 +189,7 @@ impl Connection {
                     }
                 }
                 Err(error) => {
-                    tracing::info!(remote = %self.flow.remote, rule = "tcp-framing", %error, "connection closed: its stream cannot be framed any more");
+                    tracing::debug!(remote = %self.flow.remote, rule = FRAMING_ERROR, %error, "connection closed: its stream cannot be framed any more");
                     // The endpoint refuses what can be read of a request (RFC 3261 §18.3), then the connection goes.
                     let message = Inbound::Message(self.flow, error.head);
                     let _ = self.out.send(message).await;
@@ -199,6 +208,6 @@ async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Option<&
     match tokio::time::timeout(WRITE_TIME, written).await {
         Ok(Ok(())) => None,
         Ok(Err(_)) => Some("connection reset"),
-        Err(_) => Some("the peer does not read"),
+        Err(_) => Some("peer-not-reading"),
     }
 }

@@ -63,6 +63,11 @@ impl Streams {
         again == 0
     }
 
+    /// Connections open and being opened.
+    pub(super) fn len(&self) -> usize {
+        self.links.len()
+    }
+
     /// Ends a peer's connection.
     pub(super) fn close(&mut self, flow: Flow) {
         self.links.remove(&flow.connection);

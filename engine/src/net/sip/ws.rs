@@ -123,8 +123,8 @@ fn broken(connection: &Connection, error: &Error) -> &'static str {
         Error::ConnectionClosed | Error::AlreadyClosed => "closed by the peer",
         Error::Io(_) => "connection reset",
         error => {
-            tracing::info!(remote = %connection.flow.remote, rule = "ws-framing", %error, "WebSocket closed: what came is no frame, or too long");
-            "framing error"
+            tracing::debug!(remote = %connection.flow.remote, rule = "ws-framing", %error, "WebSocket closed: what came is no frame, or too long");
+            "ws-framing"
         }
     }
 }
@@ -144,6 +144,6 @@ where
     match tokio::time::timeout(WRITE_TIME, socket.send(message)).await {
         Ok(Ok(())) => None,
         Ok(Err(_)) => Some("connection reset"),
-        Err(_) => Some("the peer does not read"),
+        Err(_) => Some("peer-not-reading"),
     }
 }

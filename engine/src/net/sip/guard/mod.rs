@@ -156,6 +156,11 @@ fn advice(rule: &str) -> &'static str {
         }
         "tls-handshake" => "the TLS handshake failed or took longer than 10 s",
         "ws-handshake" => "the WebSocket handshake failed or took longer than 10 s",
+        "tcp-framing" => "what came on the connection is no SIP",
+        "ws-framing" => "what came on the WebSocket is no frame, or too long",
+        "message-time" => "a message was not complete 32 s after its first octet",
+        "keep-alive-unanswered" => "the peer stopped answering keep-alives",
+        "peer-not-reading" => "the peer did not take what was sent for 5 s",
         _ => "see docs/security.md",
     }
 }
