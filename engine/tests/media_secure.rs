@@ -48,10 +48,10 @@ impl SecurePhone {
     /// The stream of a channel with this phone at its far end.
     fn stream(&self, suite: Suite) -> StreamParams {
         StreamParams {
-            srtp: Some(SrtpParams {
+            srtp: Some(Box::new(SrtpParams {
                 send: key(suite, 1),
                 receive: key(suite, 2),
-            }),
+            })),
             ..stream(self.phone.address())
         }
     }
@@ -233,10 +233,10 @@ fn a_description_with_the_same_keys_keeps_the_roll_over_counters() {
     assert!(correlation(&heard, &sent[1600..3200]) > 0.9);
     // Now the phone changes its key, and its counter begins anew; ours goes on.
     let rekeyed = StreamParams {
-        srtp: Some(SrtpParams {
+        srtp: Some(Box::new(SrtpParams {
             send: key(suite, 1),
             receive: key(suite, 7),
-        }),
+        })),
         ..phone.stream(suite)
     };
     channel.send(Command::Stream(Box::new(rekeyed))).unwrap();

@@ -132,9 +132,11 @@ impl Line {
             keys: 0,
         };
         let stream = StreamParams {
-            srtp: secure.then(|| SrtpParams {
-                send: key(1),
-                receive: key(2),
+            srtp: secure.then(|| {
+                Box::new(SrtpParams {
+                    send: key(1),
+                    receive: key(2),
+                })
             }),
             ..stream(&line.peer, Encoding::Pcmu)
         };

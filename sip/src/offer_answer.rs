@@ -10,14 +10,16 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+mod description;
 mod srtp;
 
+use self::description::{accepted, add_format, audio_line, description, finish_audio, refused};
 pub use self::srtp::{LocalSrtp, NegotiatedSrtp, Profile};
 pub use crate::direction::Direction;
 pub use crate::encoding::Encoding;
-use crate::ice::{self, IceCredentials, OfferedIce};
+use crate::ice::{IceCredentials, OfferedIce};
 use crate::sdes::SrtpPolicy;
-use crate::sdp::{Attribute, Connection, MediaDescription, Origin, Sdp};
+use crate::sdp::{Attribute, Connection, MediaDescription, Sdp};
 
 /// Our side of a negotiation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -423,95 +425,4 @@ fn packet_duration(media: &MediaDescription, ours: u8) -> u8 {
         Some(limit) if limit < wished => (limit / 10 * 10).max(shortest),
         _ => wished,
     }
-}
-
-fn description(local: &LocalMedia) -> Sdp {
-    let connection = Connection::new(local.address);
-    Sdp {
-        origin: Origin {
-            username: "-".into(),
-            session_id: local.session_id.to_string(),
-            session_version: local.session_version.to_string(),
-            address: connection.clone(),
-        },
-        session_name: "-".into(),
-        connection: Some(connection),
-        attributes: Vec::new(),
-        lines: Vec::new(),
-        media: Vec::new(),
-    }
-}
-
-fn audio_line(port: u16, protocol: &str) -> MediaDescription {
-    MediaDescription {
-        kind: "audio".into(),
-        port,
-        port_count: None,
-        protocol: protocol.to_owned(),
-        formats: Vec::new(),
-        connection: None,
-        attributes: Vec::new(),
-        lines: Vec::new(),
-    }
-}
-
-fn add_format(media: &mut MediaDescription, payload_type: u8, name: &str) {
-    media.formats.push(payload_type.to_string());
-    media.attributes.push(Attribute::with(
-        "rtpmap",
-        format_args!("{payload_type} {name}/8000"),
-    ));
-    if name == TELEPHONE_EVENT {
-        media
-            .attributes
-            .push(Attribute::with("fmtp", format_args!("{payload_type} 0-15")));
-    }
-}
-
-fn finish_audio(media: &mut MediaDescription, ptime_ms: u8, direction: Direction) {
-    media.attributes.push(Attribute::with("ptime", ptime_ms));
-    media.attributes.push(Attribute::flag(direction.name()));
-}
-
-/// Our answer to the stream we take.
-fn accepted(
-    theirs: &MediaDescription,
-    local: &LocalMedia,
-    agreed: &Negotiated,
-) -> MediaDescription {
-    let mut media = audio_line(local.port, &theirs.protocol);
-    media.kind.clone_from(&theirs.kind);
-    add_format(&mut media, agreed.payload_recv, agreed.encoding.name());
-    if let Some(number) = agreed.telephone_event_recv {
-        add_format(&mut media, number, TELEPHONE_EVENT);
-    }
-    finish_audio(&mut media, agreed.ptime_ms, agreed.direction);
-    if agreed.rtcp_mux {
-        media.attributes.push(Attribute::flag("rtcp-mux"));
-    }
-    if let Some(srtp) = &agreed.srtp {
-        srtp.answer(&mut media);
-    }
-    match (&agreed.ice, &local.ice) {
-        (OfferedIce::Checks(_), Some(ours)) => {
-            let (address, mux) = (local.address, agreed.rtcp_mux);
-            media
-                .attributes
-                .extend(ice::answer_attributes(ours, address, local.port, mux));
-        }
-        (OfferedIce::Mismatch, Some(_)) => media.attributes.push(Attribute::flag("ice-mismatch")),
-        _ => {}
-    }
-    media
-}
-
-/// Our answer to a stream we do not take: port 0, same protocol, its formats (RFC 3264 section 6).
-fn refused(theirs: &MediaDescription) -> MediaDescription {
-    let mut media = audio_line(0, &theirs.protocol);
-    media.kind.clone_from(&theirs.kind);
-    media.formats.clone_from(&theirs.formats);
-    if media.formats.is_empty() {
-        media.formats.push("0".into());
-    }
-    media
 }

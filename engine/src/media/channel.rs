@@ -259,7 +259,7 @@ impl ChannelState {
         self.incoming.expect_from(now);
         let secure = self.stream.take().and_then(|stream| stream.secure);
         self.stream = Some(Stream {
-            secure: Secure::follow(secure, params.srtp.as_ref()),
+            secure: Secure::follow(secure, params.srtp.as_deref()),
             params,
             latch,
         });

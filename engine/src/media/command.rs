@@ -123,7 +123,7 @@ pub struct StreamParams {
     /// The packet time the peer asked for in ms. Packets of any length are received; 20 ms are sent.
     pub ptime_ms: u8,
     /// The keys of an encrypted stream: RTP and RTCP in the clear are dropped then. `None` for plain RTP.
-    pub srtp: Option<SrtpParams>,
+    pub srtp: Option<Box<SrtpParams>>,
     /// Our credentials where the peer makes ICE checks, which are answered then.
     pub ice: Option<IceLite>,
     /// The call's id for log lines.

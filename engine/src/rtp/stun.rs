@@ -214,7 +214,7 @@ pub fn check(message: &[u8], ours: &IceLite) -> Result<Check, StunError> {
     }
     let username = parts.username.ok_or(StunError::Username)?;
     let rest = username.strip_prefix(ours.ufrag.as_bytes());
-    if !rest.is_some_and(|rest| rest.first() == Some(&b':')) {
+    if rest.and_then(<[u8]>::first) != Some(&b':') {
         return Err(StunError::Username);
     }
     let (at, value) = parts.integrity.ok_or(StunError::Integrity)?;

@@ -1,6 +1,6 @@
 //! baresip, a real phone, against the real binary: headless, audio from and to files, driven over its control socket.
 use crate::audio;
-use crate::server::{PATIENCE, Server};
+use crate::server::{PATIENCE, Server, Settings};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
@@ -21,6 +21,11 @@ struct Baresip {
 impl Baresip {
     /// A phone that says `says` (once, then silence) and keeps what it hears.
     fn start(says: &[i16]) -> Self {
+        Self::start_with(says, "")
+    }
+
+    /// The same with more in its account's parameters, each after a semicolon.
+    fn start_with(says: &[i16], account: &str) -> Self {
         let scratch = tempfile::tempdir().expect("scratch folder");
         // Its RTP sockets are bound to no address, and the kernel sends from 127.0.0.1 what goes to loopback: another address in its SDP
         // would make its audio that of a stranger.
@@ -34,7 +39,7 @@ impl Baresip {
         .expect("write");
         std::fs::write(
             scratch.path().join("accounts"),
-            format!("<sip:phone@{ip};transport=udp>;regint=0;audio_codecs=PCMU/8000/1\n"),
+            format!("<sip:phone@{ip};transport=udp>;regint=0;audio_codecs=PCMU/8000/1{account}\n"),
         )
         .expect("write");
         std::fs::write(scratch.path().join("contacts"), "").expect("write");
@@ -204,7 +209,7 @@ fn configuration(ip: Ipv4Addr, control_port: u16, scratch: &tempfile::TempDir) -
         "sip_listen {ip}:0\nnet_interface {ip}\n\
          audio_source aufile,{folder}/says.wav\naudio_player aubridge,ear\n\
          ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\n\
-         module_path {MODULES}\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nsnd_path {folder}\n\
+         module_path {MODULES}\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule srtp.so\nmodule ice.so\nsnd_path {folder}\n\
          module_app account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen {ip}:{control_port}\n"
     )
 }
@@ -268,6 +273,62 @@ fn hold_and_resume() {
     server.wait_log("the key after the resume", |line| line.contains("key=*"));
     phone.command("hangup", "");
     phone.wait_event("CALL_CLOSED");
+    server.wait_idle();
+}
+
+/// A server whose calls have this policy.
+fn server_with(srtp: &str) -> Server {
+    Server::with(Settings {
+        media_extra: format!("srtp = {srtp:?}"),
+        ..Settings::default()
+    })
+}
+
+/// What encrypts, as `mediaenc` names it, and our policy: the phone offers RTP/SAVP, or RTP/AVP with keys.
+#[test]
+fn encrypted_calls_are_heard_and_stay_so_over_hold() {
+    for (encryption, srtp) in [("srtp-mand", "required"), ("srtp", "optional")] {
+        let server = server_with(srtp);
+        let mut phone = Baresip::start_with(&[], &format!(";mediaenc={encryption}"));
+        phone.command("dial", &format!("sip:demo@{}", server.sip()));
+        phone.wait_event("CALL_ESTABLISHED");
+        server.wait_log("an encrypted answer", |line| {
+            line.contains("answered") && line.contains("srtp=\"AES")
+        });
+        let at = phone.wait_prompt("welcome", 0);
+        phone.command("sndcode", "2");
+        phone.wait_prompt("music", at);
+        phone.command("hold", "");
+        let change = |line: &str| line.contains("media changed by the far end");
+        server.wait_log("hold", change);
+        phone.command("resume", "");
+        server.wait_log_times("resume", 2, change);
+        phone.command("sndcode", "*");
+        server.wait_log("the key after the resume", |line| line.contains("key=*"));
+        phone.command("hangup", "");
+        phone.wait_event("CALL_CLOSED");
+        server.wait_idle();
+        let dropped = |cause: &str| {
+            let metric = "trunkline_rtp_packets_dropped_total";
+            let label = format!("cause=\"{cause}\"");
+            server.metrics().labelled(metric, &label)
+        };
+        assert_eq!(
+            (dropped("srtp_auth_failed"), dropped("srtp_replayed")),
+            (0.0, 0.0)
+        );
+    }
+}
+
+#[test]
+fn a_phone_that_does_not_encrypt_is_refused_where_that_is_required() {
+    let server = server_with("required");
+    let mut phone = Baresip::start(&[]);
+    phone.command("dial", &format!("sip:demo@{}", server.sip()));
+    phone.wait_event("CALL_CLOSED");
+    server.wait_log("the rule", |line| {
+        line.contains("call refused") && line.contains("srtp = required")
+    });
     server.wait_idle();
 }
 

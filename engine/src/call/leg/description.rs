@@ -187,7 +187,7 @@ impl Leg {
             send,
             receive,
             ptime_ms: n.ptime_ms,
-            srtp: n.srtp.as_ref().map(srtp_params),
+            srtp: n.srtp.as_ref().map(|srtp| Box::new(srtp_params(srtp))),
             ice: self.negotiation.ice().map(|ours| IceLite {
                 ufrag: ours.ufrag.clone(),
                 pwd: ours.pwd.clone(),
