@@ -54,6 +54,11 @@ impl Registrar {
     pub(super) fn new(state: Arc<TrunkState>, net: TrunkNet) -> Self {
         let register = state.config.register.as_ref();
         let login = state.config.login.as_ref();
+        // A binding of before a reload is ours to refresh, and to take back.
+        let path = state.binding().and_then(|binding| {
+            let flow = net.sip.flow_to(&binding.hop).ok()?;
+            Some((flow, binding.hop))
+        });
         Registrar {
             timetable: register.map(|register| Timetable::new(register.expires)),
             user: login
@@ -61,7 +66,7 @@ impl Registrar {
                 .unwrap_or_default(),
             closed: net.sip.closed_flows(),
             series: None,
-            path: None,
+            path,
             said: None,
             losses: 0,
             state,

@@ -43,6 +43,10 @@ pub(super) struct Kept {
     pub(super) credentials: Option<Arc<Credentials>>,
     pub(super) meter: Arc<Meter>,
     pub(super) counters: Arc<TrunkCounters>,
+    /// What is known about its targets, when they are the same.
+    pub(super) targets: Option<Targets>,
+    /// Its registration in force, when it is the same.
+    pub(super) binding: Option<Binding>,
 }
 
 impl std::fmt::Debug for TrunkState {
@@ -89,21 +93,20 @@ impl TrunkState {
         learned: Arc<LearnedPeers>,
         changes: watch::Sender<u64>,
     ) -> Self {
-        let Kept {
-            credentials,
-            meter,
-            counters,
-        } = kept;
         let weights = config.targets.iter().map(|to| (to.priority, to.weight));
-        let targets = Targets::new(weights, config.options_interval);
-        let registration = match &config.register {
-            Some(_) => Registration::Missing("no answer yet".to_owned()),
-            None => Registration::NotUsed,
+        let targets = match kept.targets {
+            Some(targets) => targets.carried(Instant::now(), config.options_interval),
+            None => Targets::new(weights, config.options_interval),
+        };
+        let registration = match (&config.register, kept.binding) {
+            (None, _) => Registration::NotUsed,
+            (Some(_), Some(binding)) => Registration::Held(binding),
+            (Some(_), None) => Registration::Missing("no answer yet".to_owned()),
         };
         TrunkState {
-            credentials,
-            meter,
-            counters,
+            credentials: kept.credentials,
+            meter: kept.meter,
+            counters: kept.counters,
             learned,
             sooner: Notify::new(),
             changes,
@@ -122,6 +125,14 @@ impl TrunkState {
     pub(super) fn live(&self) -> MutexGuard<'_, Live> {
         // Nothing that panics runs under the lock.
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The registration in force.
+    pub(super) fn binding(&self) -> Option<Binding> {
+        match &self.live().registration {
+            Registration::Held(binding) => Some(binding.clone()),
+            _ => None,
+        }
     }
 
     /// Our address of record there, for requests that are about us.

@@ -93,7 +93,7 @@ impl State {
 }
 
 /// A configured target.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Target {
     priority: u16,
     weight: u16,
@@ -101,7 +101,7 @@ pub(super) struct Target {
 }
 
 /// One hop of a target.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Place {
     hop: Hop,
     state: State,
@@ -136,7 +136,7 @@ pub(super) struct PlaceStatus {
 }
 
 /// All targets of one trunk.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Targets {
     targets: Vec<Target>,
     /// How often a hop that answers is asked; `None`: never.
@@ -158,6 +158,18 @@ impl Targets {
             targets: targets.into_iter().map(target).collect(),
             interval,
         }
+    }
+
+    /// The same targets with what is known about them, asked at another interval from now on. What was on its way is asked anew.
+    pub(super) fn carried(&self, now: Instant, interval: Option<Duration>) -> Self {
+        let mut carried = Targets {
+            interval,
+            ..self.clone()
+        };
+        for place in carried.places_mut() {
+            place.probe_at = Some(now);
+        }
+        carried
     }
 
     /// The hops a target's name stands for now, best first. What is known about those that stay is kept.

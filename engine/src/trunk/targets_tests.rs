@@ -217,3 +217,25 @@ fn retry_after_is_the_next_moment_something_may_change() {
     assert_eq!(made.retry_after(now + seconds(20)), seconds(1));
     assert_eq!(Targets::new([(1, 1)], None).retry_after(now), seconds(10));
 }
+
+#[test]
+fn what_is_known_outlives_a_reload() {
+    let now = Instant::now();
+    let mut made = targets(now, &[(1, 1)]);
+    made.due(now);
+    for heard in [Heard::Response, Heard::Silence, Heard::Silence] {
+        made.heard(now, &hop(0), Probe::Options, heard);
+    }
+    let mut carried = made.carried(now, Some(seconds(5)));
+    assert_eq!(order(&carried, now, 0), [1]);
+    assert_eq!(
+        carried.due(now).len(),
+        2,
+        "also the one that was on its way"
+    );
+    let silent = made.carried(now, None);
+    assert_eq!(
+        (order(&silent, now, 0), silent.next_probe()),
+        (vec![1], None)
+    );
+}

@@ -148,22 +148,17 @@ impl Trunks {
 
     /// Starts a trunk, in place of `old` where it was there before.
     fn replace(&self, old: Option<Running>, trunk: &Trunk) -> Running {
-        let (meter, counters) = match &old {
-            Some(old) => (old.state.meter.clone(), old.state.counters.clone()),
-            None => (Meter::new(trunk.name.as_str().into()), Arc::default()),
+        let kept = match &old {
+            Some(old) => kept(&old.state, trunk),
+            None => Kept {
+                credentials: credentials(trunk),
+                meter: Meter::new(trunk.name.as_str().into()),
+                counters: Arc::default(),
+                targets: None,
+                binding: None,
+            },
         };
-        meter.set(trunk.limits.clone());
-        let credentials = match &old {
-            Some(old) if same_far_end(&old.state.config, trunk) => old.state.credentials.clone(),
-            _ => credentials(trunk),
-        };
-        let kept = Kept {
-            credentials,
-            meter,
-            counters,
-        };
-        let (learned, changes) = (self.learned.clone(), self.changes.clone());
-        let state = Arc::new(TrunkState::new(trunk.clone(), kept, learned, changes));
+        kept.meter.set(trunk.limits.clone());
         let before = old.map(|old| {
             let end = match same_binding(&old.state.config, trunk) {
                 true => End::HandOver,
@@ -172,6 +167,8 @@ impl Trunks {
             let _ = old.end.send(end);
             old.task
         });
+        let (learned, changes) = (self.learned.clone(), self.changes.clone());
+        let state = Arc::new(TrunkState::new(trunk.clone(), kept, learned, changes));
         let (end, ended) = oneshot::channel();
         let task = tokio::spawn(run(state.clone(), self.net.clone(), before, ended));
         Running { state, end, task }
@@ -198,18 +195,36 @@ async fn run(
     before: Option<JoinHandle<()>>,
     ended: oneshot::Receiver<End>,
 ) {
-    if let Some(before) = before {
-        // A registration taken back must not take ours along.
-        let _ = tokio::time::timeout(LAST_WORDS, before).await;
-    }
     let mut registration = Registrar::new(state.clone(), net.clone());
+    let keep = async {
+        if let Some(before) = before {
+            // A registration taken back must not take ours along.
+            let _ = tokio::time::timeout(LAST_WORDS, before).await;
+        }
+        registration.keep().await;
+    };
     let end = tokio::select! {
         () = watch::watch(state, net) => End::Unregister,
-        () = registration.keep() => End::Unregister,
+        () = keep => End::Unregister,
         end = ended => end.unwrap_or(End::Unregister),
     };
     if end == End::Unregister {
         registration.take_back().await;
+    }
+}
+
+/// What a trunk that changed goes on with.
+fn kept(old: &TrunkState, new: &Trunk) -> Kept {
+    let same_targets = old.config.targets == new.targets;
+    Kept {
+        credentials: match same_far_end(&old.config, new) {
+            true => old.credentials.clone(),
+            false => credentials(new),
+        },
+        meter: old.meter.clone(),
+        counters: old.counters.clone(),
+        targets: same_targets.then(|| old.live().targets.clone()),
+        binding: old.binding().filter(|_| same_binding(&old.config, new)),
     }
 }
 
