@@ -294,10 +294,7 @@ impl<'a> Play<'a> {
         let invite = Invite {
             sdp,
             credentials: (kind & 2 == 2).then(|| Arc::clone(&self.credentials)),
-            reliable: match kind & 4 {
-                0 => Reliability::Supported,
-                _ => Reliability::Required,
-            },
+            reliable: (kind & 4 == 4).then_some(Reliability::Required),
             ..Invite::new(self.flow, to, "sip:a@10.0.0.2", to)
         };
         if let Ok(leg) = self.endpoint.invite(self.now, invite) {

@@ -119,7 +119,7 @@ impl Crossing {
         let to = "sip:b@10.0.0.2";
         let invite = Invite {
             sdp: Some(SDP.to_vec()),
-            reliable: Reliability::Supported,
+            reliable: Some(Reliability::Supported),
             ..Invite::new(flow, to, "sip:a@10.0.0.1", to)
         };
         let caller = ends[0].invite(now, invite).unwrap();

@@ -9,7 +9,9 @@ mod probe;
 use network::{Network, SDP, config};
 use peer::Peer;
 use probe::{Probe, field, invite, request, tag_of};
-use trunkline_sip::{EndCause, EndpointConfig, Event, LegError, LegId, Reliability, Transport};
+use trunkline_sip::{
+    EndCause, EndpointConfig, Event, Invite, LegError, LegId, Reliability, Transport,
+};
 
 const OFFER: &[u8] = b"v=0 offer";
 const ANSWER: &[u8] = b"v=0 answer";
@@ -242,6 +244,66 @@ fn provisional_responses_queue_behind_the_first() {
     let resent = probe.sent();
     assert!(resent.iter().all(|text| !text.starts_with("SIP/2.0 180")));
     probe.drain();
+}
+
+#[test]
+fn an_offer_in_prack_is_answered_in_its_2xx() {
+    let mut probe = Probe::new();
+    probe.tell(&invite("Supported: 100rel\r\n"));
+    let leg = probe.leg();
+    let (now, endpoint) = (probe.now, &mut probe.endpoint);
+    endpoint
+        .provisional(now, leg, 183, "", Some(ANSWER), &[])
+        .unwrap();
+    let early = probe.sent().remove(0);
+    let tag = format!(";tag={}", tag_of(&early));
+    let rack = format!("RAck: {} 1 INVITE\r\n", field(&early, "RSeq").unwrap());
+    let prack = request("PRACK", "z9hG4bKp", &tag, 2, &rack, "v=0 more");
+    assert!(probe.tell(&prack).is_empty(), "the application is asked");
+    assert!(matches!(probe.events()[..], [Event::Reinvite { .. }]));
+    probe.endpoint.answer_reinvite(probe.now, leg, ANSWER);
+    let ok = probe.sent().remove(0);
+    assert!(
+        ok.starts_with("SIP/2.0 200 ") && ok.ends_with("v=0 answer"),
+        "{ok}"
+    );
+    assert_eq!(field(&ok, "CSeq"), Some("2 PRACK"));
+    probe.endpoint.answer(probe.now, leg, ANSWER, &[]);
+    assert_eq!(field(&probe.sent()[0], "Content-Length"), Some("0"));
+    probe.drain();
+}
+
+#[test]
+fn what_an_invite_says_about_reliability() {
+    for (own, invited, supported, required) in [
+        (Reliability::Supported, None, true, None),
+        (Reliability::Off, None, false, None),
+        (Reliability::Required, None, true, Some("100rel")),
+        (
+            Reliability::Off,
+            Some(Reliability::Required),
+            true,
+            Some("100rel"),
+        ),
+        (Reliability::Required, Some(Reliability::Off), false, None),
+    ] {
+        let config = EndpointConfig {
+            reliable: own,
+            ..config(1)
+        };
+        let flow = Peer::called(true).flow;
+        let to = "sip:b@10.0.0.2";
+        let invite = Invite {
+            reliable: invited,
+            ..Invite::new(flow, to, to, to)
+        };
+        let peer = Peer::calling(config, invite);
+        let said = field(&peer.invite, "Supported").unwrap().contains("100rel");
+        assert_eq!(
+            (said, field(&peer.invite, "Require")),
+            (supported, required)
+        );
+    }
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn storm(seed: u64, transport: Transport) {
         min_se_s: 90,
     };
     let mut net = Network::with(transport, |config| {
-        config.session_timer = (seed % 5 == 0).then_some(timer);
+        config.session_timer = seed.is_multiple_of(5).then_some(timer);
     });
     net.random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     if transport == Transport::Udp {

@@ -92,8 +92,8 @@ pub struct Invite {
     pub credentials: Option<Arc<Credentials>>,
     /// The user part of our Contact.
     pub contact_user: Option<String>,
-    /// What is said about reliable provisional responses (RFC 3262).
-    pub reliable: Reliability,
+    /// What is said about reliable provisional responses (RFC 3262); `None`: what the endpoint says.
+    pub reliable: Option<Reliability>,
     /// The session timer asked for; `None`: that of the endpoint.
     pub session_timer: Option<SessionTimer>,
     /// Max-Forwards; `None`: 70. One less than that of the call this one continues (RFC 3261 §16.6).
@@ -118,7 +118,7 @@ impl Invite {
             routes: Vec::new(),
             credentials: None,
             contact_user: None,
-            reliable: Reliability::default(),
+            reliable: None,
             session_timer: None,
             max_forwards: None,
         }

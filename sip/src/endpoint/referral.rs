@@ -8,10 +8,13 @@ use super::clients::{Outgoing as Send, Purpose};
 use super::event::{Event, LegId, ReferId};
 use super::gate::Origin;
 use super::io::TxId;
-use super::legs::State;
+use super::legs::{Leg, State};
 use super::screening::Refusal;
 use crate::header::HeaderId;
+use crate::lex::{decimal, split_once, trim};
+use crate::message::Frame;
 use crate::method::Method;
+use crate::params::Params;
 use crate::refer::{ReferTarget, SIPFRAG, sipfrag};
 use crate::wire::{contact, is_fit_for_wire, phrase};
 use std::time::Instant;
@@ -38,6 +41,47 @@ pub(super) struct Referral {
     next: Option<(u16, String)>,
 }
 
+/// Whether a REFER can be served at all.
+fn judge(usage: &Leg, refer: &Frame<'_>) -> Result<(), Refusal> {
+    match usage.state {
+        State::Leaving => return Err(Refusal::new(481, "call ends")),
+        State::Confirmed | State::AwaitingAck => {}
+        _ => return Err(Refusal::new(403, "REFER before the answer")),
+    }
+    ReferTarget::parse(refer).map_err(|error| Refusal::new(error.status, error.rule))?;
+    match usage.referrals.len() >= MAX_REFERS {
+        true => Err(Refusal::with(
+            500,
+            "too many REFER in work",
+            "Retry-After",
+            "5",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// The name of the subscription and its state (RFC 3515 §2.4.4, §2.4.6).
+fn subscription(referral: &Referral) -> (String, &'static str) {
+    let event = match referral.first {
+        true => "refer".to_owned(),
+        false => format!("refer;id={}", referral.cseq),
+    };
+    match referral.last {
+        true => (event, "terminated;reason=noresource"),
+        false => (event, "active;expires=180"),
+    }
+}
+
+/// Whether a NOTIFY is about a REFER, and about which: the value of `id`.
+pub(super) fn refer_event(frame: &Frame<'_>) -> Option<Option<u32>> {
+    let (package, params) = split_once(frame.header(HeaderId::Event)?, b';');
+    if !trim(package).eq_ignore_ascii_case(b"refer") {
+        return None;
+    }
+    let id = Params(params.unwrap_or_default()).value("id");
+    Some(id.and_then(decimal))
+}
+
 impl Endpoint {
     /// A REFER within a dialog.
     pub(super) fn on_refer(&mut self, now: Instant, leg: LegId, tx: TxId, origin: Origin) {
@@ -48,25 +92,12 @@ impl Endpoint {
         let Some(usage) = self.legs.of(leg) else {
             return;
         };
-        let refusal = match usage.state {
-            State::Leaving => Some(Refusal::new(481, "call ends")),
-            State::Confirmed | State::AwaitingAck => None,
-            _ => Some(Refusal::new(403, "REFER before the answer")),
-        };
         let servers = &self.servers;
         // Those the application let expire are forgotten.
         usage
             .referrals
             .retain(|known| known.accepted || servers.of(known.tx).is_some());
-        let full = usage.referrals.len() >= MAX_REFERS;
-        let refusal = refusal.or_else(|| {
-            let target = ReferTarget::parse(&frame).err();
-            target.map(|error| Refusal::new(error.status, error.rule))
-        });
-        let refusal = refusal.or_else(|| {
-            full.then(|| Refusal::with(500, "too many REFER in work", "Retry-After", "5"))
-        });
-        if let Some(refusal) = refusal {
+        if let Err(refusal) = judge(usage, &frame) {
             return self.refuse_tx(now, tx, &refusal);
         }
         let silent = frame
@@ -186,14 +217,7 @@ impl Endpoint {
             return;
         };
         referral.last = status >= 200;
-        let event = match referral.first {
-            true => "refer".to_owned(),
-            false => format!("refer;id={}", referral.cseq),
-        };
-        let state = match referral.last {
-            true => "terminated;reason=noresource",
-            false => "active;expires=180",
-        };
+        let (event, state) = subscription(referral);
         let (builder, flow) = dialog.request("NOTIFY", None, &self.config.advertise, &branch);
         let user = usage.contact_user.as_deref();
         let bytes = builder
@@ -241,16 +265,5 @@ impl Endpoint {
         if let Some(usage) = self.legs.of(leg) {
             usage.referrals.retain(|known| known.tx != tx);
         }
-    }
-
-    /// Whether a NOTIFY is one about a REFER of ours, and which: the value of `id`.
-    pub(super) fn refer_event(frame: &crate::message::Frame<'_>) -> Option<Option<u32>> {
-        let value = frame.header(HeaderId::Event)?;
-        let (package, params) = crate::lex::split_once(value, b';');
-        if !crate::lex::trim(package).eq_ignore_ascii_case(b"refer") {
-            return None;
-        }
-        let id = crate::params::Params(params.unwrap_or_default()).value("id");
-        Some(id.and_then(crate::lex::decimal))
     }
 }

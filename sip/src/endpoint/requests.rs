@@ -181,14 +181,13 @@ impl Endpoint {
         }
         // RFC 3515 §5.2: who may send us elsewhere is asked each time, before anything is remembered.
         let origin = match request.method {
-            Method::Refer => match self.pass_gate(now, flow, frame) {
-                Some(origin) => origin,
-                None => return,
-            },
-            _ => Origin::Stranger,
+            Method::Refer => self.pass_gate(now, flow, frame),
+            _ => Some(Origin::Stranger),
         };
         let dialog = self.legs.of(leg).and_then(|leg| leg.dialog_of(&key));
-        let Some(dialog) = dialog else { return };
+        let (Some(origin), Some(dialog)) = (origin, dialog) else {
+            return;
+        };
         dialog.accept_cseq(number);
         dialog.heard_on(flow);
         self.legs.follow(leg);

@@ -8,7 +8,7 @@ use super::clients::{Outgoing as Send, Purpose};
 use super::event::{Event, LegError, LegId, ReferTo};
 use super::io::TxId;
 use super::legs::State;
-use super::referral::MAX_REFERS;
+use super::referral::{MAX_REFERS, refer_event};
 use super::screening::Refusal;
 use super::uac::address;
 use crate::header::HeaderId;
@@ -30,6 +30,16 @@ pub(super) struct SentRefer {
     status: u16,
 }
 
+/// The Refer-To value for a URI that can be called.
+fn refer_to(uri: String, replaces: Option<Replaces>) -> Result<String, LegError> {
+    let scheme = Uri::parse(uri.as_bytes()).map(|uri| uri.scheme);
+    if matches!(scheme, Err(_) | Ok(Scheme::Other(_))) {
+        return Err(LegError::Target(uri));
+    }
+    let target = ReferTarget { uri, replaces };
+    target.value().ok_or(LegError::Target(target.uri))
+}
+
 impl Endpoint {
     /// Asks the peer of an answered call to call somebody else. How it goes comes as `ReferProgress`.
     ///
@@ -44,13 +54,7 @@ impl Endpoint {
             Some(other) => Some(self.replaces(other).ok_or(LegError::UnknownLeg)?),
             None => None,
         };
-        let target = Uri::parse(to.uri.as_bytes()).map(|uri| uri.scheme);
-        if matches!(target, Err(_) | Ok(Scheme::Other(_))) {
-            return Err(LegError::Target(to.uri));
-        }
-        let uri = to.uri.clone();
-        let refer_to = ReferTarget { uri, replaces }.value();
-        let refer_to = refer_to.ok_or(LegError::Target(to.uri))?;
+        let refer_to = refer_to(to.uri, replaces)?;
         let referred_by = to
             .referred_by
             .map(|by| address("Referred-By", &by))
@@ -136,7 +140,7 @@ impl Endpoint {
             return;
         };
         let frame = request.frame();
-        let Some(id) = Self::refer_event(&frame) else {
+        let Some(id) = refer_event(&frame) else {
             let rule = "NOTIFY is for another event than refer";
             let refusal = Refusal::with(489, rule, "Allow-Events", "refer");
             return self.refuse_tx(now, tx, &refusal);

@@ -8,6 +8,7 @@ use super::io::{LegTimer, TxId};
 use super::legs::{Leg, State};
 use super::session::Session;
 use super::uas::{is_owned, with_sdp, with_timer};
+use crate::build::MessageBuilder;
 use crate::dialog::Dialog;
 use crate::header::{CommaList, HeaderId};
 use crate::identity::Token;
@@ -98,13 +99,7 @@ impl Endpoint {
         )
         .header("Allow", ALLOW)
         .header("User-Agent", &self.config.server_name);
-        builder = match invite.reliable {
-            Reliability::Off => builder.header("Supported", SUPPORTED),
-            Reliability::Supported => builder.header("Supported", SUPPORTED_RELIABLE),
-            Reliability::Required => builder
-                .header("Supported", SUPPORTED_RELIABLE)
-                .header("Require", "100rel"),
-        };
+        builder = with_extensions(builder, invite.reliable.unwrap_or(self.config.reliable));
         builder = with_timer(builder, &session.request_headers());
         for route in &invite.routes {
             builder = builder.header("Route", loose_route(route)?);
@@ -306,6 +301,17 @@ impl Endpoint {
     fn client_dialog(&self, tx: TxId, response: &Frame<'_>) -> Option<Dialog> {
         let tx = self.clients.of(tx)?;
         Dialog::uac(&tx.request.frame(), response, tx.flow).ok()
+    }
+}
+
+/// What an INVITE says about extensions.
+fn with_extensions(builder: MessageBuilder, reliable: Reliability) -> MessageBuilder {
+    match reliable {
+        Reliability::Off => builder.header("Supported", SUPPORTED),
+        Reliability::Supported => builder.header("Supported", SUPPORTED_RELIABLE),
+        Reliability::Required => builder
+            .header("Supported", SUPPORTED_RELIABLE)
+            .header("Require", "100rel"),
     }
 }
 

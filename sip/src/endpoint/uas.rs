@@ -28,16 +28,8 @@ impl Endpoint {
         if let Some(refusal) = self.admission() {
             return self.refuse(flow, frame, &refusal);
         }
-        let reliable = match Reliable::of_invite(frame, self.config.reliable) {
-            Ok(reliable) => reliable,
-            Err(refusal) => return self.refuse(flow, frame, &refusal),
-        };
-        let session = Session::new(self.config.session_timer);
-        if let Some(least) = session.too_small(frame) {
-            return self.refuse(flow, frame, &too_small(least));
-        }
-        let replaces = match self.replaced(frame) {
-            Ok(replaces) => replaces,
+        let (reliable, session, replaces) = match self.judge_invite(frame) {
+            Ok(judged) => judged,
             Err(refusal) => return self.refuse(flow, frame, &refusal),
         };
         let tag = self.io.identity.token();
@@ -76,6 +68,19 @@ impl Endpoint {
             origin,
             replaces,
         });
+    }
+
+    /// What the extensions an INVITE asks for mean: reliable provisional responses, session timer, Replaces.
+    fn judge_invite(
+        &mut self,
+        invite: &Frame<'_>,
+    ) -> Result<(Reliable, Session, Option<LegId>), Refusal> {
+        let reliable = Reliable::of_invite(invite, self.config.reliable)?;
+        let session = Session::new(self.config.session_timer);
+        if let Some(least) = session.too_small(invite) {
+            return Err(too_small(least));
+        }
+        Ok((reliable, session, self.replaced(invite)?))
     }
 
     /// Sends 101 to 199 on an incoming call, with early media when `sdp` is given.
@@ -163,6 +168,14 @@ impl Endpoint {
         .finish();
         self.servers
             .respond(&mut self.io, now, tx, 200, bytes.clone());
+        if let Some(usage) = self.legs.of(leg).filter(|_| !sdp.is_empty()) {
+            usage.last_sdp = Some(Bytes::copy_from_slice(sdp));
+        }
+        self.await_ack(now, leg, tx, bytes);
+    }
+
+    /// Repeats a 2xx until its ACK comes.
+    fn await_ack(&mut self, now: Instant, leg: LegId, tx: TxId, bytes: Bytes) {
         let Some(entry) = self.servers.of(tx) else {
             return;
         };
@@ -176,9 +189,6 @@ impl Endpoint {
         let Some(usage) = self.legs.of(leg) else {
             return;
         };
-        if !sdp.is_empty() {
-            usage.last_sdp = Some(Bytes::copy_from_slice(sdp));
-        }
         usage.success = Some(Success {
             cseq,
             flow,

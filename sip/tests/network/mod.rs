@@ -115,7 +115,7 @@ impl Network {
         let (flow, to) = (self.flow(0, 1), "sip:demo@10.0.0.2");
         let invite = Invite {
             sdp: sdp.map(<[u8]>::to_vec),
-            reliable,
+            reliable: Some(reliable),
             ..Invite::new(flow, to, "sip:a@10.0.0.1", to)
         };
         let caller = self.ends[0].endpoint.invite(self.now, invite).unwrap();
