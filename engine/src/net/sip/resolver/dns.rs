@@ -3,10 +3,11 @@
 //! Limits: 2 s per try and two tries per question; CNAME chains as hickory limits them; 1024 answers kept, none longer than an hour.
 use super::select::{Naptr, Srv};
 use super::{Asked, Zones};
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::LookupIpStrategy;
 use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -23,16 +24,7 @@ pub(super) struct Dns(Result<TokioResolver, String>);
 impl Dns {
     /// As `/etc/resolv.conf` and `/etc/hosts` say now.
     pub(super) fn system() -> Dns {
-        let built = TokioResolver::builder_tokio().and_then(|mut builder| {
-            let options = builder.options_mut();
-            options.timeout = TRY_TIME;
-            options.attempts = TRIES;
-            options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-            options.cache_size = KEPT_ANSWERS;
-            options.positive_max_ttl = Some(LONGEST_KEPT);
-            options.negative_max_ttl = Some(LONGEST_ABSENT);
-            builder.build()
-        });
+        let built = TokioResolver::builder_tokio().and_then(built);
         Dns(built.map_err(|error| format!("/etc/resolv.conf: {error}")))
     }
 
@@ -50,6 +42,17 @@ impl Dns {
             Err(error) => none_or(error),
         }
     }
+}
+
+fn built(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Result<TokioResolver, NetError> {
+    let options = builder.options_mut();
+    options.timeout = TRY_TIME;
+    options.attempts = TRIES;
+    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    options.cache_size = KEPT_ANSWERS;
+    options.positive_max_ttl = Some(LONGEST_KEPT);
+    options.negative_max_ttl = Some(LONGEST_ABSENT);
+    builder.build()
 }
 
 /// That there is nothing is an answer.
@@ -103,5 +106,100 @@ impl Zones for Dns {
                 Err(error) => none_or(error),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+    use hickory_resolver::proto::op::{Message, ResponseCode};
+    use hickory_resolver::proto::rr::Record;
+    use hickory_resolver::proto::rr::rdata::{A, CNAME, NAPTR, SRV};
+    use tokio::net::UdpSocket;
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).unwrap()
+    }
+
+    /// The records of a made-up zone; anything else does not exist, and `refused` is not answered for.
+    fn records(question: &str, kind: RecordType) -> Vec<RData> {
+        let octets = |text: &str| text.as_bytes().into();
+        match (question, kind) {
+            ("c.example.", RecordType::NAPTR) => vec![RData::NAPTR(NAPTR::new(
+                10,
+                20,
+                octets("s"),
+                octets("SIP+D2T"),
+                octets(""),
+                name("_sip._tcp.c.example."),
+            ))],
+            ("_sip._tcp.c.example.", RecordType::SRV) => {
+                vec![RData::SRV(SRV::new(1, 2, 5070, name("h.c.example.")))]
+            }
+            ("h.c.example.", RecordType::A) => vec![RData::A(A::new(192, 0, 2, 5))],
+            // A name that stands for itself.
+            ("loop.example.", _) => vec![RData::CNAME(CNAME(name("loop.example.")))],
+            _ => Vec::new(),
+        }
+    }
+
+    async fn serve(socket: UdpSocket) {
+        let mut buffer = [0; 2048];
+        loop {
+            let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
+            let query = Message::from_vec(&buffer[..length]).unwrap();
+            let asked = query.queries[0].clone();
+            let mut answer = query.into_response();
+            let question = asked.name().to_ascii().to_ascii_lowercase();
+            for data in records(&question, asked.query_type()) {
+                answer.add_answer(Record::from_rdata(asked.name().clone(), 60, data));
+            }
+            if question.contains("refused") {
+                answer.metadata.response_code = ResponseCode::Refused;
+            } else if answer.answers.is_empty() {
+                answer.metadata.response_code = ResponseCode::NXDomain;
+            }
+            let bytes = answer.to_vec().unwrap();
+            socket.send_to(&bytes, from).await.unwrap();
+        }
+    }
+
+    async fn dns() -> Dns {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(serve(socket));
+        let mut connection = ConnectionConfig::udp();
+        connection.port = address.port();
+        let server = NameServerConfig::new(address.ip(), true, vec![connection]);
+        let config = ResolverConfig::from_name_servers(vec![server]);
+        let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        Dns(built(builder).map_err(|error| error.to_string()))
+    }
+
+    #[tokio::test]
+    async fn records_come_out_as_they_stand_in_the_zone() {
+        let dns = dns().await;
+        let naptr = dns.naptr("c.example").await.unwrap();
+        assert_eq!((naptr[0].order, naptr[0].preference), (10, 20));
+        assert_eq!(
+            (naptr[0].flags.as_str(), naptr[0].service.as_str()),
+            ("s", "SIP+D2T")
+        );
+        let srv = dns.srv(&naptr[0].replacement).await.unwrap();
+        assert_eq!((srv[0].priority, srv[0].weight, srv[0].port), (1, 2, 5070));
+        let found = dns.addresses(&srv[0].target).await.unwrap();
+        assert_eq!(found, [IpAddr::from([192, 0, 2, 5])]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_an_answer_and_a_refusal_none() {
+        let dns = dns().await;
+        assert_eq!(dns.srv("_sip._udp.absent.example").await, Ok(Vec::new()));
+        assert_eq!(dns.addresses("absent.example").await, Ok(Vec::new()));
+        assert!(dns.srv("_sip._udp.refused.example").await.is_err());
+        // Whatever comes of a name that stands for itself, it comes.
+        let _ = dns.srv("loop.example").await;
+        let _ = dns.addresses("loop.example").await;
     }
 }
