@@ -11,6 +11,7 @@ mod message;
 mod phone;
 mod phone_media;
 mod reload;
+mod secure;
 mod server;
 mod sip_answers;
 mod sipp;

@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) ip: Ipv4Addr,
     /// SIP port, UDP and TCP.
     pub(crate) sip_port: u16,
+    /// Further sockets of `[sip] listen`, such as `tls:127.0.0.1:5061`.
+    pub(crate) listen_extra: Vec<String>,
     /// HTTP port.
     pub(crate) http_port: u16,
     /// RTP range.
@@ -68,6 +70,7 @@ impl Default for Settings {
         Self {
             ip,
             sip_port: free_port(ip),
+            listen_extra: Vec::new(),
             http_port: free_port(ip),
             rtp_ports: (12_000, 12_999),
             drain_s: 1,
@@ -86,8 +89,10 @@ impl Settings {
     pub(crate) fn toml(&self, scratch: &Path) -> String {
         let (ip, sip, http, (first, last)) =
             (self.ip, self.sip_port, self.http_port, self.rtp_ports);
+        let mut listen = vec![format!("udp:{ip}:{sip}"), format!("tcp:{ip}:{sip}")];
+        listen.extend(self.listen_extra.iter().cloned());
         let mut text = format!(
-            "[sip]\nlisten = [\"udp:{ip}:{sip}\", \"tcp:{ip}:{sip}\"]\n{}\n\
+            "[sip]\nlisten = {listen:?}\n{}\n\
              [media]\nbind = \"{ip}\"\nports = \"{first}-{last}\"\nrecordings_dir = {:?}\n{}\n\
              [http]\nlisten = \"{ip}:{http}\"\n\
              [log]\nformat = \"human\"\nlevel = \"info\"\n\
