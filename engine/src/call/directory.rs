@@ -7,6 +7,7 @@ use crate::route::{OutboundLeg, Place};
 use crate::trunk::{self, TrunkCall};
 use std::pin::Pin;
 use std::time::Duration;
+use trunkline_sip::Origin;
 
 /// A future without a name.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -59,6 +60,10 @@ pub struct Branch {
     pub label: String,
     /// The ways to it, tried one after the other.
     pub attempts: Box<dyn Attempts>,
+    /// Who is behind it: what it may do, should it ask for something.
+    pub party: Origin,
+    /// Headers of every INVITE to it beside those of its ways.
+    pub headers: Vec<(String, String)>,
 }
 
 impl Branch {
@@ -66,7 +71,17 @@ impl Branch {
     pub fn trunk(call: TrunkCall) -> Branch {
         Branch {
             label: format!("trunk {}", call.trunk()),
+            party: Origin::Peer(call.trunk().into()),
+            headers: Vec::new(),
             attempts: Box::new(call),
+        }
+    }
+
+    /// A phone of a user.
+    pub fn phone(user: &str, leg: OutboundLeg) -> Branch {
+        Branch {
+            party: Origin::User(user.into()),
+            ..Branch::single(leg)
         }
     }
 
@@ -75,6 +90,8 @@ impl Branch {
         Branch {
             label: leg.label.clone(),
             attempts: Box::new(Single(Some(leg))),
+            party: Origin::Stranger,
+            headers: Vec::new(),
         }
     }
 }

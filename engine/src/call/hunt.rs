@@ -302,12 +302,14 @@ impl Hunt {
 impl Running {
     /// Begins the next way; `false`: there is none.
     fn try_next(&mut self, call: &Arc<CallContext>, prefer: Option<Encoding>) -> bool {
-        let Some((to, patience)) = self.branch.attempts.next() else {
+        let Some((mut to, patience)) = self.branch.attempts.next() else {
             return false;
         };
+        to.headers.extend(self.branch.headers.iter().cloned());
+        let party = self.branch.party.clone();
         self.respond_by = patience.map(|patience| Instant::now() + patience);
         let call = call.clone();
-        let placing = async move { place(&call, to, prefer).await };
+        let placing = async move { place(&call, to, party, prefer).await };
         self.state = State::Placing(tokio::spawn(placing.in_current_span()));
         true
     }

@@ -24,6 +24,7 @@ mod secrets;
 mod see_off;
 mod session;
 mod takeover;
+mod transfer;
 mod verb;
 
 pub use arbiter::Arbiter;
@@ -39,7 +40,7 @@ pub use session::{Outbound, outbound};
 pub use verb::{
     Audio, Dial, DialEnd, DialOrder, DialTarget, Dialled, DigitSource, Echo, Failure, Gather,
     GatherEnd, Gathered, Hangup, HangupCause, KeyPress, Outcome, Play, Record, RecordEnd, Recorded,
-    RecordingId, Reject, Repeat, SendDigits, ToneSpec, Verb, Wait,
+    RecordingId, Refer, Reject, Repeat, SendDigits, ToneSpec, Verb, Wait,
 };
 
 pub use crate::route::Refusal;

@@ -87,7 +87,8 @@ impl PhoneBook {
             let text = format!("no phone of endpoint {} is registered", endpoint.user);
             return Err(Refusal::new(480, "not-registered", text));
         }
-        Ok(legs.into_iter().map(Branch::single).collect())
+        let phone = |leg| Branch::phone(&endpoint.user, leg);
+        Ok(legs.into_iter().map(phone).collect())
     }
 
     fn group(&self, config: &Config, shown: &CallerIdentity, name: &str) -> Result<Found, Refusal> {
@@ -126,12 +127,8 @@ impl PhoneBook {
             let text = "a stranger never reaches a trunk".to_owned();
             return Err(Refusal::new(403, "stranger-to-trunk", text));
         }
-        let call = self.trunks.dial(trunk, number, shown);
-        let call =
-            call.map_err(|refused| Refusal::new(refused.status, refused.rule, refused.text))?;
-        let label = format!("trunk {trunk}");
-        let attempts = Box::new(call);
-        Ok(Found::all(vec![Branch { label, attempts }]))
+        let call = self.trunks.dial(trunk, number, shown)?;
+        Ok(Found::all(vec![Branch::trunk(call)]))
     }
 }
 

@@ -3,10 +3,11 @@ use super::context::CallContext;
 use super::leg::{Leg, LegSettings};
 use super::negotiation::Negotiation;
 use super::session::no_channel;
-use crate::route::OutboundLeg;
+use crate::route::identity::number_of;
+use crate::route::{CallerIdentity, OutboundLeg};
 use std::sync::Arc;
 use trunkline_sip::offer_answer::Encoding;
-use trunkline_sip::{Invite, LegError};
+use trunkline_sip::{Invite, LegError, NameAddr, Origin};
 
 /// Why a leg was not placed: the status that says the same, and why.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub(super) struct Unplaced {
 pub(super) async fn place(
     call: &Arc<CallContext>,
     to: OutboundLeg,
+    party: Origin,
     prefer: Option<Encoding>,
 ) -> Result<Leg, Unplaced> {
     let calls = &call.calls;
@@ -47,6 +49,11 @@ pub(super) async fn place(
     };
     let mut negotiation =
         Negotiation::new(settings.local_media(media.0.rtp_port(), calls.fresh_session_id()));
+    let address = NameAddr::parse(to.to.as_bytes()).ok();
+    let identity = CallerIdentity {
+        number: address.map_or(String::new(), |address| number_of(&address.uri)),
+        ..CallerIdentity::default()
+    };
     let invite = Invite {
         max_forwards: Some(call.caller.hops_left),
         ..to.invite(Some(negotiation.offer()))
@@ -60,12 +67,8 @@ pub(super) async fn place(
     })?;
     tracing::info!(to = to.label, leg = %new.leg, "calling");
     let sip = calls.sip.clone();
-    Ok(Leg::new(
-        new.leg,
-        sip,
-        new.events,
-        media,
-        settings,
-        negotiation,
-    ))
+    let mut leg = Leg::new(new.leg, sip, new.events, media, settings, negotiation);
+    leg.party = party;
+    leg.identity = identity;
+    Ok(leg)
 }

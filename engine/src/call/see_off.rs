@@ -19,6 +19,13 @@ impl Escorted {
         self.hang_up(cause, reason);
     }
 
+    /// The leg, for somebody else to keep.
+    pub(super) fn into_leg(mut self) -> Leg {
+        self.0
+            .take()
+            .expect("local invariant: taken only by what consumes it")
+    }
+
     /// Gives the far end so much time to hang up by itself, then does it.
     pub(super) fn see_off_after(mut self, patience: Duration, cause: &'static str) {
         if let Some(leg) = self.0.take() {

@@ -18,7 +18,7 @@ use crate::route::{OutboundLeg, Place};
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::Instrument;
-use trunkline_sip::{Flow, LegId, Uri};
+use trunkline_sip::{Flow, LegId, Origin, Uri};
 
 /// Seconds after which a refused caller may try again.
 const RETRY_AFTER_S: &str = "5";
@@ -120,6 +120,8 @@ fn inbound_leg(
     let (id, sip) = (incoming.leg, calls.sip.clone());
     let mut leg = Leg::new(id, sip, incoming.events, media, settings, negotiation);
     leg.direction = Direction::Inbound;
+    leg.party = call.caller.origin.clone();
+    leg.identity = call.caller.identity.clone();
     leg.note_call_id(&incoming.request);
     let refused = |(status, text)| Refusal::new(status, "offer-refused", text);
     if let Err(refusal) = leg.take_offer(incoming.request.frame().session_description()) {
@@ -248,7 +250,9 @@ async fn run_outbound(
     let mut program = outbound.program;
     let rule = "placed by us".to_owned();
     let _ = call.routed.set((rule, program.name().to_owned()));
-    let mut leg = place(&call, to, None).await.map_err(|error| error.text)?;
+    let mut leg = place(&call, to, Origin::Stranger, None)
+        .await
+        .map_err(|error| error.text)?;
     tracing::info!(to = info.to, "call out");
     let mut stop = calls.stop.subscribe();
     let mut recordings = Recordings::new(&calls.settings.recordings_dir, &info.id);

@@ -28,6 +28,8 @@ pub enum Verb {
     Dial(Dial),
     /// Let an unanswered caller hear us: 183 with our description. Outcome: `Done`, also where the caller offered nothing to send to.
     EarlyMedia,
+    /// Ask the far end to call somebody else. Outcome: `Done` when it has, [`Outcome::Failed`] when it has not.
+    Refer(Refer),
     /// Refuse an unanswered inbound call. Ends the program.
     Reject(Reject),
     /// End the call. Ends the program.
@@ -48,6 +50,7 @@ impl Verb {
             Verb::Wait(_) => "wait",
             Verb::Dial(_) => "dial",
             Verb::EarlyMedia => "early_media",
+            Verb::Refer(_) => "refer",
             Verb::Reject(_) => "reject",
             Verb::Hangup(_) => "hangup",
         }
@@ -61,7 +64,8 @@ impl Verb {
             | Verb::Echo(_)
             | Verb::Record(_)
             | Verb::RecordCall { .. }
-            | Verb::SendDigits(_) => true,
+            | Verb::SendDigits(_)
+            | Verb::Refer(_) => true,
             Verb::Answer
             | Verb::Wait(_)
             | Verb::Dial(_)
@@ -80,7 +84,7 @@ impl Verb {
             Verb::Record(_) => true,
             Verb::SendDigits(send) => !send.digits.is_empty(),
             Verb::Wait(wait) => wait.ms > 0,
-            Verb::Dial(_) => true,
+            Verb::Dial(_) | Verb::Refer(_) => true,
             Verb::Answer
             | Verb::EarlyMedia
             | Verb::RecordCall { .. }
@@ -200,6 +204,13 @@ pub struct SendDigits {
 pub struct Wait {
     /// How long in ms; `u32::MAX` waits until the call ends.
     pub ms: u32,
+}
+
+/// [`Verb::Refer`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refer {
+    /// The URI to call.
+    pub uri: String,
 }
 
 /// [`Verb::Reject`].

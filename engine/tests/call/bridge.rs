@@ -7,16 +7,16 @@ use trunkline_dsp::dtmf::{Detector, Generator, Key, Profile};
 use trunkline_dsp::g711;
 
 /// A pair that talks; the RTP ports that each sends to.
-struct Pair {
-    rig: Rig,
-    ann: Phone,
-    bob: Phone,
-    ann_to: u16,
-    bob_to: u16,
+pub(crate) struct Pair {
+    pub(crate) rig: Rig,
+    pub(crate) ann: Phone,
+    pub(crate) bob: Phone,
+    pub(crate) ann_to: u16,
+    pub(crate) bob_to: u16,
 }
 
 impl Pair {
-    async fn new() -> Pair {
+    pub(crate) async fn new() -> Pair {
         Pair::with(|_| {}, |sdp| sdp, |sdp| sdp).await
     }
 
@@ -48,7 +48,7 @@ impl Pair {
 }
 
 /// Sends a pattern until the other end hears it.
-async fn heard(from: &mut Phone, to_port: u16, to: &mut Phone, kind: u8, octet: u8) {
+pub(crate) async fn heard(from: &mut Phone, to_port: u16, to: &mut Phone, kind: u8, octet: u8) {
     for frame in 0..500 {
         from.rtp(to_port, kind, frame * 160, &[octet; 160]).await;
         if let Some(packet) = to.heard_now().await

@@ -12,7 +12,7 @@ async fn calling(rig: &Rig, number: &str, callee: &mut Phone) -> (Phone, String)
 }
 
 /// A call through to a phone that has answered.
-async fn joined(rig: &Rig, number: &str, callee: &mut Phone) -> Phone {
+pub(crate) async fn joined(rig: &Rig, number: &str, callee: &mut Phone) -> Phone {
     let (mut caller, invite) = calling(rig, number, callee).await;
     callee.pick_up(&invite).await;
     let answer = caller.last_response("INVITE").await;

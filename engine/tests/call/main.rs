@@ -9,6 +9,7 @@ mod dial;
 mod phone;
 mod rig;
 mod secure;
+mod transfer;
 
 use phone::{PATIENCE, Phone, audio_port, direction, header, status};
 use rig::{Plan, Rig};

@@ -23,6 +23,8 @@ pub(crate) struct Phone {
     branch: u32,
     /// Branch of the INVITE, for ACK of a refusal and CANCEL.
     invite_branch: String,
+    /// Header lines of the next request.
+    extra: String,
     /// Messages that came while another was waited for.
     unread: Vec<String>,
     sequence: u16,
@@ -45,6 +47,7 @@ impl Phone {
             cseq: 0,
             branch: 0,
             invite_branch: String::new(),
+            extra: String::new(),
             unread: Vec::new(),
             sequence: 1,
         }
@@ -61,12 +64,13 @@ impl Phone {
     fn request_text(&self, method: &str, branch: &str, kind: &str, body: &str) -> String {
         let (call_id, from, to, cseq) = (&self.call_id, &self.from, &self.to, self.cseq);
         let at = self.sip.local_addr().unwrap();
+        let extra = &self.extra;
         let content = match body.is_empty() {
             true => String::new(),
             false => format!("Content-Type: application/{kind}\r\n"),
         };
         format!(
-            "{method} sip:{}@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {at};rport;branch={branch}\r\nMax-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:phone@{at}>\r\n{content}Content-Length: {}\r\n\r\n{body}",
+            "{method} sip:{}@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {at};rport;branch={branch}\r\nMax-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:phone@{at}>\r\n{extra}{content}Content-Length: {}\r\n\r\n{body}",
             self.user,
             body.len()
         )
@@ -93,6 +97,37 @@ impl Phone {
         }
         self.send(&self.request_text(method, &branch, kind, body))
             .await;
+        self.extra.clear();
+    }
+
+    /// What the next request says besides.
+    pub(crate) fn saying(&mut self, header: &str) -> &mut Phone {
+        self.extra = format!("{header}\r\n");
+        self
+    }
+
+    /// Asks for a transfer; the final response.
+    pub(crate) async fn refer(&mut self, to: &str) -> String {
+        self.saying(&format!("Refer-To: {to}"));
+        self.request("REFER", "sdp", "").await;
+        self.last_response("REFER").await
+    }
+
+    /// Waits for a NOTIFY that reports this status.
+    pub(crate) async fn notified(&mut self, status: u16) {
+        loop {
+            let notify = self.expect("NOTIFY").await;
+            if notify.contains(&format!("\r\n\r\nSIP/2.0 {status}")) {
+                return;
+            }
+        }
+    }
+
+    /// Our dialog, as the server knows it: the value of Replaces.
+    pub(crate) fn dialog(&self) -> String {
+        let tag = |address: &str| address.split("tag=").nth(1).unwrap().to_owned();
+        let (theirs, ours) = (tag(&self.to), tag(&self.from));
+        format!("{};to-tag={theirs};from-tag={ours}", self.call_id)
     }
 
     pub(crate) async fn invite(&mut self, sdp: &str) {

@@ -111,17 +111,19 @@ impl Directory for Book {
         target: &'a DialTarget,
         _: Option<&'a str>,
     ) -> directory::Boxed<'a, Result<Found, Refusal>> {
-        let (DialTarget::Endpoint(name) | DialTarget::Number(name)) = target else {
-            panic!("{target}");
+        let name = match target {
+            DialTarget::Endpoint(name) | DialTarget::Number(name) => name.clone(),
+            DialTarget::Uri(uri) => uri["sip:".len()..].split('@').next().unwrap().to_owned(),
+            other => panic!("{other}"),
         };
-        let legs = self.0.lock().unwrap().get(name).cloned();
+        let legs = self.0.lock().unwrap().get(&name).cloned();
         let found = legs.map(|legs| {
             let from = format!("sip:{}@127.0.0.1", call.from);
             let from = |leg| OutboundLeg { from, ..leg };
             let legs = legs.into_iter();
             Found::all(legs.map(|leg| Branch::single(from.clone()(leg))).collect())
         });
-        let refusal = Refusal::new(404, "no-such-endpoint", name.clone());
+        let refusal = Refusal::new(404, "no-such-endpoint", name);
         Box::pin(async { found.ok_or(refusal) })
     }
 }

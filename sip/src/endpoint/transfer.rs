@@ -185,15 +185,19 @@ impl Endpoint {
         })
     }
 
+    /// The leg whose dialog that is, as its peer names it to us.
+    pub fn leg_of(&self, replaces: &Replaces) -> Option<LegId> {
+        let parts = [&replaces.call_id, &replaces.to_tag, &replaces.from_tag];
+        self.legs.find(&key::join(&parts.map(String::as_bytes)))
+    }
+
     /// The leg whose place an INVITE wants (RFC 3891 §3).
     pub(super) fn replaced(&mut self, invite: &Frame<'_>) -> Result<Option<LegId>, Refusal> {
         let replaces = Replaces::of(invite).map_err(|error| Refusal::new(error.status, error.rule));
         let Some(replaces) = replaces? else {
             return Ok(None);
         };
-        let parts = [&replaces.call_id, &replaces.to_tag, &replaces.from_tag];
-        let key = key::join(&parts.map(String::as_bytes));
-        let leg = self.legs.find(&key);
+        let leg = self.leg_of(&replaces);
         let state = leg.and_then(|leg| self.state(leg));
         match state {
             Some(State::Confirmed | State::AwaitingAck | State::AwaitingAnswer) => {

@@ -1,7 +1,9 @@
-//! Two legs joined: what one far end does, and what the other gets of it, until one is gone.
+//! Two legs joined: what one far end does, and what the other gets of it, until one is gone. Transfers of either are in `transfer.rs`.
 use super::super::dial::{DialEnd, Dialled};
+use super::super::hunt::Hunted;
 use super::super::leg::{End, Input, Leg};
 use super::super::see_off::Escorted;
+use super::super::transfer::Transfer;
 use super::super::verb::{KeyPress, Outcome};
 use super::dial::passed_on;
 use super::{Executor, VerbResult};
@@ -9,42 +11,169 @@ use std::time::Instant;
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(super) enum Side {
     /// The call's own leg.
     Own,
     /// The dialled one.
     Peer,
 }
 
+/// The dialled half of a bridge, and a transfer that changes it.
+pub(super) struct Bridged {
+    /// Gone while a transfer goes on without whoever asked for it.
+    pub(super) peer: Option<Escorted>,
+    pub(super) label: String,
+    /// The transfer under way, and who asked for it.
+    pub(super) transfer: Option<(Side, Transfer)>,
+    pub(super) joined: Instant,
+    /// How whoever left first went.
+    pub(super) left: Option<End>,
+}
+
+/// What happens next.
+enum Next {
+    Own(Input),
+    Peer(Input),
+    Transfer(Hunted),
+}
+
 impl Executor<'_> {
-    /// Joins the call's leg with `peer` until one of them is gone.
-    pub(super) async fn bridge(&mut self, mut peer: Escorted, label: String) -> VerbResult {
-        let joined = Instant::now();
+    /// Joins the call's leg with `peer` until one of them is gone and no transfer goes on.
+    pub(super) async fn bridge(&mut self, peer: Escorted, label: String) -> VerbResult {
+        let mut bridged = Bridged {
+            peer: Some(peer),
+            label,
+            transfer: None,
+            joined: Instant::now(),
+            left: None,
+        };
+        self.rejoin(&mut bridged);
+        let outcome = self.bridge_until_over(&mut bridged).await;
+        self.leg.part();
+        if let (Err(end), Some(peer)) = (&outcome, bridged.peer) {
+            peer.see_off("other-party", Some(passed_on(end)));
+        }
+        outcome
+    }
+
+    async fn bridge_until_over(&mut self, bridged: &mut Bridged) -> VerbResult {
+        loop {
+            let done = match bridged.next(self.leg).await {
+                Next::Own(Input::Ended(end)) => self.own_ended(bridged, end),
+                Next::Peer(Input::Ended(end)) => self.peer_ended(bridged, end),
+                Next::Own(Input::Refer(referral)) => self.refer(bridged, Side::Own, referral).await,
+                Next::Peer(Input::Refer(referral)) => {
+                    self.refer(bridged, Side::Peer, referral).await
+                }
+                Next::Own(input) => {
+                    if let Some(peer) = &mut bridged.peer {
+                        across(self.leg, peer, input);
+                    }
+                    None
+                }
+                Next::Peer(input) => {
+                    if let Some(peer) = &mut bridged.peer {
+                        across(peer, self.leg, input);
+                    }
+                    None
+                }
+                Next::Transfer(hunted) => self.transfer_event(bridged, hunted),
+            };
+            if let Some(result) = done {
+                return result;
+            }
+        }
+    }
+
+    /// Joins whoever is there now.
+    pub(super) fn rejoin(&mut self, bridged: &mut Bridged) {
+        self.leg.set_transferable(true);
+        let Some(peer) = &mut bridged.peer else {
+            return;
+        };
+        peer.set_transferable(true);
         tracing::info!(
-            with = label,
+            with = bridged.label,
             codec = self.leg.codec(),
             peer_codec = peer.codec(),
             "joined"
         );
-        self.leg.join(&mut peer);
-        loop {
-            let (side, input) = tokio::select! {
-                biased;
-                input = self.leg.next() => (Side::Own, input),
-                input = peer.next() => (Side::Peer, input),
-            };
-            match (side, input) {
-                (Side::Own, Input::Ended(end)) => {
-                    peer.see_off("other-party", Some(passed_on(&end)));
-                    return Err(end);
-                }
-                (Side::Peer, Input::Ended(end)) => {
-                    self.leg.part();
-                    return Ok(Outcome::Dialled(after(&end, label, joined)));
-                }
-                (Side::Own, input) => across(self.leg, &mut peer, input),
-                (Side::Peer, input) => across(&mut peer, self.leg, input),
+        hear_each_other(self.leg, peer);
+    }
+
+    fn own_ended(&mut self, bridged: &mut Bridged, end: End) -> Option<VerbResult> {
+        let asked = matches!(bridged.transfer, Some((Side::Own, _)));
+        match &mut bridged.peer {
+            // Whoever is transferred stays, and is the call's own leg from now on.
+            Some(peer) if asked => {
+                std::mem::swap(self.leg, peer);
+                bridged.referrer_gone(end);
+                self.leg.part();
+                self.leg.music(true);
+                None
             }
+            _ => Some(Err(end)),
+        }
+    }
+
+    fn peer_ended(&mut self, bridged: &mut Bridged, end: End) -> Option<VerbResult> {
+        if matches!(bridged.transfer, Some((Side::Peer, _))) {
+            bridged.referrer_gone(end);
+            self.leg.part();
+            self.leg.music(true);
+            return None;
+        }
+        Some(Ok(Outcome::Dialled(bridged.after(&end))))
+    }
+}
+
+impl Bridged {
+    /// The next thing that happens; nothing is lost when this is dropped.
+    async fn next(&mut self, own: &mut Leg) -> Next {
+        let peer = async {
+            match &mut self.peer {
+                Some(peer) => peer.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        let transfer = async {
+            match &mut self.transfer {
+                Some((_, transfer)) => transfer.hunt.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            input = own.next() => Next::Own(input),
+            input = peer => Next::Peer(input),
+            hunted = transfer => Next::Transfer(hunted),
+        }
+    }
+
+    /// Whoever asked for the transfer does not wait for its outcome; its leg stands in the peer's place.
+    fn referrer_gone(&mut self, end: End) {
+        tracing::info!(by = end.by, "the transferor is gone; the transfer goes on");
+        self.peer = None;
+        self.left = Some(end);
+    }
+
+    /// Somebody answered, and is gone.
+    pub(super) fn after(&self, end: &End) -> Dialled {
+        let seconds = self.joined.elapsed().as_secs() as u32;
+        tracing::info!(
+            by = end.by,
+            cause = end.cause,
+            q850 = end.q850,
+            seconds,
+            "callee is gone"
+        );
+        Dialled {
+            how: DialEnd::Answered { seconds },
+            target: self.label.clone(),
+            status: 200,
+            cause: end
+                .q850
+                .unwrap_or(if end.by == "network" { 41 } else { 16 }),
         }
     }
 }
@@ -54,38 +183,20 @@ fn across(from: &mut Leg, to: &mut Leg, input: Input) {
     match input {
         Input::Key(key) => pass_key(from, to, key),
         // The answer to a late offer comes with the ACK.
-        Input::MediaChanged | Input::Confirmed | Input::Replaced => {
-            from.join(to);
-            to.music(from.is_held());
-            from.music(to.is_held());
-        }
+        Input::MediaChanged | Input::Confirmed | Input::Replaced => hear_each_other(from, to),
         _ => {}
     }
+}
+
+fn hear_each_other(one: &mut Leg, other: &mut Leg) {
+    one.join(other);
+    one.music(other.is_held());
+    other.music(one.is_held());
 }
 
 fn pass_key(from: &mut Leg, to: &mut Leg, key: KeyPress) {
     if from.crosses(to, key.source) {
         tracing::info!(source = ?key.source, by = ?to.key_path(), "key passed on");
         to.press(key.digit, key.duration_ms);
-    }
-}
-
-/// Somebody answered, and is gone.
-fn after(end: &End, target: String, joined: Instant) -> Dialled {
-    let seconds = joined.elapsed().as_secs() as u32;
-    tracing::info!(
-        by = end.by,
-        cause = end.cause,
-        q850 = end.q850,
-        seconds,
-        "callee is gone"
-    );
-    Dialled {
-        how: DialEnd::Answered { seconds },
-        target,
-        status: 200,
-        cause: end
-            .q850
-            .unwrap_or(if end.by == "network" { 41 } else { 16 }),
     }
 }

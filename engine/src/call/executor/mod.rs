@@ -5,6 +5,7 @@
 mod bridge;
 mod dial;
 mod recording;
+mod transfer;
 mod verbs;
 
 pub(super) use recording::Recordings;
@@ -164,6 +165,7 @@ impl<'a> Executor<'a> {
             Verb::SendDigits(digits) => self.send_digits(digits).await,
             Verb::Wait(wait) => self.wait(wait.ms).await,
             Verb::Dial(dial) => self.dial(dial).await,
+            Verb::Refer(refer) => self.send_refer(refer).await,
             Verb::EarlyMedia => {
                 self.leg.early_media(None);
                 Ok(Outcome::Done)

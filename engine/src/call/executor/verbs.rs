@@ -1,12 +1,15 @@
 //! The verbs that play and listen: play, gather, echo, send_digits, and what turns their audio into media commands.
 use super::super::gather::{Gathering, Next};
 use super::super::leg::Input;
-use super::super::verb::{Audio, Echo, Gather, Gathered, Outcome, Play, Repeat, SendDigits};
+use super::super::verb::{Audio, Echo, Gather, Gathered, Outcome, Play, Refer, Repeat, SendDigits};
 use super::{Executor, VerbResult, deadline_in, failed, log_key};
 use crate::media::{Command, MediaAudio, Prompt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// How long a far end may take with a transfer, ms.
+const REFER_MS: u32 = 180_000;
 
 impl Executor<'_> {
     pub(super) async fn play(&mut self, play: Play) -> VerbResult {
@@ -118,6 +121,31 @@ impl Executor<'_> {
                 // They were not meant for whoever came in between.
                 Some(Input::Replaced) => return Ok(Outcome::Done),
                 _ => {}
+            }
+        }
+    }
+
+    pub(super) async fn send_refer(&mut self, refer: Refer) -> VerbResult {
+        self.leg.refer(refer.uri);
+        let deadline = deadline_in(REFER_MS);
+        loop {
+            match self.idle(deadline).await? {
+                Some(Input::ReferProgress { status, done: true }) => {
+                    return Ok(match status {
+                        200..=299 => Outcome::Done,
+                        status => failed("refer", format!("the far end reports {status}")),
+                    });
+                }
+                Some(Input::ReferProgress { status, .. }) => {
+                    tracing::info!(status, "the far end reports progress of its transfer");
+                }
+                Some(_) => {}
+                None => {
+                    return Ok(failed(
+                        "refer",
+                        "the far end did not say in time how it went",
+                    ));
+                }
             }
         }
     }

@@ -1,11 +1,13 @@
 //! What the far end and the media channel report to a leg, and what that means to the executor.
 use super::description::session_description;
 use super::{End, Input, Leg, hangup_reason};
+use crate::call::Refusal;
 use crate::call::causes::{self, Causes};
+use crate::call::transfer::Referral;
 use crate::call::verb::DigitSource;
 use crate::media::{ChannelStats, KeySource, MediaEvent};
 use std::time::{Duration, Instant};
-use trunkline_sip::{EndCause, Event, Message};
+use trunkline_sip::{EndCause, Event, Message, Origin, ReferId};
 
 /// Q.850.
 const NORMAL_CLEARING: u8 = 16;
@@ -46,6 +48,15 @@ impl Leg {
                 self.sip.respond(id, 415, "message-not-taken", Vec::new());
                 None
             }
+            Event::Refer {
+                id,
+                request,
+                origin,
+                ..
+            } => self.referred(id, &request, origin),
+            Event::ReferProgress { status, done, .. } => {
+                Some(Input::ReferProgress { status, done })
+            }
             Event::Cancelled { .. } => Some(self.end(End {
                 status: Some(487),
                 q850: Some(NORMAL_CLEARING),
@@ -84,12 +95,20 @@ impl Leg {
             | Event::ReinviteAnswered { .. }
             | Event::ReinviteRejected { .. }
             | Event::Prack { .. }
-            | Event::Refer { .. }
-            | Event::ReferProgress { .. }
             | Event::Response { .. }
             | Event::Refused { .. }
             | Event::Dropped { .. } => None,
         }
+    }
+
+    /// A REFER is taken only where somebody is there to be transferred.
+    fn referred(&mut self, id: ReferId, request: &Message, origin: Origin) -> Option<Input> {
+        let referral = Referral::of(id, request, origin).filter(|_| self.transferable);
+        if referral.is_none() {
+            let text = "there is nobody to transfer".to_owned();
+            self.refuse_refer(id, &Refusal::new(403, "transfer-alone", text));
+        }
+        referral.map(Input::Refer)
     }
 
     /// The Call-ID of an outbound leg is the endpoint's; it shows in what the far end sends.

@@ -21,19 +21,20 @@ use super::cdr::Times;
 use super::context::CallContext;
 use super::negotiation::Negotiation;
 use super::program::Direction;
+use super::transfer::Referral;
 use super::verb::KeyPress;
 use crate::call::secrets;
 use crate::config::{DtmfMode, SrtpPolicy};
 use crate::media::{Channel, ChannelStats, Command as MediaCommand, MediaEvents, RecordingEnd};
 use crate::net::sip::{Command, LegEvents, SipHandle};
-use crate::route::{Place, terms};
+use crate::route::{CallerIdentity, Place, terms};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use trunkline_sip::offer_answer::{Direction as MediaDirection, Encoding, LocalMedia, LocalSrtp};
-use trunkline_sip::{HangupReason, LegId};
+use trunkline_sip::{HangupReason, LegId, Origin, ReferTo};
 
 /// What phones commonly buffer before they play it; a BYE that overtakes it cuts the last syllable.
 const FAR_JITTER_BUFFER: Duration = Duration::from_millis(200);
@@ -81,6 +82,10 @@ pub(super) enum Input {
     Answered,
     /// Our outbound call rings; `early`: with audio of its own.
     Progress { status: u16, early: bool },
+    /// The far end asks for a transfer.
+    Refer(Referral),
+    /// How the far end fares with our REFER.
+    ReferProgress { status: u16, done: bool },
     /// Another leg has come in this one's place.
     Replaced,
     /// The far end has changed address, codec or direction.
@@ -184,6 +189,11 @@ pub(super) struct Leg {
     hung_up: Option<&'static str>,
     /// When playback last came to its end.
     played_at: Option<Instant>,
+    /// Who the far end is, and who it is shown as to others.
+    pub(super) party: Origin,
+    pub(super) identity: CallerIdentity,
+    /// Somebody is there whom it could transfer.
+    transferable: bool,
     pub(super) times: Times,
     pub(super) direction: Direction,
     sip_call_id: Option<String>,
@@ -222,6 +232,9 @@ impl Leg {
             ended: None,
             hung_up: None,
             played_at: None,
+            party: Origin::Stranger,
+            identity: CallerIdentity::default(),
+            transferable: false,
             times: Times::begin(),
             direction: Direction::Outbound,
             sip_call_id: None,
@@ -247,6 +260,30 @@ impl Leg {
         let extra = extra.into_iter().map(own).collect();
         self.sip
             .send(Command::Reject(self.id, status, reason, extra));
+    }
+
+    /// What log lines and records call it.
+    pub(super) fn label(&self) -> &str {
+        &self.settings.label
+    }
+
+    /// Sends a command about this leg.
+    pub(super) fn tell(&self, command: Command) {
+        self.sip.send(command);
+    }
+
+    /// Asks the far end to call somebody else.
+    pub(super) fn refer(&self, uri: String) {
+        let to = ReferTo {
+            uri,
+            ..ReferTo::default()
+        };
+        self.tell(Command::Refer(self.id, to));
+    }
+
+    /// Whether REFER is taken: somebody is there to be transferred.
+    pub(super) fn set_transferable(&mut self, transferable: bool) {
+        self.transferable = transferable;
     }
 
     /// Leaves the far end to somebody else, who refuses it.

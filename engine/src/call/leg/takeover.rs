@@ -36,6 +36,7 @@ impl Leg {
         let doing = std::mem::take(&mut self.doing);
         new.settings.call = self.settings.call.clone();
         new.has_music = self.has_music;
+        new.transferable = self.transferable;
         new.hung_up = None;
         let old = std::mem::replace(self, new);
         tracing::info!(party = old.settings.label, by = self.settings.label, leg = %self.id, "a leg is replaced");

@@ -4,6 +4,7 @@ use super::outside::Outcome;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
+use trunkline_sip::refer::Replaces;
 use trunkline_sip::{
     Event, Flow, HangupReason, InfoId, Invite, LegError, LegId, Message, Origin, OutRequest,
     ReferId, ReferTo, RequestId,
@@ -76,6 +77,8 @@ pub enum Command {
     RejectRefer(LegId, ReferId, u16, String),
     /// What names the dialog of a leg to its peer, as the value of a Replaces header.
     ReplacesOf(LegId, oneshot::Sender<Option<String>>),
+    /// The leg whose dialog that is.
+    LegOf(Replaces, oneshot::Sender<Option<LegId>>),
     /// Answer an INFO.
     RespondInfo(LegId, InfoId, u16),
     /// Open an outbound leg.

@@ -166,6 +166,10 @@ impl Pump {
                 // The asker may be gone.
                 let _ = reply.send(self.endpoint.replaces_of(leg));
             }
+            Command::LegOf(replaces, reply) => {
+                // The asker may be gone.
+                let _ = reply.send(self.endpoint.leg_of(&replaces));
+            }
             Command::Info(leg, kind, body) => self.endpoint.info(now, leg, &kind, &body),
             Command::RespondInfo(leg, id, status) => {
                 self.endpoint.respond_info(now, leg, id, status)

@@ -1,0 +1,262 @@
+//! Transfers within a bridge. Blind: the target is dialled like any other, with the rights of whoever transfers; when somebody answers,
+//! the other party is joined with them, else both parties of the bridge are as they were. Attended: the other party takes the place of
+//! the transferor in its second call.
+use super::super::dial::Dialled;
+use super::super::hunt::{Hunt, Hunted};
+use super::super::leg::{End, Leg, hangup_reason};
+use super::super::see_off::Escorted;
+use super::super::transfer::{Referral, Transfer, failed_status, transferred, with_header};
+use super::super::verb::Outcome;
+use super::super::{Refusal, causes};
+use super::bridge::{Bridged, Side};
+use super::{Executor, VerbResult};
+use crate::net::sip::Command;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use trunkline_sip::refer::Replaces;
+use trunkline_sip::{LegId, ReferId};
+
+/// How long whoever transferred may take to hang up by itself.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Executor<'_> {
+    /// One side asks for a transfer.
+    pub(super) async fn refer(
+        &mut self,
+        bridged: &mut Bridged,
+        side: Side,
+        referral: Referral,
+    ) -> Option<VerbResult> {
+        let Some(referrer) = self.leg_at(bridged, side) else {
+            return None;
+        };
+        let origin = referrer.refer_origin(&referral.origin);
+        tracing::info!(
+            by = referrer.label(),
+            target = referral.target.uri,
+            attended = referral.target.replaces.is_some(),
+            "transfer asked for"
+        );
+        let policy = &self.call.calls.settings.transfer;
+        let refusal = match (&bridged.transfer, &bridged.peer) {
+            (Some(_), _) => Some(Refusal::new(
+                491,
+                "transfer-pending",
+                "one transfer is under way".to_owned(),
+            )),
+            (_, None) => Some(Refusal::new(
+                403,
+                "transfer-alone",
+                "there is nobody to transfer".to_owned(),
+            )),
+            _ => referral.refused(policy, &origin),
+        };
+        if let Some(refusal) = refusal {
+            self.call.calls.counters.refused(refusal.rule);
+            referrer.refuse_refer(referral.id, &refusal);
+            return None;
+        }
+        if let Some(replaces) = &referral.target.replaces
+            && let Some(place) = self.leg_of(replaces).await
+        {
+            return self.hand_over(bridged, side, referral.id, place).await;
+        }
+        self.dial_transfer(bridged, side, &referral, origin).await;
+        None
+    }
+
+    fn leg_at<'l>(&'l self, bridged: &'l Bridged, side: Side) -> Option<&'l Leg> {
+        match side {
+            Side::Own => Some(self.leg),
+            Side::Peer => bridged.peer.as_deref(),
+        }
+    }
+
+    /// The leg of ours whose dialog that is.
+    async fn leg_of(&self, replaces: &Replaces) -> Option<LegId> {
+        let (reply, answer) = oneshot::channel();
+        let ask = Command::LegOf(replaces.clone(), reply);
+        self.call.calls.sip.send(ask);
+        answer.await.ok().flatten()
+    }
+
+    /// Attended: the party that is not `side` goes to where the transferor talks with somebody else.
+    async fn hand_over(
+        &mut self,
+        bridged: &mut Bridged,
+        side: Side,
+        id: ReferId,
+        place: LegId,
+    ) -> Option<VerbResult> {
+        let places = &self.call.calls.places;
+        let own = [Some(self.leg.id), bridged.peer.as_ref().map(|peer| peer.id)];
+        if own.contains(&Some(place)) || !places.is_free(place) {
+            let text = "the call it wants is not there any more, or is this one".to_owned();
+            let refusal = Refusal::new(481, "transfer-place-gone", text);
+            self.leg_at(bridged, side)?.refuse_refer(id, &refusal);
+            return None;
+        }
+        let mut leaving = bridged.peer.take()?;
+        if side == Side::Peer {
+            // The transferor's leg stays with the call until it hangs up.
+            std::mem::swap(self.leg, &mut leaving);
+        }
+        self.leg.accept_refer(id);
+        self.leg.part();
+        let leaving = leaving.into_leg();
+        match places.take(place, Box::new(leaving)) {
+            Ok(()) => {
+                tracing::info!(
+                    by = self.leg.label(),
+                    "transferred to another call of theirs"
+                );
+                self.leg.notify_refer(id, 200);
+                Some(Err(self.leave_after("transferred").await))
+            }
+            Err(back) => {
+                self.leg.notify_refer(id, 481);
+                bridged.peer = Some(Escorted::new(*back));
+                if side == Side::Peer
+                    && let Some(peer) = &mut bridged.peer
+                {
+                    std::mem::swap(self.leg, peer);
+                }
+                self.rejoin(bridged);
+                None
+            }
+        }
+    }
+
+    /// Gives the far end of the call's own leg time to hang up, then does it.
+    async fn leave_after(&mut self, cause: &'static str) -> End {
+        if let Ok(end) = tokio::time::timeout(PATIENCE, self.leg.ended()).await {
+            return end;
+        }
+        let reason = hangup_reason("Q.850", 16, "Transferred");
+        self.leg.hang_up(cause, Some(reason));
+        self.leg.farewell().await
+    }
+
+    /// Blind, or to a dialog elsewhere: the target is looked for while both still talk.
+    async fn dial_transfer(
+        &mut self,
+        bridged: &mut Bridged,
+        side: Side,
+        referral: &Referral,
+        origin: trunkline_sip::Origin,
+    ) {
+        let call = self.call;
+        let (referrer, other) = match (side, bridged.peer.as_deref()) {
+            (Side::Own, Some(peer)) => (&*self.leg, peer),
+            (Side::Peer, Some(peer)) => (peer, &*self.leg),
+            (_, None) => return,
+        };
+        if call.caller.hops_left == 0 {
+            let text = "the call has gone through as many servers as its Max-Forwards allows";
+            let refusal = Refusal::new(483, "too-many-hops", text.to_owned());
+            return referrer.refuse_refer(referral.id, &refusal);
+        }
+        let caller = transferred(&call.caller, other, origin);
+        let target = referral.dial_target();
+        // Looking up waits for no far end.
+        match call
+            .calls
+            .directory
+            .find(&call.info, &caller, &target, None)
+            .await
+        {
+            Err(refusal) => {
+                call.calls.counters.refused(refusal.rule);
+                referrer.refuse_refer(referral.id, &refusal);
+            }
+            Ok(found) => {
+                referrer.accept_refer(referral.id);
+                let found = with_header(found, referral.replaces_header());
+                let hunt = Hunt::new(call.clone(), found, None, other.encoding());
+                let id = referral.id;
+                bridged.transfer = Some((side, Transfer { hunt, id }));
+            }
+        }
+    }
+
+    /// What the hunt for the transfer's target reports.
+    pub(super) fn transfer_event(
+        &mut self,
+        bridged: &mut Bridged,
+        hunted: Hunted,
+    ) -> Option<VerbResult> {
+        match hunted {
+            Hunted::Progress { status, early } => {
+                self.transfer_progress(bridged, status, early);
+                None
+            }
+            Hunted::Answered(new, label) => {
+                self.transfer_answered(bridged, new, label);
+                None
+            }
+            Hunted::Nobody(dialled) => self.transfer_failed(bridged, dialled),
+        }
+    }
+
+    fn transfer_progress(&mut self, bridged: &mut Bridged, status: u16, early: bool) {
+        let Some((side, transfer)) = &mut bridged.transfer else {
+            return;
+        };
+        match (&bridged.peer, side) {
+            (None, _) => {
+                // Nobody else is heard any more: the callee may be.
+                if early && let Some(callee) = transfer.hunt.early() {
+                    self.leg.music(false);
+                    self.leg.join(callee);
+                }
+            }
+            (Some(_), Side::Own) => self.leg.notify_refer(transfer.id, status),
+            (Some(peer), Side::Peer) => peer.notify_refer(transfer.id, status),
+        }
+    }
+
+    fn transfer_answered(&mut self, bridged: &mut Bridged, new: Escorted, label: String) {
+        let Some((side, transfer)) = bridged.transfer.take() else {
+            return;
+        };
+        tracing::info!(to = label, "transferred");
+        self.leg.part();
+        if let Some(mut peer) = bridged.peer.take() {
+            if side == Side::Own {
+                std::mem::swap(self.leg, &mut peer);
+            }
+            // The transferor is in the peer's place now.
+            peer.notify_refer(transfer.id, 200);
+            peer.part();
+            peer.see_off_after(PATIENCE, "transferred");
+        }
+        bridged.label = label;
+        bridged.peer = Some(new);
+        self.rejoin(bridged);
+    }
+
+    fn transfer_failed(&mut self, bridged: &mut Bridged, dialled: Dialled) -> Option<VerbResult> {
+        let (side, transfer) = bridged.transfer.take()?;
+        let status = failed_status(&dialled);
+        tracing::info!(to = dialled.target, status, "transfer failed");
+        match (&bridged.peer, side) {
+            (None, _) => {
+                // Whoever was to be transferred is alone.
+                let cause = causes::q850_of(status).unwrap_or(dialled.cause);
+                let end = bridged
+                    .left
+                    .take()
+                    .unwrap_or(End::by("us", "transfer-failed"));
+                let after = Dialled {
+                    cause,
+                    ..bridged.after(&end)
+                };
+                return Some(Ok(Outcome::Dialled(after)));
+            }
+            (Some(_), Side::Own) => self.leg.notify_refer(transfer.id, status),
+            (Some(peer), Side::Peer) => peer.notify_refer(transfer.id, status),
+        }
+        self.rejoin(bridged);
+        None
+    }
+}
