@@ -1,7 +1,7 @@
 //! Calls through the real binary from one trunk out over another.
 use crate::message::Message;
 use crate::phone::Phone;
-use crate::server::{PATIENCE, Server, Settings};
+use crate::server::{PATIENCE, Server, Settings, trunkline};
 use std::net::{SocketAddr, UdpSocket};
 
 /// A carrier that answers each INVITE with one status, and everything else with 200. Its thread ends with the test's process.
@@ -94,5 +94,27 @@ fn a_call_fails_over_to_the_second_target_and_its_refusal_is_the_callers() {
     assert_eq!(
         metrics.labelled("trunkline_trunk_refused_total", "trunk-prefix-denied"),
         1.0
+    );
+}
+
+#[test]
+fn the_example_is_good() {
+    let file = crate::examples().join("trunks.toml");
+    let file = file.to_str().expect("UTF-8");
+    let (status, said) = trunkline(&["check", file]);
+    assert!(status.success(), "{said}");
+    let (status, said) = trunkline(&[
+        "route-test",
+        "--as",
+        "alice",
+        "100",
+        "030123456",
+        "-c",
+        file,
+    ]);
+    assert!(status.success(), "{said}");
+    assert!(
+        said.contains("\"+4930123456\" over trunk \"carrier\""),
+        "{said}"
     );
 }
