@@ -68,8 +68,10 @@ impl Service {
 
     fn registered(&self, incoming: &IncomingRequest, user: &str, done: Registered) {
         let (added, removed) = (done.added, done.removed);
-        if added + removed > 0 {
-            let flow = &incoming.flow;
+        let flow = &incoming.flow;
+        if added + done.refreshed == 0 && removed > 0 {
+            tracing::info!(user, remote = %flow.remote, transport = flow.transport.uri_param(), removed, "phone unregistered");
+        } else if added + removed > 0 {
             tracing::info!(user, remote = %flow.remote, transport = flow.transport.uri_param(), added, removed, "phone registered");
         }
         if added + done.refreshed > 0 {

@@ -1,6 +1,6 @@
 //! Reads `[security]` and `[transfer]`.
-use super::Table;
 use super::value::{count, flag, header_text, optional_count, seconds};
+use super::{Field, Table};
 use crate::config::types::*;
 
 /// Reads `[security]`.
@@ -22,6 +22,10 @@ pub(super) fn security(mut table: Table<'_>) -> Security {
             .and_then(|f| header_text(&f))
             .unwrap_or("trunkline")
             .to_owned(),
+        digest: table
+            .field("digest")
+            .and_then(|f| algorithms(&f))
+            .unwrap_or_else(|| vec![DigestAlgorithm::Md5]),
         nonce_life: seconds(&mut table, "nonce_life_s", 5, 60),
         requests_per_second_per_source: none_at_zero(rate, 100),
         ban_after_failures: none_at_zero(failures, 10),
@@ -30,6 +34,28 @@ pub(super) fn security(mut table: Table<'_>) -> Security {
     };
     table.finish();
     security
+}
+
+fn algorithms(field: &Field<'_>) -> Option<Vec<DigestAlgorithm>> {
+    let names = [
+        ("md5", DigestAlgorithm::Md5),
+        ("sha-256", DigestAlgorithm::Sha256),
+    ];
+    let mut all = Vec::new();
+    let items = field.list()?;
+    for item in &items {
+        let Some(algorithm) = item.choice(&names) else {
+            continue;
+        };
+        if all.contains(&algorithm) {
+            item.error("is given twice");
+        }
+        all.push(algorithm);
+    }
+    match items.is_empty() {
+        true => field.expected("a list of at least one algorithm: \"md5\", \"sha-256\""),
+        false => Some(all),
+    }
 }
 
 /// Reads `[transfer]`.

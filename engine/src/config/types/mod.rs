@@ -11,7 +11,7 @@ pub use endpoint::{Endpoint, RingGroup, RingOrder};
 pub use media::{Codec, DtmfMode, HoldMusic, Media, Music, PortRange, SrtpPolicy};
 pub use number::{BUILTIN_FLOWS, Callers, FlowSource, Number, NumberDestination};
 pub use process::{Cdr, Http, Log, LogFormat, LogLevel, Run};
-pub use security::{Security, Strangers, Transfer};
+pub use security::{DigestAlgorithm, Security, Strangers, Transfer};
 pub use sip::{
     Advertise, CertificateAuthorities, HostPort, Listen, ReliableProvisional, Sip, Tls,
     TlsIdentity, Transport,

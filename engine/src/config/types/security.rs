@@ -8,6 +8,8 @@ pub struct Security {
     pub strangers: Strangers,
     /// The realm of our challenges (RFC 3261 §22.4).
     pub realm: String,
+    /// Hash algorithms of our challenges, in the order in which they are offered; never empty.
+    pub digest: Vec<DigestAlgorithm>,
     /// How long a nonce of ours is good.
     pub nonce_life: Duration,
     /// New requests outside calls that one source may send in a second, trunks excepted; `None`: any number.
@@ -18,6 +20,15 @@ pub struct Security {
     pub ban: Duration,
     /// Connections that one source address may have at the same time.
     pub tcp_per_source: usize,
+}
+
+/// A hash algorithm of digest authentication (RFC 8760).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DigestAlgorithm {
+    /// What every phone can do.
+    Md5,
+    /// SHA-256.
+    Sha256,
 }
 
 /// What unknown sources get.

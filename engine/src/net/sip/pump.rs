@@ -278,7 +278,12 @@ impl Pump {
                 status,
                 rule,
             } => {
-                tracing::info!(remote = %flow.remote, transport = ?flow.transport, method, status, rule, "request refused");
+                // A challenge is how every registration begins.
+                if status == 401 {
+                    tracing::debug!(remote = %flow.remote, transport = ?flow.transport, method, status, rule, "request challenged");
+                } else {
+                    tracing::info!(remote = %flow.remote, transport = ?flow.transport, method, status, rule, "request refused");
+                }
                 count(&self.counters.refused, rule);
             }
             Event::Dropped { flow, rule } => {

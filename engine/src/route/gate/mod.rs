@@ -10,7 +10,7 @@ mod tests;
 
 pub use peers::LearnedPeers;
 
-use crate::config::{Config, Strangers};
+use crate::config::{Config, DigestAlgorithm, Strangers};
 use arc_swap::ArcSwap;
 use rules::{Rules, Who};
 use sources::Sources;
@@ -18,7 +18,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trunkline_sip::{
-    Admission, DigestServer, Flow, Frame, Gate, HeaderId, Method, Origin, Transport, Uri, Verdict,
+    Admission, Algorithm, DigestServer, Flow, Frame, Gate, HeaderId, Method, Origin, Transport,
+    Uri, Verdict,
 };
 
 /// Bans a source for so long. Called only for sources that proved their address; it must not block. The gate itself forgets about it:
@@ -64,7 +65,10 @@ impl TrustGate {
         }
         let (old, new) = (self.rules.config.security.clone(), current.clone());
         drop(current);
-        if old.realm != new.security.realm || old.nonce_life != new.security.nonce_life {
+        let security = &new.security;
+        let same = (&old.realm, &old.digest, old.nonce_life)
+            == (&security.realm, &security.digest, security.nonce_life);
+        if !same {
             self.digest = digest(&new, self.secret);
         }
         self.rules = Rules::new(new);
@@ -250,7 +254,15 @@ pub fn peer_at(config: &Arc<Config>, source: IpAddr) -> Option<Arc<str>> {
 
 fn digest(config: &Config, secret: [u8; 32]) -> DigestServer {
     let security = &config.security;
-    DigestServer::new(secret, &*security.realm, &[], security.nonce_life)
+    let algorithms: Vec<Algorithm> = security.digest.iter().map(algorithm).collect();
+    DigestServer::new(secret, &*security.realm, &algorithms, security.nonce_life)
+}
+
+fn algorithm(of: &DigestAlgorithm) -> Algorithm {
+    match of {
+        DigestAlgorithm::Md5 => Algorithm::Md5,
+        DigestAlgorithm::Sha256 => Algorithm::Sha256,
+    }
 }
 
 fn refuse(status: u16, rule: &'static str, headers: Vec<(&'static str, String)>) -> Admission {
