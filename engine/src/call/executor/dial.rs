@@ -54,8 +54,11 @@ impl Executor<'_> {
                     Hunted::Progress { status, early } => {
                         self.pass_progress(status, early, &mut hunt, &mut hears);
                     }
-                    Hunted::Answered(callee, label) => {
+                    Hunted::Answered(mut callee, label) => {
                         self.stop_ringing(hears);
+                        // Joined before the caller has its answer: its first words and keys get through.
+                        self.leg.prefer(callee.encoding());
+                        self.leg.join(&mut callee);
                         self.leg.answer(callee.encoding());
                         return self.bridge(callee, label).await;
                     }

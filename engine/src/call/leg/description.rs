@@ -39,9 +39,10 @@ impl Leg {
         };
         self.answered = true;
         self.times.answer();
+        // The caller may speak as soon as it has the answer: we listen before.
+        self.apply_stream();
         self.sip
             .send(Command::Answer(self.id, unanswered.description, Vec::new()));
-        self.apply_stream();
         tracing::info!(codec = self.codec(), srtp = self.suite(), "answered");
     }
 
@@ -64,14 +65,14 @@ impl Leg {
                 description,
                 Vec::new(),
             );
-            self.sip.send(progress);
             self.apply_stream();
+            self.sip.send(progress);
         }
         true
     }
 
     /// Puts a codec first in an answer that is not sent yet.
-    fn prefer(&mut self, prefer: Option<Encoding>) {
+    pub(in super::super) fn prefer(&mut self, prefer: Option<Encoding>) {
         let (Some(unanswered), Some(prefer)) = (&mut self.unanswered, prefer) else {
             return;
         };
@@ -116,11 +117,14 @@ impl Leg {
         let offer = session_description(request);
         match self.negotiation.change(&offer) {
             Ok(description) => {
-                self.sip.send(Command::AnswerReinvite(self.id, description));
-                if offer.is_empty() {
-                    return None; // the change comes with the ACK
+                let late = offer.is_empty(); // the change comes with the ACK
+                if !late {
+                    self.apply_stream();
                 }
-                self.apply_stream();
+                self.sip.send(Command::AnswerReinvite(self.id, description));
+                if late {
+                    return None;
+                }
                 let direction = self.negotiation.agreed().map(|agreed| agreed.direction);
                 tracing::info!(
                     ?direction,
