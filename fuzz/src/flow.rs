@@ -5,8 +5,9 @@ use trunkline::call::{
     CallInfo, DigitSource, Direction, Failure, GatherEnd, Gathered, KeyPress, Outcome, Program,
     RecordEnd, Recorded, RecordingId, Verb,
 };
-use trunkline::config::{Config, Problems};
+use trunkline::config::{Callers, Config, NumberDestination, Problems};
 use trunkline::flow::{Flow, FlowProgram, Loaded};
+use trunkline::route::{Caller, Destination, Router};
 
 /// A flow, read as JSON and as YAML. Reading is repeatable; the program takes time in every step until it ends, and stays ended.
 pub fn flow(octets: &[u8]) {
@@ -24,7 +25,7 @@ pub fn flow(octets: &[u8]) {
     }
 }
 
-/// A configuration. What is accepted has sockets, codecs and an even port range.
+/// A configuration. What is accepted has sockets, codecs and an even port range, and keeps strangers from trunks.
 pub fn config(octets: &[u8]) {
     let Ok(text) = std::str::from_utf8(octets) else {
         return;
@@ -35,7 +36,38 @@ pub fn config(octets: &[u8]) {
             assert!(!config.sip.listen.is_empty() && !config.media.codecs.is_empty());
             assert!(config.media.ports.first.is_multiple_of(2) && config.media.ports.pairs() > 0);
             assert!(config.warnings.iter().all(|line| printable(line)));
+            callers(config);
         }
+    }
+}
+
+/// No stranger ever reaches a trunk, and routing any text ends.
+fn callers(config: Config) {
+    for number in &config.numbers {
+        let outward = matches!(number.destination, NumberDestination::Trunk(_));
+        let open = number.from.iter().any(Callers::admits_strangers);
+        assert!(!(outward && open), "{number:?}");
+    }
+    let texts: Vec<String> = config
+        .numbers
+        .iter()
+        .take(20)
+        .map(|number| number.to.as_str().replace(['X', '['], "0"))
+        .collect();
+    let router = Router::new(std::sync::Arc::new(config));
+    let caller = Caller {
+        origin: &trunkline_sip::Origin::Stranger,
+        from: "1",
+        source: None,
+    };
+    for text in texts
+        .iter()
+        .map(String::as_str)
+        .chain(["", "+49-30-1", "*"])
+    {
+        let routed = router.explain(&caller, text);
+        let over_trunk = matches!(routed.outcome, Ok(Destination::Trunk { .. }));
+        assert!(!over_trunk, "{routed:?}");
     }
 }
 

@@ -10,7 +10,11 @@ mod secret;
 mod types;
 
 #[cfg(test)]
+mod documented;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_callers;
 
 pub use document::problem::{At, Problem, Problems};
 pub use network::{Network, NetworkError};

@@ -230,6 +230,7 @@ fn places(body: &str) -> Result<Vec<Place>, PatternError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn pattern(text: &str) -> NumberPattern {
         NumberPattern::parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}"))
@@ -270,6 +271,36 @@ mod tests {
             assert!(NumberPattern::parse(text).is_err(), "{text}");
         }
         assert!(NumberPattern::parse(&"1".repeat(MAX_PATTERN + 1)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_means_what_it_says(digits in "[0-9]{3,12}", cut in 0usize..3, other in "[0-9]{3,12}") {
+            let beginning = pattern(&format!("{}*", &digits[..cut]));
+            prop_assert!(beginning.matches(&digits));
+            prop_assert_eq!(beginning.matches(&other), other.starts_with(&digits[..cut]));
+            prop_assert_eq!(pattern(&digits).matches(&other), digits == other);
+            let places = pattern(&"X".repeat(digits.len()));
+            prop_assert!(places.matches(&digits));
+            prop_assert_eq!(places.matches(&other), other.len() == digits.len());
+        }
+
+        #[test]
+        fn a_range_holds_what_lies_between(low in 0u32..1000, high in 0u32..1000, number in 0u32..1000) {
+            let text = format!("{low:03}-{high:03}");
+            match NumberPattern::parse(&text) {
+                Ok(range) => prop_assert_eq!(range.matches(&format!("{number:03}")), (low..=high).contains(&number)),
+                Err(_) => prop_assert!(low > high),
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused_and_matched_without_harm(text in "[-0-9X*+#a-c\\[\\] ]{0,16}", number in ".{0,16}") {
+            if let Ok(pattern) = NumberPattern::parse(&text) {
+                pattern.matches(&number);
+                prop_assert_eq!(pattern.as_str(), text);
+            }
+        }
     }
 
     #[test]

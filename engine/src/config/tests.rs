@@ -234,7 +234,7 @@ fn an_overlap_with_outgoing_ports_is_a_warning() {
 }
 
 /// The default file with the lines switched on that are switched off.
-fn everything_on() -> String {
+pub(super) fn everything_on() -> String {
     let on = |line: &str| {
         let key = line.strip_prefix("# ").filter(|rest| {
             if rest.starts_with("[[") && rest.ends_with("]]") {

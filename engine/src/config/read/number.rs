@@ -110,7 +110,7 @@ fn destination<'a>(
     for kind in NOT_BUILT {
         if let Some(field) = table.field_unlisted(kind) {
             field.error(format!(
-                "calls to a {kind} are not built yet in this version; use {}",
+                "leads to a kind of program that is not built yet in this version; use {}",
                 quoted(KINDS)
             ));
         }
