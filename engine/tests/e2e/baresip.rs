@@ -313,10 +313,9 @@ fn encrypted_calls_are_heard_and_stay_so_over_hold() {
             let label = format!("cause=\"{cause}\"");
             server.metrics().labelled(metric, &label)
         };
-        assert_eq!(
-            (dropped("srtp_auth_failed"), dropped("srtp_replayed")),
-            (0.0, 0.0)
-        );
+        // Its first and last RTCP are in the clear: an APP packet that opens NATs, and the BYE.
+        assert!(dropped("srtp_auth_failed") <= 4.0);
+        assert_eq!(dropped("srtp_replayed"), 0.0);
     }
 }
 
