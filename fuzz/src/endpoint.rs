@@ -369,13 +369,13 @@ impl<'a> Play<'a> {
         let Some((leg, id)) = self.refers.last().copied() else {
             return;
         };
-        match what & 3 {
+        match what >> 5 & 3 {
             0 => self.endpoint.accept_refer(now, leg, id),
             1 => self.endpoint.notify_refer(now, leg, id, 180, "Ringing"),
             2 => self.endpoint.notify_refer(now, leg, id, 200, "OK"),
             _ => self.endpoint.reject_refer(now, leg, id, 603, "no"),
         }
-        if what & 64 == 64 {
+        if what & 1 == 1 {
             self.refers.pop();
         }
     }
