@@ -25,6 +25,7 @@ mod see_off;
 mod session;
 mod takeover;
 mod transfer;
+mod user_calls;
 mod verb;
 
 pub use arbiter::Arbiter;

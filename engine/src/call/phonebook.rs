@@ -5,13 +5,14 @@ use super::caller::Caller;
 use super::dial::DialTarget;
 use super::directory::{Boxed, Branch, Directory, Found};
 use super::program::CallInfo;
+use super::user_calls::UserCalls;
 use crate::config::{Config, Endpoint, RingOrder};
 use crate::registrar::Location;
 use crate::route::{self, CallerIdentity, Destination, OutboundLeg, Place, Refusal, Router};
 use crate::trunk::Trunks;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
-use trunkline_sip::{Host, Origin, Uri};
+use trunkline_sip::{HeaderId, Host, Origin, Scheme, Uri};
 
 /// Knows which phones of a user are registered.
 pub trait Phones: Send + Sync {
@@ -30,6 +31,7 @@ pub struct PhoneBook {
     router: Arc<ArcSwap<Router>>,
     trunks: Arc<Trunks>,
     phones: Arc<dyn Phones>,
+    users: UserCalls,
 }
 
 impl PhoneBook {
@@ -43,6 +45,7 @@ impl PhoneBook {
             router,
             trunks,
             phones,
+            users: UserCalls::default(),
         }
     }
 
@@ -82,10 +85,16 @@ impl PhoneBook {
             let text = format!("endpoint {} has dnd = true", endpoint.user);
             return Err(Refusal::new(603, "do-not-disturb", text));
         }
-        let legs = self.phones.legs(&endpoint.user, shown);
+        let mut legs = self.phones.legs(&endpoint.user, shown);
         if legs.is_empty() {
             let text = format!("no phone of endpoint {} is registered", endpoint.user);
             return Err(Refusal::new(480, "not-registered", text));
+        }
+        let place = self.users.take(endpoint)?;
+        for leg in &mut legs {
+            // All phones of a user that ring for one call are one call of the user.
+            leg.place.clone_from(&place);
+            leg.headers.extend(for_phones(shown));
         }
         let phone = |leg| Branch::phone(&endpoint.user, leg);
         Ok(legs.into_iter().map(phone).collect())
@@ -153,9 +162,24 @@ impl Directory for PhoneBook {
     fn admit(&self, caller: &Caller) -> Result<Option<Place>, Refusal> {
         match &caller.origin {
             Origin::Peer(trunk) => Ok(Some(Place::new(self.trunks.admit(trunk)?))),
-            _ => Ok(None),
+            Origin::User(user) => match self.router.load().config().endpoint(user) {
+                Some(endpoint) => self.users.take(endpoint),
+                None => Ok(None),
+            },
+            Origin::Stranger => Ok(None),
         }
     }
+}
+
+/// What a phone is told of the caller's leg beside who calls.
+fn for_phones(shown: &CallerIdentity) -> impl Iterator<Item = (String, String)> {
+    let passed = shown.headers.iter().filter(|(name, _)| {
+        let name = name.as_bytes();
+        let private = name.len() > 2 && name[..2].eq_ignore_ascii_case(b"X-");
+        let known = HeaderId::from_name(name);
+        private || matches!(known, HeaderId::UserToUser | HeaderId::Diversion)
+    });
+    passed.cloned()
 }
 
 fn endpoint<'c>(config: &'c Config, user: &str) -> Result<&'c Endpoint, Refusal> {
@@ -197,6 +221,9 @@ fn local_number(config: &Config, caller: &Caller, uri: &str) -> Result<String, R
         Refusal::new(403, "foreign-target", text)
     };
     let uri = Uri::parse(uri.as_bytes()).map_err(|_| refused("is no SIP URI"))?;
+    if matches!(uri.scheme, Scheme::Other(_)) {
+        return Err(refused("is no SIP URI"));
+    }
     let number = route::identity::number_of(&uri);
     if number.is_empty() {
         return Err(refused("names nobody"));
@@ -228,4 +255,46 @@ fn is_ours(config: &Config, host: &str) -> bool {
     let mut names = advertise.all.iter().chain(each).map(|at| at.host.as_str());
     names.any(|name| name.eq_ignore_ascii_case(host))
         || config.security.realm.eq_ignore_ascii_case(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_uris_of_this_server_are_dialled() {
+        let text = "[sip]\nlisten = [\"udp:192.0.2.1:5060\"]\nadvertise = \"sip.example.com\"\n[security]\nrealm = \"pbx\"\n";
+        let config = Config::from_str("t.toml", text).unwrap();
+        let caller = Caller {
+            local: Some([192, 0, 2, 9].into()),
+            ..Caller::ourselves()
+        };
+        for (uri, expected) in [
+            ("sip:200@192.0.2.1", Some("200")),
+            ("sip:200@192.0.2.9:5080;transport=tcp", Some("200")),
+            ("sip:200@SIP.example.com", Some("200")),
+            ("sips:+49123@pbx", Some("+49123")),
+            ("tel:+49123", Some("+49123")),
+            ("sip:200@192.0.2.66", None),
+            ("sip:+1900555@evil.example", None),
+            ("sip:192.0.2.1", None),
+            ("http://x", None),
+        ] {
+            let number = local_number(&config, &caller, uri).ok();
+            assert_eq!(number.as_deref(), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn phones_are_told_what_may_be_passed_on() {
+        let header = |name: &str| (name.to_owned(), "1".to_owned());
+        let shown = CallerIdentity {
+            headers: ["X-Id", "User-to-User", "P-Asserted-Identity", "X-"]
+                .map(header)
+                .into(),
+            ..CallerIdentity::default()
+        };
+        let told: Vec<_> = for_phones(&shown).map(|(name, _)| name).collect();
+        assert_eq!(told, ["X-Id", "User-to-User"]);
+    }
 }
