@@ -188,6 +188,17 @@ fn slips_are_told_exactly() {
 }
 
 #[test]
+fn a_name_has_one_password() {
+    let text = format!(
+        "{PHONES}[[trunk]]\nname = \"t\"\nacl = [\"192.0.2.1\"]\nusername = \"alice\"\npassword = \"b\"\nauthenticate_inbound = true"
+    );
+    assert_eq!(
+        refused(&text),
+        "t:2:8 endpoint: \"alice\" is the username of trunk \"t\" (line 6) as well: whose password would it be?"
+    );
+}
+
+#[test]
 fn defaults_are_closed_and_trunks_are_for_endpoints() {
     let text = format!(
         "{CARRIER}[[number]]\nto = \"1\"\nflow = \"builtin:demo\"\n[[number]]\nto = \"+*\"\ntrunk = \"carrier\"\n"

@@ -121,6 +121,16 @@ fn whole(config: &Config, report: &Report) {
         );
         report.error(At::START, "sip.listen", message);
     }
+    for trunk in config.trunks.iter().filter(|t| t.authenticate_inbound) {
+        let username = trunk.login.as_ref().map(|login| &*login.username);
+        if let Some(endpoint) = username.and_then(|name| config.endpoint(name)) {
+            let message = format!(
+                "\"{}\" is the username of trunk \"{}\" (line {}) as well: whose password would it be?",
+                endpoint.user, trunk.name, trunk.at.line
+            );
+            report.error(endpoint.at, "endpoint", message);
+        }
+    }
     if report.failed() {
         return;
     }

@@ -70,9 +70,7 @@ fn advertise(field: &Field<'_>) -> Option<Advertise> {
         let each = Vec::new();
         return Some(Advertise { all, each });
     }
-    let Some(mut table) = field.table_or("\"203.0.113.7\", or a table such as { udp = \"203.0.113.7:5060\", tls = \"sip.example.com\" }") else {
-        return None;
-    };
+    let mut table = field.table_or("\"203.0.113.7\", or a table such as { udp = \"203.0.113.7:5060\", tls = \"sip.example.com\" }")?;
     let mut each = Vec::new();
     for transport in Transport::ALL {
         let host = table.field(transport.as_str()).and_then(|f| host_port(&f));
@@ -142,9 +140,7 @@ fn listen(field: &Field<'_>) -> Option<Listen> {
     let Some((transport, address)) = field.string()?.split_once(':') else {
         return field.expected(FORM);
     };
-    let Some(transport) = transport_named(field, transport) else {
-        return None;
-    };
+    let transport = transport_named(field, transport)?;
     let Ok(address) = address.parse() else {
         return field.expected(FORM);
     };
