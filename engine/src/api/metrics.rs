@@ -113,6 +113,12 @@ impl Sources {
             "source",
             &calls.keys_by(),
         )?;
+        counter(
+            encoder,
+            "trunkline_cdr_lost",
+            "Call records that could not be written",
+            calls.cdr_lost.load(Ordering::Relaxed),
+        )?;
         let refused: Vec<_> = calls.refused_by().into_iter().collect();
         family(
             encoder,

@@ -16,6 +16,8 @@ pub struct CallCounters {
     pub inbound: AtomicU64,
     /// Outbound calls begun.
     pub outbound: AtomicU64,
+    /// Call records that could not be written.
+    pub cdr_lost: Arc<AtomicU64>,
     keys: [AtomicU64; 3],
     ended: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     refused: Mutex<BTreeMap<&'static str, u64>>,

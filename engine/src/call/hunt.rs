@@ -64,7 +64,7 @@ struct Running {
 
 enum State {
     /// In a task, so that an INVITE under way is never lost; a task that is dropped hangs its leg up.
-    Placing(JoinHandle<Result<Leg, Unplaced>>),
+    Placing(JoinHandle<Result<Box<Leg>, Unplaced>>),
     Ringing(Escorted),
     /// Between two ways, within one turn.
     Idle,
@@ -72,7 +72,7 @@ enum State {
 
 /// What happened to a branch.
 enum Event {
-    Placed(Result<Leg, Unplaced>),
+    Placed(Result<Box<Leg>, Unplaced>),
     Leg(Input),
     Late,
 }
@@ -309,7 +309,7 @@ impl Running {
         let party = self.branch.party.clone();
         self.respond_by = patience.map(|patience| Instant::now() + patience);
         let call = call.clone();
-        let placing = async move { place(&call, to, party, prefer).await };
+        let placing = async move { place(&call, to, party, prefer).await.map(Box::new) };
         self.state = State::Placing(tokio::spawn(placing.in_current_span()));
         true
     }

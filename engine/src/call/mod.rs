@@ -165,6 +165,8 @@ pub struct Parts {
     pub music: Option<Vec<MediaAudio>>,
     /// Where call records go.
     pub cdr: Option<CdrWriter>,
+    /// Counters for the metrics page.
+    pub counters: Arc<CallCounters>,
 }
 
 impl CallSettings {
@@ -215,7 +217,7 @@ impl Calls {
             music: parts.music.unwrap_or_else(leg::plain_music),
             cdr: parts.cdr,
             places: Places::default(),
-            counters: Arc::default(),
+            counters: parts.counters,
             stop: watch::Sender::new(false),
             all_begun: watch::Sender::new(false),
             boot,

@@ -7,11 +7,11 @@ use tracing::Instrument;
 use trunkline_sip::HangupReason;
 
 /// A leg beside the call's first one: seen off when it is dropped, whatever the reason.
-pub(super) struct Escorted(Option<Leg>);
+pub(super) struct Escorted(Option<Box<Leg>>);
 
 impl Escorted {
-    pub(super) fn new(leg: Leg) -> Escorted {
-        Escorted(Some(leg))
+    pub(super) fn new(leg: impl Into<Box<Leg>>) -> Escorted {
+        Escorted(Some(leg.into()))
     }
 
     /// Hangs it up and lets it go.
@@ -20,7 +20,7 @@ impl Escorted {
     }
 
     /// The leg, for somebody else to keep.
-    pub(super) fn into_leg(mut self) -> Leg {
+    pub(super) fn into_leg(mut self) -> Box<Leg> {
         self.0
             .take()
             .expect("local invariant: taken only by what consumes it")
@@ -61,7 +61,7 @@ impl Drop for Escorted {
 }
 
 /// Without a runtime (the process ends) the leg's own drop hangs it up.
-fn see_off(mut leg: Leg, patience: Duration, cause: &'static str) {
+fn see_off(mut leg: Box<Leg>, patience: Duration, cause: &'static str) {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
         return;
     };

@@ -4,7 +4,7 @@ use super::routes::{self, LiveRoutes, RouteTable};
 use super::transports::transports;
 use super::{log, random};
 use crate::api::{self, Face, Sources};
-use crate::call::{CallSettings, Calls, CdrWriter, Parts, PhoneBook, TransferPolicy};
+use crate::call::{CallCounters, CallSettings, Calls, CdrWriter, Parts, PhoneBook, TransferPolicy};
 use crate::config::{Config, HoldMusic, LogFormat};
 use crate::media::{Media, MediaAudio, MediaConfig, PromptLibrary};
 use crate::net::sip::{Guards, Resolver, Sip};
@@ -93,6 +93,7 @@ async fn serve(
     let resolver = Arc::new(Resolver::system());
     let trunks = Trunks::start(config, sip.handle.clone(), resolver, learned);
     let book = PhoneBook::new(routes.router.clone(), trunks.clone(), phones.clone());
+    let counters = Arc::new(CallCounters::default());
     let parts = Parts {
         sip: sip.handle.clone(),
         media: media.clone(),
@@ -101,9 +102,10 @@ async fn serve(
         routes: Box::new(routes.clone()),
         directory: Arc::new(book),
         cdr: match &config.cdr.file {
-            Some(path) => Some(CdrWriter::start(path)?),
+            Some(path) => Some(CdrWriter::start(path, counters.cdr_lost.clone())?),
             None => None,
         },
+        counters,
     };
     let calls = Calls::new(parts, call_settings(config), boot);
     let reload = Reload {

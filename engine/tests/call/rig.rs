@@ -196,7 +196,8 @@ impl Rig {
             }),
             directory: book.clone(),
             music: None,
-            cdr: Some(CdrWriter::start(&folder.path().join("cdr.jsonl")).unwrap()),
+            cdr: Some(CdrWriter::start(&folder.path().join("cdr.jsonl"), Arc::default()).unwrap()),
+            counters: Arc::default(),
         };
         let calls = Calls::new(
             parts,

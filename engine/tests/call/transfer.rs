@@ -208,3 +208,30 @@ async fn the_end_of_the_server_hangs_up_both_parties() {
     drained.await.unwrap();
     rig.rests().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_held_before_the_transfer_talks_after_it() {
+    let mut pair = Pair::new().await;
+    let mut carol = pair.rig.phone("carol").await;
+    let hold = pair.bob.sdp("sendonly");
+    pair.bob.reinvite(&hold, "").await;
+    let to = uri(&pair.rig, "carol");
+    assert_eq!(status(&pair.bob.refer(&to).await), 202);
+    let invite = carol.called().await;
+    carol.refuse(&invite, "486 Busy Here").await;
+    pair.bob.notified(486).await;
+    let resume = pair.bob.sdp("sendrecv");
+    pair.bob.reinvite(&resume, "").await;
+    talk(&mut pair.ann, pair.ann_to, &mut pair.bob, pair.bob_to).await;
+    pair.bob.reinvite(&hold, "").await;
+    assert_eq!(status(&pair.bob.refer(&to).await), 202);
+    let invite = carol.called().await;
+    carol.pick_up(&invite).await;
+    pair.bob.notified(200).await;
+    talk(&mut pair.ann, pair.ann_to, &mut carol, audio_port(&invite)).await;
+    // It does not hang up by itself.
+    pair.bob.expect("BYE").await;
+    pair.ann.bye().await;
+    carol.expect("BYE").await;
+    pair.rig.rests().await;
+}

@@ -33,18 +33,17 @@ pub struct CdrWriter {
 }
 
 impl CdrWriter {
-    /// Opens the file, to be appended to, and starts the thread.
+    /// Opens the file, to be appended to, and starts the thread. Records that cannot be written are counted in `lost`.
     ///
     /// # Errors
     /// The file cannot be opened, or the thread not be started.
-    pub fn start(path: &Path) -> Result<CdrWriter, CdrError> {
+    pub fn start(path: &Path, lost: Arc<AtomicU64>) -> Result<CdrWriter, CdrError> {
         let failed = |source| CdrError {
             path: path.to_owned(),
             source,
         };
         open(path).map_err(failed)?;
         let (queue, records) = crossbeam_channel::bounded(QUEUE);
-        let lost = Arc::new(AtomicU64::new(0));
         let mut sink = Sink {
             path: path.to_owned(),
             lost: lost.clone(),
@@ -67,11 +66,6 @@ impl CdrWriter {
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(record) {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
-    }
-
-    /// Records lost so far.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
     }
 }
 
@@ -146,12 +140,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cdr.jsonl");
         for _ in 0..2 {
-            let writer = CdrWriter::start(&path).unwrap();
+            let writer = CdrWriter::start(&path, Arc::default()).unwrap();
             writer.write("{}".to_owned());
             drop(writer);
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}\n{}\n");
-        let writer = CdrWriter::start(&path).unwrap();
+        let writer = CdrWriter::start(&path, Arc::default()).unwrap();
         std::fs::rename(&path, folder.path().join("old")).unwrap();
         writer.write("[]".to_owned());
         drop(writer);
@@ -164,12 +158,12 @@ mod tests {
         let path = folder.path().join("sub");
         std::fs::create_dir(&path).unwrap();
         let file = path.join("cdr.jsonl");
-        let writer = CdrWriter::start(&file).unwrap();
+        let lost = Arc::default();
+        let writer = CdrWriter::start(&file, Arc::clone(&lost)).unwrap();
         std::fs::remove_dir_all(&path).unwrap();
         writer.write("{}".to_owned());
-        let lost = writer.lost.clone();
         drop(writer);
         assert_eq!(lost.load(Ordering::Relaxed), 1);
-        assert!(CdrWriter::start(&file).is_err());
+        assert!(CdrWriter::start(&file, lost).is_err());
     }
 }

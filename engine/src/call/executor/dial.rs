@@ -137,15 +137,16 @@ impl Executor<'_> {
 
     /// The caller is told of ringing, and hears the callee where it has something to say before it answers.
     fn pass_progress(&mut self, status: u16, early: bool, hunt: &mut Hunt, hears: &mut Hears) {
-        if early && let Some(callee) = hunt.early() {
-            if self.leg.answered || self.leg.early_media(callee.encoding()) {
-                if *hears == Hears::Ringing {
-                    let _ = self.leg.media(Command::StopPlay);
-                }
-                *hears = Hears::Callee;
-                self.leg.join(callee);
-                return;
+        if early
+            && let Some(callee) = hunt.early()
+            && (self.leg.answered || self.leg.early_media(callee.encoding()))
+        {
+            if *hears == Hears::Ringing {
+                let _ = self.leg.media(Command::StopPlay);
             }
+            *hears = Hears::Callee;
+            self.leg.join(callee);
+            return;
         }
         if *hears != Hears::Nothing || status < 180 {
             return;

@@ -27,9 +27,7 @@ impl Executor<'_> {
         side: Side,
         referral: Referral,
     ) -> Option<VerbResult> {
-        let Some(referrer) = self.leg_at(bridged, side) else {
-            return None;
-        };
+        let referrer = self.leg_at(bridged, side)?;
         let origin = referrer.refer_origin(&referral.origin);
         tracing::info!(
             by = referrer.label(),
@@ -104,7 +102,7 @@ impl Executor<'_> {
         self.leg.accept_refer(id);
         self.leg.part();
         let leaving = leaving.into_leg();
-        match places.take(place, Box::new(leaving)) {
+        match places.take(place, leaving) {
             Ok(()) => {
                 tracing::info!(
                     by = self.leg.label(),
@@ -115,7 +113,7 @@ impl Executor<'_> {
             }
             Err(back) => {
                 self.leg.notify_refer(id, 481);
-                bridged.peer = Some(Escorted::new(*back));
+                bridged.peer = Some(Escorted::new(back));
                 if side == Side::Peer
                     && let Some(peer) = &mut bridged.peer
                 {
