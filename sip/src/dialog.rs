@@ -292,30 +292,66 @@ fn is_translated(request: &Frame<'_>, target: &[u8], path: &Flow) -> bool {
     moved || is_hidden(target, path)
 }
 
-/// Whether a target lies in a private network and the peer was heard from outside it.
+/// Whether a target lies in a network of its own and the peer was heard from outside it.
 fn is_hidden(target: &[u8], path: &Flow) -> bool {
     match Uri::parse(target).map(|uri| uri.host) {
-        Ok(Host::Ip(address)) => is_private(address) && !is_private(path.remote.ip()),
+        Ok(Host::Ip(address)) => {
+            let scope = Scope::of(address);
+            scope != Scope::Nowhere && !scope.is_open_to(Scope::of(path.remote.ip()))
+        }
         _ => false,
     }
 }
 
-fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let shared = matches!(v4.octets(), [100, 64..=127, ..]); // carriers' translators, RFC 6598
-            v4.is_private() || v4.is_loopback() || v4.is_link_local() || shared
+/// How far an address reaches. What a peer names in Contact or Record-Route may lie in its own network or in a wider
+/// one, never in a narrower one: it must not aim our requests at this machine, at the metadata service of a cloud
+/// (169.254.169.254), or at the network behind us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// No host: unspecified ("this network"), multicast, broadcast, reserved.
+    Nowhere,
+    /// This machine.
+    Loopback,
+    /// This link (RFC 3927; RFC 4291 §2.5.6).
+    Link,
+    /// A private network (RFC 1918, RFC 4193), or one of a carrier's translator (RFC 6598).
+    Private,
+    Global,
+}
+
+impl Scope {
+    fn of(address: IpAddr) -> Scope {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => match v4.octets() {
+                [0 | 224..=255, ..] => Scope::Nowhere,
+                [127, ..] => Scope::Loopback,
+                [169, 254, ..] => Scope::Link,
+                [100, 64..=127, ..] => Scope::Private,
+                _ if v4.is_private() => Scope::Private,
+                _ => Scope::Global,
+            },
+            IpAddr::V6(v6) if v6.is_unspecified() || v6.is_multicast() => Scope::Nowhere,
+            IpAddr::V6(v6) if v6.is_loopback() => Scope::Loopback,
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => Scope::Link,
+            IpAddr::V6(v6) if v6.is_unique_local() => Scope::Private,
+            IpAddr::V6(_) => Scope::Global,
         }
-        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local(),
+    }
+
+    /// Whether a peer that was heard from `peer` may name an address of this scope.
+    fn is_open_to(self, peer: Scope) -> bool {
+        match self {
+            Scope::Nowhere => false,
+            Scope::Loopback | Scope::Link => peer == self,
+            Scope::Private => peer != Scope::Global,
+            Scope::Global => true,
+        }
     }
 }
 
-/// Whether an address can be reached from the socket of `path`, and is one host.
+/// Whether an address can be reached from the socket of `path`, is one host, and may be named by who is heard there.
 fn is_reachable(address: IpAddr, path: &Flow) -> bool {
-    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
-    !address.is_unspecified()
-        && !address.is_multicast()
-        && !broadcast
+    Scope::of(address).is_open_to(Scope::of(path.remote.ip()))
         && address.is_ipv4() == path.local.is_ipv4()
 }
 
@@ -434,6 +470,87 @@ mod tests {
         for (name, contact, via, extra, hop) in table {
             let dialog = dialog(contact, via, extra, flow("198.51.100.1:5062"));
             assert_eq!(dialog.next_hop().remote, hop.parse().unwrap(), "{name}");
+        }
+    }
+
+    /// Nobody steers our requests to this machine, this link, the network behind us or to many hosts, but who is there.
+    #[test]
+    fn no_peer_steers_requests_into_a_network_it_is_not_in() {
+        let global = "198.51.100.1:5062";
+        let table = [
+            (global, "127.0.0.1", false),
+            (global, "127.8.9.10", false),
+            (global, "169.254.169.254", false),
+            (global, "10.0.0.5", false),
+            (global, "192.168.1.1", false),
+            (global, "100.64.3.4", false),
+            (global, "0.0.0.0", false),
+            (global, "0.0.0.1", false),
+            (global, "224.0.0.1", false),
+            (global, "239.255.255.250", false),
+            (global, "255.255.255.255", false),
+            (global, "198.51.100.9", true),
+            ("10.0.0.9:5062", "127.0.0.1", false),
+            ("10.0.0.9:5062", "169.254.169.254", false),
+            ("10.0.0.9:5062", "224.0.0.1", false),
+            ("10.0.0.9:5062", "10.0.0.5", true),
+            ("10.0.0.9:5062", "192.168.1.1", true),
+            ("10.0.0.9:5062", "198.51.100.9", true),
+            ("127.0.0.1:5062", "127.0.0.2", true),
+            ("127.0.0.1:5062", "169.254.169.254", false),
+            ("127.0.0.1:5062", "0.0.0.0", false),
+            ("127.0.0.1:5062", "10.0.0.5", true),
+            ("169.254.7.7:5062", "169.254.8.8", true),
+            ("169.254.7.7:5062", "127.0.0.1", false),
+            ("[2001:db8::1]:5062", "[::1]", false),
+            ("[2001:db8::1]:5062", "[::]", false),
+            ("[2001:db8::1]:5062", "[fe80::1]", false),
+            ("[2001:db8::1]:5062", "[fd00::1]", false),
+            ("[2001:db8::1]:5062", "[ff02::1]", false),
+            ("[2001:db8::1]:5062", "[::ffff:127.0.0.1]", false),
+            ("[2001:db8::1]:5062", "[::ffff:169.254.169.254]", false),
+            ("[2001:db8::1]:5062", "[2001:db8::2]", true),
+            ("[::1]:5062", "[::1]", true),
+        ];
+        for (peer, named, goes_there) in table {
+            let peer: SocketAddr = peer.parse().unwrap();
+            let there: SocketAddr = format!("{named}:11211").parse().unwrap();
+            let hop = if goes_there { there } else { peer };
+            let path = Flow {
+                local: match peer.is_ipv4() {
+                    true => "203.0.113.1:5060".parse().unwrap(),
+                    false => "[2001:db8::ff]:5060".parse().unwrap(),
+                },
+                ..flow(&peer.to_string())
+            };
+            let via = match peer.ip() {
+                IpAddr::V4(ip) => ip.to_string(),
+                IpAddr::V6(ip) => format!("[{ip}]"),
+            };
+            let (contact, same) = (format!("<sip:a@{named}:11211>"), format!("<sip:a@{peer}>"));
+            let record = format!("Record-Route: <sip:{named}:11211;lr>\r\n");
+            let mut each = [
+                dialog(&contact, &via, "", path),
+                dialog(&same, &via, &record, path),
+                dialog(&same, &via, "", path),
+            ];
+            let again = format!("INVITE sip:b@h SIP/2.0\r\nContact: {contact}\r\n\r\n");
+            each[2].refresh(&Frame::parse(again.as_bytes()).unwrap());
+            for (dialog, what) in each
+                .iter_mut()
+                .zip(["Contact", "Record-Route", "re-INVITE"])
+            {
+                assert_eq!(dialog.next_hop().remote, hop, "{what} {named} of {peer}");
+                // The same where a stream was lost and another one is asked for.
+                dialog.path.transport = Transport::Tcp;
+                dialog.path.connection = 3;
+                dialog.disconnected();
+                assert_eq!(
+                    dialog.next_hop().remote,
+                    hop,
+                    "{what} {named} of {peer}, anew"
+                );
+            }
         }
     }
 
