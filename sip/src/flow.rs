@@ -73,3 +73,11 @@ pub struct Flow {
     /// Which connection; 0 for UDP. 0 for a stream asks the transport for a connection to `remote`, open or new.
     pub connection: u64,
 }
+
+impl Flow {
+    /// Whether what is sent over `other` reaches the same host in the same way, whatever the port or connection.
+    pub(crate) fn leads_where(&self, other: &Flow) -> bool {
+        self.transport == other.transport
+            && self.remote.ip().to_canonical() == other.remote.ip().to_canonical()
+    }
+}

@@ -173,6 +173,48 @@ fn a_reinvite_is_challenged() {
     peer.drain();
 }
 
+/// The far end of a call says where requests go. It must not get the trunk's password for that.
+#[test]
+fn a_challenge_from_elsewhere_is_never_answered() {
+    let elsewhere = "Record-Route: <sip:10.0.0.66;lr>\r\n";
+    for (leads, asks, answered) in [
+        ("", "10.0.0.2:5060", true),
+        ("", "10.0.0.2:5099", true),
+        ("", "10.0.0.66:5060", false),
+        (elsewhere, "10.0.0.66:5060", false),
+        (elsewhere, "10.0.0.2:5060", false),
+    ] {
+        let mut peer = calling(Transport::Udp);
+        peer.respond(200, "s", leads);
+        peer.events();
+        peer.endpoint.reinvite(peer.now, peer.leg, SDP);
+        let sent = peer.endpoint.poll_transmit().unwrap();
+        let request = String::from_utf8_lossy(&sent.bytes).into_owned();
+        let there = match leads.is_empty() {
+            true => "10.0.0.2:5062",
+            false => "10.0.0.66:5060",
+        };
+        assert_eq!(sent.flow.remote, there.parse().unwrap());
+        assert_eq!(field(&request, "Authorization"), None);
+        peer.flow.remote = asks.parse().unwrap();
+        let sent = peer.respond_to(&request, 401, "", WWW);
+        let again = sent.iter().any(|text| text.contains("Authorization:"));
+        assert_eq!(again, answered, "{leads:?} {asks}: {sent:?}");
+        let refused = peer.events().iter().any(
+            |event| matches!(event, Event::Dropped { rule, .. } if rule.contains("another host")),
+        );
+        assert_eq!(refused, !answered, "{leads:?} {asks}");
+        peer.endpoint.hangup(peer.now, peer.leg, None);
+        peer.drain();
+    }
+    // The same for the INVITE itself.
+    let mut peer = calling(Transport::Udp);
+    peer.flow.remote = "10.0.0.66:5060".parse().unwrap();
+    let sent = peer.respond(401, "s", WWW);
+    assert!(sent.iter().all(|text| text.starts_with("ACK")), "{sent:?}");
+    peer.drain();
+}
+
 /// A call over a connection that went away: BYE asks for a new one to where Contact says.
 #[test]
 fn a_lost_connection_is_dialled_again() {

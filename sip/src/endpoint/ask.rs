@@ -265,7 +265,7 @@ impl Endpoint {
             return;
         };
         let challenged = matches!(status, 401 | 407);
-        let answer = challenged.then(|| self.answered(&asking, frame));
+        let answer = challenged.then(|| self.answered(&asking, heard));
         let refused = match answer {
             Some(Ok(answer)) => return self.ask_again(now, asking, answer, heard),
             Some(Err(refused)) => refused,
@@ -284,9 +284,12 @@ impl Endpoint {
     fn answered(
         &mut self,
         asking: &Asking,
-        frame: &Frame<'_>,
+        heard: Heard<'_, '_>,
     ) -> Result<(HeaderId, String), Option<ChallengeRefused>> {
-        let request = &asking.request;
+        let (request, frame) = (&asking.request, heard.frame);
+        if !heard.flow.leads_where(&request.flow) {
+            return Err(None);
+        }
         let Some(credentials) = &request.credentials else {
             return Err(None);
         };

@@ -95,8 +95,9 @@ pub(super) struct Leg {
     pub(super) dialog: Option<Dialog>,
     /// UAC: the dialogs of provisional responses.
     pub(super) early: Vec<Early>,
-    /// What answers challenges to its requests.
-    pub(super) credentials: Option<Arc<Credentials>>,
+    /// What answers challenges to its requests, and where they come from when they may be answered: whither the
+    /// INVITE went. A peer that moves the dialog elsewhere does not move the credentials.
+    pub(super) credentials: Option<(Flow, Arc<Credentials>)>,
     /// The user part of our Contact.
     pub(super) contact_user: Option<String>,
     /// The CSeq number of the INVITE that made it, or the peer's for a UAS.

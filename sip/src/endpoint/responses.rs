@@ -26,27 +26,28 @@ impl Endpoint {
             return self.dropped(flow, "response matches no request");
         };
         let outcome = self.clients.answered(&mut self.io, now, id, status, frame);
+        let heard = Heard {
+            flow,
+            status,
+            frame,
+        };
         if outcome.deliver && self.asked.contains_key(&id) {
-            let heard = Heard {
-                flow,
-                status,
-                frame,
-            };
             self.asked_response(now, id, heard);
         } else if outcome.deliver {
-            self.deliver(now, id, status, frame);
+            self.deliver(now, id, heard);
         }
         if outcome.end.is_some() {
             self.clients.remove(&mut self.io, id);
         }
     }
 
-    fn deliver(&mut self, now: Instant, id: TxId, status: u16, frame: &Frame<'_>) {
+    fn deliver(&mut self, now: Instant, id: TxId, heard: Heard<'_, '_>) {
         let Some(tx) = self.clients.of(id) else {
             return;
         };
         let (purpose, leg) = (tx.purpose, tx.leg);
-        if status >= 400 && self.retried(now, id, status, frame) {
+        let Heard { status, frame, .. } = heard;
+        if status >= 400 && self.retried(now, id, heard) {
             return;
         }
         match (purpose, leg) {

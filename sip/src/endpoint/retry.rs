@@ -1,9 +1,11 @@
 //! Owns the second try of a request of a leg: the same request with a new branch and the next CSeq number, and what the
-//! refusal asked for. It answers challenges (RFC 3261 §22.2, RFC 7616) with the credentials of the leg.
+//! refusal asked for. It answers challenges (RFC 3261 §22.2, RFC 7616) with the credentials of the leg, and only those of
+//! the host that the leg's INVITE went to: a dialog goes where its peer's Contact and Record-Route say.
 //!
 //! Limits: two tries after the first, and the same kind of challenge is answered twice only when the nonce was stale.
 
 use super::Endpoint;
+use super::ask::Heard;
 use super::clients::{Outgoing as Send, Purpose};
 use super::event::{Event, LegId};
 use super::io::TxId;
@@ -21,13 +23,7 @@ const MAX_RETRIES: u8 = 2;
 
 impl Endpoint {
     /// Sends the refused request again when the refusal can be met; `false`: it stands.
-    pub(super) fn retried(
-        &mut self,
-        now: Instant,
-        id: TxId,
-        status: u16,
-        response: &Frame<'_>,
-    ) -> bool {
+    pub(super) fn retried(&mut self, now: Instant, id: TxId, heard: Heard<'_, '_>) -> bool {
         let Some(tx) = self.clients.of(id) else {
             return false;
         };
@@ -43,9 +39,9 @@ impl Endpoint {
         if !wanted {
             return false;
         }
-        let headers = match status {
-            401 | 407 => self.authorization(leg, id, response),
-            422 => self.larger_interval(leg, response),
+        let headers = match heard.status {
+            401 | 407 => self.authorization(leg, id, heard),
+            422 => self.larger_interval(leg, heard.frame),
             _ => None,
         };
         headers.is_some_and(|headers| self.send_again(now, leg, id, &headers))
@@ -56,11 +52,20 @@ impl Endpoint {
         &mut self,
         leg: LegId,
         id: TxId,
-        response: &Frame<'_>,
+        heard: Heard<'_, '_>,
     ) -> Option<Vec<(HeaderId, String)>> {
         let cnonce = self.io.identity.token();
+        let response = heard.frame;
         let tx = self.clients.of(id)?;
-        let credentials = self.legs.of(leg)?.credentials.clone()?;
+        let (home, credentials) = self.legs.of(leg)?.credentials.clone()?;
+        if !tx.flow.leads_where(&home) || !heard.flow.leads_where(&home) {
+            let (flow, rule) = (
+                heard.flow,
+                "challenge from another host than the call went to",
+            );
+            self.io.tell(Event::Dropped { flow, rule });
+            return None;
+        }
         let request = tx.request.frame();
         let method = request.method()?.to_string();
         let uri = String::from_utf8_lossy(request.request_uri()?).into_owned();

@@ -49,7 +49,7 @@ impl Endpoint {
         let tx = self.clients.open(&mut self.io, now, send).ok_or(refused)?;
         let mut usage = Leg::new(State::Calling, tx, flow, None);
         usage.contact_user = contact_user;
-        usage.credentials = credentials;
+        usage.credentials = credentials.map(|credentials| (flow, credentials));
         usage.session = session;
         usage.last_sdp = invite.sdp.filter(|sdp| !sdp.is_empty()).map(Bytes::from);
         usage.offered = usage.last_sdp.is_some();
