@@ -343,3 +343,24 @@ async fn every_call_and_leg_leaves_a_record() {
         (Some("no-such-number"), Some(1))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_tell_what_a_refused_caller_was_told() {
+    let mut rig = Rig::start(vec![]).await;
+    let mut bob = rig.phone("bob").await;
+    let (mut caller, invite) = calling(&rig, "dial-bob", &mut bob).await;
+    bob.refuse(
+        &invite,
+        "480 Temporarily Unavailable\r\nReason: Q.850;cause=20",
+    )
+    .await;
+    let answer = caller.last_response("INVITE").await;
+    caller.ack(&answer, "").await;
+    assert_eq!(status(&answer), 480, "{answer}");
+    assert!(answer.contains("\r\nReason: Q.850;cause=20;"), "{answer}");
+    for record in rig.records(3).await {
+        let told = (record["status"].as_u64(), record["q850"].as_u64());
+        assert_eq!(told, (Some(480), Some(20)), "{record}");
+    }
+    rig.rests().await;
+}

@@ -174,12 +174,7 @@ impl<'a> Executor<'a> {
                 if self.leg.answered {
                     return Ok(failed("reject", "the call is answered already; use hangup"));
                 }
-                let cause = reject.cause.map(|cause| {
-                    let text = causes::name_of(cause);
-                    ("Reason", format!("Q.850;cause={cause};text=\"{text}\""))
-                });
-                let extra = cause.into_iter().collect();
-                self.leg.reject(reject.status, reject.reason, extra);
+                self.leg.reject(reject.status, reject.reason, reject.cause);
                 Err(self.leg.farewell().await)
             }
             Verb::Hangup(hangup) => {

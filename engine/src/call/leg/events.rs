@@ -85,8 +85,11 @@ impl Leg {
                 let causes = message.map(|bye| Causes::of(&bye.frame()));
                 let said = causes.and_then(Causes::as_q850);
                 let clearing = matches!(cause, EndCause::ByeReceived | EndCause::ByeSent);
+                let (status, told) = self.told;
                 Some(self.end(End {
-                    q850: said.or(clearing.then_some(NORMAL_CLEARING)),
+                    // What we said first is what counts.
+                    q850: told.or(said).or(clearing.then_some(NORMAL_CLEARING)),
+                    status: status.filter(|_| !self.answered),
                     ..End::by(by, word)
                 }))
             }

@@ -17,6 +17,7 @@ pub(super) use keys::KeyPath;
 use takeover::Doing;
 
 use super::arbiter::Arbiter;
+use super::causes;
 use super::cdr::Times;
 use super::context::CallContext;
 use super::negotiation::Negotiation;
@@ -187,6 +188,8 @@ pub(super) struct Leg {
     has_music: bool,
     ended: Option<End>,
     hung_up: Option<&'static str>,
+    /// The status and the Q.850 cause that the far end was told at our hang-up.
+    told: (Option<u16>, Option<u8>),
     /// When playback last came to its end.
     played_at: Option<Instant>,
     /// Who the far end is, and who it is shown as to others.
@@ -231,6 +234,7 @@ impl Leg {
             has_music: false,
             ended: None,
             hung_up: None,
+            told: (None, None),
             played_at: None,
             party: Origin::Stranger,
             identity: CallerIdentity::default(),
@@ -249,15 +253,16 @@ impl Leg {
         self.negotiation.agreed().map(|agreed| agreed.remote_rtp)
     }
 
-    pub(super) fn reject(
-        &mut self,
-        status: u16,
-        reason: String,
-        extra: Vec<(&'static str, String)>,
-    ) {
+    /// Refuses an unanswered inbound call; a Q.850 cause goes out in a Reason header of its own.
+    pub(super) fn reject(&mut self, status: u16, reason: String, q850: Option<u8>) {
         self.hung_up = Some("rejected");
-        let own = |(name, value): (&str, String)| (name.to_owned(), value);
-        let extra = extra.into_iter().map(own).collect();
+        self.told = (Some(status), q850.or_else(|| causes::q850_of(status)));
+        let header = q850.map(|cause| {
+            let text = causes::name_of(cause);
+            let value = format!("Q.850;cause={cause};text=\"{text}\"");
+            ("Reason".to_owned(), value)
+        });
+        let extra = header.into_iter().collect();
         self.sip
             .send(Command::Reject(self.id, status, reason, extra));
     }
@@ -295,6 +300,7 @@ impl Leg {
     pub(super) fn hang_up(&mut self, cause: &'static str, reason: Option<HangupReason>) {
         if self.ended.is_none() && self.hung_up.is_none() {
             self.hung_up = Some(cause);
+            self.told = reason.as_ref().map_or((None, None), said);
             self.sip.send(Command::Hangup(self.id, reason));
         }
     }
@@ -392,6 +398,14 @@ impl Drop for Leg {
         if self.ended.is_none() {
             self.sip.send(Command::Hangup(self.id, None));
         }
+    }
+}
+
+/// What a reason says to the far end: a status, and a Q.850 cause.
+fn said(reason: &HangupReason) -> (Option<u16>, Option<u8>) {
+    match reason.protocol.as_str() {
+        "SIP" => (Some(reason.cause), causes::q850_of(reason.cause)),
+        _ => (None, u8::try_from(reason.cause).ok()),
     }
 }
 
