@@ -278,3 +278,26 @@ impl Calls {
         (u64::from(self.boot) << 20) + self.sessions.fetch_add(1, Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_transfer_nothing_unless_told_otherwise() {
+        let (peer, user) = (Origin::Peer("carrier".into()), Origin::User("ann".into()));
+        let policy = TransferPolicy::KNOWN;
+        for attended in [true, false] {
+            assert!(policy.refuses(&Origin::Stranger, attended));
+            assert!(!policy.refuses(&peer, attended) && !policy.refuses(&user, attended));
+        }
+        let attended_only = TransferPolicy {
+            blind: false,
+            strangers: true,
+            ..policy
+        };
+        for origin in [Origin::Stranger, peer, user] {
+            assert!(attended_only.refuses(&origin, false) && !attended_only.refuses(&origin, true));
+        }
+    }
+}
