@@ -1,7 +1,9 @@
 //! sipp against the real binary: its built-in scenarios and ours.
-use crate::server::{Server, own_address, wait_end};
+use crate::server::{PATIENCE, Server, own_address, wait_end};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 /// Where the package sip-tester keeps the audio of its scenarios.
 const SIPP_DATA: &str = "/usr/share/sip-tester";
@@ -9,12 +11,16 @@ const SIPP_DATA: &str = "/usr/share/sip-tester";
 /// What a run of sipp came to.
 #[derive(Debug)]
 pub(crate) struct Outcome {
+    /// How it ended.
+    pub(crate) status: ExitStatus,
     /// Calls that ended as the scenario says.
     pub(crate) successful: u64,
     /// Calls that did not.
     pub(crate) failed: u64,
     /// Messages the scenario did not expect, as sipp wrote them down.
     pub(crate) unexpected: String,
+    /// The messages that came and went, if it was asked to keep them (`-trace_msg`).
+    pub(crate) messages: String,
     /// Its last screen.
     pub(crate) screen: String,
 }
@@ -25,6 +31,8 @@ pub(crate) struct Sipp {
     file: Option<PathBuf>,
     calls: u32,
     rate: u32,
+    ip: Ipv4Addr,
+    port: Option<u16>,
     extra: Vec<String>,
 }
 
@@ -34,10 +42,10 @@ impl Sipp {
         Self::of(["-sn".into(), name.into()])
     }
 
-    /// A scenario of this folder.
+    /// A scenario of the folder `scenarios`.
     pub(crate) fn own(name: &str) -> Self {
         // It looks for the audio next to the scenario, so the scenario goes where the link to the audio is.
-        let mut run = Self::of(["-sf".into(), name.into()]);
+        let mut run = Self::of(["-sf".into(), name.replace('/', "_")]);
         run.file = Some(scenarios().join(name));
         run
     }
@@ -48,6 +56,8 @@ impl Sipp {
             file: None,
             calls: 1,
             rate: 1,
+            ip: own_address(),
+            port: None,
             extra: Vec::new(),
         }
     }
@@ -65,63 +75,115 @@ impl Sipp {
         self
     }
 
-    /// Runs it to its end.
+    /// The address it sends from and answers at.
+    pub(crate) fn at(mut self, ip: Ipv4Addr, port: u16) -> Self {
+        (self.ip, self.port) = (ip, Some(port));
+        self
+    }
+
+    /// Calls `user` and runs to its end.
     #[track_caller]
     pub(crate) fn run(self, server: &Server, user: &str) -> Outcome {
+        self.start(Some((server, user))).wait()
+    }
+
+    /// Waits for calls, in the background.
+    #[track_caller]
+    pub(crate) fn answer(self) -> Running {
+        let at = (self.ip, self.port.expect("a callee has a port"));
+        let running = self.start(None);
+        // Its socket is open once the port is taken.
+        let patience = Instant::now() + PATIENCE;
+        while UdpSocket::bind(at).is_ok() {
+            assert!(Instant::now() < patience, "sipp does not start");
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        running
+    }
+
+    /// Starts it, as caller of a user or as callee.
+    #[track_caller]
+    pub(crate) fn start(self, calls: Option<(&Server, &str)>) -> Running {
         let scratch = tempfile::tempdir().expect("scratch folder");
         std::os::unix::fs::symlink(SIPP_DATA, scratch.path().join("pcap"))
             .expect("link to sipp's audio");
         if let Some(file) = &self.file {
-            let name = file.file_name().expect("a file");
-            std::fs::copy(file, scratch.path().join(name))
+            std::fs::copy(file, scratch.path().join(&self.scenario[1]))
                 .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         }
-        let ip = own_address().to_string();
-        let mut child = Command::new("sipp")
-            .args(&self.scenario)
-            .args([&server.sip().to_string(), "-s", user, "-i", &ip, "-mi", &ip])
-            .args([
-                "-m",
-                &self.calls.to_string(),
-                "-r",
-                &self.rate.to_string(),
-                "-l",
-                &self.calls.to_string(),
-            ])
-            .args(["-timeout", "120", "-timeout_error", "-nostdin"])
-            .args([
-                "-trace_stat",
-                "-stf",
-                "stat.csv",
-                "-trace_err",
-                "-error_file",
-                "errors.log",
-            ])
-            .args(&self.extra)
+        let child = self
+            .command(calls)
             .current_dir(scratch.path())
-            .env("TERM", "dumb")
-            .stdin(Stdio::null())
             .stdout(std::fs::File::create(scratch.path().join("screen.txt")).expect("create"))
-            .stderr(Stdio::null())
             .spawn()
             .expect("sipp is needed: apt-get install sip-tester (make test does it)");
-        let status = wait_end(&mut child);
-        if status.is_none() {
-            let _ = child.kill();
-            let _ = child.wait();
+        Running { child, scratch }
+    }
+
+    fn command(&self, calls: Option<(&Server, &str)>) -> Command {
+        let ip = self.ip.to_string();
+        let number = self.calls.to_string();
+        let mut command = Command::new("sipp");
+        command.args(&self.scenario).args(["-i", &ip, "-mi", &ip]);
+        if let Some((server, user)) = calls {
+            command.args([&server.sip().to_string(), "-s", user]);
         }
-        let read =
-            |name: &str| std::fs::read_to_string(scratch.path().join(name)).unwrap_or_default();
-        let screen = read("screen.txt");
-        let status = status.unwrap_or_else(|| panic!("sipp does not end:\n{screen}"));
-        let (successful, failed) = totals(&read("stat.csv"))
+        if let Some(port) = self.port {
+            command.args(["-p", &port.to_string()]);
+        }
+        let (rate, figures) = (self.rate.to_string(), ["-stf", "stat.csv", "-trace_err"]);
+        command
+            .args(["-m", &number, "-r", &rate, "-l", &number])
+            .args(["-timeout", "120", "-timeout_error", "-nostdin"])
+            .arg("-trace_stat")
+            .args(figures)
+            .args(["-error_file", "errors.log"])
+            .args(&self.extra)
+            .env("TERM", "dumb")
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+}
+
+/// sipp at work. Ends with the value: only this very child is killed.
+pub(crate) struct Running {
+    child: Child,
+    scratch: tempfile::TempDir,
+}
+
+impl Running {
+    /// A file of its scratch folder; empty when there is none.
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.scratch.path().join(name)).unwrap_or_default()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn wait(mut self) -> Outcome {
+        let status = wait_end(&mut self.child);
+        let screen = self.read("screen.txt");
+        let status = status.unwrap_or_else(|| {
+            let messages = self.read("messages.log");
+            panic!("sipp does not end:\n{messages}\n{screen}")
+        });
+        let (successful, failed) = totals(&self.read("stat.csv"))
             .unwrap_or_else(|| panic!("sipp ended with {status} and wrote no figures:\n{screen}"));
         Outcome {
+            status,
             successful,
             failed,
-            unexpected: read("errors.log"),
+            unexpected: self.read("errors.log"),
+            messages: self.read("messages.log"),
             screen,
         }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -132,9 +194,11 @@ impl Outcome {
         assert_eq!(
             (self.successful, self.failed, self.unexpected.as_str()),
             (calls, 0, ""),
-            "{}",
+            "{}\n{}",
+            self.messages,
             self.screen
         );
+        assert!(self.status.success(), "{}", self.status);
     }
 }
 
