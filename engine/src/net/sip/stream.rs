@@ -108,6 +108,9 @@ impl Connection {
         let why = self.carry(&mut stream).await;
         // Under TLS the peer is told that nothing was cut off.
         let _ = tokio::time::timeout(LAST_ANSWER_TIME, stream.shutdown()).await;
+        if why == FRAMING_ERROR {
+            let _ = tokio::time::timeout(LAST_ANSWER_TIME, read_out(&mut stream)).await;
+        }
         self.end(why, up_since.elapsed() >= WORKED).await;
     }
 
@@ -198,6 +201,12 @@ impl Connection {
             }
         }
     }
+}
+
+/// Reads until the peer has closed too. Closing with octets unread would reset the connection, and the peer might lose our last answer.
+async fn read_out(stream: &mut (impl AsyncRead + Unpin)) {
+    let mut chunk = [0u8; 512];
+    while matches!(stream.read(&mut chunk).await, Ok(1..)) {}
 }
 
 async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Option<&'static str> {
