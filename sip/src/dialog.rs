@@ -61,8 +61,8 @@ impl Dialog {
             remote_tag: key::from_tag(request).into(),
             local_cseq: 0,
             remote_cseq: Some(cseq.number),
+            symmetric: is_translated(request, &routes, target, &path),
             route_set: routes,
-            symmetric: is_translated(request, target, &path),
             remote_target: text(target),
             path,
         })
@@ -80,6 +80,8 @@ impl Dialog {
             None => response.to().map_err(|_| "To is malformed")?.uri.as_bytes(),
         };
         let cseq = invite.cseq().map_err(|_| "CSeq is malformed")?;
+        let route_set = routes(response, true)?;
+        let elsewhere = route_set.is_empty() && is_reached_elsewhere(invite, target, &path);
         Ok(Self {
             call_id: invite.header(HeaderId::CallId).unwrap_or_default().into(),
             local: invite.header(HeaderId::From).unwrap_or_default().into(),
@@ -88,8 +90,8 @@ impl Dialog {
             remote_tag: key::to_tag(response).unwrap_or_default().into(),
             local_cseq: cseq.number,
             remote_cseq: None,
-            route_set: routes(response, true)?,
-            symmetric: is_hidden(target, &path),
+            symmetric: elsewhere || is_hidden(first_hop(&route_set, target), &path),
+            route_set,
             remote_target: text(target),
             path,
         })
@@ -281,15 +283,32 @@ fn routes(message: &Frame<'_>, reversed: bool) -> Result<Vec<Box<[u8]>>, &'stati
 
 /// Whether the request passed an address translator on its last hop: the sender names another address or port
 /// than the one we see, and no proxy keeps itself in the path.
-fn is_translated(request: &Frame<'_>, target: &[u8], path: &Flow) -> bool {
-    if request.values(HeaderId::RecordRoute).next().is_some() {
-        return false;
-    }
+fn is_translated(request: &Frame<'_>, routes: &[Box<[u8]>], target: &[u8], path: &Flow) -> bool {
     let moved = request.top_via().is_ok_and(|via| match via.host {
         Host::Ip(address) => address != path.remote.ip(),
         _ => false,
     });
-    moved || is_hidden(target, path)
+    moved && routes.is_empty() || is_hidden(first_hop(routes, target), path)
+}
+
+/// Whether our INVITE reached the host of its Request-URI at another address than it names, as that of a phone that registered
+/// through an address translator does, and the peer names the same host again.
+fn is_reached_elsewhere(invite: &Frame<'_>, target: &[u8], path: &Flow) -> bool {
+    let host = |uri| match Uri::parse(uri).map(|uri| uri.host) {
+        Ok(Host::Ip(address)) => Some(address),
+        _ => None,
+    };
+    let named = invite.request_uri().and_then(host);
+    named.is_some_and(|named| named != path.remote.ip()) && named == host(target)
+}
+
+/// The URI requests go to: that of the first route, else the remote target.
+fn first_hop<'a>(routes: &'a [Box<[u8]>], target: &'a [u8]) -> &'a [u8] {
+    let route = routes.first().map(|route| NameAddr::parse(route));
+    match route {
+        Some(Ok(route)) => route.uri.as_bytes(),
+        _ => target,
+    }
 }
 
 /// Whether a target lies in a network of its own and the peer was heard from outside it.
@@ -551,6 +570,72 @@ mod tests {
                     "{what} {named} of {peer}, anew"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn where_requests_of_a_caller_go() {
+        let proxy = "Record-Route: <sip:198.51.100.9:5090;lr>\r\n";
+        let inner = "Record-Route: <sip:10.9.9.9;lr>\r\n";
+        let public = "198.51.100.1:5062";
+        let table = [
+            // name, Request-URI, Contact, Record-Route, path, where to
+            (
+                "contact",
+                "b@h",
+                "198.51.100.2",
+                "",
+                public,
+                "198.51.100.2:5060",
+            ),
+            ("behind a translator", "b@h", "10.0.0.5", "", public, public),
+            (
+                "behind a proxy that stays",
+                "b@h",
+                "10.0.0.5",
+                proxy,
+                public,
+                "198.51.100.9:5090",
+            ),
+            (
+                "a proxy that hides",
+                "b@h",
+                "198.51.100.2",
+                inner,
+                public,
+                public,
+            ),
+            (
+                "a phone that registered through a translator of a private network",
+                "b@192.168.1.5",
+                "192.168.1.5",
+                "",
+                "172.17.0.1:40000",
+                "172.17.0.1:40000",
+            ),
+            (
+                "another host took the call",
+                "b@192.168.1.5",
+                "172.17.0.7",
+                "",
+                "172.17.0.1:5060",
+                "172.17.0.7:5060",
+            ),
+        ];
+        for (name, uri, contact, extra, path, hop) in table {
+            let head =
+                "Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=f\r\nTo: <sip:b@h>";
+            let tail = "Call-ID: c\r\nCSeq: 7 INVITE\r\n";
+            let invite = format!("INVITE sip:{uri} SIP/2.0\r\n{head}\r\n{tail}\r\n");
+            let response = format!(
+                "SIP/2.0 200 OK\r\n{head};tag=t\r\n{tail}{extra}Contact: <sip:b@{contact}>\r\n\r\n"
+            );
+            let (invite, response) = (
+                Frame::parse(invite.as_bytes()).unwrap(),
+                Frame::parse(response.as_bytes()).unwrap(),
+            );
+            let dialog = Dialog::uac(&invite, &response, flow(path)).unwrap();
+            assert_eq!(dialog.next_hop().remote, hop.parse().unwrap(), "{name}");
         }
     }
 

@@ -57,6 +57,8 @@ pub(crate) fn is_fit_for_wire(text: &str) -> bool {
 pub(crate) fn contact(advertise: &Advertise, flow: &Flow, user: Option<&str>) -> String {
     let transport = match flow.transport {
         Transport::Udp => String::new(),
+        // RFC 7118 §5.2.2: the parameter is `ws` under TLS, too.
+        Transport::Wss => ";transport=ws".to_owned(),
         other => format!(";transport={}", other.uri_param()),
     };
     let (user, at) = user.map_or(("", ""), |user| (user, "@"));
@@ -189,5 +191,33 @@ pub(crate) fn phrase(status: u16) -> &'static str {
             5 => "Server Failure",
             _ => "Global Failure",
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_contact_says_of_the_transport() {
+        for (transport, expected) in [
+            (Transport::Udp, "<sip:a@192.0.2.1:5060>"),
+            (Transport::Tls, "<sip:a@192.0.2.1:5060;transport=tls>"),
+            (Transport::Ws, "<sip:a@192.0.2.1:5060;transport=ws>"),
+            (Transport::Wss, "<sip:a@192.0.2.1:5060;transport=ws>"),
+        ] {
+            let local = SocketAddr::from(([192, 0, 2, 1], 5060));
+            let flow = Flow {
+                transport,
+                local,
+                remote: local,
+                connection: 0,
+            };
+            assert_eq!(
+                contact(&Advertise::default(), &flow, Some("a")),
+                expected,
+                "{transport:?}"
+            );
+        }
     }
 }

@@ -123,6 +123,20 @@ fn what_the_failure_of_a_refresh_means() {
 }
 
 #[test]
+fn a_refused_update_without_a_description_to_offer_is_not_sent_again_at_once() {
+    let mut peer = Peer::called(false);
+    peer.respond(200, "t", "Session-Expires: 200;refresher=uac\r\n");
+    peer.endpoint.ack(peer.now, peer.leg, None);
+    peer.sent();
+    peer.pass(100_000);
+    let refresh = peer.sent().remove(0);
+    assert!(refresh.starts_with("UPDATE "), "{refresh}");
+    assert_eq!(peer.respond_to(&refresh, 405, "", ""), [""; 0]);
+    peer.pass(25_000);
+    assert!(peer.sent()[0].starts_with("UPDATE "));
+}
+
+#[test]
 fn a_session_that_the_peer_does_not_refresh_ends_in_time() {
     let mut probe = Probe::with(timed(), Transport::Udp);
     let lines = "Supported: timer\r\nSession-Expires: 120;refresher=uac\r\n";

@@ -114,10 +114,15 @@ impl Endpoint {
             481 => self.dialog_gone(now, leg),
             408 => self.reinvite_lost(now, leg, EndCause::RequestTimeout),
             405 | 501 => {
-                if let Some(usage) = self.legs.of(leg) {
+                let described = self.legs.of(leg).is_some_and(|usage| {
                     usage.peer_updates = false;
+                    usage.last_sdp.is_some()
+                });
+                match described {
+                    true => self.refresh(now, leg),
+                    // Nothing to offer in a re-INVITE: the same again would be refused as fast as it is sent.
+                    false => self.refresh_failed(now, leg, status),
                 }
-                self.refresh(now, leg);
             }
             _ => self.refresh_failed(now, leg, status),
         }
