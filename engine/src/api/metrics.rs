@@ -2,7 +2,7 @@
 //!
 //! It owns the names; the counters belong to those who count. Every name is listed in `docs/operations.md`.
 use super::trunk_metrics;
-use crate::call::CallCounters;
+use crate::call::{CallCounters, Troubled};
 use crate::media::Media;
 use crate::net::sip::PumpCounters;
 use crate::registrar::Location;
@@ -29,6 +29,8 @@ const LATENESS_BOUNDS_US: [u64; 10] = [
 pub struct Sources {
     /// Calls.
     pub calls: Arc<CallCounters>,
+    /// Legs whose audio did not flow.
+    pub troubled: Arc<Troubled>,
     /// SIP.
     pub sip: Arc<PumpCounters>,
     /// Media.
@@ -126,6 +128,13 @@ impl Sources {
             "Calls refused, by the rule that refused them",
             "rule",
             &refused,
+        )?;
+        family(
+            encoder,
+            "trunkline_audio_trouble",
+            "Answered legs whose audio did not flow, by the cause found",
+            "cause",
+            &self.troubled.by_cause(),
         )?;
         let mut ended = encoder.encode_descriptor(
             "trunkline_calls_ended",

@@ -1,12 +1,14 @@
-//! The HTTP face: `GET /health` for load balancers and people, `GET /metrics` for Prometheus.
+//! The HTTP face: `GET /health` for load balancers and people, `GET /metrics` for Prometheus,
+//! `GET /diagnosis` for `trunkline doctor`. The diagnosis names callers and addresses: only this host gets it, wherever the socket listens.
+mod diagnosis;
 mod metrics;
 mod trunk_metrics;
 
 pub use metrics::Sources;
 
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use std::net::SocketAddr;
@@ -43,7 +45,9 @@ pub async fn start(address: SocketAddr, face: Arc<Face>) -> Result<SocketAddr, B
     let router = Router::new()
         .route("/health", get(health))
         .route("/metrics", get(metrics_page))
-        .with_state(face);
+        .route("/diagnosis", get(diagnosis_page))
+        .with_state(face)
+        .into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the HTTP server ended");
@@ -65,6 +69,18 @@ async fn health(State(face): State<Arc<Face>>) -> impl IntoResponse {
         "calls": face.sources.calls.active.load(Ordering::Relaxed),
     });
     (status, Json(body))
+}
+
+async fn diagnosis_page(
+    State(face): State<Arc<Face>>,
+    ConnectInfo(source): ConnectInfo<SocketAddr>,
+) -> Response {
+    if !source.ip().to_canonical().is_loopback() {
+        tracing::info!(%source, rule = "diagnosis-from-afar", "GET /diagnosis refused: it is for this host only");
+        let text = "the diagnosis is for this host only: run trunkline doctor there\n";
+        return (StatusCode::FORBIDDEN, text).into_response();
+    }
+    Json(diagnosis::page(&face)).into_response()
 }
 
 async fn metrics_page(State(face): State<Arc<Face>>) -> impl IntoResponse {

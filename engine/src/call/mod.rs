@@ -8,6 +8,7 @@ mod cdr;
 mod context;
 mod counters;
 mod crossing;
+pub mod diagnosis;
 mod dial;
 mod dial_program;
 pub mod directory;
@@ -25,6 +26,7 @@ mod see_off;
 mod session;
 mod takeover;
 mod transfer;
+mod troubled;
 mod user_calls;
 mod verb;
 
@@ -38,6 +40,7 @@ pub use leg::End;
 pub use phonebook::{PhoneBook, Phones};
 pub use program::{CallInfo, Direction, Program, Step};
 pub use session::{Outbound, outbound};
+pub use troubled::{Troubled, TroubledLeg};
 pub use verb::{
     Audio, Dial, DialEnd, DialOrder, DialTarget, Dialled, DigitSource, Echo, Failure, Gather,
     GatherEnd, Gathered, Hangup, HangupCause, KeyPress, Outcome, Play, Record, RecordEnd, Recorded,
@@ -194,6 +197,8 @@ pub struct Calls {
     places: Places,
     /// Counters for the metrics page.
     pub counters: Arc<CallCounters>,
+    /// Whose audio did not flow.
+    pub troubled: Arc<Troubled>,
     /// Told to hang up.
     stop: watch::Sender<bool>,
     /// Every call that the SIP side handed over before draining has begun.
@@ -218,6 +223,7 @@ impl Calls {
             cdr: parts.cdr,
             places: Places::default(),
             counters: parts.counters,
+            troubled: Arc::default(),
             stop: watch::Sender::new(false),
             all_begun: watch::Sender::new(false),
             boot,

@@ -5,6 +5,7 @@
 //! What was encrypted once stays encrypted: later descriptions of the leg require it. Our key of a suite is used for one stretch of
 //! that suite only, because a key that comes back would begin its counters anew (RFC 3711 section 9.1).
 use super::secrets;
+use std::net::SocketAddr;
 use trunkline_sip::SrtpPolicy;
 use trunkline_sip::ice::{IceCredentials, OfferedIce};
 use trunkline_sip::offer_answer::{self, Encoding, LocalMedia, Negotiated};
@@ -40,6 +41,11 @@ impl Negotiation {
     /// What both sides agreed on last.
     pub(super) fn agreed(&self) -> Option<&Negotiated> {
         self.agreed.as_ref()
+    }
+
+    /// Where our descriptions say that we want our audio.
+    pub(super) fn ours(&self) -> SocketAddr {
+        SocketAddr::new(self.local.address, self.local.port)
     }
 
     /// Our ICE credentials, where the peer makes checks.

@@ -39,6 +39,7 @@ pub(super) async fn place(
     let local = to.flow.local.ip();
     let settings = LegSettings {
         media_address: calls.settings.media_address.unwrap_or(local),
+        signalling: to.flow.remote,
         codecs,
         dtmf: to.dtmf,
         srtp: to.srtp,

@@ -107,6 +107,7 @@ fn inbound_leg(
     let terms = terms.unwrap_or_else(|| calls.settings.terms());
     let settings = LegSettings {
         media_address: calls.settings.media_address.unwrap_or(local),
+        signalling: incoming.flow.remote,
         codecs: terms.codecs,
         dtmf: terms.dtmf,
         srtp: terms.srtp,

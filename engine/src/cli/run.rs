@@ -120,6 +120,7 @@ async fn serve(
     };
     let sources = Sources {
         calls: calls.counters.clone(),
+        troubled: calls.troubled.clone(),
         sip: sip.counters.clone(),
         media: media.clone(),
         trunks: trunks.clone(),

@@ -17,6 +17,7 @@ use super::digits::DigitSender;
 use super::emit::Outgoing;
 use super::event::{ChannelStats, KeySource, MediaEvent};
 use super::latch::Latch;
+use super::path::{Path, SendErrors, Watch};
 use super::player::Player;
 use super::receive::Incoming;
 use super::recorder::{Recording, RecordingLedger};
@@ -48,6 +49,7 @@ pub(crate) struct Sockets {
     /// Whether the RTP socket is connected to the latched peer.
     pub(crate) connected: bool,
     pub(crate) is_v6: bool,
+    pub(crate) errors: SendErrors,
 }
 
 /// The negotiated stream and its peer.
@@ -100,6 +102,7 @@ pub(crate) struct ChannelState {
     /// Recordings whose files may not be complete yet.
     pub(crate) ledgers: Vec<RecordingLedger>,
     pub(crate) ever_latched: bool,
+    pub(crate) path: Path,
 }
 
 /// A command as it reaches the shard: what needs allocations or other threads is prepared before.
@@ -149,6 +152,7 @@ impl ChannelState {
             recording: None,
             ledgers: Vec::new(),
             ever_latched: false,
+            path: Path::default(),
         }
     }
 
@@ -257,6 +261,7 @@ impl ChannelState {
             && params.send;
         self.outgoing.marker |= resumes;
         self.incoming.expect_from(now);
+        self.path.watch = Watch::default();
         let secure = self.stream.take().and_then(|stream| stream.secure);
         self.stream = Some(Stream {
             secure: Secure::follow(secure, params.srtp.as_deref()),
@@ -277,6 +282,7 @@ impl ChannelState {
                 .outgoing
                 .first_at
                 .map(|at| (at - self.opened).as_millis() as u32),
+            path: self.path_facts(),
             ..ChannelStats::default()
         };
         self.incoming.add_to(&mut stats, self.opened);

@@ -189,11 +189,11 @@ impl Sockets {
     pub(crate) fn send_rtp(&self, stream: &Stream, datagram: &[u8]) -> bool {
         if self.connected {
             // An earlier ICMP error is reported once instead of sending: the second try sends.
-            return self
-                .rtp
-                .send(datagram)
-                .or_else(|_| self.rtp.send(datagram))
-                .is_ok();
+            let again = |error| {
+                self.errors.note(&error);
+                self.rtp.send(datagram)
+            };
+            return self.rtp.send(datagram).or_else(again).is_ok();
         }
         self.send_to(&self.rtp, stream.latch.destination(), datagram)
     }
@@ -208,9 +208,9 @@ impl Sockets {
         if to.ip().is_unspecified() || to.port() == 0 {
             return false;
         }
-        socket
-            .send_to(datagram, rtp_socket::reachable_from(self.local_ip(), to))
-            .is_ok()
+        let to = rtp_socket::reachable_from(self.local_ip(), to);
+        let sent = socket.send_to(datagram, to);
+        sent.inspect_err(|error| self.errors.note(error)).is_ok()
     }
 }
 

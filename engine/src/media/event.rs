@@ -51,10 +51,12 @@ pub enum MediaEvent {
         /// Whether it is the first time on this channel.
         first: bool,
     },
+    /// 5 s after the stream was set to receive, nothing has been taken from the peer since the channel was opened. Once per description.
+    Unheard(Box<ChannelStats>),
     /// No RTP came for the configured time although the peer may send. Sent again only after RTP came back.
     RtpTimeout,
     /// The channel is closed and its ports are free; always the last event.
-    Closed(ChannelStats),
+    Closed(Box<ChannelStats>),
 }
 
 /// How a key was heard.
@@ -114,4 +116,35 @@ pub struct ChannelStats {
     pub first_rtp_in_ms: Option<u32>,
     /// Time from the opening of the channel to the first packet sent.
     pub first_rtp_out_ms: Option<u32>,
+    /// What may explain that one side hears nothing.
+    pub path: PathFacts,
+}
+
+/// What a channel saw that explains one-way audio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PathFacts {
+    /// Where the newest of the `stranger` packets came from.
+    pub stranger_from: Option<SocketAddr>,
+    /// RTP packets on an encrypted stream whose tag was wrong, or that were no SRTP at all.
+    pub srtp_failed: u64,
+    /// Packets with a payload type that was not negotiated.
+    pub wrong_payload: u64,
+    /// The newest such type.
+    pub wrong_payload_type: Option<u8>,
+    /// The peer's audio had something louder than line noise.
+    pub sounded: bool,
+    /// The peer sent keys as telephone events.
+    pub keys: bool,
+    /// Times that the peer's host answered our RTP by ICMP "port unreachable".
+    pub refused: u32,
+    /// Times that the system or a router said that there is no way to the peer.
+    pub unreachable: u32,
+    /// RTCP reports of the peer.
+    pub reports: u32,
+    /// Those among them that speak of our stream.
+    pub reports_on_us: u32,
+    /// Our packets that the peer misses, by the newest of those.
+    pub reported_lost: u32,
+    /// Packets we had sent when its newest report came.
+    pub sent_at_report: u64,
 }

@@ -14,6 +14,7 @@ use super::bridge::Carriage;
 use super::channel::{ChannelState, Order, Sockets, Surroundings};
 use super::command::Command;
 use super::event::MediaEvent;
+use super::path::SendErrors;
 use super::ports::{self, Pair, PortPool};
 use super::recorder::{self, WriterOrder};
 use super::retire::{ChannelId, Registry, Retirement};
@@ -266,6 +267,11 @@ impl Media {
         Ok(self.engine.order(ShardOrder::Bridge(ends))?)
     }
 
+    /// How it runs.
+    pub fn config(&self) -> &MediaConfig {
+        &self.engine.config
+    }
+
     /// Counters and gauges.
     pub fn stats(&self) -> &MediaStats {
         &self.engine.stats
@@ -330,6 +336,7 @@ impl Engine {
             rtcp,
             connected: false,
             is_v6: self.config.bind.is_ipv6(),
+            errors: SendErrors::default(),
         };
         Ok((id, port, sockets))
     }

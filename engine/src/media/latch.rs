@@ -73,6 +73,11 @@ impl Latch {
         self.peer.or(self.previous).unwrap_or(self.signalled)
     }
 
+    /// Whether the peer is settled.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.peer.is_some()
+    }
+
     /// Whether a source cannot be the peer whatever it sends, because the peer is settled.
     pub(crate) fn excludes(&self, source: SocketAddr) -> bool {
         self.peer.is_some_and(|peer| peer != source)

@@ -19,6 +19,7 @@ mod event;
 mod handle;
 mod ice;
 mod latch;
+mod path;
 mod player;
 mod ports;
 mod prompt;
@@ -36,7 +37,7 @@ mod wheel;
 pub use bridge::Carriage;
 pub use codec::Encoding;
 pub use command::{Command, MediaAudio, SrtpParams, StreamParams};
-pub use event::{ChannelStats, KeySource, MediaEvent, RecordingEnd};
+pub use event::{ChannelStats, KeySource, MediaEvent, PathFacts, RecordingEnd};
 pub use handle::{
     BridgeError, Busy, Channel, Media, MediaConfig, MediaError, MediaEvents, OpenError,
 };

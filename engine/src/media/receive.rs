@@ -131,11 +131,13 @@ impl ChannelState {
         }
         if stream.latch.excludes(source) {
             self.incoming.strangers += 1;
+            self.path.facts.stranger_from = Some(source);
             dropped.stranger.add(1);
             return None;
         }
         let Some(length) = stream.open_rtp(dropped, datagram) else {
             self.incoming.invalid += 1;
+            self.path.facts.srtp_failed += 1;
             return None;
         };
         let datagram = &datagram[..length];
@@ -156,6 +158,7 @@ impl ChannelState {
             Verdict::Latched => self.settle(source),
             Verdict::Stranger => {
                 self.incoming.strangers += 1;
+                self.path.facts.stranger_from = Some(source);
                 dropped.stranger.add(1);
                 return None;
             }
@@ -193,6 +196,7 @@ impl ChannelState {
         let receive = params.receive;
         if !(events || audio || header.payload_type == COMFORT_NOISE) {
             self.incoming.invalid += 1;
+            self.path.wrong_payload(header.payload_type);
             stats.dropped.payload_type.add(1);
             return None;
         }
@@ -230,6 +234,7 @@ impl ChannelState {
             }
         } else if audio {
             self.measure_packet(packet.payload.len());
+            self.path.listen(encoding, packet.payload);
             self.receive_audio(stats, now, packet);
             Kind::Audio
         } else {
@@ -261,6 +266,7 @@ impl ChannelState {
             marker,
             ..
         } = packet.header;
+        self.path.facts.keys = true;
         self.incoming.jitter.skip(sequence);
         let mut on = report_keys(&self.events);
         self.incoming
@@ -327,7 +333,12 @@ impl ChannelState {
             .is_some_and(|stream| stream.params.receive);
         if !expected {
             self.incoming.heard_at = now;
-        } else if !self.incoming.timed_out
+            return;
+        }
+        if self.incoming.packets == 0 {
+            self.watch_path(now, now.saturating_duration_since(self.incoming.heard_at));
+        }
+        if !self.incoming.timed_out
             && now.saturating_duration_since(self.incoming.heard_at) >= around.rtp_timeout
         {
             self.incoming.timed_out = true;

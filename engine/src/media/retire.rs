@@ -51,6 +51,6 @@ impl Retirement {
         });
         drop(registry);
         // Nobody may listen any more.
-        let _ = events.send(MediaEvent::Closed(stats));
+        let _ = events.send(MediaEvent::Closed(Box::new(stats)));
     }
 }

@@ -152,17 +152,29 @@ impl ChannelState {
         };
         let datagram = &datagram[..length];
         let mut last_sr = None;
+        let (ours, sent) = (self.outgoing.ssrc, self.outgoing.packets);
+        let path = &mut self.path.facts;
         let peer = self
             .incoming
             .reception
             .as_ref()
             .map(|reception| reception.ssrc);
         let read = rtcp::parse(datagram, |packet| {
-            if let RtcpPacket::Report {
+            let RtcpPacket::Report {
                 ssrc,
-                sender: Some(sender),
-                ..
+                sender,
+                blocks,
             } = packet
+            else {
+                return;
+            };
+            path.reports = path.reports.saturating_add(1);
+            path.sent_at_report = sent;
+            if let Some(block) = blocks.iter().find(|block| block.ssrc == ours) {
+                path.reports_on_us = path.reports_on_us.saturating_add(1);
+                path.reported_lost = u32::try_from(block.cumulative_lost).unwrap_or(0);
+            }
+            if let Some(sender) = sender
                 && Some(ssrc) == peer
             {
                 last_sr = Some(((sender.ntp >> 16) as u32, moment.now));

@@ -314,8 +314,10 @@ impl Shard {
                 &channel.sockets.rtp
             };
             // An error is an ICMP message about what we sent, or nothing to read after all.
-            let Ok((length, source)) = socket.recv_from(&mut buffer[..]) else {
-                return;
+            let (length, source) = match socket.recv_from(&mut buffer[..]) {
+                Ok(received) => received,
+                Err(error) if is_rtcp => return drop(error),
+                Err(error) => return channel.sockets.errors.note(&error),
             };
             if length == buffer.len() {
                 around.stats.dropped.oversize.add(1);

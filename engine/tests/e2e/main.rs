@@ -4,6 +4,7 @@ mod audio;
 mod baresip;
 mod call;
 mod command_line;
+mod doctor;
 mod flows;
 mod installation;
 mod lifecycle;

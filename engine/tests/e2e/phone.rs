@@ -31,6 +31,8 @@ pub(crate) struct Phone {
     socket: UdpSocket,
     rtp: UdpSocket,
     ip: Ipv4Addr,
+    /// The address in its SDP.
+    described: Ipv4Addr,
     abilities: Abilities,
     pub(crate) tag: String,
 }
@@ -62,8 +64,17 @@ impl Phone {
             socket,
             rtp,
             ip,
+            described: ip,
             abilities,
             tag: unique("tag"),
+        }
+    }
+
+    /// A phone whose SDP names another address than it sends from.
+    pub(crate) fn claiming(described: Ipv4Addr) -> Self {
+        Self {
+            described,
+            ..Self::new()
         }
     }
 
@@ -72,7 +83,7 @@ impl Phone {
     }
 
     pub(crate) fn sdp(&self, version: u32, direction: &str) -> String {
-        let (ip, port) = (self.ip, self.rtp.local_addr().expect("bound").port());
+        let (ip, port) = (self.described, self.rtp.local_addr().expect("bound").port());
         let mut payloads: Vec<String> = self.abilities.payloads.iter().map(u8::to_string).collect();
         let mut lines = String::new();
         if self.abilities.telephone_event {

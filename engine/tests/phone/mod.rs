@@ -186,7 +186,7 @@ pub(crate) fn wait(events: &mut MediaEvents, wanted: impl Fn(&MediaEvent) -> boo
 pub(crate) fn close(channel: Channel, events: &mut MediaEvents) -> ChannelStats {
     drop(channel);
     match wait(events, |event| matches!(event, MediaEvent::Closed(_))) {
-        MediaEvent::Closed(stats) => stats,
+        MediaEvent::Closed(stats) => *stats,
         _ => unreachable!(),
     }
 }

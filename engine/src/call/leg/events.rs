@@ -199,7 +199,11 @@ impl Leg {
                 );
                 None
             }
-            MediaEvent::Closed(stats) => self.media_lost(stats),
+            MediaEvent::Unheard(stats) => {
+                self.diagnose_early(&stats);
+                None
+            }
+            MediaEvent::Closed(stats) => self.media_lost(*stats),
         }
     }
 

@@ -34,7 +34,7 @@ impl Leg {
         self.channel = None;
         while self.last_words.is_none() {
             match self.media.recv().await? {
-                MediaEvent::Closed(stats) => self.last_words = Some(stats),
+                MediaEvent::Closed(stats) => self.last_words = Some(*stats),
                 _ => continue,
             }
         }
@@ -62,9 +62,7 @@ impl Leg {
             repeated_keys = self.duplicates(),
             "leg over"
         );
-        if self.answered && s.packets_in == 0 {
-            tracing::warn!(party = self.settings.label, expected_from = ?self.remote(), "no audio arrived on this leg: is the path to our RTP port blocked, or our advertised address wrong?");
-        }
+        self.diagnose(&s, false);
         self.record(end, &s);
         stats
     }

@@ -3,7 +3,8 @@
 //! [`Leg::next`] is the only place where a leg's events arrive; it settles what every verb would settle alike (re-INVITE, INFO,
 //! duplicates of digits, a lost channel) and returns the rest. It can be dropped at any await without losing an event.
 //! Limits: 64 keys of type-ahead; more are dropped with a log line.
-//! `events.rs` reads what arrives, `description.rs` owns what session descriptions change, `info.rs` answers INFO.
+//! `events.rs` reads what arrives, `description.rs` owns what session descriptions change, `info.rs` answers INFO, `audio.rs` finds out why nothing is heard.
+mod audio;
 mod description;
 mod events;
 mod farewell;
@@ -110,6 +111,8 @@ pub(super) enum Input {
 pub(super) struct LegSettings {
     /// Address written into SDP.
     pub(super) media_address: IpAddr,
+    /// Where the far end's signalling comes from.
+    pub(super) signalling: SocketAddr,
     /// Codecs in order of preference.
     pub(super) codecs: Vec<Encoding>,
     /// How digits are heard and sent.
@@ -203,6 +206,8 @@ pub(super) struct Leg {
     pub(super) answered: bool,
     pub(super) confirmed: bool,
     pub(super) first_rtp: Option<SocketAddr>,
+    /// The log has said why nothing is heard.
+    explained: Vec<&'static str>,
 }
 
 impl Leg {
@@ -245,6 +250,7 @@ impl Leg {
             answered: false,
             confirmed: false,
             first_rtp: None,
+            explained: Vec::new(),
         }
     }
 
