@@ -250,6 +250,14 @@ impl Hunt {
             q850 = end.q850,
             "callee refused"
         );
+        if matches!(status, 401 | 407) {
+            tracing::warn!(
+                to = branch.branch.label,
+                status,
+                rule = "password-refused",
+                "callee asks for a password and does not take ours: check username, password and auth_realm of the trunk"
+            );
+        }
         let failure = refused(&branch.branch.label, status, end.q850);
         let outcome = match status {
             408 if !branch.rang => AttemptOutcome::Timeout,
