@@ -200,21 +200,15 @@ impl Call {
     #[track_caller]
     pub(crate) fn wait_hang_up(&self) -> Message {
         let bye = self.phone.wait("BYE", |message| message.method() == "BYE");
-        let copied: String = ["Via", "From", "To", "Call-ID", "CSeq"]
-            .iter()
-            .map(|name| {
-                format!(
-                    "{name}: {}\r\n",
-                    bye.header(name)
-                        .unwrap_or_else(|| panic!("BYE without {name}"))
-                )
-            })
-            .collect();
-        self.phone.send(
-            self.server,
-            &format!("SIP/2.0 200 OK\r\n{copied}Content-Length: 0\r\n\r\n"),
-        );
+        self.phone.respond(self.server, &bye, "200 OK", "");
         bye
+    }
+
+    /// The telephone, once the call is over.
+    pub(crate) fn into_phone(self) -> Phone {
+        // Dropped here: its media would go on to take the packets of the next call.
+        drop(self.media);
+        self.phone
     }
 
     /// How many RTP packets have come.

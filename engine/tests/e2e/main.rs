@@ -1,5 +1,5 @@
-//! End-to-end tests: the real binary on loopback, called by sipp, by baresip, by a telephone of our own and by `trunkline call`. They
-//! judge what is heard, not only status codes. Nothing here depends on speed: tests wait for events.
+//! End-to-end tests: the real binary on loopback, called by sipp, by baresip, by a telephone of our own and by `trunkline call`, with
+//! Kamailio as its carrier. They judge what is heard, not only status codes. Nothing here depends on speed: tests wait for events.
 mod audio;
 mod baresip;
 mod call;
@@ -7,7 +7,10 @@ mod command_line;
 mod doctor;
 mod flows;
 mod installation;
+mod kamailio;
+mod kamailio_calls;
 mod lifecycle;
+mod log;
 mod menu;
 mod message;
 mod phone;

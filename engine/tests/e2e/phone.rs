@@ -35,6 +35,10 @@ pub(crate) struct Phone {
     described: Ipv4Addr,
     abilities: Abilities,
     pub(crate) tag: String,
+    /// Who it says it is: From without tag.
+    from: String,
+    /// The route set of its call: the proxies its requests go by, nearest first (RFC 3261 §12.1).
+    routes: Vec<String>,
 }
 
 fn unique(what: &str) -> String {
@@ -67,6 +71,8 @@ impl Phone {
             described: ip,
             abilities,
             tag: unique("tag"),
+            from: format!("<sip:phone@{ip}>"),
+            routes: Vec::new(),
         }
     }
 
@@ -171,8 +177,8 @@ impl Phone {
         via: &str,
     ) -> String {
         format!(
-            "ACK sip:{user}@{server} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: <sip:phone@{}>;tag={}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
-            self.ip, self.tag
+            "ACK sip:{user}@{server} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: {};tag={}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
+            self.from, self.tag
         )
     }
 
@@ -189,6 +195,9 @@ impl Phone {
         body: &str,
     ) -> String {
         let (ip, port, branch) = (self.ip, self.port(), unique("z9hG4bK"));
+        // Only requests within a call have a To with a tag, and a route.
+        let routes = to.map_or(&[][..], |_| &self.routes).iter();
+        let routes: String = routes.map(|route| format!("Route: {route}\r\n")).collect();
         let to = to.map_or_else(
             || {
                 format!(
@@ -207,7 +216,8 @@ impl Phone {
             _ => "Content-Type: application/sdp\r\n",
         };
         format!(
-            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {ip}:{port};branch={branch};rport\r\nMax-Forwards: 70\r\nFrom: <sip:phone@{ip}>;tag={tag}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:phone@{ip}:{port}>\r\n{content}Content-Length: {}\r\n\r\n{body}",
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {ip}:{port};branch={branch};rport\r\nMax-Forwards: 70\r\n{routes}From: {};tag={tag}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:phone@{ip}:{port}>\r\n{content}Content-Length: {}\r\n\r\n{body}",
+            self.from,
             body.len()
         )
     }
@@ -234,7 +244,7 @@ impl Phone {
 
     /// As [`try_call`](Self::try_call), to any address.
     #[track_caller]
-    pub(crate) fn dial(self, at: SocketAddr, user: &str) -> Result<Call, Message> {
+    pub(crate) fn dial(mut self, at: SocketAddr, user: &str) -> Result<Call, Message> {
         let call_id = unique("call");
         let uri = format!("sip:{user}@{at}");
         self.send(
@@ -259,26 +269,73 @@ impl Phone {
             self.send(at, &self.ack_of_refusal(at, user, &call_id, &to, &via));
             return Err(answer);
         }
-        let contact = answer
-            .header("Contact")
-            .expect("Contact")
-            .trim_matches(['<', '>'])
-            .to_owned();
-        let remote_rtp = rtp_of(&answer.body);
-        let payload = payload_of(&answer.body);
-        let media = Media::start(self.rtp.try_clone().expect("clone"), remote_rtp, payload);
-        let call = Call {
-            phone: self,
-            server: at,
-            call_id,
-            to,
-            contact,
-            cseq: 1,
-            version: 1,
-            media,
-        };
+        self.routes = record_routes(&answer);
+        self.routes.reverse();
+        let call = self.connected(at, &answer, to);
         call.ack(1);
         Ok(call)
+    }
+
+    /// Waits for a call by way of the proxy at `proxy`, lets it ring and takes it.
+    #[track_caller]
+    pub(crate) fn take_call(mut self, proxy: SocketAddr) -> Call {
+        let invite = self.wait("INVITE", |message| message.method() == "INVITE");
+        self.respond(proxy, &invite, "180 Ringing", "");
+        self.respond(proxy, &invite, "200 OK", &self.sdp(1, "sendrecv"));
+        self.wait("ACK", |message| message.method() == "ACK");
+        self.routes = record_routes(&invite);
+        self.from = invite.header("To").expect("To").to_owned();
+        let caller = invite.header("From").expect("From").to_owned();
+        self.connected(proxy, &invite, caller)
+    }
+
+    /// The call as it is once `theirs`, the message with the far end's Contact and description, is here.
+    fn connected(self, at: SocketAddr, theirs: &Message, to: String) -> Call {
+        let contact = theirs.header("Contact").expect("Contact");
+        let uri = contact.split(['<', '>']).nth(1).unwrap_or(contact);
+        let (rtp, payload) = (rtp_of(&theirs.body), payload_of(&theirs.body));
+        Call {
+            server: at,
+            call_id: theirs.header("Call-ID").expect("Call-ID").to_owned(),
+            to,
+            contact: uri.to_owned(),
+            cseq: 1,
+            version: 1,
+            media: Media::start(self.rtp.try_clone().expect("clone"), rtp, payload),
+            phone: self,
+        }
+    }
+
+    /// Answers a request with what it must have of it (RFC 3261 §8.2.6).
+    pub(crate) fn respond(&self, at: SocketAddr, request: &Message, status: &str, sdp: &str) {
+        let mut text = format!("SIP/2.0 {status}\r\n");
+        for (name, value) in &request.headers {
+            let copied = ["Via", "Record-Route", "From", "To", "Call-ID", "CSeq"];
+            if copied.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+                let new_to = name.eq_ignore_ascii_case("To") && !value.contains(";tag=");
+                let tag = if new_to {
+                    format!(";tag={}", self.tag)
+                } else {
+                    String::new()
+                };
+                text.push_str(&format!("{name}: {value}{tag}\r\n"));
+            }
+        }
+        if !sdp.is_empty() {
+            text.push_str("Content-Type: application/sdp\r\n");
+        }
+        text.push_str(&format!(
+            "Contact: <sip:phone@{}:{}>\r\nContent-Length: {}\r\n\r\n{sdp}",
+            self.ip,
+            self.port(),
+            sdp.len()
+        ));
+        self.send(at, &text);
+    }
+
+    /// Where it takes SIP.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.socket.local_addr().expect("bound")
     }
 
     /// Places a call that is answered.
@@ -287,6 +344,16 @@ impl Phone {
         self.try_call(server, user)
             .unwrap_or_else(|refusal| panic!("refused: {}", refusal.start))
     }
+}
+
+/// The proxies that want to see the rest of the call, in the order of the message.
+fn record_routes(message: &Message) -> Vec<String> {
+    let of_proxies = message.headers.iter();
+    of_proxies
+        .filter(|(name, _)| name.eq_ignore_ascii_case("Record-Route"))
+        .flat_map(|(_, value)| value.split(','))
+        .map(|route| route.trim().to_owned())
+        .collect()
 }
 
 fn rtp_of(sdp: &str) -> SocketAddr {

@@ -1,11 +1,12 @@
 //! The real binary as a test runs it: on loopback addresses of its own, with a scratch folder, its log and its metrics read back.
+use crate::log::Log;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a test waits for an event before it fails. Never reached by a passing test, however slow the machine.
@@ -120,12 +121,6 @@ pub(crate) struct Server {
     pub(crate) scratch: tempfile::TempDir,
 }
 
-#[derive(Default)]
-struct Log {
-    lines: Mutex<Vec<String>>,
-    grown: Condvar,
-}
-
 impl Server {
     /// Starts with the default settings and waits until it is ready.
     pub(crate) fn start() -> Self {
@@ -148,8 +143,8 @@ impl Server {
             .spawn()
             .expect("start trunkline");
         let log = Arc::new(Log::default());
-        collect(child.stdout.take().expect("piped"), &log);
-        collect(child.stderr.take().expect("piped"), &log);
+        log.collect(child.stdout.take().expect("piped"));
+        log.collect(child.stderr.take().expect("piped"));
         let mut server = Self {
             child,
             log,
@@ -236,6 +231,21 @@ impl Server {
         })
     }
 
+    /// Waits until no call is left. Health checks and registrations may go on.
+    #[track_caller]
+    pub(crate) fn wait_no_call(&self) -> Metrics {
+        self.wait_metrics("no call is left", |metrics| {
+            [
+                "trunkline_calls_active",
+                "trunkline_sip_legs",
+                "trunkline_media_channels",
+                "trunkline_trunk_calls",
+            ]
+            .iter()
+            .all(|gauge| metrics.sum(gauge) == 0.0)
+        })
+    }
+
     /// Waits for a log line.
     #[track_caller]
     pub(crate) fn wait_log(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
@@ -250,49 +260,17 @@ impl Server {
         times: usize,
         wanted: impl Fn(&str) -> bool,
     ) -> String {
-        let patience = Instant::now() + PATIENCE;
-        let mut lines = self
-            .log
-            .lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(line) = lines.iter().filter(|line| wanted(line)).nth(times - 1) {
-                return line.clone();
-            }
-            let left = patience.saturating_duration_since(Instant::now());
-            assert!(
-                !left.is_zero(),
-                "no {times} log lines with {what}:\n{}",
-                lines.join("\n")
-            );
-            lines = self
-                .log
-                .grown
-                .wait_timeout(lines, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        self.log.wait(what, times, wanted)
     }
 
     /// Everything logged so far.
     pub(crate) fn log_text(&self) -> String {
-        self.log
-            .lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .join("\n")
+        self.log.text()
     }
 
     /// How many lines so far satisfy `wanted`.
     pub(crate) fn count_log(&self, wanted: impl Fn(&str) -> bool) -> usize {
-        self.log
-            .lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .filter(|line| wanted(line))
-            .count()
+        self.log.count(wanted)
     }
 
     /// How often a key of a source (`inband`, `rfc4733`, `info`) was taken for a key press so far.
@@ -325,28 +303,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn collect(stream: impl Read + Send + 'static, log: &Arc<Log>) {
-    let log = Arc::clone(log);
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            log.lines
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(without_colours(&line));
-            log.grown.notify_all();
-        }
-    });
-}
-
-/// The line without terminal escapes.
-fn without_colours(line: &str) -> String {
-    let mut parts = line.split('\x1b');
-    let first = parts.next().unwrap_or("").to_owned();
-    parts.fold(first, |text, part| {
-        text + part.split_once('m').map_or("", |(_, rest)| rest)
-    })
 }
 
 /// Sends a signal to one process by its id.

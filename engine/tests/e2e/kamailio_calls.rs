@@ -1,0 +1,220 @@
+//! Calls through Trunkline out over Kamailio, which asks for a password and stays in the way of the call, and over the second of two.
+use crate::audio;
+use crate::call::Call;
+use crate::kamailio::{Kamailio, PASSWORD, customer, new_address, trunk};
+use crate::phone::Phone;
+use crate::server::Server;
+use std::net::SocketAddr;
+
+/// A second of tones that rise from `lowest`.
+fn voice(lowest: f32) -> Vec<i16> {
+    (0..8)
+        .flat_map(|step| audio::tone(&[lowest + 110.0 * step as f32], 6000.0, 125))
+        .collect()
+}
+
+/// What each says, the other hears.
+#[track_caller]
+fn hear_each_other(caller: &Call, callee: &Call) {
+    let (low, high) = (voice(400.0), voice(1500.0));
+    let (at_caller, at_callee) = (caller.position(), callee.position());
+    caller.say(&low);
+    callee.say(&high);
+    callee.wait_sound("the caller", &audio::Reference::narrow(&low), at_callee);
+    caller.wait_sound("the callee", &audio::Reference::narrow(&high), at_caller);
+}
+
+/// A server whose carriers are at these addresses, and that lets the telephone `office` call out.
+fn exchange(office: &Phone, carriers: &[SocketAddr], transport: &str, password: &str) -> Server {
+    let targets: Vec<String> = carriers
+        .iter()
+        .map(|address| format!("sip:{address};transport={transport}"))
+        .collect();
+    let ip = office.address().ip();
+    let server = customer(format!(
+        "{}[[trunk]]\nname = \"office\"\nacl = [\"{ip}/32\"]\n\
+         [[number]]\nto = \"*\"\nfrom = [\"trunk:office\"]\ntrunk = \"carrier\"\n",
+        trunk(&targets, false, password)
+    ));
+    server.wait_metrics("the carriers are up", |metrics| {
+        metrics.labelled("trunkline_trunk_targets_up", "carrier") == carriers.len() as f64
+    });
+    server
+}
+
+/// A call from `office` to `callee`, which answers it at `carrier`.
+#[track_caller]
+fn call_out(office: Phone, server: &Server, callee: Phone, carrier: &Kamailio) -> (Call, Call) {
+    std::thread::scope(|scope| {
+        let caller = scope.spawn(|| office.call(server, "+43123"));
+        let callee = callee.take_call(carrier.address);
+        (caller.join().expect("the caller's side"), callee)
+    })
+}
+
+#[track_caller]
+fn calls_out_with_a_password_over(transport: &str) {
+    let (office, public) = (Phone::new(), Phone::new());
+    let carrier = Kamailio::start(public.address());
+    let server = exchange(&office, &[carrier.address], transport, PASSWORD);
+    let (mut caller, callee) = call_out(office, &server, public, &carrier);
+    carrier.wait_log(&format!("challenged INVITE over {transport}"), 1);
+    carrier.wait_log(&format!("call out to +43123 over {transport}"), 1);
+    hear_each_other(&caller, &callee);
+    // The caller ends it: our BYE takes the recorded route.
+    caller.hang_up();
+    callee.wait_hang_up();
+    carrier.wait_log("routed BYE", 1);
+    server.wait_no_call();
+    assert_eq!(carrier.count_log("strayed"), 0);
+    assert_eq!(carrier.count_log("denied"), 0);
+}
+
+#[test]
+fn a_call_out_is_asked_for_its_password_over_udp() {
+    calls_out_with_a_password_over("udp");
+}
+
+#[test]
+fn a_call_out_is_asked_for_its_password_over_tcp() {
+    calls_out_with_a_password_over("tcp");
+}
+
+#[test]
+fn the_callee_holds_resumes_and_hangs_up_by_the_recorded_route() {
+    let (office, public) = (Phone::new(), Phone::new());
+    let carrier = Kamailio::start(public.address());
+    let server = exchange(&office, &[carrier.address], "udp", PASSWORD);
+    let (mut caller, mut callee) = call_out(office, &server, public, &carrier);
+    hear_each_other(&caller, &callee);
+    hold_and_resume(&mut callee, &caller);
+    carrier.wait_log("routed INVITE", 2);
+    hold_and_resume(&mut caller, &callee);
+    callee.hang_up();
+    caller.wait_hang_up();
+    carrier.wait_log("routed BYE", 1);
+    server.wait_no_call();
+    assert_eq!(carrier.count_log("strayed"), 0);
+}
+
+/// While one holds, the other hears something else than silence; afterwards they hear each other.
+#[track_caller]
+fn hold_and_resume(holder: &mut Call, held: &Call) {
+    let answer = holder.reinvite("sendonly");
+    assert!(answer.contains("a=recvonly"), "{answer}");
+    let from = held.position();
+    held.wait_position(from + 2 * audio::RATE);
+    let heard = held.heard_from(from + audio::RATE);
+    assert!(
+        heard.iter().any(|sample| sample.abs() > 500),
+        "no music on hold"
+    );
+    let answer = holder.reinvite("sendrecv");
+    assert!(answer.contains("a=sendrecv"), "{answer}");
+    hear_each_other(holder, held);
+}
+
+#[test]
+fn a_caller_from_the_carrier_holds_and_resumes_by_the_recorded_route() {
+    let public = Phone::new();
+    let carrier = Kamailio::start(public.address());
+    let target = format!("sip:{}", carrier.address);
+    let server = customer(trunk(&[target], true, PASSWORD));
+    carrier.wait_log("registered over udp", 1);
+    let mut call = public.dial(carrier.address, "+4930100").expect("answered");
+    let at = call.wait_prompt("welcome", 0);
+    assert!(call.reinvite("sendonly").contains("a=recvonly"));
+    assert!(call.reinvite("sendrecv").contains("a=sendrecv"));
+    call.press('1');
+    call.wait_prompt("digit_1", at);
+    call.hang_up();
+    carrier.wait_log("routed INVITE", 2);
+    carrier.wait_log("routed ACK", 3);
+    carrier.wait_log("routed BYE", 1);
+    server.wait_no_call();
+    assert_eq!(carrier.count_log("strayed"), 0);
+}
+
+#[test]
+fn a_call_that_the_carrier_refuses_for_its_password_is_refused_and_not_repeated() {
+    let office = Phone::new();
+    let carrier = Kamailio::start(Phone::new().address());
+    let server = exchange(&office, &[carrier.address], "udp", "wrong");
+    let refusal = office.try_call(&server, "+43123").err().expect("refused");
+    assert_eq!(refusal.status(), 503);
+    server.wait_log("why", |line| {
+        line.contains("does not take ours: check username, password")
+            && line.contains("rule=\"password-refused\"")
+    });
+    server.wait_no_call();
+    assert_eq!(carrier.count_log("challenged INVITE"), 1);
+    assert_eq!(carrier.count_log("denied INVITE"), 1);
+}
+
+/// Two carriers, of which the first takes no calls in the way `defined` says: the second gets the call.
+#[track_caller]
+fn fails_over_from(defined: &str, line: &str) {
+    let (office, public) = (Phone::new(), Phone::new());
+    let first = Kamailio::with(new_address(), public.address(), &[defined]);
+    let second = Kamailio::start(public.address());
+    let server = exchange(&office, &[first.address, second.address], "udp", PASSWORD);
+    let (mut caller, callee) = call_out(office, &server, public, &second);
+    first.wait_log(line, 1);
+    second.wait_log("challenged INVITE", 1);
+    hear_each_other(&caller, &callee);
+    caller.hang_up();
+    callee.wait_hang_up();
+    let metrics = server.wait_no_call();
+    assert_eq!(
+        metrics.labelled("trunkline_trunk_failovers_total", "carrier"),
+        1.0
+    );
+}
+
+#[test]
+fn the_second_carrier_takes_the_call_that_the_first_answers_with_503() {
+    fails_over_from("OUT_OF_SERVICE", "out of service for INVITE");
+}
+
+#[test]
+fn the_second_carrier_takes_the_call_that_the_first_does_not_answer() {
+    fails_over_from("SILENT", "silent to INVITE");
+}
+
+#[test]
+fn a_carrier_that_is_down_gets_no_calls_until_it_is_back() {
+    let (office, public) = (Phone::new(), Phone::new());
+    let callee = public.address();
+    let first = Kamailio::start(callee);
+    let address = first.address;
+    let second = Kamailio::start(callee);
+    let server = exchange(&office, &[address, second.address], "udp", PASSWORD);
+
+    drop(first);
+    server.wait_log("the first is down", |line| {
+        line.contains("target is down") && line.contains(&address.to_string())
+    });
+    let (mut caller, called) = call_out(office, &server, public, &second);
+    hear_each_other(&caller, &called);
+    caller.hang_up();
+    called.wait_hang_up();
+    let metrics = server.wait_no_call();
+    // Nothing had to be tried in vain.
+    assert_eq!(
+        metrics.labelled("trunkline_trunk_failovers_total", "carrier"),
+        0.0
+    );
+
+    let public = Phone::new();
+    let first = Kamailio::with(address, public.address(), &[]);
+    server.wait_log("the first is back", |line| {
+        line.contains("target answers and takes calls") && line.contains(&address.to_string())
+    });
+    let office = caller.into_phone();
+    let (mut caller, called) = call_out(office, &server, public, &first);
+    hear_each_other(&caller, &called);
+    caller.hang_up();
+    called.wait_hang_up();
+    first.wait_log("routed BYE", 1);
+    server.wait_no_call();
+}
