@@ -1,6 +1,6 @@
 //! Kamailio as the carrier: a registrar and digest proxy that records its route. This file runs it, and tests registration with it.
-use crate::log::Log;
 use crate::phone::Phone;
+use crate::server::log::Log;
 use crate::server::{PATIENCE, Server, Settings, wait_end};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;

@@ -1,5 +1,5 @@
 //! The log lines of a process under test, as they come.
-use crate::server::PATIENCE;
+use super::PATIENCE;
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;

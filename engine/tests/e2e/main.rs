@@ -10,7 +10,6 @@ mod installation;
 mod kamailio;
 mod kamailio_calls;
 mod lifecycle;
-mod log;
 mod menu;
 mod message;
 mod phone;

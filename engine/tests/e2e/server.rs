@@ -1,5 +1,8 @@
 //! The real binary as a test runs it: on loopback addresses of its own, with a scratch folder, its log and its metrics read back.
-use crate::log::Log;
+#[path = "log.rs"]
+pub(crate) mod log;
+
+use log::Log;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
