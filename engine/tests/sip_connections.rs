@@ -174,3 +174,39 @@ async fn a_call_survives_its_connection() {
     let bye = message(&mut anew).await;
     assert!(bye.starts_with("BYE "), "{bye}");
 }
+
+/// A trunk's calls share one connection: a burst of them must wait for it, not fail it.
+#[tokio::test]
+async fn a_burst_over_one_connection_is_answered_in_full() {
+    const BURST: usize = 500;
+    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+    let sip = start(&[(Transport::Tcp, any)]).await;
+    let mut stream = TcpStream::connect(sip.listening[0].1).await.unwrap();
+    let options = |number: usize| {
+        format!(
+            "OPTIONS sip:you@localhost SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK{number}\r\n\
+             From: <sip:me@h>;tag=1\r\nTo: <sip:you@localhost>\r\nCall-ID: {number}\r\nCSeq: 1 OPTIONS\r\n\
+             Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+        )
+    };
+    let burst: String = (0..BURST).map(options).collect();
+    let (mut read, mut write) = stream.split();
+    let asking = write.write_all(burst.as_bytes());
+    let mut text = String::new();
+    let listening = async {
+        let mut chunk = [0; 65_536];
+        while text.matches("SIP/2.0 200").count() < BURST {
+            let length = tokio::time::timeout(PATIENCE, read.read(&mut chunk)).await;
+            let length = length.expect("an answer in time").unwrap();
+            assert_ne!(
+                length,
+                0,
+                "closed after {} answers",
+                text.matches("SIP/2.0 200").count()
+            );
+            text.push_str(&String::from_utf8_lossy(&chunk[..length]));
+        }
+    };
+    let (asked, ()) = tokio::join!(asking, listening);
+    asked.unwrap();
+}

@@ -17,6 +17,7 @@ mod stream;
 mod streams;
 mod tls;
 mod udp;
+mod write_queue;
 mod ws;
 
 pub use accept::TcpLimits;

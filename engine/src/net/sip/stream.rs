@@ -3,7 +3,7 @@
 //! Limits: message size (the framer's), the time one message may take, idle time, and what may wait to be sent.
 use super::Inbound;
 use super::keep_alive::{Due, KeepAlive, Pings};
-use bytes::Bytes;
+use super::write_queue::{Sender, WriteQueue, write_queue};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -11,8 +11,6 @@ use tokio::sync::mpsc;
 use trunkline_sip::Flow;
 use trunkline_sip::stream::{StreamFramer, StreamItem};
 
-/// Messages that may wait to be written on one connection, also while it is being opened.
-const WRITE_QUEUE: usize = 64;
 /// How long the kernel may refuse our octets before the peer counts as gone.
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(5);
 /// How long an answer to a message that ended the connection may take, and our good-bye.
@@ -47,14 +45,14 @@ impl InUse {
 #[derive(Debug)]
 pub(crate) struct Link {
     /// What is to be sent.
-    pub(super) send: mpsc::Sender<Bytes>,
+    pub(super) send: Sender,
     pub(super) in_use: InUse,
 }
 
 /// The task's end of a connection.
 pub(super) struct Connection {
     pub(super) flow: Flow,
-    pub(super) queue: mpsc::Receiver<Bytes>,
+    pub(super) queue: WriteQueue,
     pub(super) in_use: InUse,
     pub(super) idle: Duration,
     /// We opened it.
@@ -70,7 +68,7 @@ impl Connection {
         dialled: bool,
         out: mpsc::Sender<Inbound>,
     ) -> (Connection, Link) {
-        let (send, queue) = mpsc::channel(WRITE_QUEUE);
+        let (send, queue) = write_queue();
         let in_use = InUse::default();
         let link = Link {
             send,
@@ -90,11 +88,7 @@ impl Connection {
     /// Tells the pump that the connection is gone. What it had no time to send is handed back when the connection is one that
     /// worked, so that it may leave on a new one.
     pub(super) async fn end(mut self, why: &'static str, worked: bool) {
-        self.queue.close();
-        let mut unsent = Vec::new();
-        while let Ok(bytes) = self.queue.try_recv() {
-            unsent.push(bytes);
-        }
+        let mut unsent = self.queue.close();
         if !(worked && self.dialled) {
             unsent.clear();
         }

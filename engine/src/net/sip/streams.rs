@@ -4,11 +4,11 @@
 use super::dial::Dialler;
 use super::flows::Flows;
 use super::stream::{InUse, Link};
+use super::write_queue::NotQueued;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::mpsc::error::TrySendError;
 use trunkline_sip::{Flow, Transport};
 
 /// Connections opened by us at the same time.
@@ -87,9 +87,9 @@ impl Streams {
     /// Queues a message on the connection `flow` names, which is opened where it is ours to open.
     pub(super) fn send(&mut self, flow: Flow, bytes: Bytes) -> Result<(), Unsent> {
         let link = self.link(flow.connection)?;
-        link.send.try_send(bytes).map_err(|error| match error {
-            TrySendError::Full(_) => Unsent("write-queue-full"),
-            TrySendError::Closed(_) => Unsent("connection-gone"),
+        link.send.send(bytes).map_err(|error| match error {
+            NotQueued::Full => Unsent("write-queue-full"),
+            NotQueued::Closed => Unsent("connection-gone"),
         })
     }
 
