@@ -235,3 +235,40 @@ fn a_wrong_password_is_told_once_and_not_tried_again_and_again() {
     assert_eq!(carrier.count_log("challenged REGISTER"), 1);
     assert_eq!(carrier.count_log("denied REGISTER"), 1);
 }
+
+#[test]
+fn a_challenge_for_another_realm_gets_no_answer() {
+    let carrier = Kamailio::start(Phone::new().address());
+    let target = format!("sip:{}", carrier.address);
+    let section = trunk(&[target], true, PASSWORD).replace(
+        "\"carrier.test\"\nfrom_user",
+        "\"elsewhere.test\"\nfrom_user",
+    );
+    let server = customer(section);
+    let line = server.wait_log("the refusal", |line| line.contains("registration-failed"));
+    assert!(
+        line.contains("401 Unauthorized") && line.contains("realm"),
+        "{line}"
+    );
+    assert_eq!(carrier.count_log("challenged REGISTER"), 1);
+    assert_eq!(carrier.count_log("denied REGISTER"), 0);
+}
+
+/// Registered at the first of two over TCP; when it goes, the lost connection tells, and the second gets the registration and the calls.
+#[test]
+fn the_registration_moves_to_the_second_carrier_when_the_first_goes() {
+    let public = Phone::new();
+    let first = Kamailio::start(public.address());
+    let second = Kamailio::start(public.address());
+    let targets = [&first, &second].map(|carrier| format!("sip:{};transport=tcp", carrier.address));
+    let server = customer(trunk(&targets, true, PASSWORD));
+    first.wait_log("registered over tcp", 1);
+    assert_eq!(second.count_log("REGISTER"), 0);
+    drop(first);
+    second.wait_log("registered over tcp", 1);
+    let mut call = public.dial(second.address, "+4930100").expect("answered");
+    call.wait_prompt("welcome", 0);
+    call.hang_up();
+    second.wait_log("routed BYE", 1);
+    server.wait_no_call();
+}

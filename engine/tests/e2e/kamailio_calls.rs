@@ -218,3 +218,49 @@ fn a_carrier_that_is_down_gets_no_calls_until_it_is_back() {
     first.wait_log("routed BYE", 1);
     server.wait_no_call();
 }
+
+#[test]
+fn a_registered_phone_calls_out_and_is_called_over_the_carrier() {
+    let public = Phone::new();
+    let carrier = Kamailio::start(public.address());
+    let target = format!("sip:{}", carrier.address);
+    let server = customer(format!(
+        "{}[[endpoint]]\nuser = \"alice\"\npassword = \"hers\"\n\
+         [[number]]\nto = \"+4930200\"\nendpoint = \"alice\"\n\
+         [[number]]\nto = \"+43*\"\ntrunk = \"carrier\"\n",
+        trunk(&[target], true, PASSWORD)
+    ));
+    carrier.wait_log("registered over udp", 1);
+    server.wait_log("the registration", |line| {
+        line.contains("registered trunk=")
+    });
+    let alice = Phone::of(&server, "alice", "hers");
+    alice.register(&server);
+
+    let (alices, mut callee) = call_out(alice, &server, public, &carrier);
+    hear_each_other(&alices, &callee);
+    callee.hang_up();
+    alices.wait_hang_up();
+
+    let (alice, public) = (alices.into_phone(), callee.into_phone());
+    let (callers, mut alices) = std::thread::scope(|scope| {
+        let call = scope.spawn(|| public.dial(carrier.address, "+4930200"));
+        let alices = alice.take_call(server.sip());
+        (
+            call.join().expect("the caller's side").expect("answered"),
+            alices,
+        )
+    });
+    hear_each_other(&callers, &alices);
+    alices.hang_up();
+    callers.wait_hang_up();
+    carrier.wait_log("routed BYE", 2);
+    server.wait_no_call();
+    assert_eq!(carrier.count_log("strayed"), 0);
+
+    // A stranger with her name is nobody, and costs the carrier nothing.
+    let stranger = Phone::of(&server, "alice", "guessed");
+    let refusal = stranger.try_call(&server, "+43123").err().expect("refused");
+    assert_eq!(refusal.status(), 403);
+    assert_eq!(carrier.count_log("call out"), 1);
+}

@@ -7,6 +7,8 @@ use crate::server::{PATIENCE, Server};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use trunkline_sip::Frame;
+use trunkline_sip::digest::{Credentials, Realm};
 
 /// What a phone says it can do.
 #[derive(Clone)]
@@ -37,6 +39,8 @@ pub(crate) struct Phone {
     pub(crate) tag: String,
     /// Who it says it is: From without tag.
     from: String,
+    /// Its user's name and password, when it has one.
+    login: Option<Credentials>,
     /// The route set of its call: the proxies its requests go by, nearest first (RFC 3261 §12.1).
     routes: Vec<String>,
 }
@@ -72,8 +76,61 @@ impl Phone {
             abilities,
             tag: unique("tag"),
             from: format!("<sip:phone@{ip}>"),
+            login: None,
             routes: Vec::new(),
         }
+    }
+
+    /// A phone of a user of `server`.
+    pub(crate) fn of(server: &Server, user: &str, password: &str) -> Self {
+        Self {
+            from: format!("<sip:{user}@{}>", server.sip()),
+            login: Some(Credentials::new(user, password, Realm::first_seen())),
+            ..Self::new()
+        }
+    }
+
+    /// Registers for an hour.
+    #[track_caller]
+    pub(crate) fn register(&self, server: &Server) {
+        let (call_id, uri) = (unique("call"), format!("sip:{}", server.sip()));
+        let mut authorization = String::new();
+        for cseq in 1..=2 {
+            let to = Some(self.from.as_str());
+            let text = self.text(
+                server.sip(),
+                "REGISTER",
+                &uri,
+                &call_id,
+                cseq,
+                to,
+                &self.tag,
+                "",
+            );
+            let headers = format!("Expires: 3600\r\n{authorization}Content-Length");
+            self.send(server.sip(), &text.replacen("Content-Length", &headers, 1));
+            let answer = self.wait("an answer to REGISTER", |message| {
+                message.status() >= 200 && message.header("Call-ID") == Some(&call_id)
+            });
+            if answer.status() == 200 {
+                return;
+            }
+            authorization = self.authorization(&answer, "REGISTER", &uri);
+        }
+        panic!("not registered");
+    }
+
+    /// The Authorization header that answers a challenge, or nothing.
+    fn authorization(&self, challenge: &Message, method: &str, uri: &str) -> String {
+        let (Some(login), Some(asked)) = (&self.login, challenge.header("WWW-Authenticate")) else {
+            return String::new();
+        };
+        let text = format!("SIP/2.0 401 Unauthorized\r\nWWW-Authenticate: {asked}\r\n\r\n");
+        let frame = Frame::parse(text.as_bytes()).expect("a message");
+        let (_, value) = login
+            .answer(&frame, method, uri, "cnonce")
+            .unwrap_or_else(|refused| panic!("{refused}: {asked}"));
+        format!("Authorization: {value}\r\n")
     }
 
     /// A phone whose SDP names another address than it sends from.
@@ -158,26 +215,17 @@ impl Phone {
             message.status() >= 200 && message.header("Call-ID") == Some(&call_id)
         });
         if method == "INVITE" {
-            let to = answer.header("To").expect("To").to_owned();
-            let via = answer.header("Via").expect("Via").to_owned();
-            self.send(
-                server,
-                &self.ack_of_refusal(server, user, &call_id, &to, &via),
-            );
+            self.send(server, &self.ack_of_refusal(server, user, &answer));
         }
         answer
     }
 
-    fn ack_of_refusal(
-        &self,
-        server: SocketAddr,
-        user: &str,
-        call_id: &str,
-        to: &str,
-        via: &str,
-    ) -> String {
+    fn ack_of_refusal(&self, server: SocketAddr, user: &str, refusal: &Message) -> String {
+        let header = |name: &str| refusal.header(name).expect(name);
+        let (via, to, call_id) = (header("Via"), header("To"), header("Call-ID"));
+        let cseq = header("CSeq").replace("INVITE", "ACK");
         format!(
-            "ACK sip:{user}@{server} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: {};tag={}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
+            "ACK sip:{user}@{server} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: {};tag={}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\nContent-Length: 0\r\n\r\n",
             self.from, self.tag
         )
     }
@@ -245,34 +293,34 @@ impl Phone {
     /// As [`try_call`](Self::try_call), to any address.
     #[track_caller]
     pub(crate) fn dial(mut self, at: SocketAddr, user: &str) -> Result<Call, Message> {
-        let call_id = unique("call");
-        let uri = format!("sip:{user}@{at}");
-        self.send(
-            at,
-            &self.text(
-                at,
-                "INVITE",
-                &uri,
-                &call_id,
-                1,
-                None,
-                &self.tag,
-                &self.sdp(1, "sendrecv"),
-            ),
-        );
-        let answer = self.wait("a final answer to INVITE", |message| {
-            message.status() >= 200
-        });
+        let (call_id, uri) = (unique("call"), format!("sip:{user}@{at}"));
+        let (mut cseq, mut authorization) = (1, String::new());
+        let answer = loop {
+            let sdp = self.sdp(1, "sendrecv");
+            let text = self.text(at, "INVITE", &uri, &call_id, cseq, None, &self.tag, &sdp);
+            let headers = format!("{authorization}Content-Length");
+            self.send(at, &text.replacen("Content-Length", &headers, 1));
+            let ours = format!("{cseq} INVITE");
+            let answer = self.wait("a final answer to INVITE", |message| {
+                message.status() >= 200 && message.header("CSeq") == Some(&ours)
+            });
+            if answer.status() < 300 {
+                break answer;
+            }
+            let ack = self.ack_of_refusal(at, user, &answer);
+            self.send(at, &ack);
+            if cseq > 1 || answer.status() != 401 || self.login.is_none() {
+                return Err(answer);
+            }
+            authorization = self.authorization(&answer, "INVITE", &uri);
+            cseq += 1;
+        };
         let to = answer.header("To").expect("To").to_owned();
-        if answer.status() >= 300 {
-            let via = answer.header("Via").expect("Via").to_owned();
-            self.send(at, &self.ack_of_refusal(at, user, &call_id, &to, &via));
-            return Err(answer);
-        }
         self.routes = record_routes(&answer);
         self.routes.reverse();
-        let call = self.connected(at, &answer, to);
-        call.ack(1);
+        let mut call = self.connected(at, &answer, to);
+        call.cseq = cseq;
+        call.ack(cseq);
         Ok(call)
     }
 
