@@ -1,10 +1,11 @@
-//! The command line: run, call, check, route-test, bench.
+//! The command line: run, call, check, route-test, doctor, bench.
 //!
 //! Exit codes: 0 done; 1 it could not be done (one sentence on stderr says why); 2 the command line itself is wrong.
 mod bench;
 mod builtin;
 mod call;
 mod check;
+mod doctor;
 mod log;
 mod reload;
 mod route_test;
@@ -35,6 +36,8 @@ enum Command {
     Check(check::Args),
     /// Say what would happen to a call, and which rule of the configuration says so.
     RouteTest(route_test::Args),
+    /// Say what is wrong: with this machine, with the trunks, and with the audio of recent calls.
+    Doctor(doctor::Args),
     /// Measure how many channels one core of this machine carries.
     Bench(bench::Args),
 }
@@ -47,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Call(args) => call::run(&args),
         Command::Check(args) => check::run(&args),
         Command::RouteTest(args) => route_test::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match done {

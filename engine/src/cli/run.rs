@@ -195,7 +195,8 @@ fn start_media(config: &Config) -> anyhow::Result<Media> {
         ports: media.ports.first..=media.ports.last,
         pin_cpu: media.pin_cpu,
         rtp_timeout: media.rtp_timeout.unwrap_or(NEVER),
-        max_channels: config.sip.max_calls,
+        // One for each leg: most calls are between two parties.
+        max_channels: config.sip.max_calls.saturating_mul(2),
         ..MediaConfig::default()
     };
     Media::start(settings).context("see [media] in the configuration")

@@ -1,6 +1,6 @@
 //! Calls whose audio does not flow: what the log, `GET /diagnosis` and `trunkline doctor` say of them.
 use crate::phone::Phone;
-use crate::server::{PATIENCE, Server, Settings};
+use crate::server::{PATIENCE, Server, Settings, trunkline};
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
@@ -123,8 +123,61 @@ fn one_way_audio_is_explained_while_the_call_is_up_and_afterwards() {
     mute.hang_up(&server);
     deaf.hang_up(&server);
     server.wait_idle();
-    assert_eq!(findings(&server, 3).len(), 3, "each is there once");
+    // The same, with what came until the end.
+    let found = findings(&server, 3);
+    assert_eq!(found.len(), 3, "each is there once: {found:?}");
     assert_eq!(server.count_log(|line| line.contains("one-way audio:")), 3);
-    let metrics = server.metrics();
-    assert!(metrics.busy_gauges().is_empty());
+    for (cause, _) in &found {
+        let name = format!("trunkline_audio_trouble_total{{cause=\"{cause}\"}}");
+        let metrics = server.http("/metrics").expect("/metrics").1;
+        assert!(metrics.contains(&format!("{name} 1")), "{name}: {metrics}");
+    }
+    let (status, said) = doctor(&server);
+    assert!(!status, "{said}");
+    for (cause, sentence) in &found {
+        assert!(said.contains(&format!("{cause}: {sentence}")), "{said}");
+    }
+    assert!(said.contains("3 things are wrong"), "{said}");
+}
+
+/// Whether `trunkline doctor` is content, and what it says.
+fn doctor(server: &Server) -> (bool, String) {
+    let config = server.scratch.path().join("trunkline.toml");
+    let (status, said) = trunkline(&["doctor", "--config", &config.display().to_string()]);
+    (status.success(), said)
+}
+
+#[test]
+fn the_doctor_finds_nothing_wrong_with_a_server_that_is_well_and_much_with_one_that_is_not() {
+    let mut server = Server::start();
+    let mut call = Phone::new().call(&server, "demo");
+    call.wait_prompt("menu", 0);
+    call.hang_up();
+    server.wait_idle();
+    let (well, said) = doctor(&server);
+    assert!(well, "{said}");
+    assert!(
+        said.contains("audio flowed both ways in all 1 answered legs"),
+        "{said}"
+    );
+    server.terminate();
+    server.wait_end();
+    // Nobody answers any more, and the configuration is for another machine.
+    let config = server.scratch.path().join("trunkline.toml");
+    let mut text = std::fs::read_to_string(&config).expect("read");
+    text = text.replace(&format!("udp:{}", server.settings.ip), "udp:192.0.2.77");
+    text.push_str("[[trunk]]\nname = \"lost\"\ntarget = \"sip:no-such-host.invalid\"\n");
+    std::fs::write(&config, text).expect("write");
+    let (well, said) = doctor(&server);
+    assert!(!well, "{said}");
+    for wrong in [
+        "192.0.2.77 is no address of this machine",
+        "no server answers at http://",
+        "trunk lost: sip:no-such-host.invalid",
+    ] {
+        let found = said
+            .lines()
+            .any(|line| line.contains("WRONG") && line.contains(wrong));
+        assert!(found, "{wrong:?} is not in {said}");
+    }
 }
