@@ -65,6 +65,7 @@ impl Rig {
             location.clone(),
             server.handle.clone(),
             requests,
+            tokio::sync::mpsc::channel(1).0,
         ));
         let phone = start(Box::new(AdmitAll)).await;
         Rig {

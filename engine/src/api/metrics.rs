@@ -83,7 +83,7 @@ impl Sources {
         family(
             encoder,
             "trunkline_phone_requests_refused",
-            "REGISTER and MESSAGE refused by the registrar, by rule",
+            "REGISTER refused by the registrar, by rule",
             "rule",
             &counters.refused(),
         )
@@ -128,6 +128,13 @@ impl Sources {
             "Calls refused, by the rule that refused them",
             "rule",
             &refused,
+        )?;
+        family(
+            encoder,
+            "trunkline_messages_taken",
+            "Text messages (SIP MESSAGE), by who took them",
+            "by",
+            &calls.messages_by(),
         )?;
         family(
             encoder,

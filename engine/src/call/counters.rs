@@ -21,6 +21,8 @@ pub struct CallCounters {
     keys: [AtomicU64; 3],
     ended: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     refused: Mutex<BTreeMap<&'static str, u64>>,
+    /// Text messages that a program took, and that a phone did.
+    pub(super) messages: [AtomicU64; 2],
     now_idle: Notify,
 }
 
@@ -92,6 +94,12 @@ impl CallCounters {
         ]
     }
 
+    /// Text messages, by who took them; the others are among the refused.
+    pub fn messages_by(&self) -> [(&'static str, u64); 2] {
+        let count = |at: usize| self.messages[at].load(Ordering::Relaxed);
+        [("program", count(0)), ("phone", count(1))]
+    }
+
     /// Calls ended, by who ended them and the cause.
     pub fn ended_by(&self) -> BTreeMap<(&'static str, &'static str), u64> {
         self.ended
@@ -100,7 +108,7 @@ impl CallCounters {
             .clone()
     }
 
-    /// Calls refused, by rule.
+    /// Calls, transfers and text messages refused, by rule.
     pub fn refused_by(&self) -> BTreeMap<&'static str, u64> {
         self.refused
             .lock()

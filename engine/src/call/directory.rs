@@ -26,6 +26,16 @@ pub trait Directory: Send + Sync {
         caller_id: Option<&'a str>,
     ) -> Boxed<'a, Result<Found, Refusal>>;
 
+    /// The phones that a text message of this caller for `user` is sent to; never empty.
+    ///
+    /// # Errors
+    /// There is no such user, or none of its phones is registered.
+    fn phones(&self, caller: &Caller, user: &str) -> Result<Vec<OutboundLeg>, Refusal> {
+        let _ = caller;
+        let text = format!("endpoint {user}: nobody can be reached from here");
+        Err(Refusal::new(404, "no-directory", text))
+    }
+
     /// The place of a call that comes in, in the limits of whoever sends it; kept as long as its leg lives.
     ///
     /// # Errors

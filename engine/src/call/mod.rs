@@ -25,6 +25,8 @@ mod secrets;
 mod see_off;
 mod session;
 mod takeover;
+mod text_message;
+mod texts;
 mod transfer;
 mod troubled;
 mod user_calls;
@@ -40,6 +42,8 @@ pub use leg::End;
 pub use phonebook::{PhoneBook, Phones};
 pub use program::{CallInfo, Direction, Program, Step};
 pub use session::{Outbound, outbound};
+pub use text_message::{TextMessage, Verdict};
+pub use texts::TextTo;
 pub use troubled::{Troubled, TroubledLeg};
 pub use verb::{
     Audio, Dial, DialEnd, DialOrder, DialTarget, Dialled, DigitSource, Echo, Failure, Gather,
@@ -88,6 +92,14 @@ pub trait Routes: Send + Sync {
     /// Who is calling, as far as it is believed; without rules about that, what the INVITE says.
     fn identity(&self, _origin: &Origin, invite: &Frame<'_>) -> CallerIdentity {
         identity::claimed(invite)
+    }
+
+    /// Where a text message of this caller to `call.to` goes: by the rules of a call to there.
+    ///
+    /// # Errors
+    /// The refusal the sender gets.
+    fn text(&self, call: &CallInfo, caller: &Caller) -> Result<TextTo, Refusal> {
+        self.program(call, caller).map(TextTo::Program)
     }
 
     /// What the leg of this caller may carry; `None`: what [`CallSettings`] say.

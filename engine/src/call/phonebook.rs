@@ -87,8 +87,7 @@ impl PhoneBook {
         }
         let mut legs = self.phones.legs(&endpoint.user, shown);
         if legs.is_empty() {
-            let text = format!("no phone of endpoint {} is registered", endpoint.user);
-            return Err(Refusal::new(480, "not-registered", text));
+            return Err(not_registered(&endpoint.user));
         }
         let place = self.users.take(endpoint)?;
         for leg in &mut legs {
@@ -159,6 +158,15 @@ impl Directory for PhoneBook {
         Box::pin(async move { self.look_up(&router, caller, &shown, target) })
     }
 
+    fn phones(&self, caller: &Caller, user: &str) -> Result<Vec<OutboundLeg>, Refusal> {
+        endpoint(self.router.load().config(), user)?;
+        let phones = self.phones.legs(user, &caller.identity);
+        match phones.is_empty() {
+            true => Err(not_registered(user)),
+            false => Ok(phones),
+        }
+    }
+
     fn admit(&self, caller: &Caller) -> Result<Option<Place>, Refusal> {
         match &caller.origin {
             Origin::Peer(trunk) => Ok(Some(Place::new(self.trunks.admit(trunk)?))),
@@ -187,6 +195,11 @@ fn endpoint<'c>(config: &'c Config, user: &str) -> Result<&'c Endpoint, Refusal>
         let text = format!("there is no [[endpoint]] {user}");
         Refusal::new(404, "no-such-endpoint", text)
     })
+}
+
+fn not_registered(user: &str) -> Refusal {
+    let text = format!("no phone of endpoint {user} is registered");
+    Refusal::new(480, "not-registered", text)
 }
 
 /// Where a number leads for this caller.

@@ -1,4 +1,5 @@
 //! The `Program` trait: a pure state machine that drives a call. Outcome in, verb out; it holds no clock, socket or file.
+use super::text_message::{TextMessage, Verdict};
 use super::verb::{Outcome, Verb};
 use std::time::Duration;
 
@@ -50,4 +51,11 @@ pub trait Program: Send {
 
     /// Takes the outcome of the last verb and decides on the next one.
     fn next(&mut self, call: &CallInfo, outcome: Outcome) -> Step;
+
+    /// Takes a text message of a far end of the call, or not. Also asked of a fresh program when somebody known sends one to its number
+    /// outside any call: then it is the only thing the program is ever told.
+    fn message(&mut self, call: &CallInfo, message: &TextMessage) -> Verdict {
+        let (_, _) = (call, message);
+        Verdict::NotTaken
+    }
 }

@@ -61,7 +61,7 @@ async fn run_inbound(call: Arc<CallContext>, incoming: Incoming, rank: usize) {
     if let Some(old) = incoming.replaces {
         return replace(&call, incoming, old).await;
     }
-    let (mut leg, mut program) = match admit(&call, incoming, rank) {
+    let (mut leg, program) = match admit(&call, incoming, rank) {
         Ok(admitted) => admitted,
         Err(refusal) => {
             call.record(&Times::begin(), &refused_end(&refusal));
@@ -69,8 +69,8 @@ async fn run_inbound(call: Arc<CallContext>, incoming: Incoming, rank: usize) {
         }
     };
     let mut recordings = Recordings::new(&calls.settings.recordings_dir, &info.id);
-    let mut executor = Executor::new(&mut leg, &call, &mut recordings);
-    let end = executor.run(program.as_mut(), calls.stop.subscribe()).await;
+    let mut executor = Executor::new(&mut leg, &call, &mut recordings, program);
+    let end = executor.run(calls.stop.subscribe()).await;
     account(&call, &mut leg, &end, began).await;
     recordings.delete_unkept().await;
 }
@@ -248,7 +248,7 @@ async fn run_outbound(
         dtmf: calls.settings.dtmf,
         ..OutboundLeg::new(outbound.flow, to.clone(), from, to.clone(), to)
     };
-    let mut program = outbound.program;
+    let program = outbound.program;
     let rule = "placed by us".to_owned();
     let _ = call.routed.set((rule, program.name().to_owned()));
     let mut leg = place(&call, to, Origin::Stranger, None)
@@ -257,9 +257,9 @@ async fn run_outbound(
     tracing::info!(to = info.to, "call out");
     let mut stop = calls.stop.subscribe();
     let mut recordings = Recordings::new(&calls.settings.recordings_dir, &info.id);
-    let mut executor = Executor::new(&mut leg, &call, &mut recordings);
+    let mut executor = Executor::new(&mut leg, &call, &mut recordings, program);
     let end = match executor.until_answered(&mut stop).await {
-        Ok(()) => executor.run(program.as_mut(), stop).await,
+        Ok(()) => executor.run(stop).await,
         Err(end) => end,
     };
     let stats = account(&call, &mut leg, &end, began).await;
@@ -299,7 +299,7 @@ fn refused_end(refusal: &Refusal) -> End {
 }
 
 /// The user part of a URI, or all of it where it has none.
-fn party(uri: Option<&[u8]>) -> String {
+pub(super) fn party(uri: Option<&[u8]>) -> String {
     let uri = uri.unwrap_or_default();
     match Uri::parse(uri).ok().and_then(|uri| {
         uri.user_decoded()

@@ -1,7 +1,7 @@
 //! What answers which call: the router and the flows of a configuration, exchanged as a whole at reload.
 use super::builtin;
 use crate::call::{
-    CallInfo, Caller, DialProgram, DialTarget, LegTerms, Program, Refusal, Routed, Routes,
+    CallInfo, Caller, DialProgram, DialTarget, LegTerms, Program, Refusal, Routed, Routes, TextTo,
 };
 use crate::config::{Config, FlowSource, NumberDestination};
 use crate::flow::{Flow, FlowProgram};
@@ -149,6 +149,18 @@ impl Routes for LiveRoutes {
         Ok(Routed {
             rule: routed.rule,
             program: self.program_of(destination)?,
+        })
+    }
+
+    fn text(&self, call: &CallInfo, caller: &Caller) -> Result<TextTo, Refusal> {
+        let routed = self.router.load().route(&as_routed(caller), &call.to);
+        let rule = routed.rule;
+        Ok(match routed.outcome? {
+            Destination::Endpoint(user) => TextTo::Phones { user, rule },
+            destination => TextTo::Program(Routed {
+                rule,
+                program: self.program_of(destination)?,
+            }),
         })
     }
 

@@ -21,8 +21,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use trunkline_sip::{EndpointConfig, Timers, Transport};
 
+/// Text messages that may wait to be routed.
+const TEXT_QUEUE: usize = 256;
 /// A timeout that does not come.
 const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
 
@@ -85,10 +88,12 @@ async fn serve(
     let sip = Sip::start_on(transports, endpoint_config(config)?, Box::new(gate)).await?;
     let boot = u32::from_be_bytes(random()?);
     let phones = Location::new(shared.clone());
+    let (texts_send, texts) = mpsc::channel(TEXT_QUEUE);
     tokio::spawn(registrar::serve(
         phones.clone(),
         sip.handle.clone(),
         sip.requests,
+        texts_send,
     ));
     let resolver = Arc::new(Resolver::system());
     let trunks = Trunks::start(config, sip.handle.clone(), resolver, learned);
@@ -135,6 +140,7 @@ async fn serve(
         None => None,
     };
     announce(config, &sip.listening, http)?;
+    tokio::spawn(calls.clone().serve_texts(texts));
     tokio::spawn(calls.clone().serve(sip.incoming));
     signals.stop(&reload).await;
     face.draining.store(true, Ordering::Relaxed);

@@ -1,28 +1,34 @@
-//! The task that answers requests which belong to no call: REGISTER by the table of phones; MESSAGE is refused, since no
-//! program takes it.
+//! The task that answers requests which belong to no call: REGISTER by the table of phones; the others go on to
+//! whoever takes them.
 use super::counters::RegistrarCounters;
 use super::location::Location;
 use crate::net::sip::{Headers, IncomingRequest, SipHandle};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc};
 use trunkline_sip::registrar::{Binding, Registered};
 use trunkline_sip::{Flow, Method, Origin};
 
-/// Answers until the SIP side ends.
+/// Answers until the SIP side ends; what is no REGISTER goes to `others`.
 pub async fn serve(
     location: Arc<Location>,
     sip: SipHandle,
     mut requests: mpsc::Receiver<IncomingRequest>,
+    others: mpsc::Sender<IncomingRequest>,
 ) {
     let mut closed = sip.closed_flows();
-    let service = Service { location, sip };
+    let service = Service {
+        location,
+        sip,
+        others,
+    };
     loop {
         let deadline = service.location.table().next_timeout();
         tokio::select! {
             request = requests.recv() => match request {
-                Some(request) => service.answer(&request),
+                Some(request) => service.answer(request),
                 None => return,
             },
             flow = closed.recv() => match flow {
@@ -45,17 +51,29 @@ async fn until(deadline: Option<Instant>) {
 struct Service {
     location: Arc<Location>,
     sip: SipHandle,
+    others: mpsc::Sender<IncomingRequest>,
 }
 
 impl Service {
-    fn answer(&self, incoming: &IncomingRequest) {
-        let frame = incoming.request.frame();
-        let user = match (frame.method(), &incoming.origin) {
-            (Some(Method::Register), Origin::User(user)) => user,
-            (Some(Method::Register), _) => {
-                return self.refuse(incoming, 403, "register-without-user", Vec::new());
+    fn answer(&self, incoming: IncomingRequest) {
+        if incoming.request.frame().method() == Some(Method::Register) {
+            return self.register(&incoming);
+        }
+        match self.others.try_send(incoming) {
+            Ok(()) => {}
+            Err(TrySendError::Full(incoming)) => {
+                self.refuse(&incoming, 503, "message-queue-full", Vec::new());
             }
-            _ => return self.refuse(incoming, 405, "message-not-taken", allow()),
+            Err(TrySendError::Closed(incoming)) => {
+                self.refuse(&incoming, 405, "message-not-taken", allow());
+            }
+        }
+    }
+
+    fn register(&self, incoming: &IncomingRequest) {
+        let frame = incoming.request.frame();
+        let Origin::User(user) = &incoming.origin else {
+            return self.refuse(incoming, 403, "register-without-user", Vec::new());
         };
         match self.location.register(user, incoming.flow, &frame) {
             Ok(done) => self.registered(incoming, user, done),

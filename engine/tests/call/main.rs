@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)] // a test may panic
 mod bridge;
 mod dial;
+mod message;
 mod phone;
 mod rig;
 mod secure;

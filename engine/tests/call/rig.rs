@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use trunkline::call::*;
 use trunkline::config::{DtmfMode, SrtpPolicy};
@@ -13,7 +13,7 @@ use trunkline::media::{Media, MediaConfig, PromptLibrary};
 use trunkline::net::sip::{PumpCounters, Sip, TcpLimits};
 use trunkline::route::OutboundLeg;
 use trunkline_sip::offer_answer::Encoding;
-use trunkline_sip::{AdmitAll, EndpointConfig, Flow, Timers, Transport};
+use trunkline_sip::{Admission, EndpointConfig, Flow, Frame, Gate, Origin, Timers, Transport};
 
 /// What a test program does, chosen by the number that was called.
 #[derive(Clone, Default)]
@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) limit: Option<Duration>,
     /// Panics instead of hanging up.
     pub(crate) panics: bool,
+    /// What it makes of a text message; `None`: it panics.
+    pub(crate) verdict: Option<Verdict>,
 }
 
 impl Plan {
@@ -35,10 +37,17 @@ impl Plan {
     }
 }
 
+/// What programs were told.
+#[derive(Clone)]
+struct Told {
+    outcomes: mpsc::UnboundedSender<Outcome>,
+    texts: mpsc::UnboundedSender<TextMessage>,
+}
+
 struct Planned {
     plan: Plan,
     verbs: VecDeque<Verb>,
-    seen: mpsc::UnboundedSender<Outcome>,
+    told: Told,
 }
 
 impl Program for Planned {
@@ -51,7 +60,7 @@ impl Program for Planned {
     }
 
     fn next(&mut self, _: &CallInfo, outcome: Outcome) -> Step {
-        let _ = self.seen.send(outcome);
+        let _ = self.told.outcomes.send(outcome);
         let verb = self.verbs.pop_front().or(self.plan.for_ever.clone());
         assert!(verb.is_some() || !self.plan.panics, "made up");
         let cause = HangupCause::Normal;
@@ -60,11 +69,16 @@ impl Program for Planned {
             at: "test".to_owned(),
         }
     }
+
+    fn message(&mut self, _: &CallInfo, message: &TextMessage) -> Verdict {
+        let _ = self.told.texts.send(message.clone());
+        self.plan.verdict.expect("made up")
+    }
 }
 
 struct Numbers {
     plans: Vec<(&'static str, Plan)>,
-    seen: mpsc::UnboundedSender<Outcome>,
+    told: Told,
 }
 
 impl Routes for Numbers {
@@ -80,8 +94,18 @@ impl Routes for Numbers {
         }
         let plan = self.plans.iter().find(|(number, _)| *number == call.to);
         match plan {
-            Some((_, plan)) => Ok(routed(planned(plan.clone(), &self.seen))),
+            Some((_, plan)) => Ok(routed(planned(plan.clone(), &self.told))),
             None => Err(Refusal::new(404, "no-such-number", call.to.clone())),
+        }
+    }
+
+    fn text(&self, call: &CallInfo, caller: &Caller) -> Result<TextTo, Refusal> {
+        match call.to.strip_prefix("phone-") {
+            Some(user) => Ok(TextTo::Phones {
+                user: user.to_owned(),
+                rule: "test".to_owned(),
+            }),
+            None => self.program(call, caller).map(TextTo::Program),
         }
     }
 }
@@ -91,12 +115,25 @@ fn routed(program: Box<dyn Program>) -> Routed {
     Routed { rule, program }
 }
 
-fn planned(plan: Plan, seen: &mpsc::UnboundedSender<Outcome>) -> Box<dyn Program> {
+fn planned(plan: Plan, told: &Told) -> Box<dyn Program> {
     Box::new(Planned {
         verbs: plan.verbs.clone().into(),
         plan,
-        seen: seen.clone(),
+        told: told.clone(),
     })
+}
+
+/// Lets everybody in, as the user that `X-User` names.
+struct ByHeader;
+
+impl Gate for ByHeader {
+    fn admit(&mut self, _: Instant, _: &Flow, request: &Frame<'_>) -> Admission {
+        let named = request.headers().find(|header| header.name == b"X-User");
+        Admission::Admit(match named {
+            Some(user) => Origin::User(String::from_utf8_lossy(user.value).into()),
+            None => Origin::Stranger,
+        })
+    }
 }
 
 /// Who can be dialled: a name's phones, each at its address.
@@ -126,6 +163,14 @@ impl Directory for Book {
         let refusal = Refusal::new(404, "no-such-endpoint", name);
         Box::pin(async { found.ok_or(refusal) })
     }
+
+    fn phones(&self, caller: &Caller, user: &str) -> Result<Vec<OutboundLeg>, Refusal> {
+        let legs = self.0.lock().unwrap().get(user).cloned();
+        let mut legs = legs.ok_or(Refusal::new(480, "not-registered", user.to_owned()))?;
+        let from = format!("sip:{}@127.0.0.1", caller.identity.number);
+        legs.iter_mut().for_each(|leg| leg.from.clone_from(&from));
+        Ok(legs)
+    }
 }
 
 pub(crate) struct Rig {
@@ -138,7 +183,9 @@ pub(crate) struct Rig {
     /// Of the call records.
     folder: tempfile::TempDir,
     seen: mpsc::UnboundedReceiver<Outcome>,
-    tell: mpsc::UnboundedSender<Outcome>,
+    /// Text messages that programs were handed.
+    pub(crate) texts: mpsc::UnboundedReceiver<TextMessage>,
+    told: Told,
 }
 
 impl Rig {
@@ -171,7 +218,7 @@ impl Rig {
             idle: PATIENCE,
         };
         let any = ([127, 0, 0, 1], 0).into();
-        let sip = Sip::start(&[(Transport::Udp, any)], limits, config, Box::new(AdmitAll))
+        let sip = Sip::start(&[(Transport::Udp, any)], limits, config, Box::new(ByHeader))
             .await
             .unwrap();
         let address = sip.listening[0].1;
@@ -183,7 +230,12 @@ impl Rig {
         })
         .unwrap();
         let book = Arc::new(Book::default());
-        let (tell, seen) = mpsc::unbounded_channel();
+        let (outcomes, seen) = mpsc::unbounded_channel();
+        let (texts_send, texts) = mpsc::unbounded_channel();
+        let told = Told {
+            outcomes,
+            texts: texts_send,
+        };
         let recordings = tempfile::tempdir().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let parts = Parts {
@@ -192,7 +244,7 @@ impl Rig {
             prompts: Arc::new(PromptLibrary::new("", &[])),
             routes: Box::new(Numbers {
                 plans,
-                seen: tell.clone(),
+                told: told.clone(),
             }),
             directory: book.clone(),
             music: None,
@@ -205,6 +257,7 @@ impl Rig {
             1,
         );
         let counters = sip.counters.clone();
+        tokio::spawn(calls.clone().serve_texts(sip.requests));
         tokio::spawn(calls.clone().serve(sip.incoming));
         Rig {
             book,
@@ -215,7 +268,8 @@ impl Rig {
             recordings,
             folder,
             seen,
-            tell,
+            texts,
+            told,
         }
     }
 
@@ -239,7 +293,7 @@ impl Rig {
 
     /// A program for an outbound call.
     pub(crate) fn program(&self, plan: Plan) -> Box<dyn Program> {
-        planned(plan, &self.tell)
+        planned(plan, &self.told)
     }
 
     pub(crate) fn flow_to(&self, remote: SocketAddr) -> Flow {

@@ -65,6 +65,10 @@ impl Executor<'_> {
                 Next::Peer(Input::Refer(referral)) => {
                     self.refer(bridged, Side::Peer, referral).await
                 }
+                Next::Own(Input::Message(message)) | Next::Peer(Input::Message(message)) => {
+                    self.message(message);
+                    None
+                }
                 Next::Own(input) => {
                     if let Some(peer) = &mut bridged.peer {
                         across(self.leg, peer, input);

@@ -42,7 +42,7 @@ impl Executor<'_> {
         loop {
             tokio::select! {
                 biased;
-                input = self.leg.next() => match input {
+                input = self.next() => match input {
                     Input::Ended(end) => {
                         hunt.cancel("caller-gone", Some(passed_on(&end)));
                         return Err(end);
@@ -110,7 +110,7 @@ impl Executor<'_> {
         loop {
             tokio::select! {
                 biased;
-                input = self.leg.next() => match input {
+                input = self.next() => match input {
                     Input::Ended(end) => return Err(end),
                     Input::Key(key) => self.leg.keep(key),
                     _ => {}

@@ -4,6 +4,7 @@
 //! `recording.rs` what records.
 mod bridge;
 mod dial;
+mod inputs;
 mod recording;
 mod transfer;
 mod verbs;
@@ -15,7 +16,6 @@ use super::context::CallContext;
 use super::leg::{End, Input, Leg, hangup_reason};
 use super::program::{CallInfo, Direction, Program, Step};
 use super::verb::{Failure, Hangup, HangupCause, KeyPress, Outcome, Verb};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -34,6 +34,11 @@ pub(super) struct Executor<'a> {
     leg: &'a mut Leg,
     call: &'a Arc<CallContext>,
     recordings: &'a mut Recordings,
+    program: Box<dyn Program>,
+    /// What the program knows of the call.
+    info: CallInfo,
+    /// The program panicked: it is asked no more.
+    broken: bool,
     next_id: u32,
 }
 
@@ -42,11 +47,15 @@ impl<'a> Executor<'a> {
         leg: &'a mut Leg,
         call: &'a Arc<CallContext>,
         recordings: &'a mut Recordings,
+        program: Box<dyn Program>,
     ) -> Self {
         Executor {
             leg,
             call,
             recordings,
+            program,
+            info: call.info.clone(),
+            broken: false,
             next_id: 0,
         }
     }
@@ -85,15 +94,10 @@ impl<'a> Executor<'a> {
 
     /// Runs the program to its end and returns how the leg ended. `stop` ends the call from outside (shutdown). However it
     /// ends, the program is told, unless it panicked.
-    pub(super) async fn run(
-        &mut self,
-        program: &mut dyn Program,
-        mut stop: watch::Receiver<bool>,
-    ) -> End {
-        let limit = program.max_duration();
-        let mut sound = true;
+    pub(super) async fn run(&mut self, mut stop: watch::Receiver<bool>) -> End {
+        let limit = self.program.max_duration();
         let end = tokio::select! {
-            end = self.run_program(program, &mut sound) => end,
+            end = self.run_program() => end,
             () = after(limit) => {
                 tracing::info!(?limit, rule = "max-call-duration", "hanging up: the call has lasted as long as its program allows");
                 self.leg.hang_up("max-duration", Some(hangup_reason("Q.850", 16, "max-call-duration")));
@@ -101,18 +105,15 @@ impl<'a> Executor<'a> {
             }
             () = stopped(&mut stop) => self.shut_down().await,
         };
-        if sound {
-            let _ = turn(program, &self.call.info, Outcome::HungUp);
-        }
+        let _ = self.turn(Outcome::HungUp);
         end
     }
 
-    async fn run_program(&mut self, program: &mut dyn Program, sound: &mut bool) -> End {
+    async fn run_program(&mut self) -> End {
         let mut outcome = Outcome::Begin;
         let mut idle_steps = 0;
         loop {
-            let Some(Step { verb, at }) = turn(program, &self.call.info, outcome) else {
-                *sound = false;
+            let Some(Step { verb, at }) = self.turn(outcome) else {
                 return self.give_up("program-panic").await;
             };
             tracing::info!(%at, verb = verb.name(), "program");
@@ -212,8 +213,8 @@ impl<'a> Executor<'a> {
 
     async fn input_until(&mut self, deadline: Option<Instant>) -> Result<Option<Input>, End> {
         let input = match deadline {
-            None => self.leg.next().await,
-            Some(at) => match tokio::time::timeout_at(at.into(), self.leg.next()).await {
+            None => self.next().await,
+            Some(at) => match tokio::time::timeout_at(at.into(), self.next()).await {
                 Ok(input) => input,
                 Err(_) => return Ok(None),
             },
@@ -242,19 +243,6 @@ impl<'a> Executor<'a> {
         self.next_id += 1;
         self.next_id
     }
-}
-
-/// One turn of the program. `None`: it panicked, which must end this call in good order and no other.
-fn turn(program: &mut dyn Program, info: &CallInfo, outcome: Outcome) -> Option<Step> {
-    // A program that panicked is never asked again, so nobody sees what it left half done.
-    let step = std::panic::catch_unwind(AssertUnwindSafe(|| program.next(info, outcome)));
-    if step.is_err() {
-        tracing::error!(
-            rule = "program-panic",
-            "the call's program has a defect (see the panic above): hanging up"
-        );
-    }
-    step.ok()
 }
 
 async fn after(limit: Option<Duration>) {

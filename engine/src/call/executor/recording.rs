@@ -91,7 +91,7 @@ impl Executor<'_> {
     async fn until_recorded(&mut self, id: u32, stop_keys: &str) -> VerbResult {
         let mut stopped_by = None;
         loop {
-            match self.leg.next().await {
+            match self.next().await {
                 Input::Key(key) => {
                     log_key(&key);
                     // A refused stop (the shard is far behind) may be asked for again by the next key.

@@ -71,7 +71,7 @@ impl Executor<'_> {
     }
 
     /// The leg of ours whose dialog that is.
-    async fn leg_of(&self, replaces: &Replaces) -> Option<LegId> {
+    async fn leg_of(&mut self, replaces: &Replaces) -> Option<LegId> {
         let (reply, answer) = oneshot::channel();
         let ask = Command::LegOf(replaces.clone(), reply);
         self.call.calls.sip.send(ask);

@@ -18,7 +18,7 @@ impl Executor<'_> {
             Err(reason) => return Ok(failed("play", reason)),
         };
         loop {
-            match self.leg.next().await {
+            match self.next().await {
                 Input::PlayDone(done) if done == id => return Ok(Outcome::Done),
                 Input::KeyDown(digit) if play.stop_keys.contains(digit) => {
                     let _ = self.leg.media(Command::StopPlay);
@@ -172,7 +172,7 @@ impl Executor<'_> {
         Ok(id)
     }
 
-    async fn media_audio(&self, piece: &Audio) -> Result<MediaAudio, String> {
+    async fn media_audio(&mut self, piece: &Audio) -> Result<MediaAudio, String> {
         Ok(match piece {
             Audio::Prompt(key) => MediaAudio::Prompt(match self.call.calls.prompts.loaded(key) {
                 Some(prompt) => prompt,
@@ -192,7 +192,7 @@ impl Executor<'_> {
     }
 
     /// Reads audio from disk, where it may block.
-    async fn load(&self, source: Source) -> Result<Arc<Prompt>, String> {
+    async fn load(&mut self, source: Source) -> Result<Arc<Prompt>, String> {
         let prompts = self.call.calls.prompts.clone();
         let read = move || match source {
             Source::Key(key) => prompts.load(&key),

@@ -3,11 +3,12 @@ use super::description::session_description;
 use super::{End, Input, Leg, hangup_reason};
 use crate::call::Refusal;
 use crate::call::causes::{self, Causes};
+use crate::call::text_message::{self, InCall};
 use crate::call::transfer::Referral;
 use crate::call::verb::DigitSource;
 use crate::media::{ChannelStats, KeySource, MediaEvent};
 use std::time::{Duration, Instant};
-use trunkline_sip::{EndCause, Event, Message, Origin, ReferId};
+use trunkline_sip::{EndCause, Event, Message, Origin, ReferId, RequestId};
 
 /// Q.850.
 const NORMAL_CLEARING: u8 = 16;
@@ -44,10 +45,7 @@ impl Leg {
             }
             Event::Reinvite { request, .. } => self.reinvite(&request),
             Event::Info { id, request, .. } => self.info(id, &request),
-            Event::Request { id, .. } => {
-                self.sip.respond(id, 415, "message-not-taken", Vec::new());
-                None
-            }
+            Event::Request { id, request, .. } => self.message(id, &request),
             Event::Refer {
                 id,
                 request,
@@ -102,6 +100,18 @@ impl Leg {
             | Event::Refused { .. }
             | Event::Dropped { .. } => None,
         }
+    }
+
+    /// A text message is for the program; that of a stranger is for nobody.
+    fn message(&mut self, id: RequestId, request: &Message) -> Option<Input> {
+        let message = InCall::read(id, request, &self.party, &self.identity.number);
+        message
+            .map_err(|refusal| {
+                let counters = &self.settings.call.calls.counters;
+                text_message::refuse(&self.sip, counters, id, &refusal);
+            })
+            .ok()
+            .map(Input::Message)
     }
 
     /// A REFER is taken only where somebody is there to be transferred.

@@ -23,6 +23,7 @@ use super::cdr::Times;
 use super::context::CallContext;
 use super::negotiation::Negotiation;
 use super::program::Direction;
+use super::text_message::InCall;
 use super::transfer::Referral;
 use super::verb::KeyPress;
 use crate::call::secrets;
@@ -86,6 +87,8 @@ pub(super) enum Input {
     Progress { status: u16, early: bool },
     /// The far end asks for a transfer.
     Refer(Referral),
+    /// The far end sends a text message.
+    Message(InCall),
     /// How the far end fares with our REFER.
     ReferProgress { status: u16, done: bool },
     /// Another leg has come in this one's place.

@@ -1,0 +1,53 @@
+//! What the program is asked, and what reaches it beside the outcomes of its verbs: text messages of the far ends.
+use super::super::leg::{Input, hangup_reason};
+use super::super::program::{CallInfo, Program, Step};
+use super::super::text_message::InCall;
+use super::super::verb::Outcome;
+use super::Executor;
+use std::panic::AssertUnwindSafe;
+
+impl Executor<'_> {
+    /// The next thing that happens to the call's leg. Can be dropped at any await without losing anything.
+    pub(super) async fn next(&mut self) -> Input {
+        loop {
+            match self.leg.next().await {
+                Input::Message(message) => self.message(message),
+                input => return input,
+            }
+        }
+    }
+
+    /// One turn of the program. `None`: it panicked, now or before, which must end this call in good order and no other.
+    pub(super) fn turn(&mut self, outcome: Outcome) -> Option<Step> {
+        self.asked(|program, call| program.next(call, outcome))
+    }
+
+    /// Hands a text message of either far end to the program, and answers it.
+    pub(super) fn message(&mut self, message: InCall) {
+        let verdict = self.asked(|program, call| program.message(call, &message.text));
+        let counters = &self.call.calls.counters;
+        message.answer(&self.call.calls.sip, counters, verdict);
+        if verdict.is_none() {
+            let rule = "program-panic";
+            self.leg
+                .hang_up(rule, Some(hangup_reason("SIP", 500, rule)));
+        }
+    }
+
+    fn asked<T>(&mut self, ask: impl FnOnce(&mut dyn Program, &CallInfo) -> T) -> Option<T> {
+        // A program that panicked is never asked again, so nobody sees what it left half done.
+        if self.broken {
+            return None;
+        }
+        let (program, call) = (self.program.as_mut(), &self.info);
+        let answer = std::panic::catch_unwind(AssertUnwindSafe(|| ask(program, call)));
+        if answer.is_err() {
+            self.broken = true;
+            tracing::error!(
+                rule = "program-panic",
+                "the call's program has a defect (see the panic above): hanging up"
+            );
+        }
+        answer.ok()
+    }
+}
