@@ -91,6 +91,9 @@ impl TrustGate {
             };
         }
         let peer = peer.filter(|peer| peer.password).map(|peer| peer.name);
+        if self.is_guessing(now, flow, source, request) {
+            return self.challenge(now, source, true);
+        }
         let rules = &self.rules;
         match self
             .digest
@@ -221,13 +224,8 @@ impl TrustGate {
     /// Only a source that shows where it is can be banned: one on a stream, or one that returns what we sent to its address. Else
     /// anybody could have anybody else banned.
     fn failed(&mut self, now: Instant, flow: &Flow, source: IpAddr, request: &Frame<'_>) {
-        let opaque = self.sources.opaque(source);
-        let returned = request
-            .headers()
-            .filter(|header| header.id == HeaderId::Authorization)
-            .any(|header| memchr::memmem::find(header.value, opaque.as_bytes()).is_some());
-        if flow.transport == Transport::Udp && !returned {
-            return;
+        if !self.is_proven(flow, source, request) {
+            return self.sources.guessed(source, now);
         }
         let security = &self.rules.config.security;
         let Some(limit) = security.ban_after_failures else {
@@ -237,6 +235,33 @@ impl TrustGate {
             (self.on_ban)(source, security.ban);
         }
     }
+}
+
+impl TrustGate {
+    /// Whether the request is from where it says: it came on a stream, or returns what we sent there.
+    fn is_proven(&self, flow: &Flow, source: IpAddr, request: &Frame<'_>) -> bool {
+        if flow.transport != Transport::Udp {
+            return true;
+        }
+        let opaque = self.sources.opaque(source);
+        authorizations(request)
+            .any(|value| memchr::memmem::find(value, opaque.as_bytes()).is_some())
+    }
+
+    /// Whether a password comes from an address in whose name others were tried, and without a sign that its sender is there.
+    fn is_guessing(&self, now: Instant, flow: &Flow, source: IpAddr, request: &Frame<'_>) -> bool {
+        let limit = self.rules.config.security.ban_after_failures;
+        limit.is_some_and(|limit| self.sources.must_prove(source, now, limit))
+            && authorizations(request).next().is_some()
+            && !self.is_proven(flow, source, request)
+    }
+}
+
+fn authorizations<'a>(request: &Frame<'a>) -> impl Iterator<Item = &'a [u8]> {
+    let headers = request.headers();
+    headers
+        .filter(|header| header.id == HeaderId::Authorization)
+        .map(|header| header.value)
 }
 
 impl Gate for TrustGate {
