@@ -77,7 +77,7 @@ impl TrustGate {
     fn judge(&mut self, now: Instant, flow: &Flow, request: &Frame<'_>) -> Admission {
         let source = flow.remote.ip().to_canonical();
         let method = request.method().unwrap_or(Method::Other(b""));
-        let peer = self.peer(source);
+        let peer = self.peer(source, request);
         if let Some(peer) = &peer
             && !peer.password
             && method != Method::Register
@@ -110,12 +110,14 @@ impl TrustGate {
         }
     }
 
-    fn peer(&self, source: IpAddr) -> Option<rules::Peer> {
-        let listed = self.rules.peer(source);
-        listed.or_else(|| {
-            let name = self.learned.trunk_at(source)?;
-            self.rules.learned(&name)
-        })
+    fn peer(&self, source: IpAddr, request: &Frame<'_>) -> Option<rules::Peer> {
+        let target = request.request_uri().and_then(|uri| Uri::parse(uri).ok());
+        let user = target
+            .and_then(|uri| uri.user_decoded())
+            .unwrap_or_default();
+        let user = String::from_utf8_lossy(&user);
+        let listed = self.rules.peer(source, &user);
+        listed.or_else(|| self.rules.learned(&self.learned.trunks_at(source), &user))
     }
 
     /// The password was right.
@@ -273,7 +275,7 @@ impl Gate for TrustGate {
 
 /// The trunk that may call from an address without a password, by its access list.
 pub fn peer_at(config: &Arc<Config>, source: IpAddr) -> Option<Arc<str>> {
-    let peer = Rules::new(config.clone()).peer(source);
+    let peer = Rules::new(config.clone()).peer(source, "");
     peer.filter(|peer| !peer.password).map(|peer| peer.name)
 }
 
