@@ -101,6 +101,8 @@ impl Executor<'_> {
         }
         self.leg.accept_refer(id);
         self.leg.part();
+        // It may have been on hold: the music stays here.
+        leaving.part();
         let leaving = leaving.into_leg();
         match places.take(place, leaving) {
             Ok(()) => {
