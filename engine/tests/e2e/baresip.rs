@@ -3,14 +3,14 @@ use crate::audio;
 use crate::server::{PATIENCE, Server, Settings};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Modules of the package baresip-core.
 const MODULES: &str = "/usr/lib/baresip/modules";
 
-struct Baresip {
+pub(crate) struct Baresip {
     child: Child,
     control: TcpStream,
     buffer: Vec<u8>,
@@ -26,6 +26,30 @@ impl Baresip {
 
     /// The same with more in its account's parameters, each after a semicolon.
     fn start_with(says: &[i16], account: &str) -> Self {
+        let ip = Ipv4Addr::LOCALHOST;
+        Self::with_account(
+            says,
+            &format!("<sip:phone@{ip};transport=udp>;regint=0{account}"),
+            "",
+        )
+    }
+
+    /// A phone that registers a user at `server`, an address with a transport, and trusts the certificates of `ca`.
+    pub(crate) fn registering(
+        user: &str,
+        server: &str,
+        says: &[i16],
+        account: &str,
+        ca: &Path,
+    ) -> Self {
+        Self::with_account(
+            says,
+            &format!("<sip:{user}@{server}>;auth_pass=secret-of-{user};regint=60{account}"),
+            &format!("sip_cafile {}\n", ca.display()),
+        )
+    }
+
+    fn with_account(says: &[i16], account: &str, more: &str) -> Self {
         let scratch = tempfile::tempdir().expect("scratch folder");
         // Its RTP sockets are bound to no address, and the kernel sends from 127.0.0.1 what goes to loopback: another address in its SDP
         // would make its audio that of a stranger.
@@ -34,12 +58,12 @@ impl Baresip {
         std::fs::write(scratch.path().join("says.wav"), wav(says)).expect("write");
         std::fs::write(
             scratch.path().join("config"),
-            configuration(ip, control_port, &scratch),
+            configuration(ip, control_port, &scratch) + more,
         )
         .expect("write");
         std::fs::write(
             scratch.path().join("accounts"),
-            format!("<sip:phone@{ip};transport=udp>;regint=0;audio_codecs=PCMU/8000/1{account}\n"),
+            format!("{account};audio_codecs=PCMU/8000/1\n"),
         )
         .expect("write");
         std::fs::write(scratch.path().join("contacts"), "").expect("write");
@@ -66,7 +90,7 @@ impl Baresip {
 
     /// A command of its menu; returns the answer.
     #[track_caller]
-    fn command(&mut self, name: &str, parameters: &str) -> serde_json::Value {
+    pub(crate) fn command(&mut self, name: &str, parameters: &str) -> serde_json::Value {
         let text =
             serde_json::json!({ "command": name, "params": parameters, "token": name }).to_string();
         write!(self.control, "{}:{text},", text.len()).expect("write to baresip");
@@ -75,8 +99,13 @@ impl Baresip {
         })
     }
 
+    /// Lets it end in order: it unregisters.
+    pub(crate) fn quit(&self) {
+        crate::server::signal(self.child.id(), "TERM");
+    }
+
     #[track_caller]
-    fn wait_event(&mut self, kind: &str) {
+    pub(crate) fn wait_event(&mut self, kind: &str) {
         self.wait(kind, |message| {
             message["event"] == true && message["type"] == kind
         });
@@ -127,7 +156,7 @@ impl Baresip {
 
     /// What it has heard so far, at 8 kHz: it begins another file after each change of the media. The lengths in the headers are only
     /// right at the end, so the headers are passed over unread.
-    fn heard(&self) -> Vec<i16> {
+    pub(crate) fn heard(&self) -> Vec<i16> {
         let mut files: Vec<PathBuf> = std::fs::read_dir(self.scratch.path())
             .expect("scratch folder")
             .map(|entry| entry.expect("entry").path())
@@ -146,28 +175,55 @@ impl Baresip {
 
     /// Waits until it has heard the whole of a prompt from a position on; returns where that ends.
     #[track_caller]
-    fn wait_prompt(&self, name: &str, from: usize) -> usize {
-        let reference = crate::prompt(name);
+    pub(crate) fn wait_prompt(&self, name: &str, from: usize) -> usize {
+        self.wait_sound(name, &crate::prompt(name), from)
+    }
+
+    /// Waits until it hears the music of the demo, which is also that on hold; returns where.
+    #[track_caller]
+    pub(crate) fn wait_music(&self, from: usize) -> usize {
+        let music = crate::prompt("music");
+        self.wait_heard("music", from, |heard| music.find_start(heard, from))
+    }
+
+    /// Waits until what it hears satisfies `wanted`.
+    #[track_caller]
+    fn wait_heard<T>(&self, what: &str, from: usize, wanted: impl Fn(&[i16]) -> Option<T>) -> T {
         let patience = Instant::now() + PATIENCE;
         loop {
             let heard = self.heard();
-            if let Some(start) = reference.find_start(&heard, from)
-                // The last packets before a BYE are not played any more.
-                && heard.len() + audio::RATE / 4 >= start + reference.len()
-            {
-                let agreement = reference.agreement(&heard, start);
-                // Its own jitter buffer may bend time.
-                assert!(agreement.agree * 2 >= agreement.of, "{name}: {agreement:?}");
-                return agreement.end;
+            if let Some(found) = wanted(&heard) {
+                return found;
             }
             assert!(
                 Instant::now() < patience,
-                "baresip did not hear {name} in {} samples\n{}",
+                "baresip did not hear {what} after {from} in {} samples\n{}",
                 heard.len(),
                 self.output()
             );
             std::thread::park_timeout(Duration::from_millis(200));
         }
+    }
+
+    /// The same for any sound.
+    #[track_caller]
+    pub(crate) fn wait_sound(
+        &self,
+        name: &str,
+        reference: &audio::Reference,
+        from: usize,
+    ) -> usize {
+        self.wait_heard(name, from, |heard| {
+            let start = reference.find_start(heard, from)?;
+            // The last packets before a BYE are not played any more.
+            if heard.len() + audio::RATE / 4 < start + reference.len() {
+                return None;
+            }
+            let agreement = reference.agreement(heard, start);
+            // Its own jitter buffer may bend time.
+            assert!(agreement.agree * 2 >= agreement.of, "{name}: {agreement:?}");
+            Some(agreement.end)
+        })
     }
 
     fn output(&self) -> String {
@@ -215,7 +271,7 @@ fn configuration(ip: Ipv4Addr, control_port: u16, scratch: &tempfile::TempDir) -
 }
 
 /// A WAV file of 8 kHz, 16-bit mono, padded with a minute of silence so that the source does not end.
-fn wav(samples: &[i16]) -> Vec<u8> {
+pub(crate) fn wav(samples: &[i16]) -> Vec<u8> {
     let mut samples = samples.to_vec();
     samples.resize(samples.len() + 60 * audio::RATE, 0);
     let size = samples.len() as u32 * 2;

@@ -87,7 +87,7 @@ fn play(scenario: &str) -> Sipp {
 
 #[track_caller]
 fn good(scenario: &str, outcome: &Outcome) {
-    println!("{scenario}: {}", outcome.status);
+    eprintln!("{scenario} ended with {}", outcome.status);
     outcome.assert_all(1);
 }
 

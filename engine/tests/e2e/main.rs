@@ -1,4 +1,4 @@
-//! End-to-end tests: the real binary on loopback, called by sipp, by baresip, by a telephone of our own and by `trunkline call`, with
+//! End-to-end tests: the real binary on loopback, called by sipp, by baresip and linphone, by a telephone of our own and by `trunkline call`, with
 //! Kamailio as its carrier. They judge what is heard, not only status codes. Nothing here depends on speed: tests wait for events.
 mod audio;
 mod baresip;
@@ -10,10 +10,12 @@ mod installation;
 mod kamailio;
 mod kamailio_calls;
 mod lifecycle;
+mod linphone;
 mod menu;
 mod message;
 mod phone;
 mod phone_media;
+mod phones;
 mod reload;
 mod secure;
 mod server;

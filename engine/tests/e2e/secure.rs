@@ -1,12 +1,15 @@
 //! `trunkline run` and `trunkline call` over TLS, as an operator sets it up.
 use crate::server::{Server, Settings, free_port, own_address, trunkline};
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, KeyPair, SanType};
 use std::path::{Path, PathBuf};
 
 /// A certificate for `name` that is its own authority, and its key.
-fn certificate(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+pub(crate) fn certificate(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
     let key = KeyPair::generate().expect("key");
-    let params = CertificateParams::new([name.to_owned()]).expect("name");
+    let mut params = CertificateParams::new([name.to_owned()]).expect("name");
+    // linphone looks for an address among the names.
+    let as_name = SanType::DnsName(name.try_into().expect("ASCII"));
+    params.subject_alt_names.push(as_name);
     let signed = params.self_signed(&key).expect("certificate");
     let (pem, secret) = (folder.join("sip.pem"), folder.join("sip.key"));
     std::fs::write(&pem, signed.pem()).expect("write");
@@ -14,7 +17,8 @@ fn certificate(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
     (pem, secret)
 }
 
-fn tls((certificate, key): &(PathBuf, PathBuf)) -> String {
+/// The section that names them.
+pub(crate) fn tls((certificate, key): &(PathBuf, PathBuf)) -> String {
     format!("[tls]\ncertificate = {certificate:?}\nkey = {key:?}\n")
 }
 
