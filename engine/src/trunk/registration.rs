@@ -94,7 +94,10 @@ impl Timetable {
             (423, Some(frame)) => self.too_brief(frame),
             (408, None) => Meaning::Elsewhere("no answer".to_owned()),
             (_, None) => Meaning::Elsewhere("it cannot be reached".to_owned()),
-            (503, Some(_)) => Meaning::Elsewhere("503 Service Unavailable".to_owned()),
+            // What ails a server says nothing about our account: another one may be well, and this one soon.
+            (status @ (408 | 500..=599), Some(frame)) => {
+                Meaning::Elsewhere(explained(status, frame, answer.refused))
+            }
             (status, Some(frame)) => Meaning::Refused(explained(status, frame, answer.refused)),
         }
     }

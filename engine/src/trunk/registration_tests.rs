@@ -110,6 +110,16 @@ fn too_brief_is_answered_with_what_the_registrar_wants_and_only_once() {
 }
 
 #[test]
+fn a_server_that_ails_is_no_refusal() {
+    for (status, headers) in [(408, ""), (500, ""), (503, "Retry-After: 9\r\n"), (504, "")] {
+        let mut timetable = Timetable::new(seconds(300));
+        let meaning = learn(&mut timetable, Instant::now(), status, headers);
+        let expected = Meaning::Elsewhere(format!("{status} Some Reason"));
+        assert_eq!(meaning, expected);
+    }
+}
+
+#[test]
 fn failures_wait_longer_each_time_and_a_success_forgets_them() {
     let mut timetable = Timetable::new(seconds(300));
     let mut waits = |refused, lot| -> Vec<u64> {

@@ -7,6 +7,7 @@ use crate::config::{Config, Trunk};
 use crate::net::sip::SipHandle;
 use crate::route::{CallerIdentity, LearnedPeers};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch as changes};
@@ -21,6 +22,8 @@ pub struct Trunks {
     net: TrunkNet,
     learned: Arc<LearnedPeers>,
     running: Mutex<BTreeMap<String, Running>>,
+    /// No trunk starts any more.
+    stopped: AtomicBool,
     /// Counts what changed, for those who wait for it.
     changes: changes::Sender<u64>,
 }
@@ -52,6 +55,7 @@ impl Trunks {
             net: TrunkNet { sip, resolver },
             learned,
             running: Mutex::default(),
+            stopped: AtomicBool::new(false),
             changes: changes::Sender::new(0),
         });
         trunks.apply(config);
@@ -59,9 +63,12 @@ impl Trunks {
     }
 
     /// Makes the trunks those of `config`. Trunks that did not change go on undisturbed; calls in progress keep their places,
-    /// and counters go on, also where a trunk did change.
+    /// and counters go on, also where a trunk did change. After [`Trunks::stop`] nothing starts any more.
     pub fn apply(&self, config: &Config) {
         let mut running = self.running();
+        if self.stopped.load(Ordering::Relaxed) {
+            return;
+        }
         let mut before = std::mem::take(&mut *running);
         for trunk in &config.trunks {
             let old = before.remove(&trunk.name);
@@ -119,7 +126,11 @@ impl Trunks {
 
     /// Takes all registrations back and ends; returns after 3 s at the latest.
     pub async fn stop(&self) {
-        let running = std::mem::take(&mut *self.running());
+        let running = {
+            let mut running = self.running();
+            self.stopped.store(true, Ordering::Relaxed);
+            std::mem::take(&mut *running)
+        };
         let tasks: Vec<_> = running
             .into_values()
             .map(|running| {
@@ -169,6 +180,8 @@ impl Trunks {
         });
         let (learned, changes) = (self.learned.clone(), self.changes.clone());
         let state = Arc::new(TrunkState::new(trunk.clone(), kept, learned, changes));
+        // Where it was before this change it is not believed any more.
+        state.teach();
         let (end, ended) = oneshot::channel();
         let task = tokio::spawn(run(state.clone(), self.net.clone(), before, ended));
         Running { state, end, task }

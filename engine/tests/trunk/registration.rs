@@ -291,6 +291,22 @@ async fn stopping_takes_the_registration_back() {
         ("REGISTER", Some("0"))
     );
     assert!(rig.trunks.status().is_empty());
+    // A reload while the last calls end must not register again.
+    rig.trunks.apply(&config(&lines(&carrier, "")));
+    assert!(rig.trunks.status().is_empty());
+}
+
+#[tokio::test]
+async fn an_address_of_before_a_reload_is_not_believed_any_more() {
+    let carrier = registrar(Registrar::new("carrier.example")).await;
+    let rig = Rig::start(&config(&lines(&carrier, ""))).await;
+    rig.until(registered).await;
+    let before = carrier.address.ip();
+    assert!(rig.learned.trunk_at(before).is_some());
+    let gone =
+        "target = \"sip:nowhere.invalid\"\nusername = \"acct\"\npassword = \"p\"\nregister = true";
+    rig.trunks.apply(&config(gone));
+    assert_eq!(rig.learned.trunk_at(before), None);
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ impl TrustGate {
     fn judge(&mut self, now: Instant, flow: &Flow, request: &Frame<'_>) -> Admission {
         let source = flow.remote.ip().to_canonical();
         let method = request.method().unwrap_or(Method::Other(b""));
-        let peer = self.peer(source);
+        let peer = self.peer(source, request);
         if let Some(peer) = &peer
             && !peer.password
             && method != Method::Register
@@ -91,6 +91,9 @@ impl TrustGate {
             };
         }
         let peer = peer.filter(|peer| peer.password).map(|peer| peer.name);
+        if self.is_guessing(now, flow, source, request) {
+            return self.challenge(now, source, true);
+        }
         let rules = &self.rules;
         match self
             .digest
@@ -107,12 +110,14 @@ impl TrustGate {
         }
     }
 
-    fn peer(&self, source: IpAddr) -> Option<rules::Peer> {
-        let listed = self.rules.peer(source);
-        listed.or_else(|| {
-            let name = self.learned.trunk_at(source)?;
-            self.rules.learned(&name)
-        })
+    fn peer(&self, source: IpAddr, request: &Frame<'_>) -> Option<rules::Peer> {
+        let target = request.request_uri().and_then(|uri| Uri::parse(uri).ok());
+        let user = target
+            .and_then(|uri| uri.user_decoded())
+            .unwrap_or_default();
+        let user = String::from_utf8_lossy(&user);
+        let listed = self.rules.peer(source, &user);
+        listed.or_else(|| self.rules.learned(&self.learned.trunks_at(source), &user))
     }
 
     /// The password was right.
@@ -221,13 +226,8 @@ impl TrustGate {
     /// Only a source that shows where it is can be banned: one on a stream, or one that returns what we sent to its address. Else
     /// anybody could have anybody else banned.
     fn failed(&mut self, now: Instant, flow: &Flow, source: IpAddr, request: &Frame<'_>) {
-        let opaque = self.sources.opaque(source);
-        let returned = request
-            .headers()
-            .filter(|header| header.id == HeaderId::Authorization)
-            .any(|header| memchr::memmem::find(header.value, opaque.as_bytes()).is_some());
-        if flow.transport == Transport::Udp && !returned {
-            return;
+        if !self.is_proven(flow, source, request) {
+            return self.sources.guessed(source, now);
         }
         let security = &self.rules.config.security;
         let Some(limit) = security.ban_after_failures else {
@@ -239,6 +239,33 @@ impl TrustGate {
     }
 }
 
+impl TrustGate {
+    /// Whether the request is from where it says: it came on a stream, or returns what we sent there.
+    fn is_proven(&self, flow: &Flow, source: IpAddr, request: &Frame<'_>) -> bool {
+        if flow.transport != Transport::Udp {
+            return true;
+        }
+        let opaque = self.sources.opaque(source);
+        authorizations(request)
+            .any(|value| memchr::memmem::find(value, opaque.as_bytes()).is_some())
+    }
+
+    /// Whether a password comes from an address in whose name others were tried, and without a sign that its sender is there.
+    fn is_guessing(&self, now: Instant, flow: &Flow, source: IpAddr, request: &Frame<'_>) -> bool {
+        let limit = self.rules.config.security.ban_after_failures;
+        limit.is_some_and(|limit| self.sources.must_prove(source, now, limit))
+            && authorizations(request).next().is_some()
+            && !self.is_proven(flow, source, request)
+    }
+}
+
+fn authorizations<'a>(request: &Frame<'a>) -> impl Iterator<Item = &'a [u8]> {
+    let headers = request.headers();
+    headers
+        .filter(|header| header.id == HeaderId::Authorization)
+        .map(|header| header.value)
+}
+
 impl Gate for TrustGate {
     fn admit(&mut self, now: Instant, flow: &Flow, request: &Frame<'_>) -> Admission {
         self.follow();
@@ -248,7 +275,7 @@ impl Gate for TrustGate {
 
 /// The trunk that may call from an address without a password, by its access list.
 pub fn peer_at(config: &Arc<Config>, source: IpAddr) -> Option<Arc<str>> {
-    let peer = Rules::new(config.clone()).peer(source);
+    let peer = Rules::new(config.clone()).peer(source, "");
     peer.filter(|peer| !peer.password).map(|peer| peer.name)
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 /// The most addresses of one trunk.
 const MAX_ADDRESSES: usize = 64;
 
-type Table = HashMap<IpAddr, Arc<str>>;
+type Table = HashMap<IpAddr, Vec<Arc<str>>>;
 
-/// Which trunk is at which address. Reading waits for nobody.
+/// Which trunks are at which address: several accounts of one carrier share it. Reading waits for nobody.
 #[derive(Debug, Default)]
 pub struct LearnedPeers(ArcSwap<Table>);
 
@@ -19,19 +19,32 @@ impl LearnedPeers {
     pub fn set(&self, trunk: &str, addresses: &[IpAddr]) {
         self.0.rcu(|table| {
             let mut table = Table::clone(table);
-            table.retain(|_, name| **name != *trunk);
+            table.retain(|_, names| {
+                names.retain(|name| **name != *trunk);
+                !names.is_empty()
+            });
             let name: Arc<str> = trunk.into();
             for address in addresses.iter().take(MAX_ADDRESSES) {
-                table
-                    .entry(address.to_canonical())
-                    .or_insert_with(|| name.clone());
+                let names = table.entry(address.to_canonical()).or_default();
+                if !names.contains(&name) {
+                    names.push(name.clone());
+                }
             }
             table
         });
     }
 
-    /// The trunk at an address.
+    /// The first trunk that was said to be at an address.
     pub fn trunk_at(&self, address: IpAddr) -> Option<Arc<str>> {
-        self.0.load().get(&address.to_canonical()).cloned()
+        self.trunks_at(address).first().cloned()
+    }
+
+    /// All trunks at an address.
+    pub(super) fn trunks_at(&self, address: IpAddr) -> Vec<Arc<str>> {
+        let table = self.0.load();
+        table
+            .get(&address.to_canonical())
+            .cloned()
+            .unwrap_or_default()
     }
 }

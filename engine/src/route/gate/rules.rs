@@ -1,5 +1,5 @@
 //! A configuration as the gate looks things up in it.
-use crate::config::{Config, Network, Transport};
+use crate::config::{Config, Network, Transport, Trunk};
 use crate::route::Router;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,6 +12,19 @@ pub(super) struct Peer {
     pub(super) name: Arc<str>,
     /// Whether its address alone is not enough.
     pub(super) password: bool,
+    /// The user we are at its registrar, whom its calls ask for.
+    account: Option<String>,
+}
+
+impl Peer {
+    fn of(trunk: &Trunk) -> Self {
+        let login = trunk.login.as_ref().filter(|_| trunk.register.is_some());
+        Peer {
+            name: trunk.name.as_str().into(),
+            password: trunk.authenticate_inbound,
+            account: login.map(|login| login.username.clone()),
+        }
+    }
 }
 
 /// Whose password it is.
@@ -51,19 +64,22 @@ impl Rules {
         }
     }
 
-    /// The trunk that calls from there: of several networks the narrowest.
-    pub(super) fn peer(&self, source: IpAddr) -> Option<Peer> {
-        let fits = self.peers.iter().find(|(net, _)| net.contains(source));
-        fits.map(|(_, peer)| peer.clone())
+    /// The trunk that calls `user` from there: of several networks the narrowest, of several accounts with one carrier the one that
+    /// is called, else the first of the file.
+    pub(super) fn peer(&self, source: IpAddr, user: &str) -> Option<Peer> {
+        let mut fitting = self.peers.iter().filter(|(net, _)| net.contains(source));
+        let (narrowest, first) = fitting.next()?;
+        let equal = fitting.take_while(|(net, _)| net.bits() == narrowest.bits());
+        let all = std::iter::once(first).chain(equal.map(|(_, peer)| peer));
+        called(all, user).cloned()
     }
 
-    /// A trunk whose address was learned by name: only where it registers and has no access list of its own.
-    pub(super) fn learned(&self, name: &str) -> Option<Peer> {
-        let trunk = self.config.trunk(name)?;
-        (trunk.register.is_some() && trunk.acl.is_empty()).then(|| Peer {
-            name: trunk.name.as_str().into(),
-            password: trunk.authenticate_inbound,
-        })
+    /// One of the trunks whose address was learned by name: only where it registers and has no access list of its own.
+    pub(super) fn learned(&self, names: &[Arc<str>], user: &str) -> Option<Peer> {
+        let trunks = names.iter().filter_map(|name| self.config.trunk(name));
+        let trusted = trunks.filter(|trunk| trunk.register.is_some() && trunk.acl.is_empty());
+        let peers: Vec<Peer> = trusted.map(Peer::of).collect();
+        called(peers.iter(), user).cloned()
     }
 
     pub(super) fn secret(&self, user: &[u8]) -> Option<&Secret> {
@@ -76,13 +92,20 @@ impl Rules {
     }
 }
 
+/// The one whose account is called, else the first.
+fn called<'p>(mut peers: impl Iterator<Item = &'p Peer>, user: &str) -> Option<&'p Peer> {
+    let is_called = |peer: &Peer| peer.account.as_deref() == Some(user);
+    let first = peers.next()?;
+    match is_called(first) {
+        true => Some(first),
+        false => Some(peers.find(|peer| is_called(peer)).unwrap_or(first)),
+    }
+}
+
 fn peers(config: &Config) -> Vec<(Network, Peer)> {
     let mut peers = Vec::new();
     for trunk in &config.trunks {
-        let peer = Peer {
-            name: trunk.name.as_str().into(),
-            password: trunk.authenticate_inbound,
-        };
+        let peer = Peer::of(trunk);
         peers.extend(trunk.acl.iter().map(|network| (*network, peer.clone())));
         if trunk.register.is_some() && trunk.acl.is_empty() {
             let targets = trunk.targets.iter().map(|target| &target.uri);

@@ -26,6 +26,8 @@ pub(super) struct Sources {
     rates: Box<[(u32, u32)]>,
     began: Option<Instant>,
     failures: HashMap<IpAddr, (Instant, u32)>,
+    /// Wrong passwords that may be anybody's, since the address was not shown to be real.
+    guesses: HashMap<IpAddr, (Instant, u32)>,
     proven: HashMap<IpAddr, Instant>,
 }
 
@@ -37,6 +39,7 @@ impl Sources {
             rates: vec![(0, 0); RATE_SLOTS].into_boxed_slice(),
             began: None,
             failures: HashMap::new(),
+            guesses: HashMap::new(),
             proven: HashMap::new(),
         }
     }
@@ -58,17 +61,25 @@ impl Sources {
     /// Counts a wrong password; whether it was the last one before a ban.
     pub(super) fn failed(&mut self, source: IpAddr, now: Instant, limit: u32) -> bool {
         let source = site(source);
-        make_room(&mut self.failures, &source, |(since, _)| *since);
-        let (since, count) = self.failures.entry(source).or_insert((now, 0));
-        if now.saturating_duration_since(*since) > FAILURES {
-            (*since, *count) = (now, 0);
-        }
-        *count += 1;
-        if *count < limit {
+        if count(&mut self.failures, source, now) < limit {
             return false;
         }
         self.failures.remove(&source);
         true
+    }
+
+    /// Counts a wrong password of somebody who did not show to be at this address.
+    pub(super) fn guessed(&mut self, source: IpAddr, now: Instant) {
+        count(&mut self.guesses, site(source), now);
+    }
+
+    /// Whether so many were counted that passwords from this address count only with what we sent there. Else whoever keeps
+    /// that back could guess for ever, and who is really there loses nothing.
+    pub(super) fn must_prove(&self, source: IpAddr, now: Instant, limit: u32) -> bool {
+        let guesses = self.guesses.get(&site(source));
+        guesses.is_some_and(|(since, count)| {
+            *count >= limit && now.saturating_duration_since(*since) <= FAILURES
+        })
     }
 
     /// A right password came from there.
@@ -100,6 +111,17 @@ impl Sources {
             .map(|octet| format!("{octet:02x}"))
             .collect()
     }
+}
+
+/// Counts one more of those of the last while; how many there are.
+fn count(table: &mut HashMap<IpAddr, (Instant, u32)>, source: IpAddr, now: Instant) -> u32 {
+    make_room(table, &source, |(since, _)| *since);
+    let (since, count) = table.entry(source).or_insert((now, 0));
+    if now.saturating_duration_since(*since) > FAILURES {
+        (*since, *count) = (now, 0);
+    }
+    *count = count.saturating_add(1);
+    *count
 }
 
 /// The oldest entry goes where a new one would be too many.
