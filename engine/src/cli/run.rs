@@ -145,7 +145,8 @@ async fn serve(
     signals.stop(&reload).await;
     face.draining.store(true, Ordering::Relaxed);
     // Carriers send no more calls to one who is not registered.
-    let drained = async { tokio::join!(calls.drain(config.run.drain), trunks.stop()) };
+    let drain = reload.config.load().run.drain;
+    let drained = async { tokio::join!(calls.drain(drain), trunks.stop()) };
     tokio::select! {
         _ = drained => tracing::info!("all calls are over; good bye"),
         () = signals.stop(&reload) => tracing::warn!("told twice to stop: leaving calls in progress"),

@@ -109,12 +109,17 @@ impl Meter {
                 ),
             ));
         }
-        if limits.allowed_prefixes.iter().any(|prefix| begins(&prefix)) {
+        // Nor does "+" open +1~900: the far end may drop what is no digit.
+        let digits = number.strip_prefix('+').unwrap_or("-");
+        let is_international = digits.bytes().all(|octet| octet.is_ascii_digit());
+        let mut denied = limits.denied_prefixes.iter();
+        let is_judged = denied.any(|prefix| prefix.starts_with('+'));
+        let is_disguised = is_judged && number.starts_with('+') && !is_international;
+        if !is_disguised && limits.allowed_prefixes.iter().any(|prefix| begins(&prefix)) {
             return Ok(());
         }
         // +1900 would be dialled as 1900 or 001900 as well: what is no international number fits no prefix, and still costs.
-        let mut denied = limits.denied_prefixes.iter();
-        if !number.starts_with('+') && denied.any(|prefix| prefix.starts_with('+')) {
+        if !is_international && is_judged {
             let text = format!(
                 "trunk {trunk}: {number} is no international number (+...), so its denied_prefixes cannot judge it; set the trunk's country_code, or name it in allowed_prefixes (\"+\" there allows all international numbers)"
             );

@@ -89,6 +89,19 @@ fn destinations_are_allowed_or_denied() {
             "1900555",
             "trunk-number-not-international",
         ),
+        (
+            none,
+            &["+1900"],
+            "+1~900555",
+            "trunk-number-not-international",
+        ),
+        (
+            &["+"],
+            &["+1900"],
+            "+1.9*00555",
+            "trunk-number-not-international",
+        ),
+        (&["+"], none, "+1~900555", "ok"),
         (&["+", "110"], &["+1900"], "110", "ok"),
         (
             &["+", "110"],

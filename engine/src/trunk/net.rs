@@ -1,7 +1,7 @@
 //! What a trunk needs of the network: SIP, and somebody who finds addresses.
 use super::Hop;
 use crate::config::TrunkUri;
-use crate::net::sip::{Resolver, SipHandle};
+use crate::net::sip::{NoFlow, Resolver, SipHandle};
 use crate::route::terms;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -63,6 +63,13 @@ pub(super) struct TrunkNet {
 
 impl TrunkNet {
     pub(super) async fn hops(&self, uri: &TrunkUri) -> Result<Vec<Hop>, String> {
-        self.resolver.resolve(uri).await
+        let hops = self.resolver.resolve(uri).await?;
+        // A carrier's IPv6 address is no trouble of its own where we have no IPv6 socket, unless it has no other.
+        let has_socket = |hop: &&Hop| {
+            hop.transport != Transport::Udp
+                || !matches!(self.sip.flow_to(hop), Err(NoFlow::NoSocket(_)))
+        };
+        let usable: Vec<Hop> = hops.iter().filter(has_socket).cloned().collect();
+        Ok(if usable.is_empty() { hops } else { usable })
     }
 }

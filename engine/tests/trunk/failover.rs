@@ -1,7 +1,12 @@
 //! Calls go on to the next target, and learn from one another; health by OPTIONS.
 use crate::carrier::{Carrier, Request, reply};
 use crate::rig::{Rig, config};
-use trunkline::trunk::State;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use trunkline::config::TrunkUri;
+use trunkline::net::sip::Hop;
+use trunkline::trunk::{LookUp, Resolve, State};
+use trunkline_sip::Transport;
 
 /// Answers OPTIONS, and INVITE with `status`; 0: silence.
 fn answering(status: u16) -> impl FnMut(&Request) -> Option<String> + Send + 'static {
@@ -180,4 +185,31 @@ async fn what_the_configuration_refuses_never_leaves() {
     assert!(refused.contains(&("trunk-prefix-denied", 3)), "{refused:?}");
     let sent = carrier.so_far();
     assert!(sent.iter().all(|request| request.method == "OPTIONS"));
+}
+
+/// Knows a carrier with an address in either family.
+struct DualStack(u16);
+
+impl Resolve for DualStack {
+    fn resolve<'a>(&'a self, _: &'a TrunkUri) -> LookUp<'a> {
+        let hop = |ip: IpAddr| Hop {
+            transport: Transport::Udp,
+            address: SocketAddr::new(ip, self.0),
+            server_name: "dual.example".to_owned(),
+        };
+        let hops = vec![
+            hop(Ipv6Addr::LOCALHOST.into()),
+            hop(Ipv4Addr::LOCALHOST.into()),
+        ];
+        Box::pin(async { Ok(hops) })
+    }
+}
+
+#[tokio::test]
+async fn an_address_of_a_family_we_have_no_socket_for_is_no_target() {
+    let carrier = Carrier::start(answering(486)).await;
+    let resolver = Arc::new(DualStack(carrier.address.port()));
+    let rig = Rig::with(&config("target = \"sip:dual.example\""), resolver).await;
+    let status = rig.until(|status| !status.targets.is_empty()).await;
+    assert_eq!(status.targets.len(), 1, "{status:?}");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use trunkline::config::Config;
 use trunkline::net::sip::{NewLeg, Sip, TcpLimits};
 use trunkline::route::{CallerIdentity, LearnedPeers, OutboundLeg};
-use trunkline::trunk::{Numeric, Outcome, TrunkCall, TrunkStatus, Trunks};
+use trunkline::trunk::{Numeric, Outcome, Resolve, TrunkCall, TrunkStatus, Trunks};
 use trunkline_sip::{AdmitAll, EndpointConfig, Event, Timers, Transport};
 
 pub(crate) struct Rig {
@@ -28,6 +28,10 @@ pub(crate) fn config(lines: &str) -> Config {
 
 impl Rig {
     pub(crate) async fn start(config: &Config) -> Rig {
+        Rig::with(config, Arc::new(Numeric)).await
+    }
+
+    pub(crate) async fn with(config: &Config, resolver: Arc<dyn Resolve>) -> Rig {
         let endpoint = EndpointConfig {
             timers: Timers {
                 t1: Duration::from_millis(50),
@@ -46,12 +50,7 @@ impl Rig {
             .await
             .unwrap();
         let learned = Arc::<LearnedPeers>::default();
-        let trunks = Trunks::start(
-            config,
-            sip.handle.clone(),
-            Arc::new(Numeric),
-            learned.clone(),
-        );
+        let trunks = Trunks::start(config, sip.handle.clone(), resolver, learned.clone());
         Rig {
             sip,
             trunks,

@@ -42,7 +42,8 @@ impl Places {
         })
     }
 
-    /// Takes a place; the error is the rule that refuses it.
+    /// Takes a place; the error is the rule that refuses it. Without a limit `per_source`, which is how trunks come, there is a place
+    /// also where others have taken all: as many again.
     pub(in crate::net::sip) fn take(
         self: &Arc<Places>,
         address: IpAddr,
@@ -50,7 +51,11 @@ impl Places {
     ) -> Result<Place, &'static str> {
         let source = Source::of(address);
         let mut table = self.table();
-        if table.open >= self.max {
+        let max = match per_source {
+            Some(_) => self.max,
+            None => self.max.saturating_mul(2),
+        };
+        if table.open >= max {
             return Err("tcp-max-connections");
         }
         let own = table.by_source.get(&source).copied().unwrap_or(0);
@@ -127,6 +132,18 @@ mod tests {
         drop((first, second, trusted));
         assert!(places.table().by_source.is_empty());
         assert!(places.take(address(2), Some(2)).is_ok());
+    }
+
+    #[test]
+    fn a_trunk_finds_a_place_when_others_took_all() {
+        let places = Places::new(2);
+        let trunk = IpAddr::from([192, 0, 2, 1]);
+        let take = |last: u8, limit| places.take(IpAddr::from([198, 51, 100, last]), limit);
+        let mut open: Vec<_> = (0..2).map(|last| take(last, Some(1)).ok()).collect();
+        assert_eq!(take(3, Some(1)).err(), Some("tcp-max-connections"));
+        open.extend((0..2).map(|_| places.take(trunk, None).ok()));
+        assert!(open.iter().all(Option::is_some));
+        assert_eq!(places.take(trunk, None).err(), Some("tcp-max-connections"));
     }
 
     #[test]
