@@ -87,6 +87,8 @@ pub struct Refusal {
     pub warning: u16,
     /// The warn-text, without quotes.
     pub text: &'static str,
+    /// A short, fixed name: `offer-refused`, or one that begins with `srtp-` where it is about encryption.
+    pub rule: &'static str,
 }
 
 impl fmt::Display for Refusal {
@@ -98,7 +100,20 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 const fn refusal(warning: u16, text: &'static str) -> Refusal {
-    Refusal { warning, text }
+    Refusal {
+        warning,
+        text,
+        rule: "offer-refused",
+    }
+}
+
+/// One that is about encryption.
+const fn srtp_refusal(rule: &'static str, text: &'static str) -> Refusal {
+    Refusal {
+        warning: 302,
+        text,
+        rule,
+    }
 }
 
 /// Telephone events we offer when the number is ours to choose.

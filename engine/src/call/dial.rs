@@ -78,6 +78,8 @@ pub struct Dialled {
     pub status: u16,
     /// The Q.850 cause: of the hang-up when somebody answered, else of the refusal.
     pub cause: u8,
+    /// When it may make sense to try again, where nobody could be reached.
+    pub retry_after: Option<std::time::Duration>,
 }
 
 /// How a dial ended.

@@ -52,6 +52,7 @@ fn after(dialled: &Dialled) -> Verb {
             status: dialled.status,
             reason: super::causes::name_of(dialled.cause).to_owned(),
             cause: Some(dialled.cause),
+            retry_after: dialled.retry_after,
         }),
     }
 }
@@ -64,6 +65,7 @@ fn end(cause: HangupCause) -> Verb {
 mod tests {
     use super::*;
     use crate::call::Direction;
+    use std::time::Duration;
 
     #[test]
     fn the_caller_learns_what_the_callee_said() {
@@ -80,6 +82,7 @@ mod tests {
                 target,
                 status,
                 cause,
+                retry_after: Some(Duration::from_secs(7)),
             })
         };
         let mut program = DialProgram::new(DialTarget::Endpoint("bob".to_owned()));
@@ -95,6 +98,7 @@ mod tests {
                 panic!("{verb:?}");
             };
             assert_eq!((reject.status, reject.cause), (status, Some(cause)));
+            assert_eq!(reject.retry_after, Some(Duration::from_secs(7)));
         }
         let answered = dialled(DialEnd::Answered { seconds: 3 }, 200, 16);
         let cause = HangupCause::Q850(16);

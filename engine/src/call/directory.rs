@@ -113,6 +113,11 @@ pub trait Attempts: Send + Sync {
 
     /// What became of the way handed out last; whether the next is worth trying.
     fn report(&mut self, outcome: AttemptOutcome) -> bool;
+
+    /// When there may be a way again, once none is left.
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// What became of an attempt.
@@ -159,6 +164,10 @@ impl Attempts for TrunkCall {
             // Whoever gives up while it rings has learnt nothing about the target.
             AttemptOutcome::Cancelled => return false,
         })
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.exhausted().retry_after
     }
 }
 

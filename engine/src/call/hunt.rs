@@ -261,6 +261,8 @@ impl Hunt {
         let failure = refused(&branch.branch.label, status, end.q850);
         let outcome = match status {
             408 if !branch.rang => AttemptOutcome::Timeout,
+            // It rang for too long: that says nothing against the way.
+            408 => AttemptOutcome::Status(408, None),
             _ if end.by == "network" => AttemptOutcome::Transport,
             status => AttemptOutcome::Status(status, end.retry_after),
         };
@@ -268,7 +270,7 @@ impl Hunt {
     }
 
     /// A way is over without an answer: the next one, or this branch is over.
-    fn next_way(&mut self, index: usize, outcome: AttemptOutcome, failure: Dialled) {
+    fn next_way(&mut self, index: usize, outcome: AttemptOutcome, mut failure: Dialled) {
         let branch = &mut self.running[index];
         if self.early == Some(branch.id) {
             self.early = None;
@@ -279,7 +281,10 @@ impl Hunt {
         if again && branch.try_next(&self.call, self.prefer) {
             return;
         }
-        self.running.swap_remove(index);
+        let over = self.running.swap_remove(index);
+        if failure.status == 503 {
+            failure.retry_after = over.branch.attempts.retry_after();
+        }
         self.failed(failure);
     }
 
@@ -290,6 +295,7 @@ impl Hunt {
                 target: branch.branch.label.clone(),
                 status: 480,
                 cause: 19,
+                retry_after: None,
             };
             tracing::info!(
                 to = failure.target,
@@ -418,6 +424,7 @@ fn refused(label: &str, status: u16, q850: Option<u8>) -> Dialled {
         target: label.to_owned(),
         status,
         cause,
+        retry_after: None,
     }
 }
 
@@ -432,6 +439,7 @@ fn nobody_there_at(label: &str) -> Dialled {
         target: label.to_owned(),
         status: 480,
         cause: 20,
+        retry_after: None,
     }
 }
 

@@ -4,15 +4,13 @@
 //!
 //! What was encrypted once stays encrypted: later descriptions of the leg require it. Our key of a suite is used for one stretch of
 //! that suite only, because a key that comes back would begin its counters anew (RFC 3711 section 9.1).
+use super::Refusal;
 use super::secrets;
 use std::net::SocketAddr;
 use trunkline_sip::SrtpPolicy;
 use trunkline_sip::ice::{IceCredentials, OfferedIce};
 use trunkline_sip::offer_answer::{self, Encoding, LocalMedia, Negotiated};
 use trunkline_sip::sdp::Sdp;
-
-/// Why an offer of the far end is refused: the SIP status and the text for log and Warning header.
-pub(super) type OfferRefused = (u16, String);
 
 /// See the module's text.
 #[derive(Debug)]
@@ -103,18 +101,19 @@ impl Negotiation {
     }
 
     /// Takes the far end's offer and returns our answer.
-    pub(super) fn answer(&mut self, offer: &[u8]) -> Result<Vec<u8>, OfferRefused> {
-        let offer = Sdp::parse(offer).map_err(|error| (400, format!("SDP refused: {error}")))?;
+    pub(super) fn answer(&mut self, offer: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let offer = Sdp::parse(offer)
+            .map_err(|error| Refusal::new(400, "offer-refused", format!("SDP refused: {error}")))?;
         self.follow_ice(&offer);
         let (answer, agreed) = offer_answer::answer(&offer, &self.local)
-            .map_err(|refusal| (488, refusal.to_string()))?;
+            .map_err(|refusal| Refusal::new(488, refusal.rule, refusal.to_string()))?;
         self.agree(agreed, false);
         Ok(answer.to_bytes())
     }
 
     /// The description that answers a re-INVITE: our answer to its offer, or an offer of ours where it has none.
     /// When it is refused, nothing has changed, our version neither (RFC 3264 §8: it grows by one per description).
-    pub(super) fn change(&mut self, offer: &[u8]) -> Result<Vec<u8>, OfferRefused> {
+    pub(super) fn change(&mut self, offer: &[u8]) -> Result<Vec<u8>, Refusal> {
         self.local.session_version += 1;
         if offer.is_empty() {
             return Ok(self.offer());
@@ -231,7 +230,10 @@ mod tests {
             assert_eq!(keys(&leg).0, send);
             assert_ne!(keys(&leg).1, first);
             for plain in [secure("RTP/AVP", &[]), secure("RTP/SAVP", &[])] {
-                assert_eq!(leg.change(&plain).map_err(|(status, _)| status), Err(488));
+                assert_eq!(
+                    leg.change(&plain).map_err(|refused| refused.status),
+                    Err(488)
+                );
                 assert_eq!(keys(&leg).0, send, "nothing has changed");
             }
             // An offer of ours keeps the profile and the key, and needs a key in its answer.
@@ -325,7 +327,7 @@ mod tests {
             (b"nonsense".to_vec(), 400),
         ] {
             assert_eq!(
-                leg.change(&offer).map_err(|(status, _)| status),
+                leg.change(&offer).map_err(|refused| refused.status),
                 Err(status)
             );
             assert_eq!(leg.agreed().unwrap().encoding, Encoding::Pcma);

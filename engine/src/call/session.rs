@@ -14,14 +14,14 @@ use super::program::{CallInfo, Direction, Program};
 use super::{Calls, Refusal};
 use crate::media::{ChannelStats, OpenError};
 use crate::net::sip::{Command, Incoming};
-use crate::route::{OutboundLeg, Place};
+use crate::route::{OutboundLeg, Place, retry_after_value};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::Instrument;
 use trunkline_sip::{Flow, LegId, Origin, Uri};
 
-/// Seconds after which a refused caller may try again.
-const RETRY_AFTER_S: &str = "5";
+/// After this time a caller refused with 503 may try again, where the refusal does not say.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Runs one inbound call to its end. `active` holds it in the gauge.
 pub(super) async fn inbound(calls: Arc<Calls>, incoming: Incoming, active: Active) {
@@ -124,10 +124,9 @@ fn inbound_leg(
     leg.party = call.caller.origin.clone();
     leg.identity = call.caller.identity.clone();
     leg.note_call_id(&incoming.request);
-    let refused = |(status, text)| Refusal::new(status, "offer-refused", text);
     if let Err(refusal) = leg.take_offer(incoming.request.frame().session_description()) {
         leg.disown();
-        return Err(refused(refusal));
+        return Err(refusal);
     }
     Ok(leg)
 }
@@ -185,8 +184,9 @@ fn refuse(calls: &Calls, leg: LegId, refusal: &Refusal) {
     );
     calls.counters.refused(refusal.rule);
     let mut extra = Vec::new();
-    if refusal.status == 503 {
-        extra.push(("Retry-After", RETRY_AFTER_S.to_owned()));
+    let usual = (refusal.status == 503).then_some(RETRY_AFTER);
+    if let Some(after) = refusal.retry_after.or(usual) {
+        extra.push(("Retry-After", retry_after_value(after)));
     }
     if refusal.status == 488 {
         extra.push((

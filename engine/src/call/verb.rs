@@ -222,6 +222,8 @@ pub struct Reject {
     pub reason: String,
     /// The Q.850 cause for a Reason header of its own.
     pub cause: Option<u8>,
+    /// When the caller may try again, for Retry-After.
+    pub retry_after: Option<std::time::Duration>,
 }
 
 /// Why a program ends a call; becomes the Q.850 cause of the BYE's Reason header.

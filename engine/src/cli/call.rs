@@ -203,8 +203,8 @@ fn report(
     args: &Args,
 ) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout();
-    if let (Some(status), false) = (end.status, end.by == "us") {
-        writeln!(out, "The call was refused with {status}.")?;
+    if let Some(line) = unanswered(&end, &args.target) {
+        writeln!(out, "{line}")?;
         return Ok(ExitCode::FAILURE);
     }
     let heard = stats.unwrap_or_default();
@@ -223,6 +223,21 @@ fn report(
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What is said of a call that was never answered; `None`: it was, or we gave it up.
+fn unanswered(end: &crate::call::End, target: &str) -> Option<String> {
+    let status = end.status?;
+    match (end.by, end.cause) {
+        ("us", _) => None,
+        ("network", "no-response") => Some(format!(
+            "Nobody answers at {target}: is the address right, and does a firewall let SIP through?"
+        )),
+        ("network", _) => Some(format!(
+            "The call could not be sent to {target}: the line above says why."
+        )),
+        _ => Some(format!("The call was refused with {status}.")),
+    }
 }
 
 /// Nobody may call us while we place a call.
@@ -271,4 +286,32 @@ async fn resolve(target: &str) -> anyhow::Result<Hop> {
 
 fn ms(seconds: f32) -> u32 {
     (seconds.max(0.0) * 1000.0) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::End;
+
+    #[test]
+    fn who_refuses_and_who_is_not_reached_are_told_apart() {
+        for (by, cause, status, expected) in [
+            ("callee", "rejected", Some(486), Some("refused with 486")),
+            ("network", "transport", Some(503), Some("could not be sent")),
+            ("network", "no-response", Some(408), Some("Nobody answers")),
+            ("us", "no-answer", Some(487), None),
+            ("far-end", "bye", None, None),
+        ] {
+            let end = End {
+                by,
+                cause,
+                status,
+                q850: None,
+                retry_after: None,
+            };
+            let said = unanswered(&end, "sip:a@b");
+            assert_eq!(said.is_some(), expected.is_some(), "{said:?}");
+            assert!(said.unwrap_or_default().contains(expected.unwrap_or("")));
+        }
+    }
 }

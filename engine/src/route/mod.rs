@@ -12,5 +12,5 @@ pub mod terms;
 
 pub use gate::{LearnedPeers, TrustGate};
 pub use outbound::{CallerIdentity, DiversionReason, Diverted, OutboundLeg, Place, SrtpPolicy};
-pub use refusal::Refusal;
+pub use refusal::{Refusal, retry_after_value};
 pub use router::{Caller, Destination, Routed, Router};

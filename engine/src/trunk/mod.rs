@@ -66,7 +66,7 @@ impl Refused {
 
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
-        Refusal::new(refused.status, refused.rule, refused.text)
+        Refusal::new(refused.status, refused.rule, refused.text).after(refused.retry_after)
     }
 }
 

@@ -321,6 +321,7 @@ async fn refused_calls_leave_nothing_behind() {
         status: status_code,
         reason,
         cause: None,
+        retry_after: Some(Duration::from_secs(7)),
     })]);
     let panics = Plan {
         panics: true,
@@ -345,6 +346,9 @@ async fn refused_calls_leave_nothing_behind() {
     for (number, sdp, expected, told) in cases {
         let refusal = Phone::refused(rig.address, number, sdp).await;
         assert_eq!(status(&refusal), expected, "{number}: {refusal}");
+        if number == "no" {
+            assert_eq!(header(&refusal, "Retry-After"), "7", "{refusal}");
+        }
         if told {
             assert_eq!(rig.outcome().await, Outcome::HungUp, "{number}");
         }

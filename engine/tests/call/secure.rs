@@ -94,12 +94,17 @@ async fn an_encrypted_call_is_heard_and_stays_encrypted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_policy_excludes_is_refused() {
-    for (policy, profile, with_key) in [
-        (SrtpPolicy::Never, "RTP/SAVP", true),
-        (SrtpPolicy::Required, "RTP/AVP", false),
-        (SrtpPolicy::Required, "RTP/SAVP", false),
-        (SrtpPolicy::Optional, "RTP/SAVP", false),
-        (SrtpPolicy::Optional, "UDP/TLS/RTP/SAVP", false),
+    for (policy, profile, with_key, rule) in [
+        (SrtpPolicy::Never, "RTP/SAVP", true, "srtp-not-allowed"),
+        (SrtpPolicy::Required, "RTP/AVP", false, "srtp-required"),
+        (SrtpPolicy::Required, "RTP/SAVP", false, "srtp-key-unusable"),
+        (SrtpPolicy::Optional, "RTP/SAVP", false, "srtp-key-unusable"),
+        (
+            SrtpPolicy::Optional,
+            "UDP/TLS/RTP/SAVP",
+            false,
+            "offer-refused",
+        ),
     ] {
         let mut rig = Rig::secure(vec![("music", playing())], policy).await;
         let phone = Phone::new(rig.address, "music").await;
@@ -111,6 +116,7 @@ async fn what_a_policy_excludes_is_refused() {
         let refused = Phone::refused(rig.address, "music", &offer).await;
         assert_eq!(status(&refused), 488, "{policy:?} {profile}: {refused}");
         assert!(header(&refused, "Warning").contains("S"), "{refused}");
+        assert_eq!(rig.calls.counters.refused_by()[rule], 1);
         rig.rests().await;
     }
 }

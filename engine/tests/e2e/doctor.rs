@@ -16,7 +16,7 @@ impl Mute {
     fn call(server: &Server, edit: impl Fn(&str) -> String) -> Mute {
         let phone = Phone::new();
         let invite = phone.invite_text(server.sip(), "demo");
-        let (head, body) = invite.split_once("\r\n\r\n").unwrap();
+        let (head, body) = invite.split_once("\r\n\r\n").expect("a head");
         let edited = edit(body);
         let head = head.replace(
             &format!("Content-Length: {}", body.len()),

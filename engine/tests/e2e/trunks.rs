@@ -97,6 +97,40 @@ fn a_call_fails_over_to_the_second_target_and_its_refusal_is_the_callers() {
     );
 }
 
+/// A trunk that takes no calls is refused with the time after which it may, and one of several that refuse leaves its time, too.
+#[test]
+fn a_caller_is_told_when_a_trunk_may_take_calls_again() {
+    let (carrier, invites) = carrier("503 Service Unavailable\r\nRetry-After: 60");
+    let server = Server::with(Settings {
+        callers: format!(
+            "[[trunk]]\nname = \"loopback\"\nacl = [\"127.0.0.0/8\"]\n\
+             [[trunk]]\nname = \"out\"\ntarget = \"sip:{carrier}\"\n\
+             [[number]]\nto = \"*\"\ntrunk = \"out\"\nfrom = [\"trunk:loopback\"]\n"
+        ),
+        numbers: Vec::new(),
+        // A trunk listens on the address it sends from.
+        ip: [127, 0, 0, 1].into(),
+        sip_port: crate::server::free_port([127, 0, 0, 1].into()),
+        http_port: crate::server::free_port([127, 0, 0, 1].into()),
+        ..Settings::default()
+    });
+    server.wait_metrics("the target is up", |metrics| {
+        metrics.labelled("trunkline_trunk_targets_up", "out") == 1.0
+    });
+    // The carrier refuses the first; the second does not get there.
+    for _ in 0..2 {
+        let refusal = Phone::new()
+            .try_call(&server, "123")
+            .err()
+            .expect("refused");
+        assert_eq!(refusal.status(), 503, "{refusal:?}");
+        let after = refusal.header("Retry-After").expect("Retry-After");
+        let after: u32 = after.parse().expect("seconds");
+        assert!((1..=60).contains(&after), "{after}");
+    }
+    assert!(invites.recv_timeout(PATIENCE).is_ok() && invites.try_recv().is_err());
+}
+
 #[test]
 fn the_example_is_good() {
     let file = crate::examples().join("trunks.toml");

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::{Refusal, refusal};
+use super::{Refusal, srtp_refusal};
 use crate::sdes::{Crypto, SrtpKey, SrtpPolicy};
 use crate::sdp::{Attribute, MediaDescription};
 
@@ -131,7 +131,7 @@ pub(super) fn of_offer(
     if local.policy == SrtpPolicy::Never {
         let text = "RTP/SAVP is switched off here (srtp = never)";
         return if profile.is_secure() {
-            Err(refusal(302, text))
+            Err(srtp_refusal("srtp-not-allowed", text))
         } else {
             Ok(None)
         };
@@ -149,10 +149,14 @@ pub(super) fn of_offer(
     });
     match usable {
         Some(srtp) => Ok(Some(srtp)),
-        None if profile.is_secure() => Err(refusal(302, "RTP/SAVP without a=crypto we can use")),
-        None if local.policy == SrtpPolicy::Required => {
-            Err(refusal(302, "Only SRTP is spoken here (srtp = required)"))
-        }
+        None if profile.is_secure() => Err(srtp_refusal(
+            "srtp-key-unusable",
+            "RTP/SAVP without a=crypto we can use",
+        )),
+        None if local.policy == SrtpPolicy::Required => Err(srtp_refusal(
+            "srtp-required",
+            "Only SRTP is spoken here (srtp = required)",
+        )),
         None => Ok(None),
     }
 }
@@ -167,14 +171,17 @@ pub(super) fn of_answer(
     let mut answered = cryptos(theirs);
     let Some(answer) = answered.next() else {
         return match profile.is_secure() || policy == SrtpPolicy::Required {
-            true => Err(refusal(
-                302,
+            true => Err(srtp_refusal(
+                "srtp-required",
                 "The answer has no a=crypto, and SRTP was required",
             )),
             false => Ok(None),
         };
     };
-    let unusable = refusal(302, "The answer's a=crypto is none of those we offered");
+    let unusable = srtp_refusal(
+        "srtp-key-unusable",
+        "The answer's a=crypto is none of those we offered",
+    );
     let answer = Crypto::parse(answer).map_err(|_| unusable)?;
     let send = cryptos(ours)
         .filter_map(|value| Crypto::parse(value).ok())
@@ -182,10 +189,16 @@ pub(super) fn of_answer(
         .ok_or(unusable)?
         .key;
     if send == answer.key {
-        return Err(refusal(302, "The answer repeats our key"));
+        return Err(srtp_refusal(
+            "srtp-key-unusable",
+            "The answer repeats our key",
+        ));
     }
     if answered.next().is_some() {
-        return Err(refusal(302, "The answer has more than one a=crypto"));
+        return Err(srtp_refusal(
+            "srtp-key-unusable",
+            "The answer has more than one a=crypto",
+        ));
     }
     Ok(Some(NegotiatedSrtp {
         send,

@@ -178,6 +178,7 @@ impl Bridged {
             cause: end
                 .q850
                 .unwrap_or(if end.by == "network" { 41 } else { 16 }),
+            retry_after: None,
         }
     }
 }

@@ -132,6 +132,7 @@ impl Executor<'_> {
             target: "nobody".to_owned(),
             status: refusal.status,
             cause: causes::q850_of(refusal.status).unwrap_or(16),
+            retry_after: refusal.retry_after,
         }
     }
 

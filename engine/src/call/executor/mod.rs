@@ -175,7 +175,7 @@ impl<'a> Executor<'a> {
                 if self.leg.answered {
                     return Ok(failed("reject", "the call is answered already; use hangup"));
                 }
-                self.leg.reject(reject.status, reject.reason, reject.cause);
+                self.leg.reject(reject);
                 Err(self.leg.farewell().await)
             }
             Verb::Hangup(hangup) => {

@@ -1,6 +1,6 @@
 //! The session descriptions of a leg: what the far end's offers and answers change, and the stream the channel is told of.
 use super::{Input, Leg, Unanswered, hangup_reason};
-use crate::call::negotiation::OfferRefused;
+use crate::call::Refusal;
 use crate::media::{Command as MediaCommand, SrtpParams, StreamParams};
 use crate::net::sip::Command;
 use crate::rtp::srtp;
@@ -14,10 +14,7 @@ impl Leg {
     ///
     /// # Errors
     /// The offer cannot be taken: SIP status and why.
-    pub(in super::super) fn take_offer(
-        &mut self,
-        offer: Option<&[u8]>,
-    ) -> Result<(), OfferRefused> {
+    pub(in super::super) fn take_offer(&mut self, offer: Option<&[u8]>) -> Result<(), Refusal> {
         let description = match offer {
             None => self.negotiation.offer(),
             Some(offer) => self.negotiation.answer(offer)?,
@@ -133,15 +130,19 @@ impl Leg {
                 );
                 Some(Input::MediaChanged)
             }
-            Err((status, reason)) => {
+            Err(refusal) => {
                 tracing::info!(
-                    status,
-                    reason,
+                    status = refusal.status,
+                    reason = refusal.text,
+                    why = refusal.rule,
                     rule = "re-invite-refused",
                     "re-INVITE refused; the call goes on as it was"
                 );
-                self.sip
-                    .send(Command::RejectReinvite(self.id, status, reason));
+                self.sip.send(Command::RejectReinvite(
+                    self.id,
+                    refusal.status,
+                    refusal.text,
+                ));
                 None
             }
         }

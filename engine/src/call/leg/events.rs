@@ -63,9 +63,12 @@ impl Leg {
             Event::Rejected {
                 status, response, ..
             } => {
-                let (by, cause) = match self.hung_up {
-                    Some(cause) => ("us", cause),
-                    None => ("callee", "rejected"),
+                // Without a response nobody has refused: the endpoint made the status up.
+                let (by, cause) = match (self.hung_up, &response, status) {
+                    (Some(cause), ..) => ("us", cause),
+                    (None, Some(_), _) => ("callee", "rejected"),
+                    (None, None, 408) => ("network", "no-response"),
+                    (None, None, _) => ("network", "transport"),
                 };
                 let response = response.as_ref().map(|response| response.frame());
                 let said = response.as_ref().and_then(|frame| Causes::of(frame).q850);

@@ -25,12 +25,12 @@ use super::negotiation::Negotiation;
 use super::program::Direction;
 use super::text_message::InCall;
 use super::transfer::Referral;
-use super::verb::KeyPress;
+use super::verb::{KeyPress, Reject};
 use crate::call::secrets;
 use crate::config::{DtmfMode, SrtpPolicy};
 use crate::media::{Channel, ChannelStats, Command as MediaCommand, MediaEvents, RecordingEnd};
 use crate::net::sip::{Command, LegEvents, SipHandle};
-use crate::route::{CallerIdentity, Place, terms};
+use crate::route::{CallerIdentity, Place, retry_after_value, terms};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -263,7 +263,8 @@ impl Leg {
     }
 
     /// Refuses an unanswered inbound call; a Q.850 cause goes out in a Reason header of its own.
-    pub(super) fn reject(&mut self, status: u16, reason: String, q850: Option<u8>) {
+    pub(super) fn reject(&mut self, reject: Reject) {
+        let (status, q850) = (reject.status, reject.cause);
         self.hung_up = Some("rejected");
         self.told = (Some(status), q850.or_else(|| causes::q850_of(status)));
         let header = q850.map(|cause| {
@@ -271,9 +272,11 @@ impl Leg {
             let value = format!("Q.850;cause={cause};text=\"{text}\"");
             ("Reason".to_owned(), value)
         });
-        let extra = header.into_iter().collect();
+        let after = reject.retry_after.map(retry_after_value);
+        let after = after.map(|value| ("Retry-After".to_owned(), value));
+        let extra = header.into_iter().chain(after).collect();
         self.sip
-            .send(Command::Reject(self.id, status, reason, extra));
+            .send(Command::Reject(self.id, status, reject.reason, extra));
     }
 
     /// What log lines and records call it.
