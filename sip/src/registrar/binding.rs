@@ -56,6 +56,20 @@ impl Binding {
             && asked.path.is_empty()
     }
 
+    /// Whether the instance behind it is somewhere else now: a phone that moved to another network or port names its instance, but
+    /// no flow of it (`reg-id`), and cannot take its old contact back any more.
+    pub(super) fn has_moved(&self, asked: &Asked) -> bool {
+        let Some(instance) = self.instance.as_ref().filter(|_| self.reg_id.is_none()) else {
+            return false;
+        };
+        let mut of_instance = asked.contacts.iter().filter(|wanted| {
+            wanted.instance.as_ref() == Some(instance)
+                && wanted.reg_id.is_none()
+                && !wanted.expires.is_zero()
+        });
+        of_instance.next().is_some() && !asked.contacts.iter().any(|wanted| self.is(wanted))
+    }
+
     /// As it stands in the Contact of a 200.
     pub(super) fn as_contact(&self, now: Instant) -> String {
         let left = self.until.saturating_duration_since(now);

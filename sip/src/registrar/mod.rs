@@ -256,7 +256,9 @@ impl Registrar {
             }
         }
         if !plan.store.is_empty() {
-            let outlived = known().filter(|(_, binding)| binding.is_outlived_by(flow, asked));
+            let outlived = known().filter(|(_, binding)| {
+                binding.is_outlived_by(flow, asked) || binding.has_moved(asked)
+            });
             for (id, _) in outlived {
                 if plan.store.iter().all(|(_, known)| *known != Some(id)) {
                     plan.remove(id);

@@ -427,6 +427,32 @@ fn a_phone_that_started_anew_replaces_itself() {
 }
 
 #[test]
+fn a_phone_that_moves_takes_one_place() {
+    let mut bench = Bench::new();
+    let instance = |contact: &str, id: u8| {
+        format!("Contact: <sip:{contact}>;+sip.instance=\"<urn:uuid:{id}>\"\r\n")
+    };
+    for port in 40_001..40_010 {
+        let lines = format!("{}Call-ID: {port}\r\n", instance(&format!("a@h:{port}"), 1));
+        bench.tell(flow(port), &lines).unwrap();
+        assert_eq!(bench.contacts(), [format!("sip:a@h:{port}")]);
+    }
+    // Another phone is another one; two contacts of one instance in one REGISTER are both wanted, and stay.
+    bench.tell(flow(1), &instance("a@i", 2)).unwrap();
+    let both = instance("a@h:2", 1) + &instance("a@h:2;transport=tcp", 1);
+    for _ in 0..2 {
+        bench.tell(flow(2), &both).unwrap();
+        let mut contacts = bench.contacts();
+        contacts.sort();
+        assert_eq!(
+            contacts,
+            ["sip:a@h:2", "sip:a@h:2;transport=tcp", "sip:a@i"]
+        );
+    }
+    bench.check();
+}
+
+#[test]
 fn path_and_outbound() {
     let mut bench = Bench::new();
     let contact = "Contact: <sip:a@h>;+sip.instance=\"<urn:uuid:1>\";reg-id=1\r\n";
