@@ -59,6 +59,7 @@ use takeover::Places;
 use crate::config::{DtmfMode, SrtpPolicy};
 use crate::media::{Media, MediaAudio, PromptLibrary};
 use crate::net::sip::{Command, Incoming, SipHandle};
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -219,6 +220,7 @@ pub struct Calls {
     boot: u32,
     serial: AtomicU64,
     sessions: AtomicU64,
+    session_key: RandomState,
 }
 
 impl Calls {
@@ -241,6 +243,7 @@ impl Calls {
             boot,
             serial: AtomicU64::new(0),
             sessions: AtomicU64::new(0),
+            session_key: RandomState::new(),
         })
     }
 
@@ -291,9 +294,10 @@ impl Calls {
         )
     }
 
-    /// For the o= line (RFC 8866 §5.2): unique.
+    /// For the o= line (RFC 8866 §5.2): unique as good as always, and no sign of which two legs belong together or how many there were.
     fn fresh_session_id(&self) -> u64 {
-        (u64::from(self.boot) << 20) + self.sessions.fetch_add(1, Ordering::Relaxed)
+        let number = self.sessions.fetch_add(1, Ordering::Relaxed);
+        self.session_key.hash_one(number) >> 2 // the version counts up from here and stays below 2^63
     }
 }
 
