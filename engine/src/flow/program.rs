@@ -386,7 +386,11 @@ impl FlowProgram {
                         _ if empty => {}
                         Some(prompt) => audio
                             .extend(prompt.0.iter().filter_map(|piece| self.piece(call, piece))),
-                        None => audio.push(Audio::Prompt(id)),
+                        // A far end may have written part of it: it must not become the path of a file.
+                        None => {
+                            let id = id.replace(['/', '\0'], "_");
+                            audio.push(Audio::Prompt(format!("no prompt {id}")));
+                        }
                     }
                 }
                 piece => audio.extend(self.piece(call, piece)),
