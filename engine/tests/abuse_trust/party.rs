@@ -44,6 +44,19 @@ pub(crate) fn uri(value: &str) -> &str {
         .map_or(value, |(uri, _)| uri)
 }
 
+/// Where a description wants its audio.
+pub(crate) fn audio_at(message: &str) -> SocketAddr {
+    let value = |start: &str| {
+        let line = message.lines().find_map(|line| line.strip_prefix(start));
+        line.unwrap_or_else(|| panic!("no {start} in {message}"))
+    };
+    let port = value("m=audio ").split(' ').next().expect("a port");
+    SocketAddr::new(
+        value("c=IN IP4 ").trim().parse().expect("an address"),
+        port.parse().expect("a port"),
+    )
+}
+
 /// One dialog as a party sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Dialog {
@@ -430,5 +443,10 @@ impl Party {
         dialog.target = format!("sip:{}", self.server);
         let answer = self.ask(&mut dialog, "REGISTER", "", |text| text);
         assert_eq!(status(&answer), 200, "REGISTER of {}: {answer}", self.user);
+    }
+
+    /// An RTP packet from our audio socket.
+    pub(crate) fn rtp(&self, to: SocketAddr, packet: &[u8]) {
+        self.rtp.send_to(packet, to).expect("send");
     }
 }
