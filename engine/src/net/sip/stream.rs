@@ -15,6 +15,8 @@ use trunkline_sip::stream::{StreamFramer, StreamItem};
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(5);
 /// How long an answer to a message that ended the connection may take, and our good-bye.
 pub(super) const LAST_ANSWER_TIME: Duration = Duration::from_millis(500);
+/// How long the peer may take to close its side after that.
+const READ_OUT_TIME: Duration = Duration::from_secs(2);
 /// A connection that lived this long worked: one that ends sooner is not opened again by itself.
 const WORKED: Duration = Duration::from_secs(5);
 const FRAMING_ERROR: &str = "tcp-framing";
@@ -103,7 +105,7 @@ impl Connection {
         // Under TLS the peer is told that nothing was cut off.
         let _ = tokio::time::timeout(LAST_ANSWER_TIME, stream.shutdown()).await;
         if why == FRAMING_ERROR {
-            let _ = tokio::time::timeout(LAST_ANSWER_TIME, read_out(&mut stream)).await;
+            let _ = tokio::time::timeout(READ_OUT_TIME, read_out(&mut stream)).await;
         }
         self.end(why, up_since.elapsed() >= WORKED).await;
     }
@@ -199,7 +201,7 @@ impl Connection {
 
 /// Reads until the peer has closed too. Closing with octets unread would reset the connection, and the peer might lose our last answer.
 async fn read_out(stream: &mut (impl AsyncRead + Unpin)) {
-    let mut chunk = [0u8; 512];
+    let mut chunk = [0u8; 4096];
     while matches!(stream.read(&mut chunk).await, Ok(1..)) {}
 }
 
