@@ -3,6 +3,9 @@
 //! stays within what is stated, and that nothing is left afterwards. Nothing here depends on speed.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+mod counting_alloc;
+mod linear;
+mod parsing;
 #[path = "../e2e/server.rs"]
 #[allow(dead_code)] // not every test binary uses all of it
 mod server;

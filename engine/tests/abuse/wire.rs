@@ -86,6 +86,9 @@ pub(crate) struct Book(BTreeMap<u32, BTreeSet<u16>>);
 
 impl Book {
     fn enter(&mut self, message: &[u8]) {
+        if message.starts_with(b"BYE ") {
+            return; // the end of a call that nobody confirmed
+        }
         let status = status_of(message);
         if status >= 200 {
             let number = number_of(message)
