@@ -8,6 +8,11 @@ struct Counting;
 thread_local! {
     static CALLS: Cell<usize> = const { Cell::new(0) };
     static OCTETS: Cell<usize> = const { Cell::new(0) };
+    static HELD: Cell<isize> = const { Cell::new(0) };
+}
+
+fn hold(octets: isize) {
+    let _ = HELD.try_with(|held| held.set(held.get() + octets));
 }
 
 fn count(octets: usize) {
@@ -20,17 +25,20 @@ fn count(octets: usize) {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
+        hold(layout.size() as isize);
         // SAFETY: the caller's promises are the system allocator's.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        hold(-(layout.size() as isize));
         // SAFETY: as above; `pointer` came from here, that is, from the system allocator.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size);
+        hold(size as isize - layout.size() as isize);
         // SAFETY: as above.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -53,5 +61,19 @@ pub(crate) fn counted(work: impl FnOnce()) -> Work {
     Work {
         calls: CALLS.get() - calls,
         octets: OCTETS.get() - octets,
+    }
+}
+
+/// What this thread holds on the heap, from some moment on.
+pub(crate) struct Held(isize);
+
+impl Held {
+    pub(crate) fn now() -> Self {
+        Self(HELD.get())
+    }
+
+    /// Octets held more than then. Right only where what this thread gets it also gives back.
+    pub(crate) fn more(&self) -> isize {
+        HELD.get() - self.0
     }
 }

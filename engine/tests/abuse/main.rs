@@ -9,6 +9,7 @@ mod parsing;
 #[path = "../e2e/server.rs"]
 #[allow(dead_code)] // not every test binary uses all of it
 mod server;
+mod spoofed;
 mod torture;
 #[path = "../../../sip/tests/torture_messages/mod.rs"]
 mod torture_messages;
