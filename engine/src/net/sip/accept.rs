@@ -98,8 +98,9 @@ impl Reception {
         };
         match self.transport {
             Transport::Udp | Transport::Tcp => self.introduce(flow).await.run(stream).await,
-            Transport::Ws => self.websocket(stream, flow).await,
-            Transport::Tls | Transport::Wss => self.secure(stream, flow).await,
+            // Boxed: a plain connection must not take the room of these, and there may be thousands.
+            Transport::Ws => Box::pin(self.websocket(stream, flow)).await,
+            Transport::Tls | Transport::Wss => Box::pin(self.secure(stream, flow)).await,
         }
         drop(place);
     }
