@@ -3,9 +3,13 @@
 //! stays within what is stated, and that nothing is left afterwards. Nothing here depends on speed.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+mod caller;
+mod connections;
 mod counting_alloc;
+mod flood;
 mod linear;
 mod parsing;
+mod passwords;
 #[path = "../e2e/server.rs"]
 #[allow(dead_code)] // not every test binary uses all of it
 mod server;
