@@ -38,6 +38,8 @@ use trunkline_sip::Flow;
 pub(crate) enum Inbound {
     /// One SIP message (UDP datagram or framed from a stream).
     Message(Flow, Bytes),
+    /// What can be read of a message after which nothing can: when it is answered, a peer's connection is to be closed.
+    Last(Flow, Bytes),
     /// A peer's connection is up.
     Connected(Flow, stream::Link),
     /// A connection is gone, or could not be opened.

@@ -91,16 +91,17 @@ impl Pump {
 
     fn inbound(&mut self, now: Instant, item: Inbound) {
         match item {
-            Inbound::Message(flow, _)
+            Inbound::Message(flow, _) | Inbound::Last(flow, _)
                 if flow.transport.is_reliable() && self.guards.is_banned(now, flow.remote.ip()) =>
             {
                 count(&self.counters.dropped, "banned");
                 self.streams.close(flow);
             }
-            Inbound::Message(flow, bytes) => {
-                self.counters.received.fetch_add(1, Ordering::Relaxed);
-                tracing::trace!(remote = %flow.remote, message = %Shown(&bytes), "SIP in");
-                self.endpoint.receive(now, flow, &bytes);
+            Inbound::Message(flow, bytes) => self.message(now, flow, &bytes),
+            Inbound::Last(flow, bytes) => {
+                self.message(now, flow, &bytes);
+                self.flush();
+                self.streams.close(flow);
             }
             Inbound::Connected(flow, link) => self.streams.connected(flow, link),
             Inbound::Closed { flow, why, unsent } => {
@@ -117,6 +118,12 @@ impl Pump {
                 }
             }
         }
+    }
+
+    fn message(&mut self, now: Instant, flow: Flow, bytes: &Bytes) {
+        self.counters.received.fetch_add(1, Ordering::Relaxed);
+        tracing::trace!(remote = %flow.remote, message = %Shown(bytes), "SIP in");
+        self.endpoint.receive(now, flow, bytes);
     }
 
     fn command(&mut self, now: Instant, command: Command) {

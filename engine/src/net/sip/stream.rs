@@ -152,13 +152,23 @@ impl Connection {
             };
             if let Some(why) = ended {
                 if why == FRAMING_ERROR {
-                    // One answer may still leave: the 400 to what could be read.
-                    let answer = tokio::time::timeout(LAST_ANSWER_TIME, self.queue.recv()).await;
-                    if let Ok(Some(bytes)) = answer {
-                        write(stream, &bytes).await;
-                    }
+                    self.last_answers(stream).await;
                 }
                 return why;
+            }
+        }
+    }
+
+    /// What is answered to the messages before the broken one and to what could be read of that. The pump ends a peer's queue after it;
+    /// on a connection of ours one answer may leave.
+    async fn last_answers(&mut self, stream: &mut (impl AsyncWrite + Unpin)) {
+        let most = match self.dialled {
+            true => LAST_ANSWER_TIME,
+            false => WRITE_TIME,
+        };
+        while let Ok(Some(bytes)) = tokio::time::timeout(most, self.queue.recv()).await {
+            if write(stream, &bytes).await.is_some() || self.dialled {
+                return;
             }
         }
     }
@@ -190,7 +200,7 @@ impl Connection {
                 Err(error) => {
                     tracing::debug!(remote = %self.flow.remote, rule = FRAMING_ERROR, %error, "connection closed: its stream cannot be framed any more");
                     // The endpoint refuses what can be read of a request (RFC 3261 §18.3), then the connection goes.
-                    let message = Inbound::Message(self.flow, error.head);
+                    let message = Inbound::Last(self.flow, error.head);
                     let _ = self.out.send(message).await;
                     return (messages, Some(FRAMING_ERROR));
                 }

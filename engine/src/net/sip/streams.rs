@@ -68,9 +68,11 @@ impl Streams {
         self.links.len()
     }
 
-    /// Ends a peer's connection.
+    /// Ends a peer's connection, when what is queued has left; one of ours is not touched.
     pub(super) fn close(&mut self, flow: Flow) {
-        self.links.remove(&flow.connection);
+        if !self.dialled.contains(&flow.connection) {
+            self.links.remove(&flow.connection);
+        }
     }
 
     /// The flow that a flow without a connection's name means: that of the peer's own connection, or of one that we open.
