@@ -74,6 +74,20 @@ fn a_peer_without_update_is_refreshed_by_reinvite_with_the_last_description() {
         peer.events().is_empty(),
         "the application knows nothing of it"
     );
+    // The peer has moved its media: the application has to follow.
+    peer.pass(200_000);
+    let refresh = peer.sent().remove(0);
+    let moved = "v=0\r\no=- 1 2 IN IP4 10.0.0.3\r\n";
+    let described = format!(
+        "Session-Expires: 400;refresher=uac\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{moved}",
+        moved.len()
+    );
+    // What follows the length is none of it (RFC 3261 §18.3).
+    peer.respond_to(&refresh, 200, "", &described);
+    let [Event::ReinviteAnswered { response, .. }] = &peer.events()[..] else {
+        panic!("no answer")
+    };
+    assert_eq!(response.frame().body(), moved.as_bytes());
     // Refused: again after a while, and then nobody answers for good.
     peer.pass(200_000);
     let refresh = peer.sent().remove(0);

@@ -19,6 +19,8 @@ pub(super) struct Negotiation {
     /// Our offer that still waits for its answer (late offer, or our own INVITE).
     pending: Option<Sdp>,
     agreed: Option<Negotiated>,
+    /// Our last description, offer or answer: what a refresh of the session timer offers once more.
+    described: Option<Sdp>,
     /// What was agreed came in a provisional response.
     early: bool,
     /// The credentials of the peer that our present ICE credentials answer.
@@ -31,6 +33,7 @@ impl Negotiation {
             local,
             pending: None,
             agreed: None,
+            described: None,
             early: false,
             checked_by: None,
         }
@@ -96,8 +99,26 @@ impl Negotiation {
     pub(super) fn offer(&mut self) -> Vec<u8> {
         let offer = offer_answer::offer(&self.local);
         let bytes = offer.to_bytes();
+        self.described = Some(offer.clone());
         self.pending = Some(offer);
         bytes
+    }
+
+    /// Takes the answer to our last description, which the endpoint offered once more to refresh the session timer. Returns whether it
+    /// changed anything.
+    ///
+    /// # Errors
+    /// It cannot be used; what was agreed before stays.
+    pub(super) fn take_refresh(&mut self, answer: &[u8]) -> Result<bool, String> {
+        let Some(described) = &self.described else {
+            return Ok(false);
+        };
+        let agreed = accept(described, answer, self.local.srtp.policy)?;
+        let changed = self.agreed.as_ref() != Some(&agreed);
+        if changed {
+            self.agree(agreed, false);
+        }
+        Ok(changed)
     }
 
     /// Takes the far end's offer and returns our answer.
@@ -108,7 +129,9 @@ impl Negotiation {
         let (answer, agreed) = offer_answer::answer(&offer, &self.local)
             .map_err(|refusal| Refusal::new(488, refusal.rule, refusal.to_string()))?;
         self.agree(agreed, false);
-        Ok(answer.to_bytes())
+        let bytes = answer.to_bytes();
+        self.described = Some(answer);
+        Ok(bytes)
     }
 
     /// The description that answers a re-INVITE: our answer to its offer, or an offer of ours where it has none.
@@ -368,5 +391,32 @@ mod tests {
         assert_eq!(leg.take_answer(b""), Ok(true));
         leg.change(b"").unwrap();
         assert!(leg.take_answer(b"").is_err());
+    }
+
+    #[test]
+    fn the_answer_to_a_refresh_may_move_the_media() {
+        let moved = |address: &str| {
+            let text = String::from_utf8(theirs(0, "192.0.2.9", "sendrecv")).unwrap();
+            text.replace("c=IN IP4 192.0.2.9", &format!("c=IN IP4 {address}"))
+                .into_bytes()
+        };
+        // We answered, or we offered: the last description counts in both.
+        let mut answering = ours();
+        answering.answer(&moved("192.0.2.9")).unwrap();
+        let mut offering = ours();
+        offering.offer();
+        offering.take_answer(&moved("192.0.2.9")).unwrap();
+        for mut leg in [answering, offering] {
+            assert_eq!(leg.take_refresh(&moved("192.0.2.9")), Ok(false));
+            assert_eq!(leg.take_refresh(&moved("192.0.2.77")), Ok(true));
+            let remote = leg.agreed().unwrap().remote_rtp;
+            assert_eq!(remote, "192.0.2.77:4000".parse().unwrap());
+            assert!(
+                leg.take_refresh(&theirs(18, "192.0.2.5", "sendrecv"))
+                    .is_err()
+            );
+            assert_eq!(leg.agreed().unwrap().remote_rtp, remote);
+        }
+        assert_eq!(ours().take_refresh(&moved("192.0.2.9")), Ok(false));
     }
 }

@@ -239,7 +239,8 @@ pub enum Event {
     },
     /// The peer wants to change the session, by re-INVITE, UPDATE or PRACK with an offer: answer or reject it.
     Reinvite { leg: LegId, request: Message },
-    /// 2xx on our re-INVITE or UPDATE.
+    /// 2xx on our re-INVITE or UPDATE; also on a re-INVITE by which the endpoint refreshed the session timer, where it has a
+    /// description: the answer to our last one.
     ReinviteAnswered { leg: LegId, response: Message },
     /// Our re-INVITE or UPDATE was refused; the session is as before.
     ReinviteRejected { leg: LegId, status: u16 },

@@ -24,7 +24,7 @@ pub(super) struct Offer {
     attempt: u8,
     /// By UPDATE, not by re-INVITE.
     update: bool,
-    /// Only to refresh the session timer: the application knows nothing of it.
+    /// Only to refresh the session timer: the application knows nothing of it but an answer with a description.
     refresh: bool,
 }
 
@@ -246,7 +246,8 @@ impl Endpoint {
             .acknowledge(&mut self.io, tx, tag, Some((flow, ack)));
         if let Some(offer) = self.take_sent(tx, leg) {
             self.session_answered(now, leg, frame, Some(offer.sdp));
-            if !offer.refresh {
+            // A refresh is an offer like any other: its answer may have moved the media (RFC 4028 §7.4, RFC 3264 §8).
+            if !offer.refresh || frame.session_description().is_some() {
                 let response = Message::from(frame);
                 self.io.tell(Event::ReinviteAnswered { leg, response });
             }

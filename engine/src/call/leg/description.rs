@@ -148,6 +148,29 @@ impl Leg {
         }
     }
 
+    /// The far end answered a refresh of the session timer; it may have moved meanwhile.
+    pub(super) fn refreshed(&mut self, response: &Message) -> Option<Input> {
+        match self
+            .negotiation
+            .take_refresh(&session_description(response))
+        {
+            Ok(true) => {
+                self.apply_stream();
+                tracing::info!(remote = ?self.remote(), "media changed by the far end's answer to a refresh");
+                Some(Input::MediaChanged)
+            }
+            Ok(false) => None,
+            Err(reason) => {
+                tracing::warn!(
+                    reason,
+                    rule = "refresh-answer-unusable",
+                    "the far end's answer to a refresh cannot be used; the call goes on as it was"
+                );
+                None
+            }
+        }
+    }
+
     pub(super) fn take_answer(&mut self, body: &[u8]) {
         match self.negotiation.take_answer(body) {
             Ok(true) => self.apply_stream(),

@@ -44,6 +44,7 @@ impl Leg {
                 Some(Input::Answered)
             }
             Event::Reinvite { request, .. } => self.reinvite(&request),
+            Event::ReinviteAnswered { response, .. } => self.refreshed(&response),
             Event::Info { id, request, .. } => self.info(id, &request),
             Event::Request { id, request, .. } => self.message(id, &request),
             Event::Refer {
@@ -96,7 +97,6 @@ impl Leg {
             }
             // Not for a leg, or answers to what this leg never sends.
             Event::Invite { .. }
-            | Event::ReinviteAnswered { .. }
             | Event::ReinviteRejected { .. }
             | Event::Prack { .. }
             | Event::Response { .. }
