@@ -484,6 +484,7 @@ impl<'a> Play<'a> {
                 return;
             }
             Event::Confirmed { leg, .. }
+            | Event::Trying { leg }
             | Event::Progress { leg, .. }
             | Event::Answered { leg, .. }
             | Event::Reinvite { leg, .. }

@@ -17,10 +17,10 @@ fn a_call_from_invite_to_bye() {
             .provisional(net.now, callee, 180, "Ringing", None, &[])
             .unwrap();
         net.run_for(1000);
-        let events = net.take(0);
+        let events = net.take_all(0);
         assert!(
-            matches!(&events[..], [Event::Progress { leg, response, .. }]
-            if *leg == caller && response.frame().status() == Some(180)),
+            matches!(&events[..], [Event::Trying { leg: tried }, Event::Progress { leg, response, .. }]
+            if (*tried, *leg) == (caller, caller) && response.frame().status() == Some(180)),
             "{events:?}"
         );
         net.ends[1].endpoint.answer(net.now, callee, SDP, &[]);

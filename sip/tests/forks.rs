@@ -150,7 +150,7 @@ fn the_ack_of_a_refusal_and_the_cancel_are_the_invites_own() {
     );
     assert!(matches!(
         peer.events()[..],
-        [Event::Rejected { status: 487, .. }]
+        [Event::Trying { .. }, Event::Rejected { status: 487, .. }]
     ));
     peer.respond_to(&cancel, 200, "", "");
     peer.drain();

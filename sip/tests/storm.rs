@@ -90,6 +90,7 @@ fn leg_of(event: &Event) -> Option<LegId> {
         Event::Invite { leg, .. }
         | Event::Cancelled { leg, .. }
         | Event::Confirmed { leg, .. }
+        | Event::Trying { leg }
         | Event::Progress { leg, .. }
         | Event::Answered { leg, .. }
         | Event::Rejected { leg, .. }

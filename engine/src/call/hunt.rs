@@ -59,7 +59,8 @@ struct Running {
     state: State,
     /// When the way is given up that has not responded at all.
     respond_by: Option<Instant>,
-    rang: bool,
+    /// It has responded, if only with 100: somebody knows of the call, and another way would ring twice.
+    in_hand: bool,
 }
 
 enum State {
@@ -155,7 +156,7 @@ impl Hunt {
             branch,
             state: State::Idle,
             respond_by: None,
-            rang: false,
+            in_hand: false,
         };
         match running.try_next(&self.call, self.prefer) {
             true => self.running.push(running),
@@ -189,6 +190,10 @@ impl Hunt {
                 self.next_way(index, AttemptOutcome::Timeout, failure);
                 None
             }
+            Event::Leg(Input::Trying) => {
+                self.running[index].responded();
+                None
+            }
             Event::Leg(Input::Progress { status, early }) => self.progress(index, status, early),
             // Whoever replaces a leg that rings picks its call up (RFC 3891 section 7.1).
             Event::Leg(Input::Answered | Input::Replaced) => Some(self.answered(index)),
@@ -202,8 +207,7 @@ impl Hunt {
 
     fn progress(&mut self, index: usize, status: u16, early: bool) -> Option<Hunted> {
         let branch = &mut self.running[index];
-        branch.respond_by = None;
-        branch.rang = true;
+        branch.responded();
         tracing::info!(
             to = branch.branch.label,
             status,
@@ -260,7 +264,7 @@ impl Hunt {
         }
         let failure = refused(&branch.branch.label, status, end.q850);
         let outcome = match status {
-            408 if !branch.rang => AttemptOutcome::Timeout,
+            408 if !branch.in_hand => AttemptOutcome::Timeout,
             // It rang for too long: that says nothing against the way.
             408 => AttemptOutcome::Status(408, None),
             _ if end.by == "network" => AttemptOutcome::Transport,
@@ -276,7 +280,7 @@ impl Hunt {
             self.early = None;
         }
         branch.state = State::Idle;
-        branch.rang = false;
+        branch.in_hand = false;
         let again = branch.branch.attempts.report(outcome);
         if again && branch.try_next(&self.call, self.prefer) {
             return;
@@ -326,6 +330,11 @@ impl Running {
         let placing = async move { place(&call, to, party, prefer).await.map(Box::new) };
         self.state = State::Placing(tokio::spawn(placing.in_current_span()));
         true
+    }
+
+    fn responded(&mut self) {
+        self.respond_by = None;
+        self.in_hand = true;
     }
 
     fn hang_up(&mut self, cause: &'static str, reason: Option<HangupReason>) {

@@ -217,6 +217,8 @@ pub enum Event {
     Cancelled { leg: LegId, reason: Option<String> },
     /// The ACK to our 2xx; it may carry the answer to a late offer. Also for the 2xx to a re-INVITE.
     Confirmed { leg: LegId, ack: Message },
+    /// 100 on our INVITE: somebody has it in hand (RFC 3261 §17.1.1.2). Once for each 100 that comes.
+    Trying { leg: LegId },
     /// 101 to 199 on our INVITE. `fork` numbers the early dialogs from 0 in the order in which they came.
     Progress {
         leg: LegId,

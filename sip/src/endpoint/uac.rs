@@ -23,7 +23,7 @@ use bytes::Bytes;
 use std::time::Instant;
 
 impl Endpoint {
-    /// Calls out. What follows is `Progress`, then `Answered` or `Rejected`.
+    /// Calls out. What follows is `Trying`, `Progress`, then `Answered` or `Rejected`.
     ///
     /// # Errors
     /// A limit is reached, the target is no URI, or a header is unfit for the wire or owned by the endpoint.
@@ -183,7 +183,7 @@ impl Endpoint {
             return self.cancel(now, leg);
         }
         if status == 100 {
-            return;
+            return self.io.tell(Event::Trying { leg });
         }
         if key::to_tag(frame).is_some()
             && let Some(dialog) = self.client_dialog(tx, frame)

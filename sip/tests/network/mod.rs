@@ -147,7 +147,14 @@ impl Network {
         (caller, callee)
     }
 
+    /// What happened at an end, but for `Trying`, which every call has.
     pub fn take(&mut self, end: usize) -> Vec<Event> {
+        let mut events = self.take_all(end);
+        events.retain(|event| !matches!(event, Event::Trying { .. }));
+        events
+    }
+
+    pub fn take_all(&mut self, end: usize) -> Vec<Event> {
         self.collect();
         std::mem::take(&mut self.ends[end].events)
     }

@@ -21,6 +21,7 @@ impl Leg {
                 self.confirmed = true;
                 Some(Input::Confirmed)
             }
+            Event::Trying { .. } => Some(Input::Trying),
             Event::Progress { response, .. } => {
                 let early = self
                     .negotiation

@@ -83,6 +83,8 @@ pub(super) enum Input {
     Confirmed,
     /// Our outbound call was answered.
     Answered,
+    /// Our outbound call is in somebody's hands: 100.
+    Trying,
     /// Our outbound call rings; `early`: with audio of its own.
     Progress { status: u16, early: bool },
     /// The far end asks for a transfer.

@@ -362,6 +362,7 @@ impl Pump {
             Event::Info { .. }
                 | Event::Reinvite { .. }
                 | Event::Request { .. }
+                | Event::Trying { .. }
                 | Event::Progress { .. }
                 | Event::Refer { .. }
                 | Event::ReferProgress { done: false, .. }
@@ -406,6 +407,7 @@ fn leg_of(event: &Event) -> Option<LegId> {
         Event::Invite { leg, .. }
         | Event::Cancelled { leg, .. }
         | Event::Confirmed { leg, .. }
+        | Event::Trying { leg }
         | Event::Progress { leg, .. }
         | Event::Answered { leg, .. }
         | Event::Rejected { leg, .. }
