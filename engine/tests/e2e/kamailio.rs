@@ -93,15 +93,19 @@ impl Kamailio {
         }
     }
 
-    /// Waits for the `times`th line it logged that holds `text`.
+    /// Waits until it has logged `text` for so many requests.
     #[track_caller]
     pub(crate) fn wait_log(&self, text: &str, times: usize) {
-        self.log.wait(text, times, |line| line.contains(text));
+        self.log
+            .wait_different(text, times, |line| line.contains(text));
     }
 
-    /// How many lines it logged that hold `text`.
-    pub(crate) fn count_log(&self, text: &str) -> usize {
-        self.log.count(|line| line.contains(text))
+    /// So many requests are logged with `text`, once they are here, and no more so far.
+    #[track_caller]
+    pub(crate) fn assert_logged(&self, text: &str, times: usize) {
+        self.wait_log(text, times);
+        let lines = self.log.different(|line| line.contains(text));
+        assert_eq!(lines, times, "{text}");
     }
 }
 
@@ -162,7 +166,7 @@ fn registers_and_is_called_over(transport: &str) {
     server.wait_log("the registration", |line| {
         line.contains("registered trunk=\"carrier\"")
     });
-    assert_eq!(carrier.count_log("challenged REGISTER"), 1);
+    carrier.assert_logged("challenged REGISTER", 1);
     carrier.wait_log(&format!("registered over {transport}"), 1);
 
     let mut call = public.dial(carrier.address, "+4930100").expect("answered");
@@ -185,17 +189,14 @@ fn registers_and_is_called_over(transport: &str) {
 
     // The carrier grants 20 s only, and judges itself whether the refresh comes before they are over.
     carrier.wait_log(&format!("refreshed over {transport}"), 1);
-    assert_eq!(
-        carrier.count_log(&format!(" registered over {transport}")),
-        1
-    );
+    carrier.assert_logged(&format!(" registered over {transport}"), 1);
     server.terminate();
     assert!(server.wait_end().success());
     carrier.wait_log(&format!("unregistered over {transport}"), 1);
     let refusal = Phone::new().dial(carrier.address, "+4930100").err();
     assert_eq!(refusal.expect("refused").status(), 480);
-    assert_eq!(carrier.count_log("strayed"), 0);
-    assert_eq!(carrier.count_log("denied"), 0);
+    carrier.assert_logged("strayed", 0);
+    carrier.assert_logged("denied", 0);
 }
 
 #[test]
@@ -232,8 +233,8 @@ fn a_wrong_password_is_told_once_and_not_tried_again_and_again() {
     server.wait_metrics("the target is up", |metrics| {
         metrics.labelled("trunkline_trunk_targets_up", "carrier") == 1.0
     });
-    assert_eq!(carrier.count_log("challenged REGISTER"), 1);
-    assert_eq!(carrier.count_log("denied REGISTER"), 1);
+    carrier.assert_logged("challenged REGISTER", 1);
+    carrier.assert_logged("denied REGISTER", 1);
 }
 
 #[test]
@@ -250,8 +251,8 @@ fn a_challenge_for_another_realm_gets_no_answer() {
         line.contains("401 Unauthorized") && line.contains("realm"),
         "{line}"
     );
-    assert_eq!(carrier.count_log("challenged REGISTER"), 1);
-    assert_eq!(carrier.count_log("denied REGISTER"), 0);
+    carrier.assert_logged("challenged REGISTER", 1);
+    carrier.assert_logged("denied REGISTER", 0);
 }
 
 /// Registered at the first of two over TCP; when it goes, the lost connection tells, and the second gets the registration and the calls.
@@ -263,7 +264,7 @@ fn the_registration_moves_to_the_second_carrier_when_the_first_goes() {
     let targets = [&first, &second].map(|carrier| format!("sip:{};transport=tcp", carrier.address));
     let server = customer(trunk(&targets, true, PASSWORD));
     first.wait_log("registered over tcp", 1);
-    assert_eq!(second.count_log("REGISTER"), 0);
+    second.assert_logged("REGISTER", 0);
     drop(first);
     second.wait_log("registered over tcp", 1);
     let mut call = public.dial(second.address, "+4930100").expect("answered");

@@ -5,6 +5,7 @@ use crate::kamailio::{Kamailio, PASSWORD, customer, new_address, trunk};
 use crate::phone::Phone;
 use crate::server::Server;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// A second of tones that rise from `lowest`.
 fn voice(lowest: f32) -> Vec<i16> {
@@ -66,8 +67,8 @@ fn calls_out_with_a_password_over(transport: &str) {
     callee.wait_hang_up();
     carrier.wait_log("routed BYE", 1);
     server.wait_no_call();
-    assert_eq!(carrier.count_log("strayed"), 0);
-    assert_eq!(carrier.count_log("denied"), 0);
+    carrier.assert_logged("strayed", 0);
+    carrier.assert_logged("denied", 0);
 }
 
 #[test]
@@ -94,7 +95,7 @@ fn the_callee_holds_resumes_and_hangs_up_by_the_recorded_route() {
     caller.wait_hang_up();
     carrier.wait_log("routed BYE", 1);
     server.wait_no_call();
-    assert_eq!(carrier.count_log("strayed"), 0);
+    carrier.assert_logged("strayed", 0);
 }
 
 /// While one holds, the other hears something else than silence; afterwards they hear each other.
@@ -132,7 +133,7 @@ fn a_caller_from_the_carrier_holds_and_resumes_by_the_recorded_route() {
     carrier.wait_log("routed ACK", 3);
     carrier.wait_log("routed BYE", 1);
     server.wait_no_call();
-    assert_eq!(carrier.count_log("strayed"), 0);
+    carrier.assert_logged("strayed", 0);
 }
 
 #[test]
@@ -147,8 +148,8 @@ fn a_call_that_the_carrier_refuses_for_its_password_is_refused_and_not_repeated(
             && line.contains("rule=\"password-refused\"")
     });
     server.wait_no_call();
-    assert_eq!(carrier.count_log("challenged INVITE"), 1);
-    assert_eq!(carrier.count_log("denied INVITE"), 1);
+    carrier.assert_logged("challenged INVITE", 1);
+    carrier.assert_logged("denied INVITE", 1);
 }
 
 /// Two carriers, of which the first takes no calls in the way `defined` says: the second gets the call.
@@ -207,7 +208,7 @@ fn a_carrier_that_is_down_gets_no_calls_until_it_is_back() {
 
     let public = Phone::new();
     let first = Kamailio::with(address, public.address(), &[]);
-    server.wait_log("the first is back", |line| {
+    server.wait_log_times("the first is back", 2, |line| {
         line.contains("target answers and takes calls") && line.contains(&address.to_string())
     });
     let office = caller.into_phone();
@@ -256,11 +257,87 @@ fn a_registered_phone_calls_out_and_is_called_over_the_carrier() {
     callers.wait_hang_up();
     carrier.wait_log("routed BYE", 2);
     server.wait_no_call();
-    assert_eq!(carrier.count_log("strayed"), 0);
+    carrier.assert_logged("strayed", 0);
 
     // A stranger with her name is nobody, and costs the carrier nothing.
     let stranger = Phone::of(&server, "alice", "guessed");
     let refusal = stranger.try_call(&server, "+43123").err().expect("refused");
     assert_eq!(refusal.status(), 403);
-    assert_eq!(carrier.count_log("call out"), 1);
+    carrier.assert_logged("call out", 1);
+}
+
+#[test]
+fn a_busy_callee_behind_the_carrier_is_the_callers_answer() {
+    let (office, public) = (Phone::new(), Phone::new());
+    let carrier = Kamailio::start(public.address());
+    let server = exchange(&office, &[carrier.address], "udp", PASSWORD);
+    let refusal = std::thread::scope(|scope| {
+        let caller = scope.spawn(|| office.try_call(&server, "+43123").err());
+        let invite = public.wait("INVITE", |message| message.method() == "INVITE");
+        public.respond(carrier.address, &invite, "486 Busy Here", "");
+        public.wait("ACK", |message| message.method() == "ACK");
+        caller.join().expect("the caller's side").expect("refused")
+    });
+    assert_eq!(refusal.status(), 486);
+    server.wait_no_call();
+    carrier.assert_logged("challenged INVITE", 1);
+}
+
+#[test]
+fn a_caller_who_gives_up_silences_the_telephone_behind_the_carrier() {
+    let (office, public) = (Phone::new(), Phone::new());
+    let carrier = Kamailio::start(public.address());
+    let server = exchange(&office, &[carrier.address], "udp", PASSWORD);
+    let invite = office.invite_text(server.sip(), "+43123");
+    office.send(server.sip(), &invite);
+    let rings = public.wait("INVITE", |message| message.method() == "INVITE");
+    public.respond(carrier.address, &rings, "180 Ringing", "");
+    office.wait("180", |message| message.status() == 180);
+
+    office.send(server.sip(), &cancel(&invite));
+    let cancelled = public.wait("CANCEL", |message| message.method() == "CANCEL");
+    public.respond(carrier.address, &cancelled, "200 OK", "");
+    public.respond(carrier.address, &rings, "487 Request Terminated", "");
+    public.wait("ACK", |message| message.method() == "ACK");
+    let refusal = office.wait("487", |message| message.status() == 487);
+    office.send(
+        server.sip(),
+        &office.ack_of_refusal(server.sip(), "+43123", &refusal),
+    );
+    server.wait_no_call();
+}
+
+/// 100 says that the call is in somebody's hands: however long it then takes to ring, no other carrier gets it as well.
+#[test]
+fn a_carrier_that_has_said_100_keeps_the_call() {
+    let (office, public) = (Phone::new(), Phone::new());
+    let first = Kamailio::start(public.address());
+    let second = Kamailio::start(public.address());
+    let server = exchange(&office, &[first.address, second.address], "udp", PASSWORD);
+    let (mut caller, callee) = std::thread::scope(|scope| {
+        let call = scope.spawn(|| office.call(&server, "+43123"));
+        // Kamailio's 100 came; the telephone takes longer than `failover_timeout_s` to say anything.
+        let invite = public.wait("INVITE", |message| message.method() == "INVITE");
+        std::thread::park_timeout(Duration::from_secs(3));
+        let callee = public.answer(first.address, &invite);
+        (call.join().expect("the caller's side"), callee)
+    });
+    hear_each_other(&caller, &callee);
+    caller.hang_up();
+    callee.wait_hang_up();
+    let metrics = server.wait_no_call();
+    let failovers = metrics.labelled("trunkline_trunk_failovers_total", "carrier");
+    assert_eq!(failovers, 0.0);
+    second.assert_logged("INVITE", 0);
+}
+
+/// What takes an INVITE back (RFC 3261 §9.1).
+fn cancel(invite: &str) -> String {
+    let kept = ["Via:", "Max-Forwards:", "From:", "To:", "Call-ID:", "CSeq:"];
+    let lines = invite
+        .split("\r\n")
+        .enumerate()
+        .filter(|(number, line)| *number == 0 || kept.iter().any(|name| line.starts_with(name)));
+    let head: String = lines.map(|(_, line)| format!("{line}\r\n")).collect();
+    head.replace("INVITE", "CANCEL") + "Content-Length: 0\r\n\r\n"
 }

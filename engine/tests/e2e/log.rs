@@ -1,5 +1,6 @@
 //! The log lines of a process under test, as they come.
 use super::PATIENCE;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -30,11 +31,27 @@ impl Log {
     /// Waits for the `times`th line of a kind.
     #[track_caller]
     pub(crate) fn wait(&self, what: &str, times: usize, wanted: impl Fn(&str) -> bool) -> String {
+        self.wait_until(what, times, |lines| {
+            let mut found = lines.iter().filter(|line| wanted(line));
+            found.nth(times - 1).cloned()
+        })
+    }
+
+    /// Waits until there are `times` different lines of a kind.
+    #[track_caller]
+    pub(crate) fn wait_different(&self, what: &str, times: usize, wanted: impl Fn(&str) -> bool) {
+        self.wait_until(what, times, |lines| {
+            (different(lines, &wanted) >= times).then_some(())
+        });
+    }
+
+    #[track_caller]
+    fn wait_until<T>(&self, what: &str, times: usize, found: impl Fn(&[String]) -> Option<T>) -> T {
         let patience = Instant::now() + PATIENCE;
         let mut lines = self.lock();
         loop {
-            if let Some(line) = lines.iter().filter(|line| wanted(line)).nth(times - 1) {
-                return line.clone();
+            if let Some(found) = found(&lines) {
+                return found;
             }
             let left = patience.saturating_duration_since(Instant::now());
             assert!(
@@ -55,10 +72,21 @@ impl Log {
         self.lock().join("\n")
     }
 
+    /// How many different lines so far satisfy `wanted`.
+    pub(crate) fn different(&self, wanted: impl Fn(&str) -> bool) -> usize {
+        different(&self.lock(), wanted)
+    }
+
     /// How many lines so far satisfy `wanted`.
     pub(crate) fn count(&self, wanted: impl Fn(&str) -> bool) -> usize {
         self.lock().iter().filter(|line| wanted(line)).count()
     }
+}
+
+/// How many different lines satisfy `wanted`.
+fn different(lines: &[String], wanted: impl Fn(&str) -> bool) -> usize {
+    let lines = lines.iter().filter(|line| wanted(line));
+    lines.collect::<BTreeSet<_>>().len()
 }
 
 /// The line without terminal escapes.

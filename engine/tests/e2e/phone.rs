@@ -220,7 +220,13 @@ impl Phone {
         answer
     }
 
-    fn ack_of_refusal(&self, server: SocketAddr, user: &str, refusal: &Message) -> String {
+    /// What a refusal of an INVITE gets (RFC 3261 §17.1.1.3).
+    pub(crate) fn ack_of_refusal(
+        &self,
+        server: SocketAddr,
+        user: &str,
+        refusal: &Message,
+    ) -> String {
         let header = |name: &str| refusal.header(name).expect(name);
         let (via, to, call_id) = (header("Via"), header("To"), header("Call-ID"));
         let cseq = header("CSeq").replace("INVITE", "ACK");
@@ -326,15 +332,21 @@ impl Phone {
 
     /// Waits for a call by way of the proxy at `proxy`, lets it ring and takes it.
     #[track_caller]
-    pub(crate) fn take_call(mut self, proxy: SocketAddr) -> Call {
+    pub(crate) fn take_call(self, proxy: SocketAddr) -> Call {
         let invite = self.wait("INVITE", |message| message.method() == "INVITE");
         self.respond(proxy, &invite, "180 Ringing", "");
-        self.respond(proxy, &invite, "200 OK", &self.sdp(1, "sendrecv"));
+        self.answer(proxy, &invite)
+    }
+
+    /// Answers an INVITE that came by way of the proxy at `proxy`.
+    #[track_caller]
+    pub(crate) fn answer(mut self, proxy: SocketAddr, invite: &Message) -> Call {
+        self.respond(proxy, invite, "200 OK", &self.sdp(1, "sendrecv"));
         self.wait("ACK", |message| message.method() == "ACK");
-        self.routes = record_routes(&invite);
+        self.routes = record_routes(invite);
         self.from = invite.header("To").expect("To").to_owned();
         let caller = invite.header("From").expect("From").to_owned();
-        self.connected(proxy, &invite, caller)
+        self.connected(proxy, invite, caller)
     }
 
     /// The call as it is once `theirs`, the message with the far end's Contact and description, is here.
