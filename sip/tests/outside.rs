@@ -50,6 +50,23 @@ fn what_is_not_served_is_refused_politely() {
     }
 }
 
+#[test]
+fn a_register_may_require_what_registrars_do() {
+    for (lines, status) in [
+        ("Require: path\r\n", None),
+        (
+            "Require: path, outbound\r\nProxy-Require: sec-agree\r\n",
+            None,
+        ),
+        ("Require: gruu\r\n", Some("420")),
+    ] {
+        let mut probe = Probe::new();
+        let sent = probe.tell(&request("REGISTER", "z9hG4bK1", "", 1, lines, ""));
+        let found = sent.first().map(|text| &text[8..11]);
+        assert_eq!(found, status, "{lines}");
+    }
+}
+
 /// The only event, which must be a request.
 fn asked(probe: &mut Probe) -> RequestId {
     match &probe.events()[..] {
@@ -292,6 +309,21 @@ fn our_register_is_sent_again_with_credentials() {
     let next = probe.sent().remove(0);
     assert_eq!(field(&next, "CSeq"), Some("4 REGISTER"));
     assert_eq!(field(&next, "Call-ID"), field(&first, "Call-ID"));
+    probe.drain();
+}
+
+#[test]
+fn a_challenge_from_another_host_is_not_answered_and_says_so() {
+    let mut probe = Probe::new();
+    let mut server = carrier();
+    let request = register(&probe, credentials("secret"), None);
+    let id = probe.endpoint.request(probe.now, request).unwrap();
+    let first = probe.sent().remove(0);
+    let asks = challenge(&mut server, &probe, false);
+    probe.flow.remote = "10.0.0.66:5060".parse().unwrap();
+    assert_eq!(probe.tell(&response(&first, 401, &asks)), [""; 0]);
+    let (status, _, refused) = outcome(&mut probe, id);
+    assert_eq!((status, refused), (401, Some(ChallengeRefused::Elsewhere)));
     probe.drain();
 }
 

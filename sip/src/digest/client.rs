@@ -65,12 +65,17 @@ pub enum ChallengeRefused {
     Qop,
     /// It cannot be read; the rule.
     Malformed(&'static str),
+    /// It comes from another host than the request went to.
+    Elsewhere,
 }
 
 impl fmt::Display for ChallengeRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("the response holds no Digest challenge"),
+            Self::Elsewhere => {
+                f.write_str("the challenge comes from another host than the request went to")
+            }
             Self::Realm(realm) => {
                 write!(f, "the challenge is for realm {realm:?}, which is not ours")
             }

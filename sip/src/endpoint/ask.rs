@@ -287,12 +287,12 @@ impl Endpoint {
         heard: Heard<'_, '_>,
     ) -> Result<(HeaderId, String), Option<ChallengeRefused>> {
         let (request, frame) = (&asking.request, heard.frame);
-        if !heard.flow.leads_where(&request.flow) {
-            return Err(None);
-        }
         let Some(credentials) = &request.credentials else {
             return Err(None);
         };
+        if !heard.flow.leads_where(&request.flow) {
+            return Err(Some(ChallengeRefused::Elsewhere));
+        }
         let cnonce = self.io.identity.token();
         let header = match frame.status() {
             Some(407) => HeaderId::ProxyAuthorization,

@@ -204,5 +204,6 @@ fn rule_of(refused: &ChallengeRefused) -> &'static str {
         ChallengeRefused::Algorithm(_) => "challenge names no algorithm we know",
         ChallengeRefused::Qop => "challenge demands a qop we lack",
         ChallengeRefused::Malformed(rule) => rule,
+        ChallengeRefused::Elsewhere => "challenge from another host than the call went to",
     }
 }

@@ -124,8 +124,14 @@ fn screen_require(
     if matches!(method, Method::Cancel | Method::Ack) {
         return Ok(());
     }
+    // An edge proxy may require the registrar to keep its Path (RFC 3327 §5.2, RFC 5626 §6).
+    let register: &[&str] = &["path", "outbound"];
+    let known = match method {
+        Method::Register => register,
+        _ => extensions,
+    };
     let tags: Vec<_> = frame
-        .unsupported(extensions)
+        .unsupported(known)
         .map(String::from_utf8_lossy)
         .collect();
     if tags.is_empty() {
