@@ -69,6 +69,10 @@ fn a_challenged_invite_goes_out_again_with_the_answer() {
     assert!(peer.events().is_empty());
     let sent = peer.respond_to(&third, 200, "s", "");
     assert_eq!(field(&sent[0], "CSeq"), Some("3 ACK"));
+    for name in ["Authorization", "Proxy-Authorization"] {
+        // RFC 3261 §13.2.2.4
+        assert_eq!(field(&sent[0], name), field(&third, name));
+    }
     assert!(matches!(peer.events()[..], [Event::Answered { .. }]));
     // BYE is challenged, too.
     peer.endpoint.hangup(peer.now, peer.leg, None);
@@ -185,7 +189,11 @@ fn a_challenge_from_elsewhere_is_never_answered() {
         (elsewhere, "10.0.0.2:5060", false),
     ] {
         let mut peer = calling(Transport::Udp);
-        peer.respond(200, "s", leads);
+        let sent = peer.respond(401, "s", WWW);
+        let invite = next_try(&sent, "INVITE");
+        let ack = peer.respond_to(&invite, 200, "s", leads).remove(0);
+        let elsewhere = !leads.is_empty();
+        assert_eq!(field(&ack, "Authorization").is_none(), elsewhere, "{ack}");
         peer.events();
         peer.endpoint.reinvite(peer.now, peer.leg, SDP);
         let sent = peer.endpoint.poll_transmit().unwrap();

@@ -5,7 +5,9 @@
 use super::event::LegId;
 use super::io::{Io, Slot, TxId, Wake};
 use super::servers::arm;
+use crate::build::MessageBuilder;
 use crate::flow::Flow;
+use crate::header::HeaderId;
 use crate::identity::Token;
 use crate::message::{Frame, Message};
 use crate::method::Method;
@@ -322,6 +324,29 @@ impl Clients {
             None => return tx.acks.len() >= MAX_FORKS,
         }
         true
+    }
+
+    /// The ACK of an INVITE's 2xx with the credentials of that INVITE (RFC 3261 §13.2.2.4), unless it goes to another host than the
+    /// INVITE went to: who answered from there must not get them.
+    pub(super) fn with_credentials(
+        &self,
+        mut ack: MessageBuilder,
+        invite: TxId,
+        flow: &Flow,
+    ) -> MessageBuilder {
+        let tx = self.by_id.get(&invite);
+        let Some(tx) = tx.filter(|tx| flow.leads_where(&tx.flow)) else {
+            return ack;
+        };
+        for header in tx.request.frame().headers() {
+            if matches!(
+                header.id,
+                HeaderId::Authorization | HeaderId::ProxyAuthorization
+            ) {
+                ack = ack.header(header.id.name(), header.value);
+            }
+        }
+        ack
     }
 
     /// Sends the ACK of a fork's 2xx and keeps it; without one, remembers the fork until its ACK is made.

@@ -239,6 +239,7 @@ impl Endpoint {
         };
         dialog.refresh(frame);
         let (builder, flow) = dialog.request("ACK", Some(cseq), &self.config.advertise, &branch);
+        let builder = self.clients.with_credentials(builder, tx, &flow);
         let ack = builder
             .header("User-Agent", &self.config.server_name)
             .finish();

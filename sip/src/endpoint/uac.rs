@@ -139,6 +139,7 @@ impl Endpoint {
         let cseq = usage.invite_cseq;
         let (builder, flow) = dialog.request("ACK", Some(cseq), &self.config.advertise, &branch);
         let tag: Box<[u8]> = dialog.remote_tag().into();
+        let builder = self.clients.with_credentials(builder, tx, &flow);
         let ack = with_sdp(builder.header("User-Agent", &self.config.server_name), sdp).finish();
         self.clients
             .acknowledge(&mut self.io, tx, &tag, Some((flow, ack)));
@@ -285,6 +286,7 @@ impl Endpoint {
         dialog.skip_to(self.clients.of(tx).map_or(0, |tx| tx.spent));
         let (builder, flow) =
             dialog.request("ACK", Some(cseq), &self.config.advertise, &ack_branch);
+        let builder = self.clients.with_credentials(builder, tx, &flow);
         let ack = builder
             .header("User-Agent", &self.config.server_name)
             .finish();
