@@ -253,10 +253,6 @@ fn sessions_that_do_not_come_about() {
         ("rfc3665/unavailable_caller", "rfc3665/unavailable_callee"),
         ("rfc5359/declined_caller", "rfc5359/declined_callee"),
         ("rfc5359/redirect_caller", "rfc5359/redirect_callee"),
-        (
-            "rules/no_prack_caller",
-            "rules/early_media_without_end_callee",
-        ),
     ]);
 }
 
