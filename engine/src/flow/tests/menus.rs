@@ -210,7 +210,10 @@ nodes:
   p: {type: play, prompt: ['x${digits}', {file: '${key}.wav'}], then: {type: hangup}}
 "
     .replace("prompts_are: above\n", "");
-    assert_eq!(heard(&body, &[Press("12")])[1], "p: play x12+2.wav");
+    assert_eq!(
+        heard(&body, &[Press("12")])[1],
+        "p: play no prompt x12+2.wav"
+    );
     assert_eq!(
         heard(&body, &[Nothing])[1],
         "p: hangup Normal",
