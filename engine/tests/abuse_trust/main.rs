@@ -3,6 +3,7 @@
 //! proof that honest callers are still served.
 mod injection;
 mod media;
+mod media_secure;
 mod party;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "../e2e/server.rs"]
