@@ -1,16 +1,18 @@
 //! What all legs of one call share: its name, the server's parts, and its place in the gauge of calls, which is free when the last leg is gone.
-use super::Calls;
 use super::caller::Caller;
 use super::cdr::{CallRecord, Times};
 use super::counters::Active;
 use super::leg::End;
 use super::program::CallInfo;
+use super::{Calls, InForce};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 /// See the module's text.
 pub(super) struct CallContext {
     pub(super) calls: Arc<Calls>,
+    /// What was in force when it began.
+    pub(super) in_force: Arc<InForce>,
     pub(super) info: CallInfo,
     pub(super) caller: Caller,
     /// What routed the call, and the name of its program.
@@ -26,6 +28,7 @@ impl CallContext {
         active: Active,
     ) -> Arc<CallContext> {
         Arc::new(CallContext {
+            in_force: calls.in_force.load_full(),
             calls,
             info,
             caller,

@@ -52,6 +52,8 @@ pub struct Found {
     pub stages: Vec<Vec<Branch>>,
     /// How long each stage rings; `None`: as the dial says.
     pub ring: Option<Duration>,
+    /// Nobody rings: the program of this number takes over the leg that is to be connected.
+    pub program_of: Option<String>,
 }
 
 impl Found {
@@ -60,6 +62,15 @@ impl Found {
         Found {
             stages: vec![branches],
             ring: None,
+            program_of: None,
+        }
+    }
+
+    /// The program of a number.
+    pub fn program_of(number: &str) -> Found {
+        Found {
+            program_of: Some(number.to_owned()),
+            ..Found::all(Vec::new())
         }
     }
 }
@@ -74,6 +85,8 @@ pub struct Branch {
     pub party: Origin,
     /// Headers of every INVITE to it beside those of its ways.
     pub headers: Vec<(String, String)>,
+    /// Who has transferred the call to it: the number that a phone of ours is shown.
+    pub referred_by: Option<String>,
 }
 
 impl Branch {
@@ -83,6 +96,7 @@ impl Branch {
             label: format!("trunk {}", call.trunk()),
             party: Origin::Peer(call.trunk().into()),
             headers: Vec::new(),
+            referred_by: None,
             attempts: Box::new(call),
         }
     }
@@ -102,6 +116,7 @@ impl Branch {
             attempts: Box::new(Single(Some(leg))),
             party: Origin::Stranger,
             headers: Vec::new(),
+            referred_by: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use super::directory::{AttemptOutcome, Branch, Found};
 use super::leg::{End, Input, Leg, hangup_reason};
 use super::place::{Unplaced, place};
 use super::see_off::Escorted;
+use super::transfer::referred_by;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -324,6 +325,9 @@ impl Running {
             return false;
         };
         to.headers.extend(self.branch.headers.iter().cloned());
+        let by = self.branch.referred_by.as_deref();
+        to.headers
+            .extend(by.and_then(|number| referred_by(&to.from, number)));
         let party = self.branch.party.clone();
         self.respond_by = patience.map(|patience| Instant::now() + patience);
         let call = call.clone();

@@ -59,6 +59,7 @@ use takeover::Places;
 use crate::config::{DtmfMode, SrtpPolicy};
 use crate::media::{Media, MediaAudio, PromptLibrary};
 use crate::net::sip::{Command, Incoming, SipHandle};
+use arc_swap::ArcSwap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -195,6 +196,22 @@ impl CallSettings {
     }
 }
 
+/// What a reload exchanges as a whole.
+struct InForce {
+    settings: CallSettings,
+    /// Music on hold.
+    music: Vec<MediaAudio>,
+}
+
+impl InForce {
+    fn new(settings: CallSettings, music: Option<Vec<MediaAudio>>) -> InForce {
+        InForce {
+            settings,
+            music: music.unwrap_or_else(leg::plain_music),
+        }
+    }
+}
+
 /// What all calls share.
 pub struct Calls {
     sip: SipHandle,
@@ -202,9 +219,8 @@ pub struct Calls {
     prompts: Arc<PromptLibrary>,
     routes: Box<dyn Routes>,
     directory: Arc<dyn Directory>,
-    settings: CallSettings,
-    /// Music on hold.
-    music: Vec<MediaAudio>,
+    /// For new calls; those in progress keep what they began with.
+    in_force: ArcSwap<InForce>,
     cdr: Option<CdrWriter>,
     /// Where legs can be replaced.
     places: Places,
@@ -232,8 +248,7 @@ impl Calls {
             prompts: parts.prompts,
             routes: parts.routes,
             directory: parts.directory,
-            settings,
-            music: parts.music.unwrap_or_else(leg::plain_music),
+            in_force: ArcSwap::from_pointee(InForce::new(settings, parts.music)),
             cdr: parts.cdr,
             places: Places::default(),
             counters: parts.counters,
@@ -245,6 +260,17 @@ impl Calls {
             sessions: AtomicU64::new(0),
             session_key: RandomState::new(),
         })
+    }
+
+    /// New calls go by these from now on, except for the number of calls and the folder of recordings: other parts were made for those.
+    pub fn apply(&self, settings: CallSettings, music: Option<Vec<MediaAudio>>) {
+        let old = self.in_force.load();
+        let settings = CallSettings {
+            max_calls: old.settings.max_calls,
+            recordings_dir: old.settings.recordings_dir.clone(),
+            ..settings
+        };
+        self.in_force.store(Arc::new(InForce::new(settings, music)));
     }
 
     /// Starts a session for each incoming leg until the SIP side gives out no more: it drains, or is gone.

@@ -64,15 +64,24 @@ impl PhoneBook {
             }
             DialTarget::RingGroup(name) => self.group(config, shown, name),
             DialTarget::Trunk { trunk, number } => self.trunk(caller, shown, trunk, number),
-            DialTarget::Number(number) => {
-                let target = routed(router, caller, shown, number)?;
-                self.look_up(router, caller, shown, &target)
-            }
+            DialTarget::Number(number) => self.number(router, caller, shown, number),
             DialTarget::Uri(uri) => {
                 let number = local_number(config, caller, uri)?;
-                let target = routed(router, caller, shown, &number)?;
-                self.look_up(router, caller, shown, &target)
+                self.number(router, caller, shown, &number)
             }
+        }
+    }
+
+    fn number(
+        &self,
+        router: &Router,
+        caller: &Caller,
+        shown: &CallerIdentity,
+        number: &str,
+    ) -> Result<Found, Refusal> {
+        match routed(router, caller, shown, number)? {
+            Some(target) => self.look_up(router, caller, shown, &target),
+            None => Ok(Found::program_of(number)),
         }
     }
 
@@ -119,6 +128,7 @@ impl PhoneBook {
                     RingOrder::OneByOne => stages,
                 },
                 ring: Some(group.ring),
+                program_of: None,
             }),
         }
     }
@@ -202,13 +212,13 @@ fn not_registered(user: &str) -> Refusal {
     Refusal::new(480, "not-registered", text)
 }
 
-/// Where a number leads for this caller.
+/// Where a number leads for this caller; `None`: to a program.
 fn routed(
     router: &Router,
     caller: &Caller,
     shown: &CallerIdentity,
     number: &str,
-) -> Result<DialTarget, Refusal> {
+) -> Result<Option<DialTarget>, Refusal> {
     let from = route::Caller {
         origin: &caller.origin,
         from: &shown.number,
@@ -216,15 +226,12 @@ fn routed(
     };
     let routed = router.route(&from, number);
     tracing::info!(to = number, rule = routed.rule, "target routed");
-    Ok(match routed.outcome? {
+    Ok(Some(match routed.outcome? {
         Destination::Endpoint(user) => DialTarget::Endpoint(user),
         Destination::RingGroup(name) => DialTarget::RingGroup(name),
         Destination::Trunk { trunk, number } => DialTarget::Trunk { trunk, number },
-        Destination::Flow(flow) => {
-            let text = format!("{number} leads to the flow {flow}, which cannot be dialled");
-            return Err(Refusal::new(501, "flow-not-dialled", text));
-        }
-    })
+        Destination::Flow(_) => return Ok(None),
+    }))
 }
 
 /// The number that a URI of ours names. URIs elsewhere are not called: nobody pays for where a far end sends us.

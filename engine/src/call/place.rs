@@ -29,7 +29,7 @@ pub(super) async fn place(
         text: no_channel(&error).text,
     })?;
     let mut codecs = match to.codecs.is_empty() {
-        true => calls.settings.codecs.clone(),
+        true => call.in_force.settings.codecs.clone(),
         false => to.codecs.clone(),
     };
     if let Some(prefer) = prefer {
@@ -38,7 +38,7 @@ pub(super) async fn place(
     }
     let local = to.flow.local.ip();
     let settings = LegSettings {
-        media_address: calls.settings.media_address.unwrap_or(local),
+        media_address: call.in_force.settings.media_address.unwrap_or(local),
         signalling: to.flow.remote,
         codecs,
         dtmf: to.dtmf,

@@ -37,7 +37,7 @@ pub struct Step {
 /// A program that drives one call.
 ///
 /// The executor calls [`next`](Program::next) with [`Outcome::Begin`] first, then with the outcome of each verb it was
-/// given. After [`Outcome::HungUp`] the returned step is ignored and the program is dropped: it may use that turn to
+/// given. After [`Outcome::HungUp`] or [`Outcome::HandedOver`] the returned step is ignored and the program is dropped: it may use that turn to
 /// settle its state. A program must never answer [`Outcome::Failed`] with the same verb for ever: the executor ends a call whose
 /// program makes more than 1,000 steps without media, input or waiting in between.
 pub trait Program: Send {

@@ -68,7 +68,7 @@ async fn run_inbound(call: Arc<CallContext>, incoming: Incoming, rank: usize) {
             return refuse(calls, id, &refusal);
         }
     };
-    let mut recordings = Recordings::new(&calls.settings.recordings_dir, &info.id);
+    let mut recordings = Recordings::new(&call.in_force.settings.recordings_dir, &info.id);
     let mut executor = Executor::new(&mut leg, &call, &mut recordings, program);
     let end = executor.run(calls.stop.subscribe()).await;
     account(&call, &mut leg, &end, began).await;
@@ -81,7 +81,7 @@ type Admitted = (Leg, Box<dyn Program>);
 /// `rank` counts the calls in progress, this one included.
 fn admit(call: &Arc<CallContext>, incoming: Incoming, rank: usize) -> Result<Admitted, Refusal> {
     let calls = &call.calls;
-    let limit = calls.settings.max_calls;
+    let limit = call.in_force.settings.max_calls;
     if rank > limit {
         let text = format!("{limit} calls are in progress; see [sip] max_calls");
         return Err(Refusal::new(503, "max-calls", text));
@@ -104,9 +104,9 @@ fn inbound_leg(
     let media = calls.media.open().map_err(|error| no_channel(&error))?;
     let local = incoming.flow.local.ip();
     let terms = calls.routes.terms(&call.caller);
-    let terms = terms.unwrap_or_else(|| calls.settings.terms());
+    let terms = terms.unwrap_or_else(|| call.in_force.settings.terms());
     let settings = LegSettings {
-        media_address: calls.settings.media_address.unwrap_or(local),
+        media_address: call.in_force.settings.media_address.unwrap_or(local),
         signalling: incoming.flow.remote,
         codecs: terms.codecs,
         dtmf: terms.dtmf,
@@ -139,7 +139,12 @@ async fn replace(call: &Arc<CallContext>, incoming: Incoming, old: LegId) {
         call.record(&Times::begin(), &refused_end(&refusal));
         refuse(calls, id, &refusal);
     };
-    if calls.settings.transfer.refuses(&call.caller.origin, true) {
+    if call
+        .in_force
+        .settings
+        .transfer
+        .refuses(&call.caller.origin, true)
+    {
         let text = "this caller may not take over calls; see [transfer]".to_owned();
         return refused(Refusal::new(403, "replaces-not-allowed", text));
     }
@@ -245,7 +250,7 @@ async fn run_outbound(
     let _watch = PanicWatch(calls.counters.clone());
     let (to, from) = (outbound.target, outbound.from);
     let to = OutboundLeg {
-        dtmf: calls.settings.dtmf,
+        dtmf: call.in_force.settings.dtmf,
         ..OutboundLeg::new(outbound.flow, to.clone(), from, to.clone(), to)
     };
     let program = outbound.program;
@@ -256,7 +261,7 @@ async fn run_outbound(
         .map_err(|error| error.text)?;
     tracing::info!(to = info.to, "call out");
     let mut stop = calls.stop.subscribe();
-    let mut recordings = Recordings::new(&calls.settings.recordings_dir, &info.id);
+    let mut recordings = Recordings::new(&call.in_force.settings.recordings_dir, &info.id);
     let mut executor = Executor::new(&mut leg, &call, &mut recordings, program);
     let end = match executor.until_answered(&mut stop).await {
         Ok(()) => executor.run(stop).await,

@@ -150,6 +150,8 @@ impl Calls {
             None
         };
         let taken = tokio::time::timeout(PATIENCE, first).await.ok().flatten();
+        // Every phone gets it, also after another has taken it.
+        asked.detach_all();
         if let Some(status) = taken {
             tracing::info!("message taken by a phone");
             self.counters.messages[1].fetch_add(1, Ordering::Relaxed);

@@ -6,6 +6,8 @@ use super::hunt::Hunt;
 use super::leg::Leg;
 use super::{Refusal, TransferPolicy};
 use crate::net::sip::Command;
+use crate::route::CallerIdentity;
+use crate::route::address::{domain_of, name_addr};
 use trunkline_sip::refer::{ReferTarget, Replaces};
 use trunkline_sip::{Message, Origin, ReferId};
 
@@ -62,14 +64,26 @@ pub(super) fn transferred(call: &Caller, transferee: &Leg, origin: Origin) -> Ca
     }
 }
 
-/// Adds a header to every way that is tried.
-pub(super) fn with_header(mut found: Found, header: Option<(String, String)>) -> Found {
-    if let Some(header) = header {
-        for branch in found.stages.iter_mut().flatten() {
-            branch.headers.push(header.clone());
+/// Tells everybody who is called what a transfer adds: the dialog to be replaced, and phones of ours who transfers.
+pub(super) fn as_transfer(
+    mut found: Found,
+    replaces: Option<(String, String)>,
+    by: &CallerIdentity,
+) -> Found {
+    let number = Some(&by.number).filter(|number| !by.private && !number.is_empty());
+    for branch in found.stages.iter_mut().flatten() {
+        branch.headers.extend(replaces.clone());
+        if matches!(branch.party, Origin::User(_)) {
+            branch.referred_by = number.cloned();
         }
     }
     found
+}
+
+/// Referred-By (RFC 3892) as it is shown to whom `from` is shown: at the same domain, so that it says nothing of where the transferor is.
+pub(super) fn referred_by(from: &str, number: &str) -> Option<(String, String)> {
+    let domain = domain_of(from)?;
+    Some(("Referred-By".to_owned(), name_addr(None, number, &domain)))
 }
 
 impl Leg {
@@ -108,5 +122,27 @@ pub(super) fn failed_status(dialled: &Dialled) -> u16 {
     match dialled.status {
         status @ 300..=699 => status,
         _ => 503,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::referred_by;
+
+    #[test]
+    fn who_transferred_is_shown_at_the_domain_of_the_caller() {
+        let value = |from: &str| referred_by(from, "20 1").map(|(_, value)| value);
+        for (from, expected) in [
+            (
+                "\"Ann\" <sip:ann@pbx.example:5070>",
+                Some("<sip:20%201@pbx.example:5070>"),
+            ),
+            ("sip:ann@192.0.2.1", Some("<sip:20%201@192.0.2.1>")),
+            ("\"Anonymous\" <sip:anonymous@anonymous.invalid>", None),
+            ("tel:+49", None),
+            ("", None),
+        ] {
+            assert_eq!(value(from).as_deref(), expected, "{from}");
+        }
     }
 }

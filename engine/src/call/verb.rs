@@ -24,7 +24,7 @@ pub enum Verb {
     /// Let time pass. Outcome: `Done`.
     Wait(Wait),
     /// Call somebody else; whoever answers is joined with this call. Outcome: [`Outcome::Dialled`] when nobody answered, or
-    /// the one who did is gone.
+    /// the one who did is gone. A number that leads to a program hands the call to that: [`Outcome::HandedOver`].
     Dial(Dial),
     /// Let an unanswered caller hear us: 183 with our description. Outcome: `Done`, also where the caller offered nothing to send to.
     EarlyMedia,
@@ -344,6 +344,8 @@ pub enum Outcome {
     Dialled(Dialled),
     /// The verb could not be carried out.
     Failed(Failure),
+    /// Another program goes on with the call, by a dial or a transfer to its number. As with `HungUp`, nothing more is asked.
+    HandedOver,
     /// The far end is gone.
     HungUp,
 }

@@ -4,7 +4,9 @@
 //! old configuration stays in force and the log says why, line by line. What sockets and media were opened with cannot be changed in
 //! a running process: one warning names those keys.
 use super::routes::{LiveRoutes, RouteTable};
+use super::run::{call_settings, music};
 use super::transports::guard_settings;
+use crate::call::Calls;
 use crate::config::Config;
 use crate::media::PromptLibrary;
 use crate::net::sip::{Guards, Tls, TlsSettings};
@@ -26,6 +28,7 @@ pub(super) struct Reload {
     pub(super) guards: Arc<Guards>,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) phones: Arc<Location>,
+    pub(super) calls: Arc<Calls>,
 }
 
 impl Reload {
@@ -58,6 +61,7 @@ impl Reload {
         };
         let (table, warnings) =
             RouteTable::load(new.clone(), &self.prompts).map_err(|error| lines(&error))?;
+        let music = music(&new, &self.prompts).map_err(|error| vec![format!("{error:#}")])?;
         if let Some(tls) = &self.tls {
             tls.reload(&TlsSettings::from(&new.tls))
                 .map_err(|error| lines(&error))?;
@@ -70,6 +74,7 @@ impl Reload {
         self.guards.apply(guard_settings(&new));
         self.trunks.apply(&new);
         self.phones.reloaded();
+        self.calls.apply(call_settings(&new), music);
         let fixed = needs_restart(&old, &new);
         if !fixed.is_empty() {
             tracing::warn!(
@@ -115,22 +120,16 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             sip.reliable_provisional != new.sip.reliable_provisional,
         ),
         ("media.bind", media.bind != new.media.bind),
-        ("media.advertise", media.advertise != new.media.advertise),
         ("media.ports", media.ports != new.media.ports),
         ("media.pin_cpu", media.pin_cpu != new.media.pin_cpu),
         (
             "media.rtp_timeout_s",
             media.rtp_timeout != new.media.rtp_timeout,
         ),
-        ("media.codecs", media.codecs != new.media.codecs),
-        ("media.srtp", media.srtp != new.media.srtp),
-        ("media.dtmf", media.dtmf != new.media.dtmf),
         (
             "media.recordings_dir",
             media.recordings_dir != new.media.recordings_dir,
         ),
-        ("music.on_hold", old.music != new.music),
-        ("transfer", old.transfer != new.transfer),
         ("cdr.file", old.cdr != new.cdr),
         ("http.listen", old.http != new.http),
         ("log", old.log != new.log),
@@ -153,7 +152,8 @@ mod tests {
         );
         assert_eq!(needs_restart(&old, &new), ["sip.listen", "media.ports"]);
         assert_eq!(needs_restart(&old, &old), [""; 0]);
-        let louder = config("[log]\nlevel = \"debug\"\n[transfer]\nblind = false");
-        assert_eq!(needs_restart(&old, &louder), ["transfer", "log"]);
+        let louder =
+            config("[log]\nlevel = \"debug\"\n[transfer]\nblind = false\n[media]\ndtmf = \"info\"");
+        assert_eq!(needs_restart(&old, &louder), ["log"]);
     }
 }

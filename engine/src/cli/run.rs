@@ -122,6 +122,7 @@ async fn serve(
         guards,
         tls,
         phones: phones.clone(),
+        calls: calls.clone(),
     };
     let sources = Sources {
         calls: calls.counters.clone(),
@@ -185,7 +186,10 @@ impl Signals {
 }
 
 /// What a held party hears.
-fn music(config: &Config, prompts: &PromptLibrary) -> anyhow::Result<Option<Vec<MediaAudio>>> {
+pub(super) fn music(
+    config: &Config,
+    prompts: &PromptLibrary,
+) -> anyhow::Result<Option<Vec<MediaAudio>>> {
     let HoldMusic::File(path) = &config.music.on_hold else {
         return Ok(None);
     };
@@ -241,7 +245,7 @@ fn endpoint_config(config: &Config) -> anyhow::Result<EndpointConfig> {
     })
 }
 
-fn call_settings(config: &Config) -> CallSettings {
+pub(super) fn call_settings(config: &Config) -> CallSettings {
     CallSettings {
         max_calls: config.sip.max_calls,
         media_address: config

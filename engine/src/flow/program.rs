@@ -118,7 +118,9 @@ impl FlowProgram {
 
     fn outcome<'f>(&mut self, flow: &'f Flow, waiting: &'f Waiting, outcome: Outcome) -> Move<'f> {
         match (waiting, outcome) {
-            (Waiting::Over, _) | (_, Outcome::HungUp) => Move::Do(self.end(HangupCause::Normal)),
+            (Waiting::Over, _) | (_, Outcome::HungUp | Outcome::HandedOver) => {
+                Move::Do(self.end(HangupCause::Normal))
+            }
             (_, Outcome::Failed(_)) => self.failed(flow, waiting),
             (waiting, outcome) => {
                 self.failed_last = false;

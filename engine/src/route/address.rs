@@ -2,6 +2,8 @@
 //!
 //! Limit: [`MAX_NAME`] characters of a display name.
 
+use trunkline_sip::NameAddr;
+
 /// Longest display name, characters.
 const MAX_NAME: usize = 80;
 /// RFC 3323 §4.1.1.3.
@@ -13,6 +15,17 @@ pub(crate) fn name_addr(name: Option<&str>, user: &str, host: &str) -> String {
     match name.map(quoted).filter(|name| name.len() > 2) {
         Some(name) => format!("{name} {uri}"),
         None => uri,
+    }
+}
+
+/// Host and port of an address; `None` where it has none that is anybody's.
+pub(crate) fn domain_of(address: &str) -> Option<String> {
+    let address = NameAddr::parse(address.as_bytes()).ok()?;
+    let host = address.uri.host_text();
+    match (host.as_str(), address.uri.port) {
+        ("" | "anonymous.invalid", _) => None,
+        (_, Some(port)) => Some(format!("{host}:{port}")),
+        (_, None) => Some(host),
     }
 }
 

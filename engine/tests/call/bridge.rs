@@ -1,7 +1,7 @@
 //! Two legs joined: audio, hold and keys from one far end to the other.
 use crate::dial::joined_with;
 use crate::phone::{EVENTS, Phone, audio_port, direction, status};
-use crate::rig::Rig;
+use crate::rig::{Plan, Rig};
 use trunkline::config::DtmfMode;
 use trunkline_dsp::dtmf::{Detector, Generator, Key, Profile};
 use trunkline_dsp::g711;
@@ -20,13 +20,26 @@ impl Pair {
         Pair::with(|_| {}, |sdp| sdp, |sdp| sdp).await
     }
 
+    /// With further numbers.
+    pub(crate) async fn with_plans(plans: Vec<(&'static str, Plan)>) -> Pair {
+        Pair::of(Rig::start(plans).await, |_| {}, |sdp| sdp, |sdp| sdp).await
+    }
+
     /// Bob's leg and what both describe themselves by may be changed.
     async fn with(
         leg: impl Fn(&mut trunkline::route::OutboundLeg),
         ann_sdp: impl Fn(String) -> String,
         bob_sdp: impl Fn(String) -> String,
     ) -> Pair {
-        let rig = Rig::start(vec![]).await;
+        Pair::of(Rig::start(vec![]).await, leg, ann_sdp, bob_sdp).await
+    }
+
+    async fn of(
+        rig: Rig,
+        leg: impl Fn(&mut trunkline::route::OutboundLeg),
+        ann_sdp: impl Fn(String) -> String,
+        bob_sdp: impl Fn(String) -> String,
+    ) -> Pair {
         let mut bob = rig.phone_with("bob", leg).await;
         let mut ann = Phone::new(rig.address, "dial-bob").await;
         let (ann_sdp, bob_sdp) = (ann_sdp(ann.sdp("sendrecv")), bob_sdp(bob.sdp("sendrecv")));
@@ -40,7 +53,7 @@ impl Pair {
         }
     }
 
-    async fn over(mut self) {
+    pub(crate) async fn over(mut self) {
         self.ann.bye().await;
         self.bob.expect("BYE").await;
         self.rig.rests().await;
@@ -58,6 +71,21 @@ pub(crate) async fn heard(from: &mut Phone, to_port: u16, to: &mut Phone, kind: 
         }
     }
     panic!("{octet:#x} was not heard");
+}
+
+/// What the holder sends is not heard by the held, the music is.
+pub(crate) async fn music(holder: &mut Phone, to_port: u16, held: &mut Phone) {
+    for frame in 0..500 {
+        let sent = [0x31; 160];
+        holder.rtp(to_port, 0, frame * 160, &sent).await;
+        let heard = held.heard_now().await;
+        let is_music = |octet: &u8| g711::ulaw_decode(*octet).abs() > 400;
+        if heard.is_some_and(|packet| packet.payload != sent && packet.payload.iter().any(is_music))
+        {
+            return;
+        }
+    }
+    panic!("no music");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,19 +153,7 @@ async fn whoever_is_held_hears_music_until_the_call_is_resumed() {
         let answer = pair.ann.reinvite(&offer, "").await;
         assert_eq!(status(&answer), 200, "{offer}: {answer}");
         assert_eq!(direction(&answer), expected, "{offer}");
-        // What the holder sends is not heard, the music is.
-        for frame in 0.. {
-            let sent = [0x31; 160];
-            pair.ann.rtp(pair.ann_to, 0, frame * 160, &sent).await;
-            let heard = pair.bob.heard_now().await;
-            let is_music = |octet: &u8| g711::ulaw_decode(*octet).abs() > 400;
-            if heard
-                .is_some_and(|packet| packet.payload != sent && packet.payload.iter().any(is_music))
-            {
-                break;
-            }
-            assert!(frame < 500, "no music: {offer}");
-        }
+        music(&mut pair.ann, pair.ann_to, &mut pair.bob).await;
         let resumed = pair.ann.reinvite(&sdp, "").await;
         assert_eq!(direction(&resumed), "sendrecv", "{resumed}");
         heard(&mut pair.ann, pair.ann_to, &mut pair.bob, 0, 0x31).await;

@@ -8,6 +8,8 @@ mod bridge;
 mod dial;
 mod message;
 mod phone;
+mod programs;
+mod races;
 mod rig;
 mod secure;
 mod transfer;

@@ -153,12 +153,24 @@ impl Directory for Book {
             DialTarget::Uri(uri) => uri["sip:".len()..].split('@').next().unwrap().to_owned(),
             other => panic!("{other}"),
         };
+        if let Some(number) = name.strip_prefix("program-") {
+            let found = Found::program_of(number);
+            return Box::pin(async { Ok(found) });
+        }
+        if let Some(names) = name.strip_prefix("failover-") {
+            let found = Found::all(vec![self.ways(names)]);
+            return Box::pin(async { Ok(found) });
+        }
         let legs = self.0.lock().unwrap().get(&name).cloned();
         let found = legs.map(|legs| {
+            let name = name.clone();
             let from = format!("sip:{}@127.0.0.1", call.from);
             let from = |leg| OutboundLeg { from, ..leg };
             let legs = legs.into_iter();
-            Found::all(legs.map(|leg| Branch::single(from.clone()(leg))).collect())
+            Found::all(
+                legs.map(|leg| Branch::phone(&name, from.clone()(leg)))
+                    .collect(),
+            )
         });
         let refusal = Refusal::new(404, "no-such-endpoint", name);
         Box::pin(async { found.ok_or(refusal) })
@@ -170,6 +182,35 @@ impl Directory for Book {
         let from = format!("sip:{}@127.0.0.1", caller.identity.number);
         legs.iter_mut().for_each(|leg| leg.from.clone_from(&from));
         Ok(legs)
+    }
+}
+
+impl Book {
+    /// One callee with several ways to it, as a trunk with several targets is.
+    fn ways(&self, names: &str) -> Branch {
+        let book = self.0.lock().unwrap();
+        let legs = names.split('&').map(|name| OutboundLeg {
+            from: "sip:100@127.0.0.1".to_owned(),
+            ..book[name][0].clone()
+        });
+        let legs: VecDeque<_> = legs.collect();
+        let first = legs[0].clone();
+        Branch {
+            attempts: Box::new(Ways(legs)),
+            ..Branch::single(first)
+        }
+    }
+}
+
+struct Ways(VecDeque<OutboundLeg>);
+
+impl Attempts for Ways {
+    fn next(&mut self) -> Option<(OutboundLeg, Option<Duration>)> {
+        Some((self.0.pop_front()?, None))
+    }
+
+    fn report(&mut self, outcome: AttemptOutcome) -> bool {
+        matches!(outcome, AttemptOutcome::Status(503, _))
     }
 }
 
@@ -374,7 +415,11 @@ impl Rig {
     }
 }
 
-fn settings(recordings_dir: PathBuf, max_calls: usize, srtp: SrtpPolicy) -> CallSettings {
+pub(crate) fn settings(
+    recordings_dir: PathBuf,
+    max_calls: usize,
+    srtp: SrtpPolicy,
+) -> CallSettings {
     CallSettings {
         max_calls,
         media_address: None,

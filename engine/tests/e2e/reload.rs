@@ -20,11 +20,12 @@ fn numbers_change_while_calls_go_on() {
     assert_eq!(status(&server, "later"), Some(404));
 
     write(&server, |text| {
-        text.replace("to = \"demo\"", "to = \"later\"") + "\n[transfer]\nblind = false\n"
+        text.replace("to = \"demo\"", "to = \"later\"")
+            + "\n[transfer]\nblind = false\n[cdr]\nfile = \"later.jsonl\"\n"
     });
     server.wait_log("in force", |line| line.contains("is in force"));
     server.wait_log("a key that needs a restart", |line| {
-        line.contains("count from the next start only: transfer")
+        line.contains("count from the next start only: cdr.file")
     });
     assert_eq!(status(&server, "demo"), Some(404));
     Phone::new().call(&server, "later").hang_up();

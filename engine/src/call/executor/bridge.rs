@@ -7,6 +7,7 @@ use super::super::transfer::Transfer;
 use super::super::verb::{KeyPress, Outcome};
 use super::dial::passed_on;
 use super::{Executor, VerbResult};
+use crate::net::sip::Command;
 use std::time::Instant;
 
 /// Which of the two.
@@ -189,6 +190,7 @@ fn across(from: &mut Leg, to: &mut Leg, input: Input) {
         Input::Key(key) => pass_key(from, to, key),
         // The answer to a late offer comes with the ACK.
         Input::MediaChanged | Input::Confirmed | Input::Replaced => hear_each_other(from, to),
+        Input::Info { kind, body } => to.tell(Command::Info(to.id, kind.to_owned(), body)),
         _ => {}
     }
 }

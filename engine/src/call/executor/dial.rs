@@ -1,5 +1,5 @@
 //! The verb dial: finds whom to call, hunts for somebody who answers, passes back what happens meanwhile, and joins both.
-use super::super::dial::{Dial, DialEnd, DialOrder, Dialled};
+use super::super::dial::{Dial, DialEnd, DialOrder, DialTarget, Dialled};
 use super::super::directory::Found;
 use super::super::hunt::{Hunt, Hunted};
 use super::super::leg::{End, Input, hangup_reason};
@@ -34,6 +34,13 @@ impl Executor<'_> {
             Ok(found) => found,
             Err(refusal) => return Ok(Outcome::Dialled(self.not_dialled(&refusal))),
         };
+        if let Some(number) = &found.program_of {
+            let caller = self.call.caller.clone();
+            return Ok(match self.program_at(number, &caller) {
+                Ok(next) => self.hand_to(next),
+                Err(refusal) => Outcome::Dialled(self.not_dialled(&refusal)),
+            });
+        }
         let limit = Some(dial.ring_timeout_ms).filter(|ms| *ms > 0);
         let limit = limit.map(|ms| Duration::from_millis(ms.into()));
         let prefer = self.leg.encoding();
@@ -91,6 +98,10 @@ impl Executor<'_> {
                     .await
                 {
                     Ok(found) if dial.targets.len() == 1 => return Ok(found),
+                    Ok(found) if found.program_of.is_some() => {
+                        tracing::info!(%target, rule = "program-not-alone", "target not called: a program takes the caller over, and nobody can ring beside it");
+                        refused = Some(program_not_alone(target));
+                    }
                     Ok(found) => stages.extend(found.stages),
                     Err(refusal) => {
                         tracing::info!(%target, status = refusal.status, rule = refusal.rule, reason = refusal.text, "target not called");
@@ -103,7 +114,10 @@ impl Executor<'_> {
             }
             match refused {
                 Some(refusal) if stages.iter().all(Vec::is_empty) => Err(refusal),
-                _ => Ok(Found { stages, ring: None }),
+                _ => Ok(Found {
+                    stages,
+                    ..Found::all(Vec::new())
+                }),
             }
         };
         tokio::pin!(finding);
@@ -168,6 +182,11 @@ impl Executor<'_> {
             Hears::Callee => self.leg.part(),
         }
     }
+}
+
+fn program_not_alone(target: &DialTarget) -> Refusal {
+    let text = format!("{target} leads to a program, which is dialled alone or not at all");
+    Refusal::new(501, "program-not-alone", text)
 }
 
 /// Why one party is gone, as the other is told.

@@ -4,6 +4,7 @@
 //! `recording.rs` what records.
 mod bridge;
 mod dial;
+mod handover;
 mod inputs;
 mod recording;
 mod transfer;
@@ -16,6 +17,7 @@ use super::context::CallContext;
 use super::leg::{End, Input, Leg, hangup_reason};
 use super::program::{CallInfo, Direction, Program, Step};
 use super::verb::{Failure, Hangup, HangupCause, KeyPress, Outcome, Verb};
+use handover::NextProgram;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -39,6 +41,10 @@ pub(super) struct Executor<'a> {
     info: CallInfo,
     /// The program panicked: it is asked no more.
     broken: bool,
+    /// What runs the call next.
+    successor: Option<NextProgram>,
+    /// Programs that ran it before.
+    programs: u32,
     next_id: u32,
 }
 
@@ -56,6 +62,8 @@ impl<'a> Executor<'a> {
             program,
             info: call.info.clone(),
             broken: false,
+            successor: None,
+            programs: 0,
             next_id: 0,
         }
     }
@@ -92,36 +100,53 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// Runs the program to its end and returns how the leg ended. `stop` ends the call from outside (shutdown). However it
-    /// ends, the program is told, unless it panicked.
+    /// Runs the program to its end, and those that it hands the call to, and returns how the leg ended. `stop` ends the call from
+    /// outside (shutdown). However it ends, the program is told, unless it panicked.
     pub(super) async fn run(&mut self, mut stop: watch::Receiver<bool>) -> End {
+        loop {
+            let end = self.run_one(&mut stop).await;
+            let over = match &end {
+                Some(_) => Outcome::HungUp,
+                None => Outcome::HandedOver,
+            };
+            let _ = self.turn(over);
+            match end {
+                Some(end) => return end,
+                None => self.succeed(),
+            }
+        }
+    }
+
+    /// Runs the program; `None`: it handed the call to another.
+    async fn run_one(&mut self, stop: &mut watch::Receiver<bool>) -> Option<End> {
         let limit = self.program.max_duration();
-        let end = tokio::select! {
+        tokio::select! {
             end = self.run_program() => end,
             () = after(limit) => {
                 tracing::info!(?limit, rule = "max-call-duration", "hanging up: the call has lasted as long as its program allows");
                 self.leg.hang_up("max-duration", Some(hangup_reason("Q.850", 16, "max-call-duration")));
-                self.leg.farewell().await
+                Some(self.leg.farewell().await)
             }
-            () = stopped(&mut stop) => self.shut_down().await,
-        };
-        let _ = self.turn(Outcome::HungUp);
-        end
+            () = stopped(stop) => Some(self.shut_down().await),
+        }
     }
 
-    async fn run_program(&mut self) -> End {
+    async fn run_program(&mut self) -> Option<End> {
         let mut outcome = Outcome::Begin;
         let mut idle_steps = 0;
         loop {
             let Some(Step { verb, at }) = self.turn(outcome) else {
-                return self.give_up("program-panic").await;
+                return Some(self.give_up("program-panic").await);
             };
             tracing::info!(%at, verb = verb.name(), "program");
             let takes_time = verb.takes_time();
             outcome = match self.carry_out(verb).await {
                 Ok(next) => next,
-                Err(end) => return end,
+                Err(end) => return Some(end),
             };
+            if self.successor.is_some() {
+                return None;
+            }
             if let Outcome::Failed(failure) = &outcome {
                 tracing::warn!(
                     verb = failure.verb,
@@ -142,7 +167,7 @@ impl<'a> Executor<'a> {
                     limit = MAX_IDLE_STEPS,
                     "the program loops without media, input or waiting: hanging up"
                 );
-                return self.give_up("program-loop").await;
+                return Some(self.give_up("program-loop").await);
             }
         }
     }

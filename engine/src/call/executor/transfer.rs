@@ -1,11 +1,13 @@
 //! Transfers within a bridge. Blind: the target is dialled like any other, with the rights of whoever transfers; when somebody answers,
 //! the other party is joined with them, else both parties of the bridge are as they were. Attended: the other party takes the place of
 //! the transferor in its second call.
+use super::super::caller::Caller;
 use super::super::dial::Dialled;
+use super::super::directory::Found;
 use super::super::hunt::{Hunt, Hunted};
 use super::super::leg::{End, Leg, hangup_reason};
 use super::super::see_off::Escorted;
-use super::super::transfer::{Referral, Transfer, failed_status, transferred, with_header};
+use super::super::transfer::{Referral, Transfer, as_transfer, failed_status, transferred};
 use super::super::verb::Outcome;
 use super::super::{Refusal, causes};
 use super::bridge::{Bridged, Side};
@@ -35,7 +37,7 @@ impl Executor<'_> {
             attended = referral.target.replaces.is_some(),
             "transfer asked for"
         );
-        let policy = &self.call.calls.settings.transfer;
+        let policy = &self.call.in_force.settings.transfer;
         let refusal = match (&bridged.transfer, &bridged.peer) {
             (Some(_), _) => Some(Refusal::new(
                 491,
@@ -59,8 +61,7 @@ impl Executor<'_> {
         {
             return self.hand_over(bridged, side, referral.id, place).await;
         }
-        self.dial_transfer(bridged, side, &referral, origin).await;
-        None
+        self.dial_transfer(bridged, side, &referral, origin).await
     }
 
     fn leg_at<'l>(&'l self, bridged: &'l Bridged, side: Side) -> Option<&'l Leg> {
@@ -144,17 +145,18 @@ impl Executor<'_> {
         side: Side,
         referral: &Referral,
         origin: trunkline_sip::Origin,
-    ) {
+    ) -> Option<VerbResult> {
         let call = self.call;
         let (referrer, other) = match (side, bridged.peer.as_deref()) {
             (Side::Own, Some(peer)) => (&*self.leg, peer),
             (Side::Peer, Some(peer)) => (peer, &*self.leg),
-            (_, None) => return,
+            (_, None) => return None,
         };
         if call.caller.hops_left == 0 {
             let text = "the call has gone through as many servers as its Max-Forwards allows";
             let refusal = Refusal::new(483, "too-many-hops", text.to_owned());
-            return referrer.refuse_refer(referral.id, &refusal);
+            referrer.refuse_refer(referral.id, &refusal);
+            return None;
         }
         let caller = transferred(&call.caller, other, origin);
         let target = referral.dial_target();
@@ -169,14 +171,59 @@ impl Executor<'_> {
                 call.calls.counters.refused(refusal.rule);
                 referrer.refuse_refer(referral.id, &refusal);
             }
+            Ok(Found {
+                program_of: Some(number),
+                ..
+            }) => return self.transfer_to_program(bridged, side, referral, &number, &caller),
             Ok(found) => {
                 referrer.accept_refer(referral.id);
-                let found = with_header(found, referral.replaces_header());
+                let found = as_transfer(found, referral.replaces_header(), &referrer.identity);
                 let hunt = Hunt::new(call.clone(), found, None, other.encoding());
                 let id = referral.id;
                 bridged.transfer = Some((side, Transfer { hunt, id }));
             }
         }
+        None
+    }
+
+    /// Blind, to the number of a program: whoever is transferred goes on in that.
+    fn transfer_to_program(
+        &mut self,
+        bridged: &mut Bridged,
+        side: Side,
+        referral: &Referral,
+        number: &str,
+        caller: &Caller,
+    ) -> Option<VerbResult> {
+        let next = match &referral.target.replaces {
+            None => self.program_at(number, caller),
+            Some(_) => {
+                let text = "a program has no call elsewhere to give away".to_owned();
+                Err(Refusal::new(481, "transfer-place-gone", text))
+            }
+        };
+        let next = match next {
+            Ok(next) => next,
+            Err(refusal) => {
+                self.call.calls.counters.refused(refusal.rule);
+                self.leg_at(bridged, side)?
+                    .refuse_refer(referral.id, &refusal);
+                return None;
+            }
+        };
+        let mut referrer = bridged.peer.take()?;
+        self.leg.part();
+        if side == Side::Own {
+            std::mem::swap(self.leg, &mut referrer);
+            self.leg.part();
+        } else {
+            referrer.part();
+        }
+        tracing::info!(party = self.leg.label(), "transferred to a program");
+        referrer.accept_refer(referral.id);
+        referrer.notify_refer(referral.id, 200);
+        referrer.see_off_after(PATIENCE, "transferred");
+        Some(Ok(self.hand_to(next)))
     }
 
     /// What the hunt for the transfer's target reports.

@@ -53,7 +53,7 @@ impl Leg {
         let command = match on {
             true => MediaCommand::Play {
                 id: MUSIC,
-                audio: self.settings.call.calls.music.clone(),
+                audio: self.settings.call.in_force.music.clone(),
                 repeat: None,
             },
             false => MediaCommand::StopPlay,

@@ -89,6 +89,8 @@ pub(super) enum Input {
     Progress { status: u16, early: bool },
     /// The far end asks for a transfer.
     Refer(Referral),
+    /// The far end says something to whoever it talks with, of one of the kinds that pass.
+    Info { kind: &'static str, body: Vec<u8> },
     /// The far end sends a text message.
     Message(InCall),
     /// How the far end fares with our REFER.
