@@ -105,6 +105,9 @@ async fn an_attended_transfer_joins_the_parties_of_both_calls() {
             true => (&mut pair.ann, &mut pair.bob, pair.bob_to),
             false => (&mut pair.bob, &mut pair.ann, pair.ann_to),
         };
+        // Phones put their first call on hold: whoever is transferred out of it must not go on hearing the music.
+        let hold = by.sdp("sendonly");
+        assert_eq!(status(&by.reinvite(&hold, "").await), 200);
         assert_eq!(status(&by.refer(&to).await), 202);
         by.notified(200).await;
         by.bye().await;
