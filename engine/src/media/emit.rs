@@ -35,9 +35,11 @@ pub(crate) struct Outgoing {
 /// The newest packet of a stream.
 #[derive(Debug, Clone, Copy)]
 struct Last {
-    /// The timestamp after the last sample, and when that was sent.
+    /// The timestamp after the last sample.
     end: u32,
-    end_ms: u64,
+    /// The newest timestamp, and when it was sent first: an event repeats its own.
+    stamp: u32,
+    stamp_ms: u64,
     tick_ms: u64,
     /// Whether it came over a bridge.
     bridged: bool,
@@ -82,9 +84,8 @@ impl Outgoing {
     /// The stream's timestamp at a moment, for sender reports.
     pub(crate) fn timestamp(&self, tick_ms: u64) -> u32 {
         self.last.map_or(self.clock(tick_ms), |last| {
-            let elapsed = tick_ms.saturating_sub(last.end_ms) as u32;
-            last.end
-                .wrapping_sub(FRAME_SAMPLES as u32)
+            let elapsed = tick_ms.saturating_sub(last.stamp_ms) as u32;
+            last.stamp
                 .wrapping_add(elapsed.wrapping_mul(SAMPLES_PER_MS))
         })
     }
@@ -128,14 +129,21 @@ impl Outgoing {
             self.change_speaker(last, moment.tick_ms);
         }
         let end = header.timestamp.wrapping_add(samples);
-        let (end, end_ms) = match self.last {
+        let end = match self.last {
             // Events are behind the audio, and so is what comes late.
-            Some(last) if (end.wrapping_sub(last.end) as i32) < 0 => (last.end, last.end_ms),
-            _ => (end, moment.tick_ms),
+            Some(last) if (end.wrapping_sub(last.end) as i32) < 0 => last.end,
+            _ => end,
+        };
+        let (stamp, stamp_ms) = match self.last {
+            Some(last) if (header.timestamp.wrapping_sub(last.stamp) as i32) <= 0 => {
+                (last.stamp, last.stamp_ms)
+            }
+            _ => (header.timestamp, moment.tick_ms),
         };
         self.last = Some(Last {
             end,
-            end_ms,
+            stamp,
+            stamp_ms,
             tick_ms: moment.tick_ms,
             bridged,
         });
@@ -367,5 +375,38 @@ impl ChannelState {
         out.send(around, moment, &self.sockets, stream, &header, &payload);
         out.went_out(moment, &header, samples, false);
         self.inlet.interrupt();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 3550 section 6.4.1: the timestamp of a sender report goes with the wall clock, whatever is sent.
+    #[test]
+    fn the_clock_of_reports_goes_on_during_an_event() {
+        let mut out = Outgoing::new(1, 0, 0);
+        let mut went = |tick_ms, timestamp, samples| {
+            let now = Instant::now();
+            let header = Header {
+                marker: false,
+                payload_type: 0,
+                sequence: 0,
+                timestamp,
+                ssrc: 1,
+            };
+            out.went_out(Moment { now, tick_ms }, &header, samples, true);
+            out.timestamp(tick_ms)
+        };
+        assert_eq!(went(1000, 5000, 160), 5000);
+        assert_eq!(went(1020, 5160, 160), 5160);
+        // A relayed event: one timestamp, no samples of the stream's.
+        for packet in 0..10 {
+            let ms = 20 * packet;
+            let report = went(1040 + ms, 5320, 0);
+            assert_eq!(report, 5320 + ms as u32 * SAMPLES_PER_MS);
+        }
+        assert_eq!(went(1240, 6920, 160), 6920);
+        assert_eq!(out.timestamp(1250), 7000);
     }
 }
