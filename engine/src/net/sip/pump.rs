@@ -4,6 +4,7 @@
 //! optional ones refused, and keeps room for those that end it.
 use super::counters::count;
 use super::guard::Guards;
+use super::guard::quiet::Quiet;
 use super::handle::{Command, Headers, Incoming, LegEvents, NewLeg};
 use super::outside::{IncomingRequest, Waiting};
 use super::shown::Shown;
@@ -49,9 +50,20 @@ pub(super) struct Pump {
     /// Connections that somebody may be called over.
     pub(super) held: HashMap<Flow, InUse>,
     pub(super) counters: Arc<PumpCounters>,
+    /// Strangers cannot fill the log with what they are refused.
+    pub(super) refusals: Quiet,
 }
 
+/// Lines about refused requests in ten seconds, for each rule.
+pub(super) const REFUSALS_LOGGED: u32 = 20;
+
 impl Pump {
+    fn log_refused(&mut self, flow: &Flow, method: &str, status: u16, rule: &'static str) {
+        if let Some(not_logged) = self.refusals.speaks(Instant::now(), rule) {
+            tracing::info!(remote = %flow.remote, transport = ?flow.transport, method, status, rule, not_logged, "request refused");
+        }
+    }
+
     pub(super) async fn run(
         mut self,
         mut inbound: mpsc::Receiver<Inbound>,
@@ -289,7 +301,7 @@ impl Pump {
                 if status == 401 {
                     tracing::debug!(remote = %flow.remote, transport = ?flow.transport, method, status, rule, "request challenged");
                 } else {
-                    tracing::info!(remote = %flow.remote, transport = ?flow.transport, method, status, rule, "request refused");
+                    self.log_refused(&flow, &method, status, rule);
                 }
                 count(&self.counters.refused, rule);
             }

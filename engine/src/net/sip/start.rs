@@ -2,9 +2,10 @@
 use super::accept::{self, Reception, TcpLimits};
 use super::dial::Dialler;
 use super::flows::Flows;
+use super::guard::quiet::Quiet;
 use super::guard::{GuardSettings, Guards, Places};
 use super::outside::{CLOSED_QUEUE, IncomingRequest, REQUEST_QUEUE};
-use super::pump::{ACCEPT_QUEUE, Pump};
+use super::pump::{ACCEPT_QUEUE, Pump, REFUSALS_LOGGED};
 use super::streams::Streams;
 use super::tls::Tls;
 use super::{Hop, Inbound, Incoming, NoFlow, PumpCounters, SipHandle, udp};
@@ -204,6 +205,7 @@ impl Sip {
             closed: closed.clone(),
             held: HashMap::new(),
             counters: counters.clone(),
+            refusals: Quiet::new(REFUSALS_LOGGED),
         };
         tokio::spawn(pump.run(inbound, commands));
         Ok(Sip {

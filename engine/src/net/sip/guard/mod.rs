@@ -3,7 +3,7 @@
 //! It reads no message. Memory: 1.25 MiB for rates, 4096 bans, one entry per open connection; no number of sources makes it more.
 mod bans;
 mod places;
-mod quiet;
+pub(super) mod quiet;
 mod rate;
 mod source;
 
@@ -59,7 +59,7 @@ impl Guards {
         Arc::new(Guards {
             settings: ArcSwap::from_pointee(settings),
             rates: Mutex::new(SourceRates::new(Instant::now())),
-            quiet: Mutex::default(),
+            quiet: Mutex::new(Quiet::new(1)),
             bans: Bans::default(),
             known: OnceLock::new(),
         })
