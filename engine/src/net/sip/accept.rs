@@ -99,14 +99,14 @@ impl Reception {
         match self.transport {
             Transport::Udp | Transport::Tcp => self.introduce(flow).await.run(stream).await,
             // Boxed: a plain connection must not take the room of these, and there may be thousands.
-            Transport::Ws => Box::pin(self.websocket(stream, flow)).await,
-            Transport::Tls | Transport::Wss => Box::pin(self.secure(stream, flow)).await,
+            Transport::Ws => Box::pin(self.websocket(stream, flow, &place)).await,
+            Transport::Tls | Transport::Wss => Box::pin(self.secure(stream, flow, &place)).await,
         }
         drop(place);
     }
 
     /// TLS, and WebSocket above it.
-    async fn secure(&self, stream: TcpStream, flow: Flow) {
+    async fn secure(&self, stream: TcpStream, flow: Flow, place: &Place) {
         // Whoever listens has a certificate; a reload may have taken it away.
         let Some(config) = self.tls.as_ref().and_then(|tls| tls.server()) else {
             return self.turn_away("tls-handshake", flow.remote);
@@ -115,18 +115,23 @@ impl Reception {
             let acceptor = TlsAcceptor::from(config);
             acceptor.accept(stream).await.map_err(|e| e.to_string())
         };
-        let Some(stream) = self.in_time("tls-handshake", flow, shaken).await else {
+        let Some(stream) = self.in_time("tls-handshake", flow, place, shaken).await else {
             return;
         };
         match flow.transport {
-            Transport::Wss => self.websocket(stream, flow).await,
+            Transport::Wss => self.websocket(stream, flow, place).await,
             _ => self.introduce(flow).await.run(stream).await,
         }
     }
 
-    async fn websocket(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send, flow: Flow) {
+    async fn websocket(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send,
+        flow: Flow,
+        place: &Place,
+    ) {
         let shaken = async { ws::handshake(stream).await.map_err(|e| e.to_string()) };
-        if let Some(socket) = self.in_time("ws-handshake", flow, shaken).await {
+        if let Some(socket) = self.in_time("ws-handshake", flow, place, shaken).await {
             ws::run(self.introduce(flow).await, socket).await;
         }
     }
@@ -136,9 +141,10 @@ impl Reception {
         &self,
         rule: &'static str,
         flow: Flow,
+        place: &Place,
         handshake: impl Future<Output = Result<T, String>>,
     ) -> Option<T> {
-        let counted = match self.places.handshake() {
+        let counted = match place.handshake() {
             Ok(counted) => counted,
             Err(rule) => {
                 self.turn_away(rule, flow.remote);

@@ -27,6 +27,8 @@ struct Table {
 pub(in crate::net::sip) struct Place {
     places: Arc<Places>,
     source: Source,
+    /// It is not limited per source, which is how trunks come.
+    trusted: bool,
 }
 
 /// One handshake, counted until this is dropped.
@@ -67,21 +69,25 @@ impl Places {
         Ok(Place {
             places: self.clone(),
             source,
+            trusted: per_source.is_none(),
         })
-    }
-
-    /// Counts a handshake; the error is the rule that refuses it.
-    pub(in crate::net::sip) fn handshake(self: &Arc<Places>) -> Result<Handshake, &'static str> {
-        let mut table = self.table();
-        if table.handshakes >= (self.max / 4).max(MIN_HANDSHAKES) {
-            return Err("half-open-connections");
-        }
-        table.handshakes += 1;
-        Ok(Handshake(self.clone()))
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Counts a handshake; the error is the rule that refuses it. That of a trunk is never one too many: strangers who begin
+    /// handshakes and do not end them must not keep it out.
+    pub(in crate::net::sip) fn handshake(&self) -> Result<Handshake, &'static str> {
+        let mut table = self.places.table();
+        if !self.trusted && table.handshakes >= (self.places.max / 4).max(MIN_HANDSHAKES) {
+            return Err("half-open-connections");
+        }
+        table.handshakes += 1;
+        Ok(Handshake(self.places.clone()))
     }
 }
 
@@ -149,10 +155,15 @@ mod tests {
     #[test]
     fn handshakes_leave_room_for_connections() {
         let places = Places::new(100);
-        let open: Vec<_> = (0..25).map(|_| places.handshake().ok()).collect();
+        let take = |per_source| places.take(IpAddr::from([192, 0, 2, 1]), per_source);
+        let (Ok(stranger), Ok(trunk)) = (take(Some(9)), take(None)) else {
+            panic!("no place");
+        };
+        let open: Vec<_> = (0..25).map(|_| stranger.handshake().ok()).collect();
         assert!(open.iter().all(Option::is_some));
-        assert_eq!(places.handshake().err(), Some("half-open-connections"));
+        assert_eq!(stranger.handshake().err(), Some("half-open-connections"));
+        assert!(trunk.handshake().is_ok());
         drop(open);
-        assert!(places.handshake().is_ok());
+        assert!(stranger.handshake().is_ok());
     }
 }
