@@ -8,7 +8,10 @@ use super::program::CallInfo;
 use super::user_calls::UserCalls;
 use crate::config::{Config, Endpoint, RingOrder};
 use crate::registrar::Location;
-use crate::route::{self, CallerIdentity, Destination, OutboundLeg, Place, Refusal, Router};
+use crate::route::address::{domain_of, name_addr};
+use crate::route::{
+    self, CallerIdentity, Destination, Diverted, OutboundLeg, Place, Refusal, Router,
+};
 use crate::trunk::Trunks;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -102,7 +105,8 @@ impl PhoneBook {
         for leg in &mut legs {
             // All phones of a user that ring for one call are one call of the user.
             leg.place.clone_from(&place);
-            leg.headers.extend(for_phones(shown));
+            let told = for_phones(shown, &leg.from);
+            leg.headers.extend(told);
         }
         let phone = |leg| Branch::phone(&endpoint.user, leg);
         Ok(legs.into_iter().map(phone).collect())
@@ -189,15 +193,21 @@ impl Directory for PhoneBook {
     }
 }
 
-/// What a phone is told of the caller's leg beside who calls.
-fn for_phones(shown: &CallerIdentity) -> impl Iterator<Item = (String, String)> {
+/// What a phone is told of the caller's leg beside who calls: headers that pass, and who passed the call on (RFC 5806), at the domain of
+/// the From that it is shown.
+fn for_phones(shown: &CallerIdentity, from: &str) -> Vec<(String, String)> {
     let passed = shown.headers.iter().filter(|(name, _)| {
         let name = name.as_bytes();
         let private = name.len() > 2 && name[..2].eq_ignore_ascii_case(b"X-");
-        let known = HeaderId::from_name(name);
-        private || matches!(known, HeaderId::UserToUser | HeaderId::Diversion)
+        private || HeaderId::from_name(name) == HeaderId::UserToUser
     });
-    passed.cloned()
+    let diversion = |diverted: &Diverted| {
+        let uri = name_addr(None, &diverted.number, &domain_of(from)?);
+        let value = format!("{uri};reason={}", diverted.reason.as_str());
+        Some(("Diversion".to_owned(), value))
+    };
+    let diversions = shown.diverted_by.iter().filter_map(diversion);
+    passed.cloned().chain(diversions).collect()
 }
 
 fn endpoint<'c>(config: &'c Config, user: &str) -> Result<&'c Endpoint, Refusal> {
@@ -280,6 +290,7 @@ fn is_ours(config: &Config, host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::DiversionReason;
 
     #[test]
     fn only_uris_of_this_server_are_dialled() {
@@ -314,7 +325,19 @@ mod tests {
                 .into(),
             ..CallerIdentity::default()
         };
-        let told: Vec<_> = for_phones(&shown).map(|(name, _)| name).collect();
-        assert_eq!(told, ["X-Id", "User-to-User"]);
+        let shown = CallerIdentity {
+            diverted_by: vec![Diverted {
+                number: "+4930".to_owned(),
+                reason: DiversionReason::NoAnswer,
+            }],
+            ..shown
+        };
+        let told = for_phones(&shown, "\"Ann\" <sip:201@pbx:5070>");
+        let names: Vec<_> = told.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["X-Id", "User-to-User", "Diversion"]);
+        assert_eq!(told[2].1, "<sip:+4930@pbx:5070>;reason=no-answer");
+        // Nothing is shown to whom the caller is hidden from.
+        let hidden = for_phones(&shown, crate::route::address::ANONYMOUS);
+        assert_eq!(hidden.len(), 2);
     }
 }

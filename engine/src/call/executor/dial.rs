@@ -99,12 +99,22 @@ impl Executor<'_> {
                 {
                     Ok(found) if dial.targets.len() == 1 => return Ok(found),
                     Ok(found) if found.program_of.is_some() => {
-                        tracing::info!(%target, rule = "program-not-alone", "target not called: a program takes the caller over, and nobody can ring beside it");
+                        tracing::info!(
+                            to = target.to_string(),
+                            rule = "program-not-alone",
+                            "target not called: a program takes the caller over, and nobody can ring beside it"
+                        );
                         refused = Some(program_not_alone(target));
                     }
                     Ok(found) => stages.extend(found.stages),
                     Err(refusal) => {
-                        tracing::info!(%target, status = refusal.status, rule = refusal.rule, reason = refusal.text, "target not called");
+                        tracing::info!(
+                            to = target.to_string(),
+                            status = refusal.status,
+                            rule = refusal.rule,
+                            reason = refusal.text,
+                            "target not called"
+                        );
                         refused = Some(refusal);
                     }
                 }
