@@ -3,7 +3,7 @@
 //! **Which codec.** The answer names one codec, so that no peer switches in mid-call: the first of *our* preference list
 //! that the offer holds; when the offer names that codec under two numbers, the first in the offerer's order. The answer
 //! uses the offer's payload type numbers. **Which stream.** The first usable audio line, an encrypted one before a plain
-//! one; every other line is refused with port 0, its protocol and formats repeated. **Encryption**: [`srtp`].
+//! one; every other line is refused with port 0, its protocol and formats repeated. **Encryption**: `srtp`.
 //! **ICE** is answered as a lite agent where it is offered, and never offered: [`crate::ice`]. DTLS and bundling are not
 //! offered and not accepted here.
 

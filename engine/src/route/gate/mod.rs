@@ -1,7 +1,7 @@
 //! Who is served: the gate in front of the SIP endpoint, by access lists, passwords and what the file opens to strangers.
 //!
 //! It decides before anything is remembered and answers cheaply. What an unknown source is told never depends on whether a user
-//! exists: every refusal of its kind is the same. It opens no socket and reads no clock. Limits: see [`sources`].
+//! exists: every refusal of its kind is the same. It opens no socket and reads no clock. Limits: see `sources`.
 mod peers;
 mod rules;
 mod sources;
