@@ -163,8 +163,11 @@ impl MessageBuilder {
     /// The message, without what was refused.
     pub fn finish(mut self) -> Bytes {
         let length = format!("Content-Length: {}\r\n\r\n", self.body.len());
+        self.head.reserve_exact(length.len() + self.body.len());
         self.head.extend_from_slice(length.as_bytes());
         self.head.extend_from_slice(&self.body);
+        // Messages are kept for their retransmission; spare room would be kept with them.
+        self.head.shrink_to_fit();
         Bytes::from(self.head)
     }
 

@@ -101,6 +101,10 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("sip.advertise", sip.advertise != new.sip.advertise),
         ("sip.server_name", sip.server_name != new.sip.server_name),
         ("sip.max_calls", sip.max_calls != new.sip.max_calls),
+        (
+            "sip.max_transactions",
+            sip.max_transactions != new.sip.max_transactions,
+        ),
         ("sip.t1_ms", sip.t1 != new.sip.t1),
         (
             "sip.tcp_max_connections",

@@ -239,8 +239,7 @@ fn endpoint_config(config: &Config) -> anyhow::Result<EndpointConfig> {
         },
         // Legs outlive their calls by a transaction's length; those few must not refuse new ones.
         max_legs: config.sip.max_calls + config.sip.max_calls / 2 + 64,
-        // A finished transaction lingers 32 s (RFC 3261 timer H, RFC 6026 timer L), so this allows 1000 calls a second.
-        max_transactions: 65_536.max(config.sip.max_calls * 4),
+        max_transactions: config.sip.max_transactions,
         ..EndpointConfig::new(config.sip.server_name.as_str(), random()?)
     })
 }

@@ -113,7 +113,7 @@ fn bad_values_are_told_exactly() {
         ),
         (
             "[[number]]\nto = \"1\"\nflow = \"builtin:demmo\"",
-            r#"t.toml:3:8 number[0].flow: there is no built-in flow "demmo"; there is "demo" or "load-ivr"; did you mean "demo"?"#,
+            r#"t.toml:3:8 number[0].flow: there is no built-in flow "demmo"; there is "demo", "load-answer" or "load-ivr"; did you mean "demo"?"#,
         ),
         (
             "[[number]]\nto = \"1\"\nflow = \"a.json\"\n[[number]]\nto = \"1\"\nflow = \"b.json\"",

@@ -87,6 +87,7 @@ impl Flow {
         let text = match name {
             "demo" => include_str!("../../../examples/demo.json"),
             "load-ivr" => include_str!("../../../examples/load-ivr.json"),
+            "load-answer" => include_str!("../../../examples/load-answer.json"),
             _ => {
                 let message = format!("there is no built-in flow \"{name}\"");
                 return Err(Problems::one(

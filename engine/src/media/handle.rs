@@ -191,7 +191,7 @@ impl Media {
         };
         let shard = Shard::new(ends, around, config.max_channels)?;
         let reaping = retirement.clone();
-        let reap = move || retired.iter().for_each(|gone| reaping.complete(gone));
+        let reap = move || reaping.run(&retired);
         let threads = vec![
             named("media-reaper").spawn(reap)?,
             named("media-writer").spawn(move || recorder::run(&writer_orders, &retirement))?,

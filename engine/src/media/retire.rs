@@ -1,10 +1,16 @@
 //! The end of channels, away from the hot loop: sockets are closed, ports and places given back, the last event sent.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
 
 use super::channel::ChannelState;
 use super::event::MediaEvent;
 use super::ports::PortPool;
+
+/// Between two bouts of [`Retirement::run`]: nobody misses a port for so long.
+const REST: Duration = Duration::from_millis(2);
 
 /// Free ports and free places in the shard's slab.
 #[derive(Debug)]
@@ -38,6 +44,15 @@ pub(crate) struct Retirement {
 }
 
 impl Retirement {
+    /// Completes the end of each channel until the shard has ended. A rest after each bout makes one wake-up of many where calls end quickly.
+    pub(crate) fn run(&self, retired: &Receiver<Retired>) {
+        while let Ok(first) = retired.recv() {
+            self.complete(first);
+            retired.try_iter().for_each(|gone| self.complete(gone));
+            std::thread::sleep(REST);
+        }
+    }
+
     /// Closes the sockets, gives ports and place back, and sends the last event, in this order: who has seen the event can rely on the rest.
     pub(crate) fn complete(&self, retired: Retired) {
         let state = retired.0;

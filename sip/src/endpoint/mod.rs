@@ -17,6 +17,7 @@ mod info;
 mod io;
 mod leave;
 mod legs;
+mod linger;
 mod outside;
 mod prack;
 mod referral;

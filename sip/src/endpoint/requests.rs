@@ -143,14 +143,13 @@ impl Endpoint {
         let found = self
             .servers
             .find(&key::cancelled(request.frame, &request.via));
-        let Some((id, invite)) = found.and_then(|id| Some((id, self.servers.of(id)?))) else {
+        let Some((id, invite)) = found.and_then(|id| Some((id, self.servers.to_cancel(id)?))) else {
             let refusal = Refusal::new(481, "CANCEL matches no INVITE");
             return self.refuse(request.flow, request.frame, &refusal);
         };
-        let (pending, leg, tag) = (invite.is_pending(), invite.leg, invite.tag);
-        let cancel = self.open_server(now, request, leg, tag);
+        let cancel = self.open_server(now, request, invite.leg, invite.tag);
         self.respond_plain(now, cancel, 200);
-        if pending && let Some(leg) = leg {
+        if invite.pending && let Some(leg) = invite.leg {
             self.invite_cancelled(now, leg, id, request.frame);
         }
     }

@@ -1,10 +1,12 @@
-//! Owns the table of server transactions: the machines, the latest response of each, and how they are found.
+//! Owns the table of server transactions: the machines, the latest response of each, and how they are found. What is
+//! left of those that have their last response is in `linger`.
 //!
 //! It decides nothing about calls. The number of entries is bounded by `EndpointConfig::max_transactions`, which the
 //! screening of requests enforces; each entry has a timer or a leg that ends it.
 
 use super::event::LegId;
 use super::io::{Io, Slot, TxId, Wake};
+use super::linger::{Answered, Lingering, SharedKey};
 use crate::build::MessageBuilder;
 use crate::flow::Flow;
 use crate::identity::Token;
@@ -47,8 +49,8 @@ pub(super) struct ServerTx {
     pub(super) tag: Token,
     /// The usage that answers it.
     pub(super) leg: Option<LegId>,
-    key: Key,
-    merge: Option<Key>,
+    key: SharedKey,
+    merge: Option<SharedKey>,
     latest: Option<Bytes>,
     timers: [Option<TimerKey>; 2],
 }
@@ -66,6 +68,14 @@ impl ServerTx {
         )
     }
 
+    /// Whether nothing but repeated requests can come: the INVITE is accepted, or another request answered.
+    fn is_settled(&self) -> bool {
+        match self.machine {
+            Machine::Invite(machine) => machine.state() == server_invite::State::Accepted,
+            Machine::Other(machine) => machine.state() == server_non_invite::State::Completed,
+        }
+    }
+
     /// Whether the INVITE still has no final response.
     pub(super) fn is_pending(&self) -> bool {
         match self.machine {
@@ -73,6 +83,16 @@ impl ServerTx {
             Machine::Other(machine) => machine.state() != server_non_invite::State::Completed,
         }
     }
+}
+
+/// An INVITE that a CANCEL has met.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ToCancel {
+    /// It has no final response.
+    pub(super) pending: bool,
+    pub(super) leg: Option<LegId>,
+    /// The To tag of its responses.
+    pub(super) tag: Token,
 }
 
 /// What a new transaction starts from.
@@ -90,13 +110,14 @@ pub(super) struct Opening {
 #[derive(Debug, Default)]
 pub(super) struct Servers {
     by_id: HashMap<TxId, ServerTx>,
-    by_key: HashMap<Key, TxId>,
-    by_merge: HashMap<Key, TxId>,
+    lingering: Lingering,
+    by_key: HashMap<SharedKey, TxId>,
+    by_merge: HashMap<SharedKey, TxId>,
 }
 
 impl Servers {
     pub(super) fn len(&self) -> usize {
-        self.by_id.len()
+        self.by_id.len() + self.lingering.len()
     }
 
     pub(super) fn find(&self, key: &[u8]) -> Option<TxId> {
@@ -108,14 +129,33 @@ impl Servers {
         self.by_merge.contains_key(merge)
     }
 
+    /// A transaction that still waits for its last response, or for the ACK of a refusal.
     pub(super) fn of(&self, id: TxId) -> Option<&ServerTx> {
         self.by_id.get(&id)
+    }
+
+    /// What a CANCEL of an INVITE has to know of it, answered or not.
+    pub(super) fn to_cancel(&self, id: TxId) -> Option<ToCancel> {
+        if let Some(tx) = self.by_id.get(&id) {
+            return Some(ToCancel {
+                pending: tx.is_pending(),
+                leg: tx.leg,
+                tag: tx.tag,
+            });
+        }
+        self.lingering.of(id).map(|answered| ToCancel {
+            pending: false,
+            leg: answered.leg,
+            tag: answered.tag,
+        })
     }
 
     /// The usage is gone: nobody is asked about this transaction any more.
     pub(super) fn release(&mut self, id: TxId) {
         if let Some(tx) = self.by_id.get_mut(&id) {
             tx.leg = None;
+        } else {
+            self.lingering.release(id);
         }
     }
 
@@ -130,10 +170,6 @@ impl Servers {
         let id = io.next_id();
         let reliable = opening.flow.transport.is_reliable();
         let (machine, step) = Machine::start(invite, reliable, &io.config);
-        self.by_key.insert(opening.key.clone(), id);
-        if let Some(merge) = &opening.merge {
-            self.by_merge.insert(merge.clone(), id);
-        }
         let Opening {
             key,
             merge,
@@ -143,6 +179,11 @@ impl Servers {
             tag,
             leg,
         } = opening;
+        let (key, merge) = (SharedKey::from(key), merge.map(SharedKey::from));
+        self.by_key.insert(key.clone(), id);
+        if let Some(merge) = &merge {
+            self.by_merge.insert(merge.clone(), id);
+        }
         let tx = ServerTx {
             machine,
             request,
@@ -162,6 +203,9 @@ impl Servers {
 
     /// The request came again.
     pub(super) fn retransmitted(&mut self, io: &mut Io, now: Instant, id: TxId) {
+        if self.lingering.retransmitted(io, id) {
+            return;
+        }
         self.drive(
             io,
             now,
@@ -174,7 +218,8 @@ impl Servers {
     /// An ACK matched; `true` when it is for a 2xx and so belongs to the usage.
     pub(super) fn acknowledged(&mut self, io: &mut Io, now: Instant, id: TxId) -> bool {
         let Some(tx) = self.by_id.get_mut(&id) else {
-            return false;
+            // RFC 6026 §7.1: in Accepted every ACK is passed on.
+            return self.lingering.of(id).is_some();
         };
         let Machine::Invite(machine) = &mut tx.machine else {
             return false;
@@ -204,11 +249,40 @@ impl Servers {
             tx.latest = Some(bytes);
         }
         self.apply(io, now, id, step);
+        self.linger(id);
+    }
+
+    /// Keeps of a transaction with its last response only what a repeated request asks for.
+    fn linger(&mut self, id: TxId) {
+        // The one timer that still runs ends it; it is found by the name of the transaction.
+        let settled = |tx: &ServerTx| tx.is_settled() && matches!(tx.timers, [None, Some(_)]);
+        if !self.by_id.get(&id).is_some_and(settled) {
+            return;
+        }
+        let Some(tx) = self.by_id.remove(&id) else {
+            return;
+        };
+        let answer = match tx.machine {
+            Machine::Invite(_) => None,
+            // A copy has no spare room.
+            Machine::Other(_) => tx.latest.map(|latest| Bytes::copy_from_slice(&latest)),
+        };
+        let answered = Answered {
+            key: tx.key,
+            merge: tx.merge,
+            answer: answer.map(|bytes| Box::new((tx.reply, bytes))),
+            tag: tx.tag,
+            leg: tx.leg,
+        };
+        self.lingering.insert(id, answered);
     }
 
     /// One of its timers fired.
     pub(super) fn fired(&mut self, io: &mut Io, now: Instant, id: TxId, slot: Slot) {
         let Some(tx) = self.by_id.get_mut(&id) else {
+            if let Some(answered) = self.lingering.remove(id) {
+                self.forget(&answered.key, answered.merge.as_ref());
+            }
             return;
         };
         tx.timers[slot as usize] = None;
@@ -290,9 +364,13 @@ impl Servers {
         for key in tx.timers.into_iter().flatten() {
             io.timers.cancel(key);
         }
-        self.by_key.remove(&tx.key);
-        if let Some(merge) = tx.merge {
-            self.by_merge.remove(&merge);
+        self.forget(&tx.key, tx.merge.as_ref());
+    }
+
+    fn forget(&mut self, key: &SharedKey, merge: Option<&SharedKey>) {
+        self.by_key.remove(key);
+        if let Some(merge) = merge {
+            self.by_merge.remove(merge);
         }
     }
 }

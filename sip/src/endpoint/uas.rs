@@ -153,10 +153,16 @@ impl Endpoint {
         sdp: &[u8],
         headers: &[(&str, String)],
     ) {
-        let Some(request) = self.servers.of(tx).map(|tx| tx.request.clone()) else {
+        let Some((request, reply)) = self
+            .servers
+            .of(tx)
+            .map(|tx| (tx.request.clone(), tx.reply))
+        else {
             return;
         };
-        let timer = self.session_asked(now, leg, &request.frame());
+        let request = request.frame();
+        let cseq = request.cseq().map(|cseq| cseq.number).unwrap_or_default();
+        let timer = self.session_asked(now, leg, &request);
         let Some(builder) = self.dialog_response(tx, 200, "OK") else {
             return;
         };
@@ -171,30 +177,22 @@ impl Endpoint {
         if let Some(usage) = self.legs.of(leg).filter(|_| !sdp.is_empty()) {
             usage.last_sdp = Some(Bytes::copy_from_slice(sdp));
         }
-        self.await_ack(now, leg, tx, bytes);
+        let success = Success {
+            cseq,
+            flow: reply,
+            bytes,
+            interval: self.config.timers.t1,
+        };
+        self.await_ack(now, leg, success);
     }
 
     /// Repeats a 2xx until its ACK comes.
-    fn await_ack(&mut self, now: Instant, leg: LegId, tx: TxId, bytes: Bytes) {
-        let Some(entry) = self.servers.of(tx) else {
-            return;
-        };
-        let cseq = entry
-            .request
-            .frame()
-            .cseq()
-            .map(|cseq| cseq.number)
-            .unwrap_or_default();
-        let (flow, interval) = (entry.reply, self.config.timers.t1);
+    fn await_ack(&mut self, now: Instant, leg: LegId, success: Success) {
         let Some(usage) = self.legs.of(leg) else {
             return;
         };
-        usage.success = Some(Success {
-            cseq,
-            flow,
-            bytes,
-            interval,
-        });
+        let interval = success.interval;
+        usage.success = Some(success);
         usage.disarm(&mut self.io, LegTimer::AnswerLimit);
         usage.arm(&mut self.io, now, leg, LegTimer::Retransmit, interval);
         usage.arm(

@@ -38,6 +38,7 @@ pub(super) fn sip(mut table: Table<'_>) -> Sip {
             .and_then(|f| server_name(&f))
             .unwrap_or_else(|| "Trunkline".to_owned()),
         max_calls: count(&mut table, "max_calls", 1..=100_000, 2000),
+        max_transactions: count(&mut table, "max_transactions", 1000..=10_000_000, 500_000),
         t1: Duration::from_millis(count(&mut table, "t1_ms", 10..=10_000, 500) as u64),
         tcp_max_connections: count(&mut table, "tcp_max_connections", 1..=100_000, 1024),
         tcp_idle_timeout: seconds(&mut table, "tcp_idle_timeout_s", 1, 600),

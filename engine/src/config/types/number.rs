@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// Names accepted after `builtin:` in a number's `flow`.
-pub const BUILTIN_FLOWS: &[&str] = &["demo", "load-ivr"];
+pub const BUILTIN_FLOWS: &[&str] = &["demo", "load-answer", "load-ivr"];
 
 /// `[[number]]`: what a called number leads to. An entry exists only for the callers that `from` names.
 #[derive(Debug, Clone, PartialEq, Eq)]

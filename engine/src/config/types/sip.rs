@@ -14,6 +14,8 @@ pub struct Sip {
     pub server_name: String,
     /// Calls at the same time; one more gets 503.
     pub max_calls: usize,
+    /// SIP transactions at the same time, those that linger after their last response included; beyond it, requests get 503.
+    pub max_transactions: usize,
     /// RFC 3261 T1.
     pub t1: Duration,
     /// Connections (TCP, TLS, WebSocket) at the same time.

@@ -134,3 +134,9 @@ fn the_load_program_answers_each_digit_with_a_tone() {
         [ask, answer, ask, answer, ask]
     );
 }
+
+#[test]
+fn the_set_up_program_answers_and_hangs_up() {
+    let load = Flow::builtin("load-answer").expect("the set-up program");
+    assert_eq!(run(&load, &[]), ["end: hangup Normal"]);
+}
