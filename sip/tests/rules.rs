@@ -329,6 +329,29 @@ fn options_outside_a_dialog_say_what_we_do_and_keep_no_state() {
 }
 
 #[test]
+fn an_overloaded_endpoint_takes_no_new_call_and_goes_on_with_the_others() {
+    let mut probe = Probe::new();
+    probe.tell(&invite(""));
+    assert!(matches!(probe.events()[..], [Event::Invite { .. }]));
+    probe.endpoint.set_overloaded(true);
+    let other = invite("").replace("Call-ID: ", "Call-ID: other-");
+    let other = other.replace("z9hG4bK", "z9hG4bKother");
+    let sent = probe.tell(&other);
+    assert!(sent[0].starts_with("SIP/2.0 503 "), "{}", sent[0]);
+    assert_eq!(field(&sent[0], "Retry-After"), Some("2"));
+    // A repeated INVITE of a call that is taken is none: its latest response again.
+    probe.events();
+    probe
+        .endpoint
+        .receive(probe.now, probe.flow, invite("").as_bytes());
+    assert!(probe.sent()[0].starts_with("SIP/2.0 100 "));
+    probe.endpoint.set_overloaded(false);
+    probe.tell(&other);
+    assert!(matches!(probe.events()[..], [Event::Invite { .. }]));
+    probe.drain();
+}
+
+#[test]
 fn the_same_request_over_another_path_is_merged() {
     let mut probe = Probe::new();
     probe.tell(&invite(""));

@@ -314,3 +314,19 @@ pub(super) fn party(uri: Option<&[u8]>) -> String {
         None => String::from_utf8_lossy(uri).into_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of what an async function returns.
+    fn size_of_task<A, B, C, Task>(_: impl Fn(A, B, C) -> Task) -> usize {
+        size_of::<Task>()
+    }
+
+    #[test]
+    fn the_task_of_a_call_is_small() {
+        let size = size_of_task(inbound);
+        assert!(size < 8 * 1024, "{size}");
+    }
+}

@@ -61,6 +61,7 @@ pub struct Endpoint {
     clients: Clients,
     legs: Legs,
     draining: Option<Duration>,
+    overloaded: bool,
     gate: Box<dyn Gate>,
     asked: ask::Asked,
 }
@@ -96,6 +97,7 @@ impl Endpoint {
             clients: Clients::default(),
             legs: Legs::default(),
             draining: None,
+            overloaded: false,
             gate,
             asked: ask::Asked::new(),
         }
@@ -169,6 +171,11 @@ impl Endpoint {
     /// While set, new INVITEs get 503 with this Retry-After (rounded up to seconds).
     pub fn set_draining(&mut self, retry_after: Option<Duration>) {
         self.draining = retry_after;
+    }
+
+    /// While set, new INVITEs and OPTIONS get 503: messages wait too long before they are received.
+    pub fn set_overloaded(&mut self, overloaded: bool) {
+        self.overloaded = overloaded;
     }
 
     /// The sizes of the tables.

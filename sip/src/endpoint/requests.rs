@@ -143,13 +143,16 @@ impl Endpoint {
         let found = self
             .servers
             .find(&key::cancelled(request.frame, &request.via));
-        let Some((id, invite)) = found.and_then(|id| Some((id, self.servers.to_cancel(id)?))) else {
+        let Some((id, invite)) = found.and_then(|id| Some((id, self.servers.to_cancel(id)?)))
+        else {
             let refusal = Refusal::new(481, "CANCEL matches no INVITE");
             return self.refuse(request.flow, request.frame, &refusal);
         };
         let cancel = self.open_server(now, request, invite.leg, invite.tag);
         self.respond_plain(now, cancel, 200);
-        if invite.pending && let Some(leg) = invite.leg {
+        if invite.pending
+            && let Some(leg) = invite.leg
+        {
             self.invite_cancelled(now, leg, id, request.frame);
         }
     }
@@ -296,6 +299,7 @@ impl Endpoint {
                 "draining",
                 after.as_secs() + u64::from(after.subsec_nanos() > 0),
             ),
+            None if self.overloaded => ("overloaded", 2),
             None if self.legs.len() >= self.config.max_legs => ("call limit reached", 5),
             None if self.is_full() => ("transaction limit reached", 5),
             None => return None,

@@ -153,10 +153,7 @@ impl Endpoint {
         sdp: &[u8],
         headers: &[(&str, String)],
     ) {
-        let Some((request, reply)) = self
-            .servers
-            .of(tx)
-            .map(|tx| (tx.request.clone(), tx.reply))
+        let Some((request, reply)) = self.servers.of(tx).map(|tx| (tx.request.clone(), tx.reply))
         else {
             return;
         };

@@ -10,8 +10,18 @@ use trunkline_sip::{
     ReferId, ReferTo, RequestId,
 };
 
-/// Events of one leg, in order. The channel closes after the leg's terminal event.
-pub type LegEvents = mpsc::Receiver<Event>;
+/// Events of one leg, in order. They end after the leg's terminal event.
+///
+/// Boxed on their way: a queue makes room for 32 at a time, which would be most of the memory of a call.
+#[derive(Debug)]
+pub struct LegEvents(pub(super) mpsc::Receiver<Box<Event>>);
+
+impl LegEvents {
+    /// The next event; `None` after the last. Nothing is lost when the future is dropped.
+    pub async fn recv(&mut self) -> Option<Event> {
+        self.0.recv().await.map(|event| *event)
+    }
+}
 
 /// A new incoming leg.
 #[derive(Debug)]

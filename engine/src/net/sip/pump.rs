@@ -8,6 +8,7 @@ use super::guard::quiet::Quiet;
 use super::handle::{Command, Headers, Incoming, LegEvents, NewLeg};
 use super::outside::{IncomingRequest, Waiting};
 use super::shown::Shown;
+use super::start::INBOUND_QUEUE;
 use super::stream::{InUse, RULES};
 use super::streams::{Streams, Unsent};
 use super::{Inbound, PumpCounters};
@@ -24,12 +25,16 @@ use trunkline_sip::{Counts, Endpoint, Event, Flow, LegId, Message, Origin, Reque
 /// Events that may wait at one leg; the last few places are kept for those that end it.
 const LEG_QUEUE: usize = 32;
 const LEG_RESERVE: usize = 6;
+/// Messages waiting for the pump above which new calls are refused, and below which they are taken again. What waits is to be answered well
+/// within T1: beyond it every request comes again, and the more work there is the more is sent.
+const OVERLOADED: usize = INBOUND_QUEUE / 2;
+const RELIEVED: usize = INBOUND_QUEUE / 8;
 /// New legs that may wait to be accepted.
 pub(super) const ACCEPT_QUEUE: usize = 1024;
 
 /// Where the events of a leg go.
 pub(super) struct LegEntry {
-    events: mpsc::Sender<Event>,
+    events: mpsc::Sender<Box<Event>>,
     /// Keeps the connection it came or left on from being closed as idle.
     _in_use: Option<InUse>,
 }
@@ -40,6 +45,8 @@ pub(super) struct Pump {
     pub(super) streams: Streams,
     pub(super) guards: Arc<Guards>,
     pub(super) legs: HashMap<LegId, LegEntry>,
+    /// New calls are refused because messages wait.
+    pub(super) overloaded: bool,
     /// Gone while draining.
     pub(super) accept: Option<mpsc::Sender<Incoming>>,
     /// Requests of peers that belong to no call.
@@ -77,6 +84,7 @@ impl Pump {
                     if got == 0 {
                         return;
                     }
+                    self.feel(inbound.len());
                     let now = Instant::now();
                     for item in batch.drain(..) {
                         self.inbound(now, item);
@@ -98,6 +106,28 @@ impl Pump {
                 self.endpoint.handle_timeout(now);
             }
             self.flush();
+        }
+    }
+
+    /// Takes note of how many messages wait.
+    fn feel(&mut self, waiting: usize) {
+        let overloaded = waiting
+            > if self.overloaded {
+                RELIEVED
+            } else {
+                OVERLOADED
+            };
+        if overloaded != self.overloaded {
+            self.overloaded = overloaded;
+            self.endpoint.set_overloaded(overloaded);
+            match overloaded {
+                true => tracing::warn!(
+                    waiting,
+                    rule = "overloaded",
+                    "SIP messages come faster than they can be served: new calls get 503"
+                ),
+                false => tracing::warn!(waiting, "new calls are taken again"),
+            }
         }
     }
 
@@ -314,7 +344,7 @@ impl Pump {
             | Event::Ended { leg, .. } => {
                 if let Some(entry) = self.legs.remove(&leg) {
                     // Nobody may listen any more; and one whose queue is full learns it from the end of the channel.
-                    let _ = entry.events.try_send(event);
+                    let _ = entry.events.try_send(Box::new(event));
                 }
             }
             Event::Response { .. } | Event::Request { leg: None, .. } => self.outside_event(event),
@@ -361,7 +391,7 @@ impl Pump {
             _in_use: self.streams.hold(*flow),
         };
         self.legs.insert(leg, entry);
-        events
+        LegEvents(events)
     }
 
     fn leg_event(&mut self, event: Event) {
@@ -382,7 +412,7 @@ impl Pump {
         if optional && entry.events.capacity() <= LEG_RESERVE {
             return self.refuse_optional(event);
         }
-        if let Err(lost) = entry.events.try_send(event) {
+        if let Err(lost) = entry.events.try_send(Box::new(event)) {
             // Its call is gone without a hang-up, or cannot be told what it must know: nobody may stay in a dead call.
             if matches!(lost, TrySendError::Full(_)) {
                 tracing::error!(%leg, rule = "leg-queue-full", "hanging up: the call does not take its events");

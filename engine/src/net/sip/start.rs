@@ -18,7 +18,7 @@ use tokio::sync::{broadcast, mpsc};
 use trunkline_sip::{Endpoint, EndpointConfig, Flow, Gate, Transport};
 
 /// Datagrams and messages that may wait between readers and pump.
-const INBOUND_QUEUE: usize = 4096;
+pub(super) const INBOUND_QUEUE: usize = 4096;
 
 /// What could not be set up, with the address an operator must change.
 #[derive(Debug, thiserror::Error)]
@@ -199,6 +199,7 @@ impl Sip {
             streams: Streams::new(flows.clone(), dialler),
             guards,
             legs: HashMap::new(),
+            overloaded: false,
             accept: Some(accept),
             requests: requests_send,
             waiting: HashMap::new(),
