@@ -109,9 +109,10 @@ fn tls_server(folder: &std::path::Path) -> (Server, SocketAddr) {
         ip,
         listen_extra: vec![format!("tls:{ip}:{port}")],
         sip_extra: "t1_ms = 10\ntcp_max_connections = 40".into(),
+        // Strangers: the handshakes of trunks are not counted.
         callers: format!(
-            "[tls]\ncertificate = {certificate:?}\nkey = {secret:?}\n{}",
-            settings.callers
+            "[tls]\ncertificate = {certificate:?}\nkey = {secret:?}\n[security]\ntcp_per_source = 100\n\
+             [[number]]\nto = \"open\"\nfrom = [\"anyone\"]\nflow = \"builtin:demo\"\n"
         ),
         ..settings
     });
