@@ -78,6 +78,21 @@ pub(crate) fn response_flow(via: &Via<'_>, flow: Flow) -> Flow {
     }
 }
 
+/// Headers the endpoint writes into every message itself, or copies: never the application's.
+pub(crate) fn is_of_every_message(id: HeaderId) -> bool {
+    matches!(
+        id,
+        HeaderId::Via
+            | HeaderId::From
+            | HeaderId::To
+            | HeaderId::CallId
+            | HeaderId::Cseq
+            | HeaderId::ContentLength
+            | HeaderId::ContentType
+            | HeaderId::RecordRoute
+    )
+}
+
 /// Starts a request of ours with Via and Max-Forwards.
 pub(crate) fn request_head(
     method: &str,

@@ -19,7 +19,7 @@ use crate::limits::CSEQ_LIMIT;
 use crate::message::{Frame, Message};
 use crate::method::Method;
 use crate::uri::{Scheme, Uri};
-use crate::wire::{contact, is_fit_for_wire, request_head};
+use crate::wire::{contact, is_fit_for_wire, is_of_every_message, request_head};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -120,23 +120,16 @@ pub(super) type Asked = HashMap<TxId, Asking>;
 
 /// Headers of a request that are not the application's.
 fn is_owned(id: HeaderId) -> bool {
-    matches!(
-        id,
-        HeaderId::Via
-            | HeaderId::From
-            | HeaderId::To
-            | HeaderId::CallId
-            | HeaderId::Cseq
-            | HeaderId::MaxForwards
-            | HeaderId::ContentLength
-            | HeaderId::ContentType
-            | HeaderId::Route
-            | HeaderId::RecordRoute
-            | HeaderId::Contact
-            | HeaderId::UserAgent
-            | HeaderId::Authorization
-            | HeaderId::ProxyAuthorization
-    )
+    is_of_every_message(id)
+        || matches!(
+            id,
+            HeaderId::MaxForwards
+                | HeaderId::Route
+                | HeaderId::Contact
+                | HeaderId::UserAgent
+                | HeaderId::Authorization
+                | HeaderId::ProxyAuthorization
+        )
 }
 
 impl Endpoint {

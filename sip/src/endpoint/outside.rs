@@ -12,7 +12,7 @@ use super::requests::Request;
 use super::screening::Refusal;
 use crate::header::HeaderId;
 use crate::method::Method;
-use crate::wire::{ALLOW, is_fit_for_wire, phrase, reason_value};
+use crate::wire::{ALLOW, is_fit_for_wire, is_of_every_message, phrase, reason_value};
 use std::time::Instant;
 
 /// A request without a dialog: one of a peer that waits for [`Endpoint::respond`], or one of ours that waits for
@@ -48,18 +48,7 @@ pub(super) fn refusal(method: Method<'_>) -> Option<Refusal> {
 
 /// Headers of a response that are not the application's.
 fn is_owned(id: HeaderId) -> bool {
-    matches!(
-        id,
-        HeaderId::Via
-            | HeaderId::From
-            | HeaderId::To
-            | HeaderId::CallId
-            | HeaderId::Cseq
-            | HeaderId::ContentLength
-            | HeaderId::ContentType
-            | HeaderId::RecordRoute
-            | HeaderId::Server
-    )
+    is_of_every_message(id) || matches!(id, HeaderId::Server)
 }
 
 impl Endpoint {

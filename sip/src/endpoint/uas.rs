@@ -16,7 +16,10 @@ use crate::header::HeaderId;
 use crate::message::{Frame, Message};
 use crate::method::Method;
 use crate::transaction::key;
-use crate::wire::{ACCEPT, ALLOW, contact, is_fit_for_wire, phrase, reason_value, response_flow};
+use crate::wire::{
+    ACCEPT, ALLOW, contact, is_fit_for_wire, is_of_every_message, phrase, reason_value,
+    response_flow,
+};
 use bytes::Bytes;
 use std::time::{Duration, Instant};
 
@@ -437,29 +440,22 @@ impl Endpoint {
 
 /// Headers the application may not set: they belong to the endpoint.
 pub(super) fn is_owned(id: HeaderId) -> bool {
-    matches!(
-        id,
-        HeaderId::Via
-            | HeaderId::From
-            | HeaderId::To
-            | HeaderId::CallId
-            | HeaderId::Cseq
-            | HeaderId::MaxForwards
-            | HeaderId::ContentLength
-            | HeaderId::ContentType
-            | HeaderId::RecordRoute
-            | HeaderId::Route
-            | HeaderId::Contact
-            | HeaderId::Supported
-            | HeaderId::Require
-            | HeaderId::Rseq
-            | HeaderId::Rack
-            | HeaderId::SessionExpires
-            | HeaderId::MinSe
-            | HeaderId::Allow
-            | HeaderId::Server
-            | HeaderId::UserAgent
-    )
+    is_of_every_message(id)
+        || matches!(
+            id,
+            HeaderId::MaxForwards
+                | HeaderId::Route
+                | HeaderId::Contact
+                | HeaderId::Supported
+                | HeaderId::Require
+                | HeaderId::Rseq
+                | HeaderId::Rack
+                | HeaderId::SessionExpires
+                | HeaderId::MinSe
+                | HeaderId::Allow
+                | HeaderId::Server
+                | HeaderId::UserAgent
+        )
 }
 
 /// The headers of the application; those that are owned or unfit are left out.
