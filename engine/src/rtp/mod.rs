@@ -1,5 +1,6 @@
 //! RTP, RTCP, RFC 4733 events and the jitter buffer: sans-IO. Bytes and time in, bytes and events out.
 
+pub mod clock;
 pub mod jitter;
 pub mod packet;
 pub mod reception;
