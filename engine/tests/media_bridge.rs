@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use trunkline::media::{
-    BridgeError, Carriage, Channel, Command, Encoding, Media, MediaAudio, MediaEvent, MediaEvents,
-    Prompt, StreamParams,
+    BridgeError, Carriage, Channel, Command, Encoding, Law, Media, MediaAudio, MediaEvent,
+    MediaEvents, Prompt, StreamParams,
 };
 use trunkline::rtp::packet::Header;
 use trunkline::rtp::telephone_event::Payload;
@@ -335,7 +335,7 @@ fn another_law_is_another_table() {
     });
     let spoken = tone(700.0, 400);
     let mut octets = vec![0; spoken.len()];
-    Encoding::Pcmu.encode(&spoken, &mut octets);
+    Law::Mu.encode(&spoken, &mut octets);
     let mut heard = Vec::new();
     for chunk in octets.chunks(160) {
         a.phone.send(chunk);
@@ -348,7 +348,7 @@ fn another_law_is_another_table() {
         .flat_map(|packet| packet.payload.clone())
         .collect();
     let mut samples = vec![0; octets.len()];
-    Encoding::Pcma.decode(&octets, &mut samples);
+    Law::A.decode(&octets, &mut samples);
     assert!(correlation(&samples, &spoken[800..2400]) > 0.999);
     assert_eq!(media.stats().decoded.value(), 0);
 }
@@ -359,7 +359,7 @@ fn packets_of_another_length_are_framed_anew() {
     let (mut a, mut b) = bridged(&media, EVENTS_CARRIED);
     let spoken = tone(500.0, 1800);
     let mut octets = vec![0; spoken.len()];
-    Encoding::Pcmu.encode(&spoken, &mut octets);
+    Law::Mu.encode(&spoken, &mut octets);
     let mut heard = Vec::new();
     for (n, chunk) in octets.chunks(240).enumerate() {
         a.phone.send(chunk);
@@ -409,7 +409,7 @@ fn listening_takes_a_copy_and_muting_keys_takes_the_samples() {
     let spoken = [tone(500.0, 400), key.clone(), vec![0; 3200]].concat();
     let say = |a: &mut Side, b: &Side| -> Vec<i16> {
         let mut octets = vec![0; spoken.len()];
-        Encoding::Pcmu.encode(&spoken, &mut octets);
+        Law::Mu.encode(&spoken, &mut octets);
         a.phone.drain();
         b.phone.drain();
         for chunk in octets.chunks(160) {
@@ -469,7 +469,7 @@ fn hold_with_music_and_back() {
     restream(&b, |params| params.send = false);
     let music = MediaAudio::Prompt(Arc::new(Prompt::from_samples("music", &[12_345; 400])));
     let mut note = [0; 1];
-    Encoding::Pcmu.encode(&[12_345], &mut note);
+    Law::Mu.encode(&[12_345], &mut note);
     a.channel
         .send(Command::Play {
             id: 1,

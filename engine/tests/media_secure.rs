@@ -95,7 +95,7 @@ impl SecurePhone {
         let mut heard = Vec::new();
         for chunk in samples.chunks(160) {
             let mut octets = vec![0; chunk.len()];
-            trunkline::media::Encoding::Pcmu.encode(chunk, &mut octets);
+            trunkline::media::Law::Mu.encode(chunk, &mut octets);
             self.send(&octets);
             heard.extend(decoded(&self.hear()));
         }
@@ -296,7 +296,7 @@ fn a_bridge_joins_a_secure_leg_and_a_plain_one() {
     media.bridge(&secure, &plain, both, both).unwrap();
     let sent = tone(600.0, 600);
     let mut octets = vec![0; sent.len()];
-    trunkline::media::Encoding::Pcmu.encode(&sent, &mut octets);
+    trunkline::media::Law::Mu.encode(&sent, &mut octets);
     let (mut at_plain, mut at_secure) = (Vec::new(), Vec::new());
     for chunk in octets.chunks(160) {
         phone.send(chunk);

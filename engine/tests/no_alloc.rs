@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use trunkline::media::{
-    Carriage, Channel, Command, Encoding, Media, MediaAudio, MediaConfig, MediaEvent, MediaEvents,
-    Prompt, Shard, SrtpParams, StreamParams,
+    Carriage, Channel, Command, Encoding, Law, Media, MediaAudio, MediaConfig, MediaEvent,
+    MediaEvents, Prompt, Shard, SrtpParams, StreamParams,
 };
 use trunkline::rtp::packet::{self, Header};
 use trunkline::rtp::srtp::{MasterKey, Sender, Suite};
@@ -174,7 +174,7 @@ impl Line {
             self.send(EVENTS, timestamp - n % 50 * 160, &event.to_bytes());
         } else if !n.is_multiple_of(97) {
             let mut octets = [0; 160];
-            Encoding::Pcmu.encode(samples, &mut octets);
+            Law::Mu.encode(samples, &mut octets);
             self.send(0, timestamp, &octets);
         }
         self.now += Duration::from_millis(20);

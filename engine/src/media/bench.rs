@@ -460,7 +460,7 @@ fn keys_of(events: &mut MediaEvents, kind: Work) -> u64 {
 
 fn encoded(samples: &[i16]) -> Vec<u8> {
     let mut octets = vec![0; samples.len()];
-    Encoding::Pcmu.encode(samples, &mut octets);
+    super::codec::Law::Mu.encode(samples, &mut octets);
     octets
 }
 

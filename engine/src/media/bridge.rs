@@ -10,7 +10,7 @@
 //! audio of the bridge, and one stream with one SSRC and continuous numbers carries both.
 
 use super::channel::{ChannelState, Moment, Surroundings};
-use super::codec::{Encoding, FRAME_SAMPLES, SAMPLES_PER_MS};
+use super::codec::{FRAME_SAMPLES, Law, SAMPLES_PER_MS};
 use super::relay::{Kind, Pace, Received, Relay};
 use super::retire::ChannelId;
 use crate::rtp::packet::Header;
@@ -91,7 +91,7 @@ pub(crate) struct Passed<'p> {
     /// The numbers of the source begin anew.
     pub(crate) fresh: bool,
     /// The audio encoding of the source.
-    pub(crate) encoding: Encoding,
+    pub(crate) law: Law,
     /// Audio goes as frames.
     pub(crate) frames: bool,
 }
@@ -159,7 +159,7 @@ impl ChannelState {
     /// Where this channel's frame of received audio goes, if it goes anywhere. A tone that is to be kept back becomes silence.
     pub(crate) fn frame_for_the_far_side(
         &self,
-        encoding: Encoding,
+        law: Law,
         heard: &mut [u8; FRAME_SAMPLES],
     ) -> Option<ChannelId> {
         let receives = self
@@ -171,7 +171,7 @@ impl ChannelState {
         }
         let bridge = self.bridge.as_ref()?;
         if bridge.carriage.mute_inband_keys && self.tone_down.is_some() {
-            heard.fill(encoding.silence());
+            heard.fill(law.silence());
         }
         Some(bridge.peer)
     }
@@ -289,13 +289,15 @@ impl ChannelState {
         let Some(stream) = &mut self.stream else {
             return;
         };
-        let encoding = stream.params.encoding;
+        let Some(law) = stream.params.encoding.law() else {
+            return;
+        };
         let mut space;
-        let payload = if passed.kind == Kind::Audio && passed.encoding != encoding {
+        let payload = if passed.kind == Kind::Audio && passed.law != law {
             space = [0; LONGEST_PAYLOAD];
             let converted = &mut space[..passed.payload.len()];
             converted.copy_from_slice(passed.payload);
-            passed.encoding.convert(encoding, converted);
+            passed.law.convert(law, converted);
             converted
         } else {
             passed.payload
@@ -311,11 +313,14 @@ impl ChannelState {
         &mut self,
         around: &Surroundings,
         moment: Moment,
-        from: Encoding,
+        from: Law,
         heard: &[u8; FRAME_SAMPLES],
     ) {
         let Some(stream) = &self.stream else { return };
-        let (send, encoding) = (stream.params.send, stream.params.encoding);
+        let Some(law) = stream.params.encoding.law() else {
+            return;
+        };
+        let send = stream.params.send;
         let dropped = &around.stats.bridge_dropped;
         let refused = match () {
             () if !send => Some(&dropped.hold),
@@ -333,7 +338,7 @@ impl ChannelState {
             return;
         }
         let mut frame = *heard;
-        from.convert(encoding, &mut frame);
+        from.convert(law, &mut frame);
         self.inlet.decoded += 1;
         around.stats.decoded.add(1);
         self.send_audio(around, moment, &frame, true);

@@ -232,7 +232,7 @@ impl ChannelState {
         if !self.is_listened_to()
             && let Some(stream) = &self.stream
         {
-            self.incoming.jitter.reset(stream.params.encoding.silence());
+            self.incoming.forget(stream.params.encoding);
         }
     }
 

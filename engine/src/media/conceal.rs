@@ -1,6 +1,6 @@
 //! Concealment of lost frames: the last frame again, fading out over 60 ms. Works on G.711 octets.
 
-use super::codec::{Encoding, FRAME_SAMPLES};
+use super::codec::{FRAME_SAMPLES, Law};
 
 /// Gain of the first, second and third frame in a row that is missing, in 1/256.
 const FADE: [i32; 3] = [200, 110, 40];
@@ -28,18 +28,18 @@ impl Concealment {
     }
 
     /// Writes something for a missing frame. Returns whether it is more than silence.
-    pub(crate) fn conceal(&mut self, encoding: Encoding, out: &mut [u8; FRAME_SAMPLES]) -> bool {
+    pub(crate) fn conceal(&mut self, law: Law, out: &mut [u8; FRAME_SAMPLES]) -> bool {
         let Some(gain) = FADE.get(self.run) else {
-            out.fill(encoding.silence());
+            out.fill(law.silence());
             return false;
         };
         self.run += 1;
         let mut samples = [0i16; FRAME_SAMPLES];
-        encoding.decode(&self.last, &mut samples);
+        law.decode(&self.last, &mut samples);
         for sample in &mut samples {
             *sample = ((i32::from(*sample) * gain) >> 8) as i16;
         }
-        encoding.encode(&samples, out);
+        law.encode(&samples, out);
         true
     }
 }
@@ -52,14 +52,14 @@ mod tests {
     fn fades_to_silence_and_starts_anew() {
         let mut concealment = Concealment::new(0xD5);
         let mut loud = [0; FRAME_SAMPLES];
-        Encoding::Pcma.encode(&[10_000; FRAME_SAMPLES], &mut loud);
+        Law::A.encode(&[10_000; FRAME_SAMPLES], &mut loud);
         for _ in 0..2 {
             concealment.keep(&loud);
             let levels: Vec<i16> = (0..5)
                 .map(|_| {
                     let (mut out, mut samples) = ([0; FRAME_SAMPLES], [0; FRAME_SAMPLES]);
-                    concealment.conceal(Encoding::Pcma, &mut out);
-                    Encoding::Pcma.decode(&out, &mut samples);
+                    concealment.conceal(Law::A, &mut out);
+                    Law::A.decode(&out, &mut samples);
                     samples[80]
                 })
                 .collect();

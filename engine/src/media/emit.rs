@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::bridge::LONGEST_PAYLOAD;
 use super::channel::{ChannelState, Moment, Sockets, Stream, Surroundings};
-use super::codec::{Encoding, FRAME_MS, FRAME_SAMPLES, SAMPLES_PER_MS};
+use super::codec::{FRAME_MS, FRAME_SAMPLES, Law, SAMPLES_PER_MS};
 use super::digits::DigitFrame;
 use super::event::MediaEvent;
 use super::relay::Position;
@@ -229,15 +229,15 @@ impl ChannelState {
         around: &Surroundings,
         moment: Moment,
         heard: &mut [u8; FRAME_SAMPLES],
-    ) -> Option<(ChannelId, Encoding)> {
+    ) -> Option<(ChannelId, Law)> {
         self.watch(around, moment.now);
         let stream = self.stream.as_ref()?;
-        let encoding = stream.params.encoding;
-        let sounding = self.is_listened_to() && self.listen(encoding, heard);
-        self.speak(around, moment, encoding, sounding.then_some(heard));
+        let law = stream.params.encoding.law()?;
+        let sounding = self.is_listened_to() && self.listen(law, heard);
+        self.speak(around, moment, law, sounding.then_some(heard));
         self.rtcp_turn(around, moment);
-        let far = self.frame_for_the_far_side(encoding, heard)?;
-        Some((far, encoding))
+        let far = self.frame_for_the_far_side(law, heard)?;
+        Some((far, law))
     }
 
     /// Sends what the channel has to say itself: digits, what plays, the echo, or silence; nothing while a bridge feeds it.
@@ -245,7 +245,7 @@ impl ChannelState {
         &mut self,
         around: &Surroundings,
         moment: Moment,
-        encoding: Encoding,
+        law: Law,
         echo: Option<&mut [u8; FRAME_SAMPLES]>,
     ) {
         let own = self.speaks_itself();
@@ -256,7 +256,7 @@ impl ChannelState {
             .stream
             .as_ref()
             .is_some_and(|stream| stream.params.send);
-        let mut frame = [encoding.silence(); FRAME_SAMPLES];
+        let mut frame = [law.silence(); FRAME_SAMPLES];
         match self.next_digit_frame(moment) {
             Some(DigitFrame::Event {
                 timestamp,
@@ -268,9 +268,9 @@ impl ChannelState {
                 }
                 return;
             }
-            Some(DigitFrame::Tone) => encoding.encode(&self.outgoing_tone, &mut frame),
+            Some(DigitFrame::Tone) => law.encode(&self.outgoing_tone, &mut frame),
             Some(_) => {}
-            None if self.player.is_some() => self.play(&mut frame),
+            None if self.player.is_some() => self.play(law, &mut frame),
             None if self.echo => {
                 if let Some(echo) = echo {
                     frame = *echo;
@@ -304,11 +304,11 @@ impl ChannelState {
         }
     }
 
-    fn play(&mut self, frame: &mut [u8; FRAME_SAMPLES]) {
-        let (Some(player), Some(stream)) = (&mut self.player, &self.stream) else {
+    fn play(&mut self, law: Law, frame: &mut [u8; FRAME_SAMPLES]) {
+        let Some(player) = &mut self.player else {
             return;
         };
-        player.fill(stream.params.encoding, frame);
+        player.fill(law, frame);
         if player.is_done() {
             let id = player.id();
             self.player = None;

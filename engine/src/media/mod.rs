@@ -16,6 +16,7 @@ mod conceal;
 mod digits;
 mod emit;
 mod event;
+pub mod frame;
 mod handle;
 mod ice;
 mod latch;
@@ -35,9 +36,10 @@ mod wav;
 mod wheel;
 
 pub use bridge::Carriage;
-pub use codec::Encoding;
+pub use codec::{AudioRate, ClockRate, Encoding, Law};
 pub use command::{Command, MediaAudio, SrtpParams, StreamParams};
 pub use event::{ChannelStats, KeySource, MediaEvent, PathFacts, RecordingEnd};
+pub use frame::Frame;
 pub use handle::{
     BridgeError, Busy, Channel, Media, MediaConfig, MediaError, MediaEvents, OpenError,
 };

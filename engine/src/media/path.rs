@@ -8,7 +8,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::channel::ChannelState;
-use super::codec::Encoding;
+use super::codec::Law;
 use super::event::{MediaEvent, PathFacts};
 use crate::net::rtp_socket;
 
@@ -57,11 +57,9 @@ pub(crate) struct Path {
 
 impl Path {
     /// Looks at the peer's audio until something is heard in it.
-    pub(crate) fn listen(&mut self, encoding: Encoding, payload: &[u8]) {
+    pub(crate) fn listen(&mut self, law: Law, payload: &[u8]) {
         if !self.facts.sounded {
-            self.facts.sounded = payload
-                .iter()
-                .any(|code| magnitude(encoding, *code) > NOISE);
+            self.facts.sounded = payload.iter().any(|code| magnitude(law, *code) > NOISE);
         }
     }
 
@@ -72,10 +70,10 @@ impl Path {
 }
 
 /// The magnitude bits of a G.711 code: 0 is silence, 127 the loudest.
-fn magnitude(encoding: Encoding, code: u8) -> u8 {
-    match encoding {
-        Encoding::Pcmu => !code & 0x7f,
-        Encoding::Pcma => (code ^ 0x55) & 0x7f,
+fn magnitude(law: Law, code: u8) -> u8 {
+    match law {
+        Law::Mu => !code & 0x7f,
+        Law::A => (code ^ 0x55) & 0x7f,
     }
 }
 
@@ -142,16 +140,16 @@ mod tests {
 
     #[test]
     fn silence_and_noise_do_not_sound_and_speech_does() {
-        for encoding in [Encoding::Pcmu, Encoding::Pcma] {
+        for law in [Law::Mu, Law::A] {
             let mut codes = [0; 4];
-            encoding.encode(&[0, 8, -8, 24], &mut codes);
+            law.encode(&[0, 8, -8, 24], &mut codes);
             let mut path = Path::default();
-            path.listen(encoding, &codes);
-            assert!(!path.facts.sounded, "{encoding:?} {codes:?}");
-            encoding.encode(&[0, 0, -1000, 0], &mut codes);
-            path.listen(encoding, &codes);
+            path.listen(law, &codes);
+            assert!(!path.facts.sounded, "{law:?} {codes:?}");
+            law.encode(&[0, 0, -1000, 0], &mut codes);
+            path.listen(law, &codes);
             assert!(path.facts.sounded);
-            path.listen(encoding, &[encoding.silence(); 4]);
+            path.listen(law, &[law.silence(); 4]);
             assert!(path.facts.sounded, "once is enough");
         }
     }

@@ -2,7 +2,7 @@
 
 use trunkline_dsp::tone::Tone;
 
-use super::codec::{Encoding, FRAME_SAMPLES, SAMPLES_PER_MS};
+use super::codec::{FRAME_SAMPLES, Law, SAMPLES_PER_MS};
 use super::command::MediaAudio;
 
 /// A list being played.
@@ -41,7 +41,7 @@ impl Player {
     }
 
     /// Writes the next frame, silence after the end. Returns whether anything of the list was left for it.
-    pub(crate) fn fill(&mut self, encoding: Encoding, out: &mut [u8; FRAME_SAMPLES]) -> bool {
+    pub(crate) fn fill(&mut self, law: Law, out: &mut [u8; FRAME_SAMPLES]) -> bool {
         let mut filled = 0;
         while filled < FRAME_SAMPLES && self.rounds != Some(0) {
             let Some(item) = self.audio.get(self.item) else {
@@ -54,16 +54,14 @@ impl Player {
             let space = &mut out[filled..filled + part];
             match item {
                 MediaAudio::Prompt(prompt) => {
-                    space.copy_from_slice(
-                        &prompt.encoded(encoding)[self.offset..self.offset + part],
-                    );
+                    space.copy_from_slice(&prompt.encoded(law)[self.offset..self.offset + part]);
                 }
-                MediaAudio::Silence { .. } => space.fill(encoding.silence()),
+                MediaAudio::Silence { .. } => space.fill(law.silence()),
                 MediaAudio::Tone { hz, dbm0, .. } => {
                     let tone = self.tone.get_or_insert_with(|| Tone::new(8000, *hz, *dbm0));
                     let mut samples = [0; FRAME_SAMPLES];
                     tone.fill(&mut samples[..part]);
-                    encoding.encode(&samples[..part], space);
+                    law.encode(&samples[..part], space);
                 }
             }
             filled += part;
@@ -74,7 +72,7 @@ impl Player {
                 self.tone = None;
             }
         }
-        out[filled..].fill(encoding.silence());
+        out[filled..].fill(law.silence());
         filled > 0
     }
 
@@ -118,8 +116,8 @@ mod tests {
         let (mut samples, mut frames) = (Vec::new(), 0);
         while !player.is_done() && frames < at_most {
             let (mut octets, mut frame) = ([0; 160], [0; 160]);
-            assert!(player.fill(Encoding::Pcmu, &mut octets));
-            Encoding::Pcmu.decode(&octets, &mut frame);
+            assert!(player.fill(Law::Mu, &mut octets));
+            Law::Mu.decode(&octets, &mut frame);
             samples.extend(frame);
             frames += 1;
         }
@@ -180,7 +178,7 @@ mod tests {
         ] {
             let mut player = Player::new(1, audio, repeat);
             assert!(player.is_done());
-            assert!(!player.fill(Encoding::Pcma, &mut [0; 160]));
+            assert!(!player.fill(Law::A, &mut [0; 160]));
         }
     }
 

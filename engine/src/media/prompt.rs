@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use trunkline_dsp::resample::Down2;
 
-use super::codec::Encoding;
+use super::codec::Law;
 use super::wav;
 
 /// Largest file: 30 minutes at 16 kHz.
@@ -33,16 +33,16 @@ pub struct Prompt {
 impl Prompt {
     /// A prompt of linear samples at 8 kHz.
     pub fn from_samples(key: impl Into<String>, samples: &[i16]) -> Prompt {
-        let encoded = |encoding: Encoding| {
+        let encoded = |law: Law| {
             let mut octets = vec![0; samples.len()];
-            encoding.encode(samples, &mut octets);
+            law.encode(samples, &mut octets);
             octets.into()
         };
         Prompt {
             key: key.into(),
             slin8: samples.into(),
-            ulaw: encoded(Encoding::Pcmu),
-            alaw: encoded(Encoding::Pcma),
+            ulaw: encoded(Law::Mu),
+            alaw: encoded(Law::A),
         }
     }
 
@@ -52,10 +52,10 @@ impl Prompt {
     }
 
     /// The audio as it goes on the wire.
-    pub fn encoded(&self, encoding: Encoding) -> &[u8] {
-        match encoding {
-            Encoding::Pcmu => &self.ulaw,
-            Encoding::Pcma => &self.alaw,
+    pub fn encoded(&self, law: Law) -> &[u8] {
+        match law {
+            Law::Mu => &self.ulaw,
+            Law::A => &self.alaw,
         }
     }
 }
@@ -284,11 +284,7 @@ mod tests {
         assert!(Arc::ptr_eq(&hello, &library.load("builtin:hello").unwrap()));
         assert_eq!(library.load("builtin:beep.sln").unwrap().slin8[..], [1, 2]);
         assert_eq!(
-            library
-                .load("builtin:beep")
-                .unwrap()
-                .encoded(Encoding::Pcma)
-                .len(),
+            library.load("builtin:beep").unwrap().encoded(Law::A).len(),
             2
         );
         let error = library.load("builtin:bye").unwrap_err();

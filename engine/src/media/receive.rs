@@ -7,7 +7,7 @@ use trunkline_dsp::dtmf::{Event as ToneEvent, Key};
 
 use super::bridge::Passed;
 use super::channel::{ChannelState, Moment, Surroundings};
-use super::codec::{Encoding, FRAME_SAMPLES};
+use super::codec::{Encoding, FRAME_SAMPLES, Law};
 use super::conceal::Concealment;
 use super::event::{ChannelStats, KeySource, MediaEvent};
 use super::latch::Verdict;
@@ -47,7 +47,7 @@ pub(crate) struct Incoming {
 
 impl Incoming {
     pub(crate) fn new(now: Instant) -> Incoming {
-        let silence = Encoding::Pcmu.silence();
+        let silence = Law::Mu.silence();
         Incoming {
             reception: None,
             jitter: JitterBuffer::new(silence),
@@ -68,8 +68,15 @@ impl Incoming {
     }
 
     pub(crate) fn change_codec(&mut self, encoding: Encoding) {
-        self.jitter.reset(encoding.silence());
-        self.concealment = Concealment::new(encoding.silence());
+        let silence = encoding.law().unwrap_or(Law::Mu).silence();
+        self.jitter.reset(silence);
+        self.concealment = Concealment::new(silence);
+    }
+
+    /// Audio begins anew in the same codec.
+    pub(crate) fn forget(&mut self, encoding: Encoding) {
+        let law = encoding.law().unwrap_or(Law::Mu);
+        self.jitter.reset(law.silence());
     }
 
     /// The RTP timeout counts from now.
@@ -200,7 +207,7 @@ impl ChannelState {
             stats.dropped.payload_type.add(1);
             return None;
         }
-        let encoding = params.encoding;
+        let law = params.encoding.law()?;
         self.count_in(stats, now, packet.payload.len());
         let other_source = self
             .incoming
@@ -234,7 +241,7 @@ impl ChannelState {
             }
         } else if audio {
             self.measure_packet(packet.payload.len());
-            self.path.listen(encoding, packet.payload);
+            self.path.listen(law, packet.payload);
             self.receive_audio(stats, now, packet);
             Kind::Audio
         } else {
@@ -254,7 +261,7 @@ impl ChannelState {
             kind,
             in_order: arrival != Arrival::Reordered,
             fresh: other_source || arrival == Arrival::Restarted,
-            encoding,
+            law,
             frames,
         })
     }
@@ -311,7 +318,7 @@ impl ChannelState {
     /// Sequence numbers and timestamps begin anew.
     pub(crate) fn forget_audio(&mut self) {
         if let Some(stream) = &self.stream {
-            self.incoming.jitter.reset(stream.params.encoding.silence());
+            self.incoming.forget(stream.params.encoding);
         }
     }
 
@@ -348,15 +355,15 @@ impl ChannelState {
 
     /// Takes the next received frame for whoever listens: detector and recording here, the octets in `heard` for an echo.
     /// Returns whether there is anything but silence.
-    pub(crate) fn listen(&mut self, encoding: Encoding, heard: &mut [u8; FRAME_SAMPLES]) -> bool {
+    pub(crate) fn listen(&mut self, law: Law, heard: &mut [u8; FRAME_SAMPLES]) -> bool {
         let sounding = match self.incoming.jitter.pull(heard) {
             Pulled::Audio { .. } => {
                 self.incoming.concealment.keep(heard);
                 true
             }
-            Pulled::Missing => self.incoming.concealment.conceal(encoding, heard),
+            Pulled::Missing => self.incoming.concealment.conceal(law, heard),
             Pulled::Idle => {
-                heard.fill(encoding.silence());
+                heard.fill(law.silence());
                 false
             }
         };
@@ -364,7 +371,7 @@ impl ChannelState {
             return sounding;
         }
         let mut samples = [0; FRAME_SAMPLES];
-        encoding.decode(heard, &mut samples);
+        law.decode(heard, &mut samples);
         if let Some(detector) = &mut self.detector {
             let (events, down) = (&self.events, &mut self.tone_down);
             if let Some((_, frames)) = down {

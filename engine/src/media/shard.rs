@@ -165,12 +165,10 @@ impl Shard {
             self.retire(index, moment.now);
             return false;
         };
-        if let Some((to, encoding)) = passes
+        if let Some((to, law)) = passes
             && let Some(far) = present(&mut self.slab, to)
         {
-            far.sound(around, |far| {
-                far.pass_frame(around, moment, encoding, &heard)
-            });
+            far.sound(around, |far| far.pass_frame(around, moment, law, &heard));
         }
         true
     }

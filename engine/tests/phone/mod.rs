@@ -8,7 +8,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use trunkline::media::{
-    Channel, ChannelStats, Command, Encoding, Media, MediaConfig, MediaEvent, MediaEvents,
+    Channel, ChannelStats, Command, Encoding, Law, Media, MediaConfig, MediaEvent, MediaEvents,
     StreamParams,
 };
 use trunkline::rtp::packet::{self, Header};
@@ -109,7 +109,7 @@ impl Phone {
         let mut heard = Vec::new();
         for chunk in samples.chunks(160) {
             let mut octets = vec![0; chunk.len()];
-            Encoding::Pcmu.encode(chunk, &mut octets);
+            Law::Mu.encode(chunk, &mut octets);
             self.send(&octets);
             heard.extend(decoded(&self.hear().payload));
         }
@@ -119,7 +119,7 @@ impl Phone {
 
 pub(crate) fn decoded(octets: &[u8]) -> Vec<i16> {
     let mut samples = vec![0; octets.len()];
-    Encoding::Pcmu.decode(octets, &mut samples);
+    Law::Mu.decode(octets, &mut samples);
     samples
 }
 
