@@ -22,6 +22,16 @@ impl ClockRate {
         (self.0 / 1000).wrapping_mul(ms)
     }
 
+    /// Whole ms of so many units.
+    pub const fn ms(self, units: u32) -> u32 {
+        units / (self.0 / 1000)
+    }
+
+    /// So many of this clock's units in those of another, towards zero.
+    pub const fn convert(self, units: u32, to: ClockRate) -> u32 {
+        (units as u64 * to.0 as u64 / self.0 as u64) as u32
+    }
+
     /// Microseconds of so many units, towards zero.
     pub const fn us(self, units: i64) -> i64 {
         units.saturating_mul(1000) / (self.0 / 1000) as i64
@@ -48,5 +58,10 @@ mod tests {
         }
         assert_eq!(ClockRate::HZ_48000.samples_in_ms(20), 960);
         assert_eq!(ClockRate::HZ_8000.us(160), 20_000);
+        assert_eq!(ClockRate::HZ_48000.ms(2880), 60);
+        assert_eq!(ClockRate::HZ_8000.convert(800, ClockRate::HZ_48000), 4800);
+        assert_eq!(ClockRate::HZ_48000.convert(960, ClockRate::HZ_8000), 160);
+        // A clock that has run for weeks goes on.
+        assert_eq!(ClockRate::HZ_48000.samples_in_ms(89_478_486), 32);
     }
 }

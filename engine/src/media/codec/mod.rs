@@ -1,13 +1,15 @@
 //! The audio encodings a channel can speak on the wire: their names, clocks and sizes, and the coders that carry the state of one stream.
 
-mod clock;
 mod coder;
 mod law;
 mod opus_packet;
+mod rate;
 
-pub use clock::{AudioRate, ClockRate};
 pub use coder::{DecodeError, Decoder, Encoder};
 pub use law::Law;
+pub use rate::AudioRate;
+
+pub use crate::rtp::clock::ClockRate;
 
 /// Samples of one 20 ms frame at 8 kHz; also its octets in G.711.
 pub const FRAME_SAMPLES: usize = 160;
@@ -138,7 +140,7 @@ mod tests {
             let payload = vec![0; octets * 20];
             assert_eq!(
                 encoding.duration(&payload),
-                Some(encoding.clock().frame()),
+                Some(encoding.clock().samples_in_ms(FRAME_MS)),
                 "{encoding:?}"
             );
         }
