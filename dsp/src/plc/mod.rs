@@ -18,7 +18,7 @@ const HISTORY: usize = HISTORY_MS * 16;
 const PIECE: usize = 960;
 
 /// Milliseconds that are compared with the past.
-const TEMPLATE_MS: f32 = 20.0; // tuned
+const TEMPLATE_MS: f32 = 10.0; // tuned
 /// Shortest lag, ms.
 const SHORTEST_MS: f32 = 5.0; // tuned
 /// Longest lag, ms: the period of the lowest voice that is followed.
