@@ -7,6 +7,7 @@
 //!                                        └──closed channels──► reaper
 //! ```
 
+mod audio_file;
 pub mod bench;
 mod bridge;
 mod channel;

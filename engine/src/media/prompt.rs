@@ -1,7 +1,7 @@
 //! Prompts: audio files decoded once and encoded once per codec, shared by all calls.
 //!
 //! Headerless files tell their rate by their extension: `.sln16`, `.slin16` are 16-bit 16 kHz; `.sln`, `.slin`, `.raw` are 16-bit 8 kHz, both
-//! little-endian. `.wav` files tell it themselves. Limits: 30 minutes at 16 kHz per file.
+//! little-endian. Other files (`audio_file`) tell it themselves. Limits: 30 minutes per file, and 64 MiB.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
@@ -9,14 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use trunkline_dsp::resample::Down2;
 
+use super::audio_file::{self, EXTENSIONS};
 use super::codec::Law;
 use super::wav;
 
-/// Largest file: 30 minutes at 16 kHz.
-const MAX_OCTETS: u64 = 30 * 60 * 16_000 * 2;
-
-/// Tried in this order when a key names none.
-const EXTENSIONS: [&str; 6] = ["sln16", "slin16", "wav", "sln", "slin", "raw"];
+/// Largest file.
+const MAX_OCTETS: u64 = 64 << 20;
 
 /// A piece of audio ready to be played on any channel. All three forms have the same length.
 pub struct Prompt {
@@ -225,30 +223,9 @@ fn decode(key: &str, path: &Path, content: &[u8]) -> Result<Prompt, PromptError>
     let extension = path
         .extension()
         .and_then(|extension| extension.to_str())
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    let audio = match extension.as_str() {
-        "wav" => wav::read(content).map_err(unusable)?,
-        "sln16" | "slin16" => headerless(16_000, content),
-        "sln" | "slin" | "raw" => headerless(8000, content),
-        _ => {
-            return Err(unusable(format!(
-                "unknown extension {extension:?}; known are .{}",
-                EXTENSIONS.join(", .")
-            )));
-        }
-    };
+        .unwrap_or_default();
+    let audio = audio_file::read(extension, content).map_err(unusable)?;
     Ok(Prompt::from_samples(key, &at_8_khz(audio)))
-}
-
-fn headerless(rate_hz: u32, content: &[u8]) -> wav::Audio {
-    let samples = content
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .map(|octets| i16::from_le_bytes(*octets))
-        .collect();
-    wav::Audio { rate_hz, samples }
 }
 
 fn at_8_khz(audio: wav::Audio) -> Vec<i16> {
@@ -322,7 +299,7 @@ mod tests {
             ("/etc/passwd", "below"),
             ("", "below"),
             ("a\0", "below"),
-            ("c.mp3", "unknown extension \"mp3\""),
+            ("c.mp3", "not readable as MP3"),
             ("d", "not found"),
             ("sub", "not found"),
         ] {

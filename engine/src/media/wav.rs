@@ -1,6 +1,6 @@
 //! WAV files: reads what prompts come in, and the header of what recordings go out with.
 //!
-//! Reads PCM 16 bit, µ-law and A-law, mono or stereo (mixed), 8 or 16 kHz; chunks in any order, lengths of 0 or 0xFFFFFFFF of writers that
+//! Reads PCM of 8 to 32 bits, float, µ-law and A-law, up to eight channels (mixed), 4 to 192 kHz; chunks in any order, lengths of 0 or 0xFFFFFFFF of writers that
 //! could not seek, and files that end early. Refuses everything else by name.
 
 use trunkline_dsp::g711;
@@ -8,10 +8,13 @@ use trunkline_dsp::g711;
 /// Octets of the header [`header`] writes.
 pub(crate) const HEADER_LEN: usize = 44;
 
+/// Rates that are read.
+const RATES: std::ops::RangeInclusive<u32> = 4000..=192_000;
+
 /// The audio of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Audio {
-    /// 8000 or 16000.
+    /// Samples per second.
     pub(crate) rate_hz: u32,
     /// Mono samples.
     pub(crate) samples: Vec<i16>,
@@ -78,45 +81,60 @@ fn read_format(body: &[u8]) -> Result<Format, String> {
 }
 
 fn decode(format: &Format, data: &[u8]) -> Result<Audio, String> {
-    if !matches!(format.rate_hz, 8000 | 16_000) {
+    if !RATES.contains(&format.rate_hz) {
         return Err(format!(
-            "{} Hz; 8000 and 16000 are understood",
-            format.rate_hz
+            "{} Hz; {} to {} Hz are understood",
+            format.rate_hz,
+            RATES.start(),
+            RATES.end()
         ));
     }
     let samples: Vec<i16> = match (format.tag, format.bits) {
-        (1, 16) => data
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .map(|octets| i16::from_le_bytes(*octets))
-            .collect(),
+        (1, 8) => {
+            let samples = data.iter().map(|octet| i16::from(*octet) - 128);
+            samples.map(|sample| sample << 8).collect()
+        }
+        (1, 16) => each(data, i16::from_le_bytes),
+        (1, 24) => each(data, |[_, low, high]| i16::from_le_bytes([low, high])),
+        (1, 32) => each(data, |[_, _, low, high]| i16::from_le_bytes([low, high])),
+        // The conversion saturates, and makes 0 of what is no number.
+        (3, 32) => each(data, |octets| {
+            (f32::from_le_bytes(octets) * 32_768.0) as i16
+        }),
         (6, 8) => data.iter().map(|octet| g711::alaw_decode(*octet)).collect(),
         (7, 8) => data.iter().map(|octet| g711::ulaw_decode(*octet)).collect(),
         (tag, bits) => {
             return Err(format!(
-                "format {tag} with {bits} bits; PCM 16 bit (1), A-law (6) and µ-law (7) are understood"
-            ));
-        }
-    };
-    let samples = match format.channels {
-        1 => samples,
-        2 => samples
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .map(|[left, right]| ((i32::from(*left) + i32::from(*right)) / 2) as i16)
-            .collect(),
-        channels => {
-            return Err(format!(
-                "{channels} channels; mono and stereo are understood"
+                "format {tag} with {bits} bits; PCM of 8, 16, 24 and 32 bits (1), float of 32 bits (3), A-law (6) and µ-law (7) are understood"
             ));
         }
     };
     Ok(Audio {
         rate_hz: format.rate_hz,
-        samples,
+        samples: mixed(samples, format.channels)?,
     })
+}
+
+/// Samples of `N` octets each.
+fn each<const N: usize>(data: &[u8], sample: impl Fn([u8; N]) -> i16) -> Vec<i16> {
+    let octets = data.as_chunks::<N>().0.iter();
+    octets.map(|octets| sample(*octets)).collect()
+}
+
+/// One channel of all.
+fn mixed(samples: Vec<i16>, channels: u16) -> Result<Vec<i16>, String> {
+    if channels == 1 {
+        return Ok(samples);
+    }
+    if !(1..=8).contains(&channels) {
+        return Err(format!("{channels} channels; 1 to 8 are understood"));
+    }
+    let frames = samples.chunks_exact(usize::from(channels));
+    let mean = |frame: &[i16]| {
+        let sum: i32 = frame.iter().map(|sample| i32::from(*sample)).sum();
+        (sum / i32::from(channels)) as i16
+    };
+    Ok(frames.map(mean).collect())
 }
 
 /// The header of a mono 16-bit PCM file at 8 kHz with that many samples; at most 2^31 octets are stated.
@@ -200,6 +218,33 @@ mod tests {
             ),
             ("A-law", file(6, 1, 8000, 8, 1, &[0xD5]), mono(8000, &[8])),
             (
+                "8 bits",
+                file(1, 1, 8000, 8, 3, &[0, 128, 255]),
+                mono(8000, &[-32_768, 0, 32_512]),
+            ),
+            (
+                "24 bits, six channels",
+                file(1, 6, 48_000, 24, 18, &[9, 6, 0].repeat(6)),
+                mono(48_000, &[6]),
+            ),
+            (
+                "32 bits",
+                file(1, 1, 44_100, 32, 4, &[9, 9, 5, 0]),
+                mono(44_100, &[5]),
+            ),
+            (
+                "float",
+                file(
+                    3,
+                    1,
+                    8000,
+                    32,
+                    12,
+                    &[0.5f32, -2.0, f32::NAN].map(f32::to_le_bytes).concat(),
+                ),
+                mono(8000, &[16_384, -32_768, 0]),
+            ),
+            (
                 "streamed, unknown length",
                 file(1, 1, 8000, 16, u32::MAX, &[1, 0, 2, 0]),
                 mono(8000, &[1, 2]),
@@ -223,10 +268,12 @@ mod tests {
     #[test]
     fn what_is_refused_and_why() {
         for (file, word) in [
-            (file(1, 1, 44_100, 16, 0, &[]), "44100 Hz"),
-            (file(1, 1, 8000, 24, 0, &[]), "24 bits"),
-            (file(3, 1, 8000, 32, 0, &[]), "format 3"),
-            (file(1, 6, 8000, 16, 0, &[]), "6 channels"),
+            (file(1, 1, 3999, 16, 0, &[]), "3999 Hz"),
+            (file(1, 1, 8000, 12, 0, &[]), "12 bits"),
+            (file(3, 1, 8000, 64, 0, &[]), "format 3"),
+            (file(49, 1, 8000, 0, 0, &[]), "format 49"),
+            (file(1, 0, 8000, 16, 0, &[]), "0 channels"),
+            (file(1, 9, 8000, 16, 0, &[]), "9 channels"),
             (b"ID3".to_vec(), "RIFF"),
             (b"RIFF\0\0\0\0WAVE".to_vec(), "data"),
             (b"RIFF\0\0\0\0WAVEdata\0\0\0\0".to_vec(), "before"),
