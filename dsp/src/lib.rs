@@ -16,6 +16,7 @@ pub mod level;
 pub mod mix;
 pub mod plc;
 pub mod resample;
+pub mod stretch;
 pub mod tone;
 pub mod vad;
 
