@@ -1,6 +1,7 @@
 //! Sums and gains of blocks of samples.
 //!
-//! Owns the arithmetic of two signals; a conference, which must sum in a wider type before it clips once, is not here.
+//! Owns the arithmetic of two signals, and of the sum of many: a conference is summed in 32 bits, which holds 65,536 talkers at full
+//! scale, and is clipped once, after a talker's own part was taken out of it. All work on the shortest of the lengths given.
 
 /// Adds `input` to `acc`, clipping at 16 bits; works on the shorter of the two lengths.
 pub fn add_saturating(acc: &mut [i16], input: &[i16]) {
@@ -16,10 +17,70 @@ pub fn gain(samples: &mut [i16], ratio: f32) {
     }
 }
 
+/// Adds a talker to the sum of a conference.
+pub fn add_to_sum(sum: &mut [i32], talker: &[i16]) {
+    for (sum, sample) in sum.iter_mut().zip(talker) {
+        *sum += i32::from(*sample);
+    }
+}
+
+/// The sum of a conference in 16 bits, clipped.
+pub fn clip_sum(sum: &[i32], out: &mut [i16]) {
+    for (out, sum) in out.iter_mut().zip(sum) {
+        *out = clip(*sum);
+    }
+}
+
+/// The sum of a conference without what `own` added to it, clipped: exactly the other one's samples where there are two.
+pub fn clip_sum_without(sum: &[i32], own: &[i16], out: &mut [i16]) {
+    for ((out, sum), own) in out.iter_mut().zip(sum).zip(own) {
+        *out = clip(*sum - i32::from(*own));
+    }
+}
+
+/// As [`gain`], with a ratio that goes evenly from `from` to `to`, which the last sample has.
+pub fn ramp(samples: &mut [i16], from: f32, to: f32) {
+    let step = (to - from) / samples.len().max(1) as f32;
+    for (place, sample) in samples.iter_mut().enumerate() {
+        let ratio = from + step * (place + 1) as f32;
+        *sample = libm::rintf(f32::from(*sample) * ratio) as i16;
+    }
+}
+
+fn clip(sample: i32) -> i16 {
+    sample.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::level::db_to_ratio;
+
+    #[test]
+    fn a_conference_clips_once_and_at_the_end() {
+        let (loud, other) = ([30_000, -30_000, 100], [30_000, -30_000, 23]);
+        let mut sum = [0; 3];
+        (0..3).for_each(|_| add_to_sum(&mut sum, &loud));
+        add_to_sum(&mut sum, &other);
+        let mut out = [0; 3];
+        clip_sum(&sum, &mut out);
+        assert_eq!(out, [i16::MAX, i16::MIN, 323]);
+        let mut two = [0; 3];
+        add_to_sum(&mut two, &loud);
+        add_to_sum(&mut two, &other);
+        clip_sum_without(&two, &loud, &mut out);
+        assert_eq!(out, other, "exact although the sum is beyond 16 bits");
+    }
+
+    #[test]
+    fn a_ramp_is_even_and_ends_at_its_ratio() {
+        let mut samples = [1000; 4];
+        ramp(&mut samples, 0.0, 1.0);
+        assert_eq!(samples, [250, 500, 750, 1000]);
+        ramp(&mut samples, 1.0, 0.0);
+        assert_eq!(samples[3], 0);
+        ramp(&mut [], 0.0, 1.0);
+    }
 
     #[test]
     fn sums_clip_instead_of_wrapping() {

@@ -22,6 +22,7 @@ use super::player::Player;
 use super::receive::Incoming;
 use super::recorder::{Recording, RecordingLedger};
 use super::retire::ChannelId;
+use super::room::Seat;
 use super::rtcp_session::RtcpSession;
 use super::secure::Secure;
 use super::stats::MediaStats;
@@ -90,6 +91,8 @@ pub(crate) struct ChannelState {
     /// What goes to another channel, and what comes from there.
     pub(crate) bridge: Option<Bridge>,
     pub(crate) inlet: Inlet,
+    /// Where it is in a room.
+    pub(crate) seat: Option<Seat>,
     pub(crate) player: Option<Player>,
     pub(crate) digits: Option<DigitSender>,
     /// Where tones of digits are made.
@@ -143,6 +146,7 @@ impl ChannelState {
             rtcp: RtcpSession::new(u32::from_be_bytes(d), &seed[16..32]),
             bridge: None,
             inlet: Inlet::default(),
+            seat: None,
             player: None,
             digits: None,
             outgoing_tone: [0; FRAME_SAMPLES],
@@ -224,11 +228,15 @@ impl ChannelState {
 
     /// Whether anybody wants the received samples.
     pub(crate) fn is_listened_to(&self) -> bool {
-        self.echo || self.detector.is_some() || self.recording.is_some() || self.passes_frames()
+        self.echo
+            || self.detector.is_some()
+            || self.recording.is_some()
+            || self.passes_frames()
+            || self.is_heard_in_room()
     }
 
     /// Forgets old audio when somebody begins to listen.
-    fn begin_listening(&mut self) {
+    pub(crate) fn begin_listening(&mut self) {
         if !self.is_listened_to()
             && let Some(stream) = &self.stream
         {

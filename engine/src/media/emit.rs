@@ -10,6 +10,7 @@ use super::digits::DigitFrame;
 use super::event::MediaEvent;
 use super::relay::Position;
 use super::retire::ChannelId;
+use super::room::Rooms;
 use crate::net::rtp_socket;
 use crate::rtp::is_newer;
 use crate::rtp::packet::{self, HEADER_LEN, Header};
@@ -228,24 +229,27 @@ impl ChannelState {
         &mut self,
         around: &Surroundings,
         moment: Moment,
+        rooms: &mut Rooms,
         heard: &mut [u8; FRAME_SAMPLES],
     ) -> Option<(ChannelId, Law)> {
         self.watch(around, moment.now);
         let stream = self.stream.as_ref()?;
         let law = stream.params.encoding.law()?;
         let sounding = self.is_listened_to() && self.listen(law, heard);
-        self.speak(around, moment, law, sounding.then_some(heard));
+        let mix = self.room_turn(rooms, moment, law, sounding.then_some(&*heard));
+        self.speak(around, moment, law, mix, sounding.then_some(heard));
         self.rtcp_turn(around, moment);
         let far = self.frame_for_the_far_side(law, heard)?;
         Some((far, law))
     }
 
-    /// Sends what the channel has to say itself: digits, what plays, the echo, or silence; nothing while a bridge feeds it.
+    /// Sends what the channel has to say itself: digits, what plays, its room, the echo, or silence; nothing while a bridge feeds it.
     fn speak(
         &mut self,
         around: &Surroundings,
         moment: Moment,
         law: Law,
+        mix: Option<[u8; FRAME_SAMPLES]>,
         echo: Option<&mut [u8; FRAME_SAMPLES]>,
     ) {
         let own = self.speaks_itself();
@@ -271,6 +275,7 @@ impl ChannelState {
             Some(DigitFrame::Tone) => law.encode(&self.outgoing_tone, &mut frame),
             Some(_) => {}
             None if self.player.is_some() => self.play(law, &mut frame),
+            None if mix.is_some() => frame = mix.unwrap_or(frame),
             None if self.echo => {
                 if let Some(echo) = echo {
                     frame = *echo;

@@ -18,6 +18,7 @@ use super::path::SendErrors;
 use super::ports::{self, Pair, PortPool};
 use super::recorder::{self, WriterOrder};
 use super::retire::{ChannelId, Registry, Retirement};
+use super::room::RoomPlaces;
 use super::shard::{Shard, ShardEnds, ShardOrder};
 use super::stats::MediaStats;
 use crate::net::poller::Waker;
@@ -128,17 +129,18 @@ pub type MediaEvents = mpsc::UnboundedReceiver<MediaEvent>;
 /// The media engine. Clones are handles of the same engine; it ends with the last of them and of its channels.
 #[derive(Debug, Clone)]
 pub struct Media {
-    engine: Arc<Engine>,
+    pub(crate) engine: Arc<Engine>,
 }
 
 /// What the handles share.
 #[derive(Debug)]
-struct Engine {
-    config: MediaConfig,
+pub(crate) struct Engine {
+    pub(crate) config: MediaConfig,
     stats: Arc<MediaStats>,
     registry: Arc<Mutex<Registry>>,
     orders: Sender<ShardOrder>,
-    writer: Sender<WriterOrder>,
+    pub(crate) rooms: RoomPlaces,
+    pub(crate) writer: Sender<WriterOrder>,
     waker: Arc<Waker>,
     stop: Arc<AtomicBool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -196,11 +198,13 @@ impl Media {
             named("media-reaper").spawn(reap)?,
             named("media-writer").spawn(move || recorder::run(&writer_orders, &retirement))?,
         ];
+        let rooms = RoomPlaces::new(config.max_channels);
         let engine = Engine {
             config,
             stats,
             registry,
             orders,
+            rooms,
             writer,
             waker: shard.waker(),
             stop,
@@ -363,7 +367,7 @@ impl Engine {
         Err(OpenError::NoPorts { range })
     }
 
-    fn order(&self, order: ShardOrder) -> Result<(), Busy> {
+    pub(crate) fn order(&self, order: ShardOrder) -> Result<(), Busy> {
         self.orders.try_send(order).map_err(|_| Busy)?;
         self.waker.wake();
         Ok(())
@@ -396,11 +400,11 @@ impl Drop for Engine {
 /// One channel. Dropping it closes it: RTCP BYE is sent, its recording is completed, its ports go to the far end of the pool.
 #[derive(Debug)]
 pub struct Channel {
-    id: ChannelId,
+    pub(crate) id: ChannelId,
     port: u16,
     events: mpsc::UnboundedSender<MediaEvent>,
     closed: Arc<AtomicBool>,
-    engine: Arc<Engine>,
+    pub(crate) engine: Arc<Engine>,
 }
 
 impl Channel {

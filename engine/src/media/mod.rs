@@ -1,4 +1,4 @@
-//! Media shards: the hot loop, channels, prompts, players, recorders.
+//! Media shards: the hot loop, channels, rooms, prompts, players, recorders.
 //!
 //! ```text
 //!  Media ──open──► Channel ──commands──► Shard (one thread) ──events──► the call
@@ -29,6 +29,7 @@ mod receive;
 mod recorder;
 mod relay;
 mod retire;
+mod room;
 mod rtcp_session;
 mod secure;
 mod shard;
@@ -45,5 +46,6 @@ pub use handle::{
     BridgeError, Busy, Channel, Media, MediaConfig, MediaError, MediaEvents, OpenError,
 };
 pub use prompt::{Prompt, PromptError, PromptLibrary};
+pub use room::{Edge, JoinError, MemberId, Room, RoomConfig, RoomError, RoomEvent, RoomEvents};
 pub use shard::Shard;
 pub use stats::{BridgeDropped, Counter, Dropped, Lateness, MediaStats};

@@ -27,13 +27,26 @@ pub(crate) struct ChannelId {
     pub(crate) generation: u32,
 }
 
-/// A channel that left the shard.
+/// What left the shard.
 #[derive(Debug)]
-pub(crate) struct Retired(pub(crate) Box<ChannelState>);
+pub(crate) enum Retired {
+    /// A channel.
+    Channel(Box<ChannelState>),
+    /// Something that only has to be freed.
+    Left(Box<dyn Left>),
+}
+
+/// Anything that can be freed by another thread.
+pub(crate) trait Left: std::fmt::Debug + Send {}
+
+impl<T: std::fmt::Debug + Send> Left for T {}
 
 impl Retired {
     pub(crate) fn recordings_complete(&self) -> bool {
-        self.0.recordings_complete()
+        match self {
+            Retired::Channel(channel) => channel.recordings_complete(),
+            Retired::Left(_) => true,
+        }
     }
 }
 
@@ -55,7 +68,10 @@ impl Retirement {
 
     /// Closes the sockets, gives ports and place back, and sends the last event, in this order: who has seen the event can rely on the rest.
     pub(crate) fn complete(&self, retired: Retired) {
-        let state = retired.0;
+        let state = match retired {
+            Retired::Channel(state) => state,
+            Retired::Left(left) => return drop(left),
+        };
         let (id, port, events, stats) = (state.id, state.port, state.events.clone(), state.stats());
         drop(state);
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);

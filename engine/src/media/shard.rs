@@ -17,6 +17,7 @@ use super::codec::FRAME_SAMPLES;
 use super::command::Command;
 use super::recorder::WriterOrder;
 use super::retire::{ChannelId, Retired};
+use super::room::{RoomOrder, Rooms};
 use super::wheel::Wheel;
 use crate::net::poller::{Poller, Waker};
 use crate::net::rtp_socket;
@@ -28,6 +29,9 @@ const MANY: usize = 50;
 /// Slots worked on before the sockets are looked at again.
 const SLOTS_PER_TURN: usize = 20;
 
+/// Between two looks for rooms whose handle is gone.
+const SWEEP_MS: u64 = 1000;
+
 /// What handles send to the shard.
 #[derive(Debug)]
 pub(crate) enum ShardOrder {
@@ -35,6 +39,7 @@ pub(crate) enum ShardOrder {
     Channel(ChannelId, Order),
     /// Joins two channels; what each sends to the other.
     Bridge([(ChannelId, Carriage); 2]),
+    Room(RoomOrder),
 }
 
 /// One media thread's work. [`run`](Shard::run) is the loop; tests and the bench drive [`turn`](Shard::turn) themselves.
@@ -45,6 +50,8 @@ pub struct Shard {
     stop: Arc<AtomicBool>,
     slab: Vec<Option<Box<ChannelState>>>,
     wheel: Wheel,
+    rooms: Rooms,
+    rooms_swept_ms: u64,
     around: Surroundings,
     tick_ms: u64,
     buffer: Box<[u8; LONGEST_DATAGRAM]>,
@@ -69,6 +76,8 @@ impl Shard {
             stop: ends.stop,
             slab: std::iter::repeat_with(|| None).take(capacity).collect(),
             wheel: Wheel::new(Instant::now(), capacity),
+            rooms: Rooms::new(capacity, around.stats.clone(), ends.reaper.clone()),
+            rooms_swept_ms: 0,
             around,
             tick_ms: 0,
             buffer: Box::new([0; LONGEST_DATAGRAM]),
@@ -122,6 +131,10 @@ impl Shard {
     pub fn turn(&mut self, now: Instant) {
         self.apply_orders(now);
         self.receive(now);
+        if self.tick_ms >= self.rooms_swept_ms + SWEEP_MS {
+            self.rooms_swept_ms = self.tick_ms;
+            self.rooms.sweep(&mut self.slab);
+        }
         for _ in 0..SLOTS_PER_TURN {
             let now = Instant::now().max(now);
             let Some((due, skipped)) = self.wheel.next_due(now) else {
@@ -155,11 +168,11 @@ impl Shard {
             self.wheel.remove(index as u32);
             return false;
         };
-        let around = &self.around;
+        let (around, rooms) = (&self.around, &mut self.rooms);
         let mut heard = [0; FRAME_SAMPLES];
         let stepped = match channel.is_closed() {
             true => None,
-            false => contained(around, || channel.step(around, moment, &mut heard)),
+            false => contained(around, || channel.step(around, moment, rooms, &mut heard)),
         };
         let Some(passes) = stepped else {
             self.retire(index, moment.now);
@@ -189,9 +202,18 @@ impl Shard {
                     }
                 }
                 Ok(ShardOrder::Bridge(ends)) => self.join(ends),
+                Ok(ShardOrder::Room(order)) => self.obey_room(order),
                 Err(_) => return,
             }
         }
+    }
+
+    /// Carries out an order to a room. Whoever joins one leaves a bridge.
+    fn obey_room(&mut self, order: RoomOrder) {
+        if let Some(channel) = order.joins() {
+            self.part(channel);
+        }
+        self.rooms.obey(order, &mut self.slab);
     }
 
     /// Bridges two channels. A bridge that either has with a third one ends; one that they have goes on with what is carried now.
@@ -212,6 +234,7 @@ impl Shard {
                 _ => {
                     self.part(id);
                     if let Some(channel) = present(&mut self.slab, id) {
+                        self.rooms.leave(channel);
                         channel.bridge = Some(Bridge::new(far, carriage));
                     }
                 }
@@ -276,6 +299,7 @@ impl Shard {
         let Some(mut channel) = self.slab[index].take() else {
             return;
         };
+        self.rooms.leave(&mut channel);
         self.wheel.remove(index as u32);
         self.around.stats.channels.set(self.wheel.len() as u64);
         let (around, tick_ms) = (&self.around, self.tick_ms);
@@ -285,7 +309,7 @@ impl Shard {
         let _ = self.poller.remove(&channel.sockets.rtp);
         let _ = self.poller.remove(&channel.sockets.rtcp);
         self.around.stats.lost.add(channel.stats().lost);
-        let retired = Retired(channel);
+        let retired = Retired::Channel(channel);
         // The other ends live until this thread has ended.
         if retired.recordings_complete() {
             let _ = self.reaper.send(retired);

@@ -17,6 +17,10 @@ impl Counter {
             .store(self.value().wrapping_add(n), Ordering::Relaxed);
     }
 
+    pub(crate) fn take(&self, n: u64) {
+        self.set(self.value().saturating_sub(n));
+    }
+
     pub(crate) fn set(&self, n: u64) {
         self.0.store(n, Ordering::Relaxed);
     }
@@ -49,6 +53,8 @@ pub struct MediaStats {
     pub decoded: Counter,
     /// What bridges did not pass on, by cause.
     pub bridge_dropped: BridgeDropped,
+    /// Rooms.
+    pub rooms: RoomStats,
     /// Sends the kernel refused.
     pub send_errors: Counter,
     /// Channels that a defect of ours ended; the panic is in the log.
@@ -57,6 +63,21 @@ pub struct MediaStats {
     pub lateness: Lateness,
     /// 1 ms slots that were skipped because the machine stood still.
     pub skipped_slots: Counter,
+}
+
+/// What happens in rooms.
+#[derive(Debug, Default)]
+pub struct RoomStats {
+    /// Open rooms (gauge).
+    pub open: Counter,
+    /// Their members (gauge).
+    pub members: Counter,
+    /// Frames mixed and encoded for one member.
+    pub own_mixes: Counter,
+    /// Frames mixed and encoded once for all members who only listen.
+    pub shared_mixes: Counter,
+    /// Events nobody read in time.
+    pub lost_events: Counter,
 }
 
 /// Dropped packets by cause.

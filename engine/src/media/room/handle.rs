@@ -1,0 +1,202 @@
+//! The handle of a room.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::sync::mpsc;
+
+use super::super::command::MediaAudio;
+use super::super::event::MediaEvent;
+use super::super::handle::{Busy, Channel, Engine, Media};
+use super::super::player::Player;
+use super::super::recorder::{self, WriterOrder};
+use super::super::shard::ShardOrder;
+use super::member::{Edge, Member};
+use super::mix::RoomState;
+use super::rooms::{RoomId, RoomOrder, RoomShared};
+use super::{MemberId, RoomConfig, RoomEvents};
+
+/// Events that can wait to be read.
+const EVENTS: usize = 256;
+
+/// Why there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RoomError {
+    /// As many rooms as there can be channels.
+    #[error("all {limit} rooms are in use")]
+    AtCapacity {
+        /// The limit.
+        limit: usize,
+    },
+    /// The shard takes no more commands.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+}
+
+/// Why a channel is not let into a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum JoinError {
+    /// The room has as many members as its configuration allows.
+    #[error("the room is full: {limit} members")]
+    Full {
+        /// The limit.
+        limit: usize,
+    },
+    /// They belong to different media engines.
+    #[error("the channel belongs to another media engine than the room")]
+    Elsewhere,
+    /// The shard takes no more commands.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+}
+
+/// A room. Dropping it closes it: its members go on alone.
+#[derive(Debug)]
+pub struct Room {
+    id: RoomId,
+    limit: usize,
+    shared: Arc<RoomShared>,
+    next_member: AtomicU32,
+    engine: Arc<Engine>,
+}
+
+impl Media {
+    /// Opens a room.
+    ///
+    /// # Errors
+    /// When there are as many rooms as channels can be open, or the shard takes no commands.
+    pub fn room(&self, config: RoomConfig) -> Result<(Room, RoomEvents), RoomError> {
+        let engine = self.engine.clone();
+        let limit = engine.config.max_channels;
+        let place = engine.rooms.take().ok_or(RoomError::AtCapacity { limit })?;
+        let (id, shared) = (place.id, Arc::<RoomShared>::default());
+        let (events, receiver) = mpsc::channel(EVENTS);
+        let config = RoomConfig {
+            max_members: config.max_members.clamp(1, limit),
+            ..config
+        };
+        let state = RoomState::new(place, config, shared.clone(), events);
+        engine.order(ShardOrder::Room(RoomOrder::Open(Box::new(state))))?;
+        let room = Room {
+            id,
+            limit: config.max_members,
+            shared,
+            next_member: AtomicU32::new(0),
+            engine,
+        };
+        Ok((room, receiver))
+    }
+}
+
+impl Room {
+    /// Lets a channel in. It leaves the room it is in; a bridge it has ends. It leaves when it closes.
+    ///
+    /// # Errors
+    /// When the room is full, the channel is of another engine, or the shard takes no commands.
+    pub fn join(&self, channel: &Channel, edge: Edge) -> Result<MemberId, JoinError> {
+        if !Arc::ptr_eq(&self.engine, &channel.engine) {
+            return Err(JoinError::Elsewhere);
+        }
+        let enter = |members: u32| (members < self.limit as u32).then_some(members + 1);
+        self.shared
+            .members
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, enter)
+            .map_err(|_| JoinError::Full { limit: self.limit })?;
+        let id = MemberId(self.next_member.fetch_add(1, Ordering::Relaxed));
+        let member = Box::new(Member::new(id, channel.id, edge));
+        self.order(RoomOrder::Join(self.id, member))
+            .inspect_err(|_| _ = self.shared.members.fetch_sub(1, Ordering::AcqRel))?;
+        Ok(id)
+    }
+
+    /// Changes what lies between a member and the room. Nothing happens if the channel is no member.
+    ///
+    /// # Errors
+    /// [`Busy`] when the shard takes no commands.
+    pub fn edge(&self, channel: &Channel, edge: Edge) -> Result<(), Busy> {
+        self.order(RoomOrder::Edge(self.id, channel.id, edge))
+    }
+
+    /// Takes a channel out; it goes on alone.
+    ///
+    /// # Errors
+    /// [`Busy`] when the shard takes no commands.
+    pub fn leave(&self, channel: &Channel) -> Result<(), Busy> {
+        self.order(RoomOrder::Leave(self.id, channel.id))
+    }
+
+    /// Members, and those who are about to be.
+    pub fn members(&self) -> usize {
+        self.shared.members.load(Ordering::Acquire) as usize
+    }
+
+    /// Plays audio, mixed with what is said, to all members or to one. Ends with [`RoomEvent::PlayDone`](super::RoomEvent::PlayDone). To
+    /// all, up to four play at the same time, a fifth ends the oldest; to one, one. [`Command::Play`](crate::media::Command::Play) on the
+    /// channel plays to a member instead of the room.
+    ///
+    /// # Errors
+    /// [`Busy`] when the shard takes no commands.
+    pub fn play(
+        &self,
+        to: Option<&Channel>,
+        id: u32,
+        audio: Vec<MediaAudio>,
+        repeat: Option<u32>,
+    ) -> Result<(), Busy> {
+        let player = Box::new(Player::new(id, audio, repeat));
+        let to = to.map(|channel| channel.id);
+        self.order(RoomOrder::Play(self.id, to, player))
+    }
+
+    /// Stops what plays to all under that id, without an event.
+    ///
+    /// # Errors
+    /// [`Busy`] when the shard takes no commands.
+    pub fn stop_play(&self, id: u32) -> Result<(), Busy> {
+        self.order(RoomOrder::StopPlay(self.id, id))
+    }
+
+    /// Records what a member hears who says nothing: the mix of all, with announcements, to a WAV file (16-bit PCM, mono). Ends with the one
+    /// [`MediaEvent::RecordDone`] of the events returned, also when the room closes; `max_ms` and `silence_ms` of 0 are no limits. A recording
+    /// that runs is stopped first. What one member says is recorded by [`Command::Record`](crate::media::Command::Record) on its channel.
+    ///
+    /// # Errors
+    /// [`Busy`] when the shard takes no commands.
+    pub fn record(
+        &self,
+        id: u32,
+        path: PathBuf,
+        max_ms: u32,
+        silence_ms: u32,
+    ) -> Result<mpsc::UnboundedReceiver<MediaEvent>, Busy> {
+        let (events, receiver) = mpsc::unbounded_channel();
+        let (recording, writer_half) = recorder::recording(id, path, max_ms, silence_ms, events);
+        self.order(RoomOrder::Record(self.id, Box::new(recording)))?;
+        self.engine
+            .writer
+            .send(WriterOrder::Begin(Box::new(writer_half)))
+            .map_err(|_| Busy)?;
+        Ok(receiver)
+    }
+
+    /// Stops the recording of that id.
+    ///
+    /// # Errors
+    /// [`Busy`] when the shard takes no commands.
+    pub fn stop_record(&self, id: u32) -> Result<(), Busy> {
+        self.order(RoomOrder::StopRecord(self.id, id))
+    }
+
+    fn order(&self, order: RoomOrder) -> Result<(), Busy> {
+        self.engine.order(ShardOrder::Room(order))
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // Seen by the shard within a second if it takes no orders now.
+        self.shared.closed.store(true, Ordering::Relaxed);
+        let _ = self.order(RoomOrder::Close(self.id));
+    }
+}

@@ -1,0 +1,430 @@
+//! A room: its members, the sums of two rounds, and what each member is sent. Pure arithmetic on frames; it knows neither channels nor time
+//! beyond the number of a round.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use trunkline_dsp::{level, mix};
+
+use super::super::codec::{FRAME_MS, Law};
+use super::super::player::Player;
+use super::super::recorder::Recording;
+use super::super::retire::ChannelId;
+use super::member::{Edge, LONGEST, Member};
+use super::rooms::{RoomPlace, RoomShared};
+use super::talkers::Talkers;
+use super::{MemberId, RoomConfig, RoomEvent};
+
+/// Announcements at the same time.
+const PLAYERS: usize = 4;
+/// Up to so many members nobody is silenced for being quiet.
+const INTIMATE: usize = 3;
+/// Levels are not reported more often, ms.
+const MIN_LEVELS_MS: u32 = 100;
+
+/// The sum of one round.
+#[derive(Debug)]
+struct Sum {
+    samples: [i32; LONGEST],
+    /// Members and announcements in it.
+    parts: u32,
+}
+
+/// The mix of all, encoded once for those who only listen.
+#[derive(Debug)]
+struct Encoded {
+    round: u64,
+    octets: [u8; LONGEST],
+}
+
+/// What a member is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Nothing: silence.
+    Silence,
+    /// What all hear who do not speak.
+    Shared,
+    /// A mix of its own, in the given samples.
+    Own,
+}
+
+/// See the module's text. Made by the handle, freed by the reaper.
+#[derive(Debug)]
+pub(crate) struct RoomState {
+    pub(super) place: RoomPlace,
+    pub(super) shared: Arc<RoomShared>,
+    pub(super) config: RoomConfig,
+    members: Vec<Option<Box<Member>>>,
+    free: Vec<u32>,
+    occupied: usize,
+    round: u64,
+    /// Samples of a frame.
+    length: usize,
+    sums: [Sum; 2],
+    encoded: [Encoded; 2],
+    talkers: Talkers,
+    pub(super) players: Vec<Box<Player>>,
+    pub(super) recording: Option<Box<Recording>>,
+    pub(super) events: mpsc::Sender<RoomEvent>,
+    pub(super) lost_events: u64,
+}
+
+impl RoomState {
+    pub(super) fn new(
+        place: RoomPlace,
+        config: RoomConfig,
+        shared: Arc<RoomShared>,
+        events: mpsc::Sender<RoomEvent>,
+    ) -> RoomState {
+        let sum = || Sum {
+            samples: [0; LONGEST],
+            parts: 0,
+        };
+        let encoded = || Encoded {
+            round: u64::MAX,
+            octets: [0; LONGEST],
+        };
+        RoomState {
+            place,
+            members: std::iter::repeat_with(|| None)
+                .take(config.max_members)
+                .collect(),
+            free: (0..config.max_members as u32).rev().collect(),
+            occupied: 0,
+            round: 0,
+            length: 160,
+            sums: [sum(), sum()],
+            encoded: [encoded(), encoded()],
+            shared,
+            talkers: Talkers::new(config.max_talkers, config.max_members),
+            players: Vec::with_capacity(PLAYERS),
+            recording: None,
+            events,
+            lost_events: 0,
+            config,
+        }
+    }
+
+    pub(super) fn tell(&mut self, event: RoomEvent) {
+        // A full queue is the reader's fault; nobody who reads is no fault.
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send(event) {
+            self.lost_events += 1;
+        }
+    }
+
+    /// Seats a member; gives it back when the room is full.
+    pub(super) fn join(&mut self, member: Box<Member>) -> Result<u32, Box<Member>> {
+        let Some(seat) = self.free.pop() else {
+            return Err(member);
+        };
+        let (id, edge) = (member.id, member.edge);
+        self.members[seat as usize] = Some(member);
+        self.occupied += 1;
+        self.set_edge(seat, edge);
+        self.tell(RoomEvent::Joined(id));
+        Ok(seat)
+    }
+
+    /// Takes a member out. What it said in this round is still heard.
+    pub(super) fn leave(&mut self, seat: u32) -> Option<Box<Member>> {
+        let member = self.members.get_mut(seat as usize)?.take()?;
+        self.free.push(seat);
+        self.occupied -= 1;
+        self.talkers.leave(seat);
+        if let Some(listener) = self.whispered_to(&member) {
+            listener.whispered_by -= 1;
+        }
+        for other in self.members.iter_mut().flatten() {
+            if other.whispers_to == Some(seat) {
+                other.whispers_to = None;
+            }
+        }
+        self.tell(RoomEvent::Left(member.id));
+        Some(member)
+    }
+
+    fn whispered_to(&mut self, member: &Member) -> Option<&mut Member> {
+        let seat = member.whispers_to?;
+        self.members.get_mut(seat as usize)?.as_deref_mut()
+    }
+
+    pub(super) fn member(&mut self, seat: u32) -> Option<&mut Member> {
+        self.members.get_mut(seat as usize)?.as_deref_mut()
+    }
+
+    /// Seats of all members, with their channels.
+    pub(super) fn seated(&self) -> impl Iterator<Item = (u32, ChannelId)> {
+        let seats = self.members.iter().enumerate();
+        seats.filter_map(|(seat, member)| Some((seat as u32, member.as_ref()?.channel)))
+    }
+
+    /// Changes an edge. Returns whether anybody may hear the member now.
+    pub(super) fn set_edge(&mut self, seat: u32, edge: Edge) -> bool {
+        let target = edge.whisper_to.and_then(|id| self.seat_of(id));
+        let Some(member) = self.member(seat) else {
+            return false;
+        };
+        let before = std::mem::replace(&mut member.whispers_to, target.filter(|to| *to != seat));
+        member.edge = edge;
+        let (now, heard) = (member.whispers_to, member.is_heard());
+        if let Some(listener) = before.and_then(|seat| self.member(seat)) {
+            listener.whispered_by -= 1;
+        }
+        if let Some(listener) = now.and_then(|seat| self.member(seat)) {
+            listener.whispered_by += 1;
+        }
+        heard
+    }
+
+    fn seat_of(&self, id: MemberId) -> Option<u32> {
+        let members = self.members.iter();
+        let seat = members
+            .map(|member| member.as_ref().map(|member| member.id))
+            .position(|member| member == Some(id))?;
+        Some(seat as u32)
+    }
+
+    /// The place of the complete sum.
+    fn complete(&self) -> usize {
+        usize::from(self.round & 1 == 0)
+    }
+
+    /// Begins a round, if it is a new one: the sum of the one before is complete.
+    pub(super) fn advance(&mut self, round: u64) {
+        if round == self.round {
+            return;
+        }
+        let follows = round == self.round + 1;
+        self.round = round;
+        let sum = &mut self.sums[(round & 1) as usize];
+        sum.samples.fill(0);
+        sum.parts = 0;
+        if !follows {
+            // Nobody stepped for a while: what was said then is over.
+            let before = self.complete();
+            let sum = &mut self.sums[before];
+            sum.samples.fill(0);
+            sum.parts = 0;
+        }
+        self.announce();
+        self.record();
+        let members = &mut self.members;
+        self.talkers.choose(|seat, chosen| {
+            if let Some(member) = &mut members[seat as usize] {
+                member.voice.chosen = chosen;
+            }
+        });
+    }
+
+    /// Adds what is announced to all to the complete sum.
+    fn announce(&mut self) {
+        let mut place = 0;
+        while place < self.players.len() {
+            let mut samples = [0; LONGEST];
+            let samples = &mut samples[..self.length];
+            let before = self.complete();
+            let player = &mut self.players[place];
+            let sum = &mut self.sums[before];
+            if play(player, samples) {
+                mix::add_to_sum(&mut sum.samples, samples);
+                sum.parts += 1;
+            }
+            if player.is_done() {
+                let id = player.id();
+                drop(self.players.remove(place));
+                self.tell(RoomEvent::PlayDone { id });
+            } else {
+                place += 1;
+            }
+        }
+    }
+
+    fn record(&mut self) {
+        let before = self.complete();
+        let Some(recording) = &mut self.recording else {
+            return;
+        };
+        let mut samples = [0; LONGEST];
+        let sum = &self.sums[before];
+        mix::clip_sum(&sum.samples, &mut samples);
+        let Some(frame) = samples.first_chunk() else {
+            return;
+        };
+        if !recording.push(frame) {
+            self.recording = None;
+        }
+    }
+
+    /// Plays to all, over what is said. Gives back the oldest announcement where there are too many.
+    pub(super) fn play(&mut self, player: Box<Player>) -> Option<Box<Player>> {
+        let oldest = (self.players.len() == PLAYERS).then(|| self.players.remove(0));
+        self.players.push(player);
+        oldest
+    }
+
+    /// Takes the frame that a member heard from its peer in this round; `None`: nothing. The frame is used up.
+    pub(super) fn contribute(&mut self, seat: u32, frame: Option<&mut [i16]>) {
+        let intimate = self.occupied <= INTIMATE;
+        let round = self.round;
+        let Some(member) = self
+            .members
+            .get_mut(seat as usize)
+            .and_then(Option::as_deref_mut)
+        else {
+            return;
+        };
+        let watched = self.config.speakers || self.config.levels_ms > 0;
+        let Some(samples) = frame else {
+            member.fade_in.rest();
+            member.voice.pause();
+            return self.report(seat, None);
+        };
+        let mut heard = true;
+        let mut dbm0 = None;
+        if !intimate || watched {
+            let loud = level::dbm0(samples);
+            dbm0 = Some(loud);
+            heard = member.voice.hear(loud, self.config.gate_dbm0) || intimate;
+        }
+        let target = member.edge.ratio_in();
+        let whispers = member.edge.whisper_to.is_some();
+        heard &= target > 0.0 && (!whispers || member.whispers_to.is_some());
+        if heard && !whispers && !intimate {
+            heard = self.talkers.speak(seat, &mut member.voice);
+        }
+        if member
+            .fade_in
+            .apply(samples, if heard { target } else { 0.0 })
+        {
+            let part = &mut member.parts[(round & 1) as usize];
+            part.round = round;
+            part.in_sum = !whispers;
+            part.samples[..samples.len()].copy_from_slice(samples);
+            if !whispers {
+                let sum = &mut self.sums[(round & 1) as usize];
+                mix::add_to_sum(&mut sum.samples, samples);
+                sum.parts += 1;
+            }
+        }
+        self.report(seat, dbm0);
+    }
+
+    /// Reports who speaks, if that is wanted.
+    fn report(&mut self, seat: u32, dbm0: Option<f32>) {
+        let (config, round) = (self.config, self.round);
+        let Some(member) = self.member(seat) else {
+            return;
+        };
+        let (id, speaks) = (
+            member.id,
+            member.voice.speaks() && member.edge.ratio_in() > 0.0,
+        );
+        let changed = std::mem::replace(&mut member.speaking, speaks) != speaks;
+        let every = u64::from(config.levels_ms.max(MIN_LEVELS_MS) / FRAME_MS);
+        let level = dbm0.filter(|_| config.levels_ms > 0 && speaks);
+        let level = level.filter(|_| round >= member.reported + every);
+        if level.is_some() {
+            member.reported = round;
+        }
+        if changed && config.speakers {
+            self.tell(RoomEvent::Speaking {
+                member: id,
+                on: speaks,
+            });
+        }
+        if let Some(dbm0) = level {
+            self.tell(RoomEvent::Level { member: id, dbm0 });
+        }
+    }
+
+    /// What a member is sent in this round; a mix of its own is written to `out`.
+    pub(super) fn mix(&mut self, seat: u32, out: &mut [i16]) -> Heard {
+        let before = self.round.wrapping_sub(1);
+        let sum = &self.sums[(before & 1) as usize];
+        let Some(member) = self
+            .members
+            .get_mut(seat as usize)
+            .and_then(Option::as_deref_mut)
+        else {
+            return Heard::Silence;
+        };
+        let ratio = member.edge.ratio_out();
+        let own = member.part(before).filter(|part| part.in_sum);
+        let others = sum.parts - u32::from(own.is_some());
+        let whispers = member.whispered_by > 0;
+        if others == 0 && !whispers && member.player.is_none() {
+            member.fade_out.rest();
+            return Heard::Silence;
+        }
+        let alone = member.player.is_none() && !whispers;
+        if own.is_none() && alone && member.fade_out.is_through(ratio) {
+            return Heard::Shared;
+        }
+        match own {
+            Some(own) => mix::clip_sum_without(&sum.samples, &own.samples, out),
+            None => mix::clip_sum(&sum.samples, out),
+        }
+        let sounds = self.finish_mix(seat, ratio, out);
+        if sounds { Heard::Own } else { Heard::Silence }
+    }
+
+    /// Adds what only this member hears, and fades the rest.
+    fn finish_mix(&mut self, seat: u32, ratio: f32, out: &mut [i16]) -> bool {
+        let before = self.round.wrapping_sub(1);
+        let Some(member) = self.member(seat) else {
+            return false;
+        };
+        let mut sounds = member.fade_out.apply(out, ratio);
+        if !sounds {
+            out.fill(0);
+        }
+        let whispers = member.whispered_by > 0 && ratio > 0.0;
+        if let Some(player) = &mut member.player {
+            let mut samples = [0; LONGEST];
+            let samples = &mut samples[..out.len()];
+            sounds |= play(player, samples);
+            mix::add_saturating(out, samples);
+            if player.is_done() {
+                let id = player.id();
+                member.player = None;
+                self.tell(RoomEvent::PlayDone { id });
+            }
+        }
+        if whispers {
+            for other in self.members.iter().flatten() {
+                if other.whispers_to == Some(seat)
+                    && let Some(part) = other.part(before)
+                {
+                    mix::add_saturating(out, &part.samples);
+                    sounds = true;
+                }
+            }
+        }
+        sounds
+    }
+
+    /// What all hear who do not speak, encoded once in a round.
+    pub(super) fn shared(&mut self, law: Law) -> &[u8] {
+        let before = self.complete();
+        let encoded = &mut self.encoded[match law {
+            Law::Mu => 0,
+            Law::A => 1,
+        }];
+        if encoded.round != self.round {
+            let mut samples = [0; LONGEST];
+            let samples = &mut samples[..self.length];
+            mix::clip_sum(&self.sums[before].samples, samples);
+            law.encode(samples, &mut encoded.octets);
+            encoded.round = self.round;
+        }
+        &encoded.octets[..self.length]
+    }
+}
+
+/// The next frame of what plays; whether there is any.
+fn play(player: &mut Player, samples: &mut [i16]) -> bool {
+    let mut octets = [0; 160];
+    let sounds = player.fill(Law::Mu, &mut octets);
+    Law::Mu.decode(&octets, samples);
+    sounds
+}
