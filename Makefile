@@ -2,6 +2,7 @@
 #
 #   make run ARGS="--config my.toml"     arguments for `trunkline run`
 #   make install PREFIX=/usr DESTDIR=... where to install (see packaging/)
+#   make build OPUS=pure                without libopus (run, build, test and bench take it, too)
 #   make fuzz FUZZ_SECONDS=600           seconds per fuzz target
 
 SHELL        := /bin/bash
@@ -16,6 +17,11 @@ BINARY       := $(TARGET_DIR)/release/trunkline
 ARGS         ?=
 FUZZ_SECONDS ?= 60
 
+# Who codes Opus: audiopus (libopus) or pure (no C library).
+OPUS         ?= audiopus
+export OPUS
+FEATURES     := $(if $(filter-out audiopus,$(OPUS)),--no-default-features --features opus-$(OPUS))
+
 PREFIX       ?= /usr/local
 SYSCONFDIR   ?= /etc
 UNITDIR      ?= $(SYSCONFDIR)/systemd/system
@@ -28,21 +34,22 @@ help: ## this list
 
 run: ## install what is missing, build, start Trunkline (ARGS=... are given to it)
 	@scripts/setup run
-	cargo build --release --bin trunkline
+	cargo build --release --bin trunkline $(FEATURES)
 	@exec $(BINARY) run $(ARGS)
 
 build: ## build the release binary
 	@scripts/setup run
-	cargo build --release --bin trunkline
+	cargo build --release --bin trunkline $(FEATURES)
 
 test: ## install what the tests need and run all of them
 	@scripts/setup test
-	cargo test --workspace
+	cargo test --workspace $(FEATURES)
 
 lint: ## formatting, clippy, docs and the house rules
 	@scripts/setup lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo check --quiet -p trunkline --lib --no-default-features --features opus-pure
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 	scripts/check-arrows --self-test
 	scripts/check-arrows
@@ -54,8 +61,8 @@ lint: ## formatting, clippy, docs and the house rules
 
 bench: ## micro benches, then channels per core on this machine
 	@scripts/setup run
-	cargo bench --workspace
-	cargo build --release --bin trunkline
+	cargo bench --workspace $(FEATURES)
+	cargo build --release --bin trunkline $(FEATURES)
 	$(BINARY) bench
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (default 60)

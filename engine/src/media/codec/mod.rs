@@ -2,7 +2,7 @@
 
 mod coder;
 mod law;
-mod opus_packet;
+pub mod opus;
 mod rate;
 
 pub use coder::{DecodeError, Decoder, Encoder};
@@ -105,7 +105,7 @@ impl Encoding {
             Encoding::Pcmu | Encoding::Pcma | Encoding::G722 => Some(payload.len() as u32),
             Encoding::L16Narrow | Encoding::L16Wide if payload.len() % 2 == 1 => None,
             Encoding::L16Narrow | Encoding::L16Wide => Some(payload.len() as u32 / 2),
-            Encoding::Opus => opus_packet::duration(payload),
+            Encoding::Opus => opus::packet::head(payload).map(|head| head.ticks),
         }
     }
 

@@ -6,6 +6,7 @@ use audiopus::{Application, Bandwidth, Bitrate, Channels, MutSignals, SampleRate
 
 use super::{OpusError, OpusSettings};
 
+#[derive(Debug)]
 pub(super) struct Encoder(LibEncoder);
 
 impl Encoder {
@@ -36,6 +37,7 @@ impl Encoder {
     }
 }
 
+#[derive(Debug)]
 pub(super) struct Decoder(LibDecoder);
 
 impl Decoder {

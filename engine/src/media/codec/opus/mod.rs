@@ -100,6 +100,7 @@ impl OpusSettings {
 }
 
 /// Makes packets of 16 kHz mono audio.
+#[derive(Debug)]
 pub struct OpusEncoder(back_end::Encoder);
 
 impl OpusEncoder {
@@ -128,6 +129,7 @@ impl OpusEncoder {
 }
 
 /// Makes 16 kHz mono audio of packets.
+#[derive(Debug)]
 pub struct OpusDecoder(back_end::Decoder);
 
 impl OpusDecoder {

@@ -51,7 +51,9 @@ fn frame_ticks(toc: u8) -> u32 {
 fn frames(code: u8, rest: &[u8]) -> Option<(u32, &[u8])> {
     match code {
         0 => within_limit(rest).map(|first| (1, first)),
-        1 if rest.len() % 2 == 0 => within_limit(&rest[..rest.len() / 2]).map(|first| (2, first)),
+        1 if rest.len().is_multiple_of(2) => {
+            within_limit(&rest[..rest.len() / 2]).map(|first| (2, first))
+        }
         1 => None,
         2 => {
             let (length, rest) = frame_length(rest)?;
@@ -75,7 +77,7 @@ fn counted_frames(rest: &[u8]) -> Option<(u32, &[u8])> {
         rest = without_padding(rest)?;
     }
     let first = if count_octet & 0x80 == 0 {
-        if rest.len() % count != 0 {
+        if !rest.len().is_multiple_of(count) {
             return None;
         }
         within_limit(&rest[..rest.len() / count])?

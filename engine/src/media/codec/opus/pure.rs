@@ -7,6 +7,7 @@ use super::{OpusError, OpusSettings};
 
 const SAMPLES_PER_SECOND: i32 = 16_000;
 
+#[derive(Debug)]
 pub(super) struct Encoder(Box<opus_pure::OpusEncoder>);
 
 impl Encoder {
@@ -32,6 +33,7 @@ impl Encoder {
     }
 }
 
+#[derive(Debug)]
 pub(super) struct Decoder(Box<opus_pure::OpusDecoder>);
 
 impl Decoder {
