@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use trunkline::rtp::jitter::{FRAME, JitterBuffer};
+use trunkline::rtp::octet_ring::{FRAME, JitterBuffer};
 
 const SILENCE: u8 = 0xFF;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use trunkline::rtp::jitter::{FRAME, JitterBuffer};
+use trunkline::rtp::octet_ring::{FRAME, JitterBuffer};
 use trunkline::rtp::packet;
 use trunkline::rtp::reception::Reception;
 use trunkline::rtp::rtcp::{self, RtcpPacket};

@@ -14,7 +14,7 @@ use super::latch::Verdict;
 use super::relay::Kind;
 use super::stats::MediaStats;
 use crate::net::rtp_socket;
-use crate::rtp::jitter::{Inserted, JitterBuffer, Pulled};
+use crate::rtp::octet_ring::{Inserted, JitterBuffer, Pulled};
 use crate::rtp::packet::{self, Header, Malformed, Packet};
 use crate::rtp::reception::{Arrival, Reception};
 use crate::rtp::stun;

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod jitter;
+pub mod octet_ring;
 pub mod packet;
 pub mod reception;
 pub mod rtcp;

@@ -356,5 +356,5 @@ fn slot(at: i64) -> usize {
 }
 
 #[cfg(test)]
-#[path = "jitter_tests.rs"]
+#[path = "octet_ring_tests.rs"]
 mod tests;
