@@ -7,6 +7,7 @@ pub mod call;
 pub mod cli;
 pub mod config;
 pub mod flow;
+pub mod load;
 pub mod media;
 pub mod net;
 pub mod registrar;

@@ -1,4 +1,4 @@
-//! The command line: run, call, check, route-test, doctor, bench.
+//! The command line: run, call, check, route-test, doctor, bench, load.
 //!
 //! Exit codes: 0 done; 1 it could not be done (one sentence on stderr says why); 2 the command line itself is wrong.
 mod bench;
@@ -6,6 +6,7 @@ mod builtin;
 mod call;
 mod check;
 mod doctor;
+mod load;
 mod log;
 mod reload;
 mod route_test;
@@ -40,6 +41,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Measure how many channels one core of this machine carries.
     Bench(bench::Args),
+    /// Place many calls with audio at a server, and count what a listener of each would have missed.
+    Load(load::Args),
 }
 
 /// Reads the command line and does what it says.
@@ -52,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::RouteTest(args) => route_test::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Load(args) => load::run(&args),
     };
     match done {
         Ok(code) => code,

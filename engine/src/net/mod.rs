@@ -1,5 +1,6 @@
 //! Sockets: UDP and TCP for SIP, the UDP poller for RTP.
 
+pub mod batch;
 pub mod poller;
 pub mod rtp_socket;
 pub mod sip;
