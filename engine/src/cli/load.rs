@@ -149,7 +149,7 @@ fn options(args: &Args) -> anyhow::Result<LoadOptions> {
 /// A sound file as 8 kHz samples.
 fn samples(path: &std::path::Path) -> anyhow::Result<Vec<i16>> {
     let prompt = super::routes::library().load_file(path)?;
-    let octets = prompt.encoded(crate::media::Encoding::Pcmu);
+    let octets = prompt.encoded(crate::media::Law::Mu);
     Ok(octets
         .iter()
         .map(|octet| trunkline_dsp::g711::ulaw_decode(*octet))
