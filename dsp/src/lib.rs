@@ -12,6 +12,7 @@ extern crate std;
 
 pub mod dtmf;
 pub mod g711;
+pub mod g722;
 pub mod level;
 pub mod mix;
 pub mod plc;
