@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use trunkline::media::{
     Command, Encoding, KeySource, Media, MediaAudio, MediaConfig, MediaEvent, OpenError, Prompt,
-    PromptLibrary, RecordingEnd, StreamParams,
+    PromptLibrary, RecordingEnd, RecordingSpec, StreamParams,
 };
 use trunkline::rtp::packet::Header;
 use trunkline::rtp::rtcp::{self, RtcpPacket};
@@ -249,12 +249,10 @@ fn a_recording_holds_what_was_said() {
     let (channel, mut events, mut phone) = call(&media);
     let path = folder.path().join("said.wav");
     channel
-        .send(Command::Record {
-            id: 8,
-            path: path.clone(),
-            max_ms: 0,
-            silence_ms: 0,
-        })
+        .send(Command::Record(Box::new(RecordingSpec::new(
+            8,
+            path.clone(),
+        ))))
         .unwrap();
     let spoken = [tone(600.0, 400), vec![0; 1600]].concat();
     phone.exchange(&spoken);
@@ -267,6 +265,7 @@ fn a_recording_holds_what_was_said() {
         end: RecordingEnd::Stopped,
         lost_ms: 0,
         duration_ms,
+        ..
     } = done
     else {
         panic!("{done:?}");
@@ -278,12 +277,10 @@ fn a_recording_holds_what_was_said() {
     // One that runs when the channel closes is complete before the channel is said to be closed.
     let path = folder.path().join("cut.wav");
     channel
-        .send(Command::Record {
-            id: 9,
-            path: path.clone(),
-            max_ms: 0,
-            silence_ms: 0,
-        })
+        .send(Command::Record(Box::new(RecordingSpec::new(
+            9,
+            path.clone(),
+        ))))
         .unwrap();
     phone.exchange(&tone(600.0, 400));
     drop(channel);
@@ -309,12 +306,10 @@ fn a_recording_that_cannot_be_written_does_not_harm_the_call() {
     let media = media(41_050..=41_059);
     let (channel, mut events, mut phone) = call(&media);
     channel
-        .send(Command::Record {
-            id: 1,
-            path: "/nonexistent/x.wav".into(),
-            max_ms: 0,
-            silence_ms: 0,
-        })
+        .send(Command::Record(Box::new(RecordingSpec::new(
+            1,
+            "/nonexistent/x.wav",
+        ))))
         .unwrap();
     phone.exchange(&vec![0; 1600]);
     let done = wait(&mut events, |event| {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use trunkline::media::{
     BridgeError, Carriage, Channel, Command, Encoding, Law, Media, MediaAudio, MediaEvent,
-    MediaEvents, Prompt, StreamParams,
+    MediaEvents, Prompt, RecordingSpec, StreamParams,
 };
 use trunkline::rtp::packet::Header;
 use trunkline::rtp::telephone_event::Payload;
@@ -397,12 +397,10 @@ fn listening_takes_a_copy_and_muting_keys_takes_the_samples() {
     let path = folder.path().join("a.wav");
     a.channel.send(Command::Detect { inband: true }).unwrap();
     a.channel
-        .send(Command::Record {
-            id: 1,
-            path: path.clone(),
-            max_ms: 0,
-            silence_ms: 0,
-        })
+        .send(Command::Record(Box::new(RecordingSpec::new(
+            1,
+            path.clone(),
+        ))))
         .unwrap();
     let mut key = vec![0; 3200];
     dtmf::Generator::new(8000, dtmf::Key::from_char('7').unwrap(), -10.0, -10.0).fill(&mut key);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use trunkline::media::{
     Carriage, Channel, Command, Encoding, Law, Media, MediaAudio, MediaConfig, MediaEvent,
-    MediaEvents, Prompt, Shard, SrtpParams, StreamParams,
+    MediaEvents, Prompt, RecordingSpec, Shard, SrtpParams, StreamParams,
 };
 use trunkline::rtp::packet::{self, Header};
 use trunkline::rtp::srtp::{MasterKey, Sender, Suite};
@@ -268,12 +268,10 @@ fn recording() {
     let line = steady(
         "recording",
         41_206,
-        vec![Command::Record {
-            id: 1,
-            path: path.clone(),
-            max_ms: 0,
+        vec![Command::Record(Box::new(RecordingSpec {
             silence_ms: 10_000,
-        }],
+            ..RecordingSpec::new(1, path.clone())
+        }))],
     );
     drop(line);
     assert!(std::fs::metadata(path).unwrap().len() > 2 * 16_000);

@@ -101,7 +101,7 @@ pub(crate) struct ChannelState {
     pub(crate) detector: Option<Detector>,
     /// The key the detector hears, and for how many frames.
     pub(crate) tone_down: Option<(char, u32)>,
-    pub(crate) recording: Option<Recording>,
+    pub(crate) recording: Option<Box<Recording>>,
     /// Recordings whose files may not be complete yet.
     pub(crate) ledgers: Vec<RecordingLedger>,
     pub(crate) ever_latched: bool,
@@ -176,7 +176,7 @@ impl ChannelState {
                 self.ledgers.retain(|ledger| !ledger.is_reported());
                 self.ledgers.push(recording.ledger());
                 self.begin_listening();
-                self.recording = Some(*recording);
+                self.recording = Some(recording);
             }
             Order::Plain(command) => match command {
                 Command::Stream(params) => self.set_stream(params, moment.now),
@@ -194,6 +194,13 @@ impl ChannelState {
                 Command::StopRecord { id } => {
                     _ = self.recording.take_if(|recording| recording.id() == id)
                 }
+                Command::PauseRecord { id, paused } => {
+                    if let Some(recording) = &mut self.recording
+                        && recording.id() == id
+                    {
+                        recording.set_paused(paused);
+                    }
+                }
                 Command::SendDigits {
                     id,
                     digits,
@@ -203,7 +210,7 @@ impl ChannelState {
                     self.digits = Some(DigitSender::new(id, digits, tone_ms, gap_ms));
                 }
                 // Made into `Order::Record` by the handle; done by the shard for both ends.
-                Command::Record { .. } | Command::Unbridge => {}
+                Command::Record(_) | Command::Unbridge => {}
             },
         }
     }

@@ -1,11 +1,11 @@
 //! What a call asks of its channel. Plain values; the shard carries them out (`channel.rs`).
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::codec::Encoding;
 use super::prompt::Prompt;
+use super::recorder::RecordingSpec;
 use crate::rtp::srtp::MasterKey;
 use crate::rtp::stun::IceLite;
 
@@ -34,17 +34,15 @@ pub enum Command {
     },
     /// Ends the bridge of this channel, for both ends. Nothing happens if there is none.
     Unbridge,
-    /// Records the received audio to a WAV file (16-bit PCM, 8 kHz, mono). Ends with [`MediaEvent::RecordDone`](super::MediaEvent::RecordDone),
-    /// which is sent when the file is complete. A recording that runs is stopped first.
-    Record {
-        /// Returned in the event.
+    /// Records to a file. Ends with [`MediaEvent::RecordDone`](super::MediaEvent::RecordDone), which is sent when the file is complete. A
+    /// recording that runs is stopped first.
+    Record(Box<RecordingSpec>),
+    /// Pauses the recording of that id, or lets it go on; nothing happens if it does not run.
+    PauseRecord {
+        /// The recording's id.
         id: u32,
-        /// The file, created or truncated.
-        path: PathBuf,
-        /// Ends at this length in ms; 0: no limit.
-        max_ms: u32,
-        /// Ends after this much silence in ms; 0: never.
-        silence_ms: u32,
+        /// Whether it pauses.
+        paused: bool,
     },
     /// Stops the recording of that id; nothing happens if it does not run.
     StopRecord {

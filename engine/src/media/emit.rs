@@ -3,6 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Instant;
 
+use super::both_sides;
 use super::bridge::LONGEST_PAYLOAD;
 use super::channel::{ChannelState, Moment, Sockets, Stream, Surroundings};
 use super::codec::{FRAME_MS, FRAME_SAMPLES, Law, SAMPLES_PER_MS};
@@ -238,6 +239,7 @@ impl ChannelState {
         let sounding = self.is_listened_to() && self.listen(law, heard);
         let mix = self.room_turn(rooms, moment, law, sounding.then_some(&*heard));
         self.speak(around, moment, law, mix, sounding.then_some(heard));
+        self.record_turn();
         self.rtcp_turn(around, moment);
         let far = self.frame_for_the_far_side(law, heard)?;
         Some((far, law))
@@ -332,6 +334,7 @@ impl ChannelState {
         let Some(stream) = &mut self.stream else {
             return;
         };
+        both_sides::keep_sent(&mut self.recording, stream.params.encoding.law(), frame);
         let next = self.outgoing.position(moment.tick_ms);
         let after_a_pause = self
             .outgoing

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use super::recorder::RecordingGap;
+
 /// Something that happened on a channel.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MediaEvent {
@@ -38,6 +40,8 @@ pub enum MediaEvent {
         end: RecordingEnd,
         /// Audio that is missing in the file because the disk was too slow or full.
         lost_ms: u32,
+        /// Where: the file has silence there. Of more than 16 places the first are named.
+        gaps: Vec<RecordingGap>,
     },
     /// All digits of a [`SendDigits`](super::Command::SendDigits) were sent.
     DigitsSent {

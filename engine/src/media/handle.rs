@@ -16,7 +16,7 @@ use super::command::Command;
 use super::event::MediaEvent;
 use super::path::SendErrors;
 use super::ports::{self, Pair, PortPool};
-use super::recorder::{self, WriterOrder};
+use super::recorder::{self, RecordingStats, WriterOrder};
 use super::retire::{ChannelId, Registry, Retirement};
 use super::room::RoomPlaces;
 use super::shard::{Shard, ShardEnds, ShardOrder};
@@ -137,6 +137,7 @@ pub struct Media {
 pub(crate) struct Engine {
     pub(crate) config: MediaConfig,
     stats: Arc<MediaStats>,
+    pub(crate) recordings: Arc<RecordingStats>,
     registry: Arc<Mutex<Registry>>,
     orders: Sender<ShardOrder>,
     pub(crate) rooms: RoomPlaces,
@@ -202,6 +203,7 @@ impl Media {
         let engine = Engine {
             config,
             stats,
+            recordings: Arc::default(),
             registry,
             orders,
             rooms,
@@ -279,6 +281,11 @@ impl Media {
     /// Counters and gauges.
     pub fn stats(&self) -> &MediaStats {
         &self.engine.stats
+    }
+
+    /// Counters of the recordings.
+    pub fn recordings(&self) -> &RecordingStats {
+        &self.engine.recordings
     }
 
     /// Ends all channels and the threads, and waits for them: recordings are complete and every channel has its
@@ -418,19 +425,13 @@ impl Channel {
     /// # Errors
     /// [`Busy`] when the shard's queue is full.
     pub fn send(&self, command: Command) -> Result<(), Busy> {
-        let Command::Record {
-            id,
-            path,
-            max_ms,
-            silence_ms,
-        } = command
-        else {
+        let Command::Record(spec) = command else {
             return self
                 .engine
                 .order(ShardOrder::Channel(self.id, Order::Plain(command)));
         };
-        let (recording, writer_half) =
-            recorder::recording(id, path, max_ms, silence_ms, self.events.clone());
+        let stats = self.engine.recordings.clone();
+        let (recording, writer_half) = recorder::recording(*spec, self.events.clone(), stats);
         self.engine.order(ShardOrder::Channel(
             self.id,
             Order::Record(Box::new(recording)),

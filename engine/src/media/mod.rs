@@ -9,6 +9,7 @@
 
 mod audio_file;
 pub mod bench;
+mod both_sides;
 mod bridge;
 mod channel;
 pub mod codec;
@@ -46,6 +47,7 @@ pub use handle::{
     BridgeError, Busy, Channel, Media, MediaConfig, MediaError, MediaEvents, OpenError,
 };
 pub use prompt::{Prompt, PromptError, PromptLibrary};
+pub use recorder::{Pause, RecordingFormat, RecordingGap, RecordingSpec, RecordingStats, Tracks};
 pub use room::{Edge, JoinError, MemberId, Room, RoomConfig, RoomError, RoomEvent, RoomEvents};
 pub use shard::Shard;
 pub use stats::{BridgeDropped, Counter, Dropped, Lateness, MediaStats};

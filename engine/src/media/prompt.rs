@@ -274,10 +274,14 @@ mod tests {
     #[test]
     fn files_are_found_below_the_base_only() {
         let folder = tempfile::tempdir().unwrap();
+        let shape = wav::Shape {
+            rate_hz: 8000,
+            channels: 1,
+        };
         std::fs::write(folder.path().join("a.raw"), [1, 0, 2, 0]).unwrap();
         std::fs::write(
             folder.path().join("b.wav"),
-            [&wav::header(1)[..], &[7, 0]].concat(),
+            [&wav::header(shape, 2, 0)[..], &[7, 0]].concat(),
         )
         .unwrap();
         std::fs::write(folder.path().join("c.mp3"), "x").unwrap();

@@ -385,12 +385,8 @@ impl ChannelState {
                 let _ = events.send(tone_event(event));
             });
         }
-        if self
-            .recording
-            .as_mut()
-            .is_some_and(|recording| !recording.push(&samples))
-        {
-            self.recording = None;
+        if let Some(recording) = &mut self.recording {
+            recording.hear(&samples);
         }
         sounding
     }

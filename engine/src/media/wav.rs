@@ -137,9 +137,19 @@ fn mixed(samples: Vec<i16>, channels: u16) -> Result<Vec<i16>, String> {
     Ok(frames.map(mean).collect())
 }
 
-/// The header of a mono 16-bit PCM file at 8 kHz with that many samples; at most 2^31 octets are stated.
-pub(crate) fn header(samples: u64) -> [u8; HEADER_LEN] {
-    let data = (samples * 2).min(0x7FFF_FF00) as u32;
+/// The audio of a file that is written: 16-bit PCM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Samples per second of each channel.
+    pub(crate) rate_hz: u32,
+    /// 1 or 2.
+    pub(crate) channels: u16,
+}
+
+/// The header of a 16-bit PCM file with `data` octets of audio, and so many octets of chunks after it. At most 2^31 octets are stated.
+pub(crate) fn header(shape: Shape, data: u64, after: u32) -> [u8; HEADER_LEN] {
+    let data = data.min(0x7FFF_FF00) as u32;
+    let sample = shape.channels * 2;
     let mut out = [0; HEADER_LEN];
     let mut at = 0;
     let mut put = |octets: &[u8]| {
@@ -147,17 +157,29 @@ pub(crate) fn header(samples: u64) -> [u8; HEADER_LEN] {
         at += octets.len();
     };
     put(b"RIFF");
-    put(&(data + HEADER_LEN as u32 - 8).to_le_bytes());
+    put(&(data + after + HEADER_LEN as u32 - 8).to_le_bytes());
     put(b"WAVEfmt ");
     put(&16u32.to_le_bytes());
     put(&1u16.to_le_bytes()); // PCM
-    put(&1u16.to_le_bytes()); // mono
-    put(&8000u32.to_le_bytes());
-    put(&16_000u32.to_le_bytes()); // octets per second
-    put(&2u16.to_le_bytes()); // octets per sample
+    put(&shape.channels.to_le_bytes());
+    put(&shape.rate_hz.to_le_bytes());
+    put(&(shape.rate_hz * u32::from(sample)).to_le_bytes()); // octets per second
+    put(&sample.to_le_bytes()); // octets per sample of all channels
     put(&16u16.to_le_bytes()); // bits per sample
     put(b"data");
     put(&data.to_le_bytes());
+    out
+}
+
+/// A chunk with a comment (`LIST`/`INFO`/`ICMT`), to be put behind the audio.
+pub(crate) fn comment(text: &str) -> Vec<u8> {
+    let padded = (text.len() + 2) & !1; // a zero at the end, an even length
+    let mut out = b"LIST".to_vec();
+    out.extend((4 + 8 + padded as u32).to_le_bytes());
+    out.extend(b"INFOICMT");
+    out.extend((padded as u32).to_le_bytes());
+    out.extend(text.as_bytes());
+    out.resize(20 + padded, 0);
     out
 }
 
@@ -305,9 +327,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(samples in proptest::collection::vec(any::<i16>(), 1..500)) {
-            let mut file = header(samples.len() as u64).to_vec();
+        fn what_is_written_is_read_back(samples in proptest::collection::vec(any::<i16>(), 1..500), text in "[ -~]{0,50}") {
+            let shape = Shape { rate_hz: 8000, channels: 1 };
+            let list = comment(&text);
+            let mut file = header(shape, samples.len() as u64 * 2, list.len() as u32).to_vec();
             samples.iter().for_each(|sample| file.extend(sample.to_le_bytes()));
+            file.extend(&list);
+            prop_assert_eq!(file.len() as u32 - 8, u32::from_le_bytes([file[4], file[5], file[6], file[7]]));
             prop_assert_eq!(read(&file), Ok(Audio { rate_hz: 8000, samples }));
         }
 

@@ -2,7 +2,7 @@
 use super::super::leg::Input;
 use super::super::verb::{Outcome, Record, RecordEnd, Recorded, RecordingId};
 use super::{Executor, VerbResult, failed, log_key};
-use crate::media::{Command, MediaAudio, RecordingEnd};
+use crate::media::{Command, MediaAudio, RecordingEnd, RecordingSpec};
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -76,13 +76,12 @@ impl Executor<'_> {
             }
         }
         let id = self.fresh_id();
-        let command = Command::Record {
-            id,
-            path: self.recordings.begin(id, record.keep),
+        let spec = RecordingSpec {
             max_ms: record.max_ms,
             silence_ms: record.silence_ms,
+            ..RecordingSpec::new(id, self.recordings.begin(id, record.keep))
         };
-        match self.leg.media(command) {
+        match self.leg.media(Command::Record(Box::new(spec))) {
             Ok(()) => self.until_recorded(id, &record.stop_keys).await,
             Err(reason) => Ok(failed("record", reason)),
         }
@@ -107,8 +106,16 @@ impl Executor<'_> {
                     duration_ms,
                     end,
                     lost_ms,
+                    gaps,
                 } if done == id => {
-                    tracing::info!(recording = id, duration_ms, lost_ms, end = ?end, "recorded");
+                    tracing::info!(
+                        recording = id,
+                        duration_ms,
+                        lost_ms,
+                        ?gaps,
+                        ?end,
+                        "recorded"
+                    );
                     return Ok(match recorded(end, stopped_by) {
                         Ok(end) => Outcome::Recorded(Recorded {
                             recording: RecordingId(id),
@@ -127,13 +134,8 @@ impl Executor<'_> {
 
     pub(super) fn record_call(&mut self, path: PathBuf) -> VerbResult {
         let id = self.fresh_id();
-        let command = Command::Record {
-            id,
-            path,
-            max_ms: u32::MAX,
-            silence_ms: 0,
-        };
-        Ok(match self.leg.media(command) {
+        let spec = RecordingSpec::new(id, path);
+        Ok(match self.leg.media(Command::Record(Box::new(spec))) {
             Ok(()) => Outcome::Done,
             Err(reason) => failed("record_call", reason),
         })

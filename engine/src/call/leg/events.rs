@@ -188,11 +188,13 @@ impl Leg {
                 duration_ms,
                 end,
                 lost_ms,
+                gaps,
             } => Some(Input::RecordDone {
                 id,
                 duration_ms,
                 end,
                 lost_ms,
+                gaps,
             }),
             MediaEvent::DigitsSent { id } => self.digits_sent(id),
             MediaEvent::Latched { remote, .. } => {

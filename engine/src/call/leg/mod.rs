@@ -28,7 +28,9 @@ use super::transfer::Referral;
 use super::verb::{KeyPress, Reject};
 use crate::call::secrets;
 use crate::config::{DtmfMode, SrtpPolicy};
-use crate::media::{Channel, ChannelStats, Command as MediaCommand, MediaEvents, RecordingEnd};
+use crate::media::{
+    Channel, ChannelStats, Command as MediaCommand, MediaEvents, RecordingEnd, RecordingGap,
+};
 use crate::net::sip::{Command, LegEvents, SipHandle};
 use crate::route::{CallerIdentity, Place, retry_after_value, terms};
 use std::collections::VecDeque;
@@ -107,6 +109,7 @@ pub(super) enum Input {
         duration_ms: u32,
         end: RecordingEnd,
         lost_ms: u32,
+        gaps: Vec<RecordingGap>,
     },
     /// All digits are out.
     DigitsSent(u32),

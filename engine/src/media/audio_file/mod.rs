@@ -111,7 +111,11 @@ mod tests {
     }
 
     fn wav(rate_hz: u32, samples: &[i16]) -> Vec<u8> {
-        let mut file = wav::header(samples.len() as u64).to_vec();
+        let shape = wav::Shape {
+            rate_hz: 8000,
+            channels: 1,
+        };
+        let mut file = wav::header(shape, samples.len() as u64 * 2, 0).to_vec();
         file[24..28].copy_from_slice(&rate_hz.to_le_bytes());
         samples
             .iter()

@@ -10,7 +10,7 @@ use super::super::command::MediaAudio;
 use super::super::event::MediaEvent;
 use super::super::handle::{Busy, Channel, Engine, Media};
 use super::super::player::Player;
-use super::super::recorder::{self, WriterOrder};
+use super::super::recorder::{self, RecordingSpec, WriterOrder};
 use super::super::shard::ShardOrder;
 use super::member::{Edge, Member};
 use super::mix::RoomState;
@@ -171,7 +171,13 @@ impl Room {
         silence_ms: u32,
     ) -> Result<mpsc::UnboundedReceiver<MediaEvent>, Busy> {
         let (events, receiver) = mpsc::unbounded_channel();
-        let (recording, writer_half) = recorder::recording(id, path, max_ms, silence_ms, events);
+        let spec = RecordingSpec {
+            max_ms,
+            silence_ms,
+            ..RecordingSpec::new(id, path)
+        };
+        let stats = self.engine.recordings.clone();
+        let (recording, writer_half) = recorder::recording(spec, events, stats);
         self.order(RoomOrder::Record(self.id, Box::new(recording)))?;
         self.engine
             .writer

@@ -247,10 +247,11 @@ impl RoomState {
         let mut samples = [0; LONGEST];
         let sum = &self.sums[before];
         mix::clip_sum(&sum.samples, &mut samples);
-        let Some(frame) = samples.first_chunk() else {
+        let Some(frame) = samples.first_chunk::<160>() else {
             return;
         };
-        if !recording.push(frame) {
+        recording.hear(frame);
+        if !recording.turn() {
             self.recording = None;
         }
     }
