@@ -1,42 +1,74 @@
-//! Conversion between 16 kHz and 8 kHz by a half-band filter.
+//! Conversion between 8, 16 and 48 kHz by linear-phase FIR filters.
 //!
-//! Owns one linear-phase FIR of 63 taps (Kaiser window), half of whose taps are zero, so that each conversion costs 32
-//! multiplications per 8 kHz sample. Its pass band (ripple below 0.01 dB) ends at 3.4 kHz and its stop band
-//! (below -70 dB) begins at 4.6 kHz: what 4.6–8 kHz folds onto 0–3.4 kHz is inaudible, while 4.0–4.6 kHz folds
-//! onto 3.4–4.0 kHz only weakened, where a telephone hears nothing. Delay: 31 samples of 16 kHz, 1.94 ms.
-//! Any division of the audio into slices gives the same samples. Other ratios are not served.
+//! Owns three filters of one kind, for the factors 2, 3 and 6. Each cuts off at half the lower rate, so that every tap whose distance
+//! from the middle is a multiple of the factor is zero: of the factor's branches one only hands its samples through.
+//!
+//! | | pass band (ripple below 0.01 dB) | stop band (below -70 dB) | delay |
+//! |---|---|---|---|
+//! | 8 and 16 kHz | 3.4 kHz | 4.6 kHz | 1.94 ms |
+//! | 16 and 48 kHz | 7.0 kHz | 9.0 kHz | 1.23 ms |
+//! | 8 and 48 kHz | 3.4 kHz | 4.6 kHz | 1.98 ms |
+//!
+//! What lies between pass and stop band folds onto the same stretch only weakened, where a telephone hears nothing. Any
+//! division of the audio into slices gives the same samples. Other ratios are not served.
 
-/// Taps of the branch that is not just the centre tap.
-const BRANCH: usize = 32;
-/// 8 kHz samples converted at once from a buffer on the stack (20 ms).
+/// Samples of the lower rate converted at once from a buffer on the stack (20 ms of 8 kHz).
 const BLOCK: usize = 160;
+/// Most taps of a branch.
+const MOST_TAPS: usize = 40;
+/// Room for the past of a branch and a block.
+const LINE: usize = MOST_TAPS + BLOCK;
+/// Sums kept in registers at once.
+const LANES: usize = 16;
 /// Shape of the Kaiser window: 75 dB of stop-band attenuation, beta = 0.1102 (A - 8.7).
 const KAISER_BETA: f64 = 0.1102 * (75.0 - 8.7);
 
-/// The odd-offset taps of the half-band filter, scaled so that they sum to one half; the centre tap is one half.
-const TAPS: [f32; BRANCH] = half_band_branch();
+/// 16 kHz in, 8 kHz out.
+pub type Down2 = Down<2, 32>;
+/// 8 kHz in, 16 kHz out.
+pub type Up2 = Up<2, 32>;
+/// 48 kHz in, 16 kHz out.
+pub type Down3 = Down<3, 40>;
+/// 16 kHz in, 48 kHz out.
+pub type Up3 = Up<3, 40>;
+/// 48 kHz in, 8 kHz out.
+pub type Down6 = Down<6, 32>;
+/// 8 kHz in, 48 kHz out.
+pub type Up6 = Up<6, 32>;
 
-const fn half_band_branch() -> [f32; BRANCH] {
-    let mut ideal = [0.0f64; BRANCH];
-    let mut sum = 0.0;
-    let mut index = 0;
-    while index < BRANCH {
-        // Offsets from the centre: -31, -29, ... 31. sin(pi k / 2) is +1 or -1 at odd k, so no sine is needed.
-        let offset = 2 * index as i32 - 31;
-        let sign = if offset.rem_euclid(4) == 1 { 1.0 } else { -1.0 };
-        let place = offset as f64 / 32.0;
-        let window = bessel_i0_of_root(KAISER_BETA * KAISER_BETA * (1.0 - place * place));
-        ideal[index] = sign / (offset as f64) * window;
-        sum += ideal[index];
-        index += 1;
+/// The branches of the filter of `FACTOR * TAPS - 1` taps, each with the newest sample's tap last and scaled so that it sums to one: each
+/// branch is a filter of its own for one of the output's phases, and none changes the level. The last branch is not used.
+const fn branches<const FACTOR: usize, const TAPS: usize>() -> [[f32; TAPS]; FACTOR] {
+    let mut branches = [[0.0; TAPS]; FACTOR];
+    let middle = (FACTOR * TAPS / 2) as i32 - 1;
+    let mut branch = 0;
+    while branch + 1 < FACTOR {
+        let mut ideal = [0.0f64; TAPS];
+        let (mut sum, mut tap) = (0.0, 0);
+        while tap < TAPS {
+            let offset = (branch + FACTOR * tap) as i32 - middle;
+            let place = offset as f64 / (middle + 1) as f64;
+            let window = bessel_i0_of_root(KAISER_BETA * KAISER_BETA * (1.0 - place * place));
+            ideal[tap] = sine_of_turn(offset, FACTOR) / offset as f64 * window;
+            sum += ideal[tap];
+            tap += 1;
+        }
+        tap = 0;
+        while tap < TAPS {
+            branches[branch][TAPS - 1 - tap] = (ideal[tap] / sum) as f32;
+            tap += 1;
+        }
+        branch += 1;
     }
-    let mut taps = [0.0; BRANCH];
-    index = 0;
-    while index < BRANCH {
-        taps[index] = (ideal[index] / sum * 0.5) as f32;
-        index += 1;
-    }
-    taps
+    branches
+}
+
+/// The sine of `offset / factor` half turns.
+const fn sine_of_turn(offset: i32, factor: usize) -> f64 {
+    const ROOT_3_HALF: f64 = 0.866_025_403_784_438_6;
+    let twelfth = (offset * (6 / factor as i32)).rem_euclid(12);
+    let sine = [0.0, 0.5, ROOT_3_HALF, 1.0, ROOT_3_HALF, 0.5][(twelfth % 6) as usize];
+    if twelfth < 6 { sine } else { -sine }
 }
 
 /// The modified Bessel function I0 of the square root of `square`, by its power series.
@@ -50,13 +82,27 @@ const fn bessel_i0_of_root(square: f64) -> f64 {
     sum
 }
 
-/// The branch filter over `window`, whose length is `out.len() + BRANCH - 1`; written so that it vectorises.
-fn branch(window: &[f32], out: &mut [f32]) {
-    out.fill(0.0);
-    for (offset, tap) in TAPS.iter().enumerate() {
-        for (sum, sample) in out.iter_mut().zip(&window[offset..]) {
-            *sum += tap * sample;
+/// Adds the filter over `line` to `sums`; sum `n` begins at sample `n`, and `line` has `taps.len() + LANES` more samples than there are
+/// sums. Many sums at once, so that it vectorises.
+#[inline(always)]
+fn accumulate<const TAPS: usize>(
+    taps: &[f32; TAPS],
+    line: &[f32],
+    sums: &mut [f32; BLOCK],
+    count: usize,
+) {
+    let (groups, _) = sums.as_chunks_mut::<LANES>();
+    for (index, group) in groups.iter_mut().take(count.div_ceil(LANES)).enumerate() {
+        let window = &line[index * LANES..];
+        let mut held = *group;
+        for (offset, tap) in taps.iter().enumerate() {
+            if let Some(samples) = window[offset..].first_chunk::<LANES>() {
+                for lane in 0..LANES {
+                    held[lane] += tap * samples[lane];
+                }
+            }
         }
+        *group = held;
     }
 }
 
@@ -67,99 +113,114 @@ fn to_sample(value: f32) -> i16 {
     ((value + ROUND) - ROUND) as i16
 }
 
-/// 16 kHz in, 8 kHz out.
+/// A higher rate in, a lower out; see the names of the factors.
 #[derive(Clone, Debug)]
-pub struct Down2 {
-    /// The first sample of a pair whose second has not come yet.
-    odd_one: Option<i16>,
-    /// The last first-of-pair samples, which feed the branch filter.
-    branch_past: [f32; BRANCH - 1],
-    /// The last second-of-pair samples, which meet the centre tap.
-    centre_past: [f32; BRANCH / 2],
+pub struct Down<const FACTOR: usize, const TAPS: usize> {
+    /// The first samples of a group whose last has not come yet, and how many.
+    waiting: [i16; FACTOR],
+    count: usize,
+    /// The last samples of each place in the group.
+    past: [[f32; TAPS]; FACTOR],
 }
 
-impl Default for Down2 {
+impl<const FACTOR: usize, const TAPS: usize> Default for Down<FACTOR, TAPS> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Down2 {
+impl<const FACTOR: usize, const TAPS: usize> Down<FACTOR, TAPS> {
+    const BRANCHES: [[f32; TAPS]; FACTOR] = branches();
+
     /// A converter with silence in its past.
     pub const fn new() -> Self {
         Self {
-            odd_one: None,
-            branch_past: [0.0; BRANCH - 1],
-            centre_past: [0.0; BRANCH / 2],
+            waiting: [0; FACTOR],
+            count: 0,
+            past: [[0.0; TAPS]; FACTOR],
         }
     }
 
-    /// Converts `input` and returns how many samples of `out` were written: half of `input`, counting a sample left
-    /// over from the call before. `out` needs `input.len().div_ceil(2)`; what does not fit is dropped, never written
+    /// Converts `input` and returns how many samples of `out` were written: one for each whole group of 2, 3 or 6, counting samples
+    /// left over from the call before. `out` needs `input.len().div_ceil(FACTOR)`; what does not fit is dropped, never written
     /// elsewhere.
     pub fn process(&mut self, input: &[i16], out: &mut [i16]) -> usize {
-        let mut written = 0;
         let mut rest = input;
-        if let (Some(first), Some((second, after))) = (self.odd_one, rest.split_first()) {
-            written += self.pairs(&[[first, *second]], out);
-            self.odd_one = None;
+        let mut written = 0;
+        if self.count > 0 {
+            let (fill, after) = rest.split_at(rest.len().min(FACTOR - self.count));
+            self.wait(fill);
             rest = after;
+            if self.count == FACTOR {
+                self.count = 0;
+                written = self.groups(&[self.waiting], out);
+            }
         }
-        let (pairs, tail) = rest.as_chunks::<2>();
-        for block in pairs.chunks(BLOCK) {
-            written += self.pairs(block, &mut out[written..]);
+        let (groups, tail) = rest.as_chunks::<FACTOR>();
+        for block in groups.chunks(BLOCK) {
+            written += self.groups(block, &mut out[written..]);
         }
-        if let [last] = tail {
-            self.odd_one = Some(*last);
-        }
+        self.wait(tail);
         written
     }
 
-    fn pairs(&mut self, pairs: &[[i16; 2]], out: &mut [i16]) -> usize {
-        let count = pairs.len();
-        let mut firsts = [0.0; BRANCH - 1 + BLOCK];
-        let mut seconds = [0.0; BRANCH / 2 + BLOCK];
-        firsts[..BRANCH - 1].copy_from_slice(&self.branch_past);
-        seconds[..BRANCH / 2].copy_from_slice(&self.centre_past);
-        for (index, [first, second]) in pairs.iter().enumerate() {
-            firsts[BRANCH - 1 + index] = f32::from(*first);
-            seconds[BRANCH / 2 + index] = f32::from(*second);
-        }
+    fn wait(&mut self, samples: &[i16]) {
+        self.waiting[self.count..][..samples.len()].copy_from_slice(samples);
+        self.count += samples.len();
+    }
+
+    fn groups(&mut self, groups: &[[i16; FACTOR]], out: &mut [i16]) -> usize {
+        let count = groups.len();
         let mut sums = [0.0; BLOCK];
-        branch(&firsts[..BRANCH - 1 + count], &mut sums[..count]);
-        for ((sample, sum), centre) in out.iter_mut().zip(&sums[..count]).zip(&seconds) {
-            *sample = to_sample(sum + 0.5 * centre);
+        for (place, past) in self.past.iter_mut().enumerate() {
+            let mut line = [0.0; LINE + LANES];
+            line[..TAPS].copy_from_slice(past);
+            for (slot, group) in line[TAPS..].iter_mut().zip(groups) {
+                *slot = f32::from(group[place]);
+            }
+            if place + 1 < FACTOR {
+                accumulate(
+                    &Self::BRANCHES[FACTOR - 2 - place],
+                    &line[1..],
+                    &mut sums,
+                    count,
+                );
+            } else {
+                for (sum, sample) in sums[..count].iter_mut().zip(&line[TAPS / 2..]) {
+                    *sum += sample;
+                }
+            }
+            past.copy_from_slice(&line[count..count + TAPS]);
         }
-        self.branch_past
-            .copy_from_slice(&firsts[count..count + BRANCH - 1]);
-        self.centre_past
-            .copy_from_slice(&seconds[count..count + BRANCH / 2]);
+        for (sample, sum) in out.iter_mut().zip(&sums[..count]) {
+            *sample = to_sample(sum * (1.0 / FACTOR as f32));
+        }
         count.min(out.len())
     }
 }
 
-/// 8 kHz in, 16 kHz out.
+/// A lower rate in, a higher out; see the names of the factors.
 #[derive(Clone, Debug)]
-pub struct Up2 {
-    past: [f32; BRANCH - 1],
+pub struct Up<const FACTOR: usize, const TAPS: usize> {
+    past: [f32; TAPS],
 }
 
-impl Default for Up2 {
+impl<const FACTOR: usize, const TAPS: usize> Default for Up<FACTOR, TAPS> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Up2 {
+impl<const FACTOR: usize, const TAPS: usize> Up<FACTOR, TAPS> {
+    const BRANCHES: [[f32; TAPS]; FACTOR] = branches();
+
     /// A converter with silence in its past.
     pub const fn new() -> Self {
-        Self {
-            past: [0.0; BRANCH - 1],
-        }
+        Self { past: [0.0; TAPS] }
     }
 
-    /// Converts `input` and returns how many samples of `out` were written: twice `input`. `out` needs
-    /// `2 * input.len()`; what does not fit is dropped.
+    /// Converts `input` and returns how many samples of `out` were written: 2, 3 or 6 times `input`. `out` needs
+    /// `FACTOR * input.len()`; what does not fit is dropped.
     pub fn process(&mut self, input: &[i16], out: &mut [i16]) -> usize {
         let mut written = 0;
         for block in input.chunks(BLOCK) {
@@ -170,25 +231,25 @@ impl Up2 {
 
     fn block(&mut self, input: &[i16], out: &mut [i16]) -> usize {
         let count = input.len();
-        let mut window = [0.0; BRANCH - 1 + BLOCK];
-        window[..BRANCH - 1].copy_from_slice(&self.past);
-        for (slot, sample) in window[BRANCH - 1..].iter_mut().zip(input) {
+        let mut line = [0.0; LINE + LANES];
+        line[..TAPS].copy_from_slice(&self.past);
+        for (slot, sample) in line[TAPS..].iter_mut().zip(input) {
             *slot = f32::from(*sample);
         }
-        let mut sums = [0.0; BLOCK];
-        branch(&window[..BRANCH - 1 + count], &mut sums[..count]);
-        let (pairs, _) = out.as_chunks_mut::<2>();
-        for ((pair, sum), centre) in pairs
-            .iter_mut()
-            .zip(&sums[..count])
-            .zip(&window[BRANCH / 2..])
-        {
-            // The centre tap (one half, doubled for the inserted zeros) hands the input through unchanged.
-            *pair = [to_sample(2.0 * sum), to_sample(*centre)];
+        let (groups, _) = out.as_chunks_mut::<FACTOR>();
+        for (place, branch) in Self::BRANCHES[..FACTOR - 1].iter().enumerate() {
+            let mut sums = [0.0; BLOCK];
+            accumulate(branch, &line[1..], &mut sums, count);
+            for (group, sum) in groups.iter_mut().zip(&sums[..count]) {
+                group[place] = to_sample(*sum);
+            }
         }
-        self.past
-            .copy_from_slice(&window[count..count + BRANCH - 1]);
-        (2 * count).min(out.len() & !1)
+        // The middle tap hands the input through unchanged.
+        for (group, sample) in groups.iter_mut().zip(&line[TAPS / 2 + 1..][..count]) {
+            group[FACTOR - 1] = *sample as i16;
+        }
+        self.past.copy_from_slice(&line[count..count + TAPS]);
+        FACTOR * count.min(groups.len())
     }
 }
 
@@ -210,75 +271,136 @@ mod tests {
         20.0 * (peak / 32_767.0).log10() + f64::from(crate::level::FULL_SCALE_DBM0)
     }
 
-    fn down(input: &[i16]) -> Vec<i16> {
-        let mut out = vec![0; input.len() / 2];
-        assert_eq!(Down2::new().process(input, &mut out), out.len());
+    fn down<const FACTOR: usize, const TAPS: usize>(input: &[i16]) -> Vec<i16> {
+        let mut out = vec![0; input.len() / FACTOR];
+        let count = Down::<FACTOR, TAPS>::new().process(input, &mut out);
+        assert_eq!(count, out.len());
         out
     }
 
-    fn up(input: &[i16]) -> Vec<i16> {
-        let mut out = vec![0; input.len() * 2];
-        assert_eq!(Up2::new().process(input, &mut out), out.len());
+    fn up<const FACTOR: usize, const TAPS: usize>(input: &[i16]) -> Vec<i16> {
+        let mut out = vec![0; input.len() * FACTOR];
+        let count = Up::<FACTOR, TAPS>::new().process(input, &mut out);
+        assert_eq!(count, out.len());
         out
     }
 
-    #[test]
-    fn down_keeps_the_pass_band_flat() {
-        for hz in (100..=3400).step_by(100).map(f64::from) {
-            let out = down(&sine(16_000, hz, 8200));
-            let ripple = spectrum_db(&out[100..], 8000.0, hz) - level_of(16_000.0);
-            assert!(ripple.abs() < 0.01, "{hz} Hz: {ripple} dB");
+    /// Sweeps tones through both directions: the pass band up to `pass_hz` is flat, and what `low_hz` cannot hold is gone.
+    fn measure<const FACTOR: usize, const TAPS: usize>(low_hz: u32, pass_hz: usize) {
+        let (low, high) = (f64::from(low_hz), f64::from(low_hz * FACTOR as u32));
+        let full = level_of(16_000.0);
+        let lengths = (4100, 4100 * FACTOR);
+        for hz in (100..=pass_hz).step_by(200).map(|hz| hz as f64) {
+            let lower = down::<FACTOR, TAPS>(&sine(low_hz * FACTOR as u32, hz, lengths.1));
+            let ripple = spectrum_db(&lower[100..], low, hz) - full;
+            assert!(ripple.abs() < 0.01, "down, {hz} Hz: {ripple} dB");
+            let higher = up::<FACTOR, TAPS>(&sine(low_hz, hz, lengths.0));
+            let ripple = spectrum_db(&higher[100 * FACTOR..], high, hz) - full;
+            assert!(ripple.abs() < 0.01, "up, {hz} Hz: {ripple} dB");
+            for multiple in 1..=FACTOR / 2 {
+                for image in [low * multiple as f64 - hz, low * multiple as f64 + hz] {
+                    let level = spectrum_db(&higher[100 * FACTOR..], high, image) - full;
+                    assert!(
+                        image > high / 2.0 || level < -70.0,
+                        "{hz} Hz leaves {image} Hz at {level} dB"
+                    );
+                }
+            }
+        }
+        for hz in ((low_hz as usize - pass_hz)..(high / 2.0) as usize).step_by(300) {
+            let hz = hz as f64;
+            let alias = (hz - (hz / low).round() * low).abs();
+            let lower = down::<FACTOR, TAPS>(&sine(low_hz * FACTOR as u32, hz, lengths.1));
+            let level = spectrum_db(&lower[100..], low, alias) - full;
+            assert!(level < -70.0, "{hz} Hz folds to {alias} Hz at {level} dB");
         }
     }
 
     #[test]
-    fn down_keeps_aliases_out_of_the_pass_band() {
-        for hz in (4600..8000).step_by(100).map(f64::from) {
-            let out = down(&sine(16_000, hz, 8200));
-            let alias = spectrum_db(&out[100..], 8000.0, 8000.0 - hz) - level_of(16_000.0);
-            assert!(
-                alias < -70.0,
-                "{hz} Hz folds to {} Hz at {alias} dB",
-                8000.0 - hz
-            );
-        }
+    fn between_8_and_16_khz() {
+        measure::<2, 32>(8000, 3400);
     }
 
     #[test]
-    fn up_is_flat_and_leaves_no_image() {
-        for hz in (100..=3400).step_by(100).map(f64::from) {
-            let out = up(&sine(8000, hz, 4100));
-            let ripple = spectrum_db(&out[200..], 16_000.0, hz) - level_of(16_000.0);
-            assert!(ripple.abs() < 0.01, "{hz} Hz: {ripple} dB");
-            let image = spectrum_db(&out[200..], 16_000.0, 8000.0 - hz) - level_of(16_000.0);
+    fn between_16_and_48_khz() {
+        measure::<3, 40>(16_000, 7000);
+    }
+
+    #[test]
+    fn between_8_and_48_khz() {
+        measure::<6, 32>(8000, 3400);
+    }
+
+    /// The middle of what a click becomes, in samples.
+    fn delay(response: &[i16]) -> f64 {
+        let sum: f64 = response.iter().map(|s| f64::from(*s)).sum();
+        let weighted = response.iter().enumerate();
+        weighted.map(|(n, s)| n as f64 * f64::from(*s)).sum::<f64>() / sum
+    }
+
+    fn delays<const FACTOR: usize, const TAPS: usize>(low_khz: f64) -> [f64; 2] {
+        let mut clicks = vec![0; 100 * FACTOR];
+        clicks[0] = 16_000;
+        let up = delay(&up::<FACTOR, TAPS>(&clicks[..100])) / (low_khz * FACTOR as f64);
+        // A click at every place of a group, so that all branches answer.
+        let each = (0..FACTOR).map(|place| {
+            let mut clicks = vec![0; 100 * FACTOR];
+            clicks[place] = 16_000;
+            let sum: f64 = down::<FACTOR, TAPS>(&clicks)
+                .iter()
+                .map(|s| f64::from(*s))
+                .sum();
+            (delay(&down::<FACTOR, TAPS>(&clicks)) / low_khz
+                - place as f64 / (low_khz * FACTOR as f64))
+                * sum
+                / 16_000.0
+        });
+        [up, each.sum()]
+    }
+
+    #[test]
+    fn delays_stay_below_2_ms() {
+        for [up, down] in [
+            delays::<2, 32>(8.0),
+            delays::<3, 40>(16.0),
+            delays::<6, 32>(8.0),
+        ] {
+            assert!(up > 1.0 && up < 2.0, "up {up} ms");
+            assert!(down > 1.0 && down < 2.0, "down {down} ms");
+        }
+    }
+
+    fn there_and_back<const FACTOR: usize, const TAPS: usize>() {
+        let input = sine(8000, 1000.0, 400);
+        let output = down::<FACTOR, TAPS>(&up::<FACTOR, TAPS>(&input));
+        for (index, sample) in input[..300].iter().enumerate().skip(50) {
+            let heard = i32::from(output[index + TAPS - 1]);
             assert!(
-                image < -70.0,
-                "{hz} Hz leaves {} Hz at {image} dB",
-                8000.0 - hz
+                (i32::from(*sample) - heard).abs() <= 6,
+                "factor {FACTOR}, sample {index}"
             );
         }
     }
 
     #[test]
     fn there_and_back_is_a_pure_delay() {
-        let input = sine(8000, 1000.0, 400);
-        let output = down(&up(&input));
-        // The two filters delay by 62 samples of 16 kHz less the half-sample phases: 31 of 8 kHz.
-        for (index, sample) in input[..300].iter().enumerate().skip(40) {
-            assert!(
-                (i32::from(*sample) - i32::from(output[index + 31])).abs() <= 2,
-                "sample {index}"
-            );
-        }
+        there_and_back::<2, 32>();
+        there_and_back::<3, 40>();
+        there_and_back::<6, 32>();
     }
 
     #[test]
     fn full_scale_clips_instead_of_wrapping() {
-        let square: Vec<i16> = (0..640)
-            .map(|n| if n / 20 % 2 == 0 { i16::MAX } else { i16::MIN })
+        let square: Vec<i16> = (0..960)
+            .map(|n| if n / 60 % 2 == 0 { i16::MAX } else { i16::MIN })
             .collect();
-        for out in [down(&square), up(&square)] {
-            let mut signs = out[40..]
+        for out in [
+            down::<2, 32>(&square),
+            up::<2, 32>(&square),
+            down::<3, 40>(&square),
+            up::<6, 32>(&square),
+        ] {
+            let mut signs = out[100..]
                 .windows(2)
                 .filter(|w| (i32::from(w[0]) - i32::from(w[1])).abs() > 64_000);
             assert_eq!(signs.next(), None, "a jump over the whole range is a wrap");
@@ -287,39 +409,56 @@ mod tests {
 
     #[test]
     fn a_short_output_is_not_overrun() {
-        let mut out = [7; 3];
-        assert_eq!(Down2::new().process(&[1; 100], &mut out), 3);
-        assert_eq!(Up2::new().process(&[1; 100], &mut out), 2);
+        let mut out = [7; 7];
+        assert_eq!(Down2::new().process(&[1; 100], &mut out[..3]), 3);
+        assert_eq!(Up2::new().process(&[1; 100], &mut out[..3]), 2);
+        assert_eq!(Down6::new().process(&[1; 100], &mut out[..3]), 3);
+        assert_eq!(Up6::new().process(&[1; 100], &mut out), 6);
+        assert_eq!(out[6], 7);
+    }
+
+    fn sliced<const FACTOR: usize, const TAPS: usize>(input: &[i16], cuts: &[usize]) {
+        let (mut lower, mut higher) = (Down::<FACTOR, TAPS>::new(), Up::<FACTOR, TAPS>::new());
+        let (mut low, mut high) = (Vec::new(), Vec::new());
+        let mut rest = input;
+        for cut in cuts.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (part, after) = rest.split_at((*cut).min(rest.len()));
+            let mut out = vec![0; part.len().div_ceil(FACTOR)];
+            let count = lower.process(part, &mut out);
+            low.extend_from_slice(&out[..count]);
+            let mut out = vec![0; part.len() * FACTOR];
+            assert_eq!(higher.process(part, &mut out), out.len());
+            high.extend_from_slice(&out);
+            rest = after;
+        }
+        assert_eq!(low, down::<FACTOR, TAPS>(input));
+        assert_eq!(high, up::<FACTOR, TAPS>(input));
     }
 
     proptest! {
         #[test]
-        fn slicing_changes_nothing(input in proptest::collection::vec(any::<i16>(), 1..1200), cuts in proptest::collection::vec(1usize..400, 1..20)) {
-            let (mut down2, mut up2) = (Down2::new(), Up2::new());
-            let (mut halves, mut doubles) = (Vec::new(), Vec::new());
-            let mut rest = input.as_slice();
-            for cut in cuts.iter().cycle() {
-                if rest.is_empty() { break; }
-                let (part, after) = rest.split_at((*cut).min(rest.len()));
-                let mut out = vec![0; part.len().div_ceil(2)];
-                let count = down2.process(part, &mut out);
-                halves.extend_from_slice(&out[..count]);
-                let mut out = vec![0; part.len() * 2];
-                up2.process(part, &mut out);
-                doubles.extend_from_slice(&out);
-                rest = after;
-            }
-            prop_assert_eq!(halves, down(&input));
-            prop_assert_eq!(doubles, up(&input));
+        fn slicing_changes_nothing(
+            input in proptest::collection::vec(any::<i16>(), 1..1200),
+            cuts in proptest::collection::vec(1usize..400, 1..20),
+        ) {
+            sliced::<2, 32>(&input, &cuts);
+            sliced::<3, 40>(&input, &cuts);
+            sliced::<6, 32>(&input, &cuts);
         }
 
         #[test]
-        fn vectorised_branch_equals_the_plain_sum(window in proptest::collection::vec(-32_768.0f32..32_767.0, BRANCH..BRANCH + BLOCK)) {
-            let count = window.len() - BRANCH + 1;
-            let mut fast = vec![0.0; count];
-            branch(&window, &mut fast);
-            for (index, value) in fast.iter().enumerate() {
-                let plain = TAPS.iter().zip(&window[index..]).fold(0.0, |sum, (tap, sample)| sum + tap * sample);
+        fn vectorised_sums_equal_the_plain_ones(
+            line in proptest::collection::vec(-32_768.0f32..32_767.0, LINE + LANES),
+            count in 1..=BLOCK,
+        ) {
+            let taps = &Down3::BRANCHES[1];
+            let mut fast = [0.0; BLOCK];
+            accumulate(taps, &line, &mut fast, count);
+            for (index, value) in fast[..count].iter().enumerate() {
+                let plain = taps.iter().zip(&line[index..]).fold(0.0, |sum, (tap, sample)| sum + tap * sample);
                 prop_assert_eq!(*value, plain);
             }
         }
