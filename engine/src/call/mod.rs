@@ -31,6 +31,7 @@ mod transfer;
 mod troubled;
 mod user_calls;
 mod verb;
+mod web_audio;
 
 pub use arbiter::Arbiter;
 pub use caller::Caller;
@@ -52,6 +53,7 @@ pub use verb::{
 };
 
 pub use crate::route::Refusal;
+pub use web_audio::{WebAudio, WebAudioError, WebAudioLimits};
 
 use crate::route::{CallerIdentity, identity};
 use takeover::Places;
@@ -174,6 +176,8 @@ pub struct Parts {
     pub media: Media,
     /// Prompts.
     pub prompts: Arc<PromptLibrary>,
+    /// Audio that programs name by URL; `None`: such audio cannot be played.
+    pub web_audio: Option<WebAudio>,
     /// Finds programs.
     pub routes: Box<dyn Routes>,
     /// Finds whom programs dial.
@@ -217,6 +221,7 @@ pub struct Calls {
     sip: SipHandle,
     media: Media,
     prompts: Arc<PromptLibrary>,
+    web_audio: Option<WebAudio>,
     routes: Box<dyn Routes>,
     directory: Arc<dyn Directory>,
     /// For new calls; those in progress keep what they began with.
@@ -246,6 +251,7 @@ impl Calls {
             sip: parts.sip,
             media: parts.media,
             prompts: parts.prompts,
+            web_audio: parts.web_audio,
             routes: parts.routes,
             directory: parts.directory,
             in_force: ArcSwap::from_pointee(InForce::new(settings, parts.music)),

@@ -107,6 +107,7 @@ async fn place(args: &Args) -> anyhow::Result<ExitCode> {
         .flow_to(&hop)
         .with_context(|| format!("cannot reach {remote}"))?;
     let parts = Parts {
+        web_audio: None,
         sip: sip.handle.clone(),
         media: media.clone(),
         prompts,

@@ -135,6 +135,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             media.recordings_dir != new.media.recordings_dir,
         ),
         ("cdr.file", old.cdr != new.cdr),
+        ("fetch", old.fetch != new.fetch),
         ("http.listen", old.http != new.http),
         ("log", old.log != new.log),
     ];

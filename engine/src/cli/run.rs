@@ -4,8 +4,12 @@ use super::routes::{self, LiveRoutes, RouteTable};
 use super::transports::transports;
 use super::{log, random};
 use crate::api::{self, Face, Sources};
-use crate::call::{CallCounters, CallSettings, Calls, CdrWriter, Parts, PhoneBook, TransferPolicy};
-use crate::config::{Config, HoldMusic, LogFormat};
+use crate::call::{
+    CallCounters, CallSettings, Calls, CdrWriter, Parts, PhoneBook, TransferPolicy, WebAudio,
+    WebAudioLimits,
+};
+use crate::config::{Config, Fetch, HoldMusic, LogFormat};
+use crate::fetch::{FetchLimits, Fetcher};
 use crate::media::{Media, MediaAudio, MediaConfig, PromptLibrary};
 use crate::net::sip::{Guards, Resolver, Sip};
 use crate::registrar::{self, Location};
@@ -26,6 +30,8 @@ use trunkline_sip::{EndpointConfig, Timers, Transport};
 
 /// Text messages that may wait to be routed.
 const TEXT_QUEUE: usize = 256;
+/// URLs whose audio is kept.
+const MOST_URLS: usize = 10_000;
 /// A timeout that does not come.
 const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
 
@@ -104,6 +110,7 @@ async fn serve(
         media: media.clone(),
         music: music(config, &prompts)?,
         prompts: prompts.clone(),
+        web_audio: Some(web_audio(&config.fetch)?),
         routes: Box::new(routes.clone()),
         directory: Arc::new(book),
         cdr: match &config.cdr.file {
@@ -183,6 +190,20 @@ impl Signals {
             }
         }
     }
+}
+
+/// What fetches audio that programs name by URL.
+fn web_audio(config: &Fetch) -> anyhow::Result<WebAudio> {
+    let fetcher = Fetcher::new(&FetchLimits {
+        allow: config.allow.clone(),
+        max_octets: config.max_octets,
+        timeout: config.timeout,
+    })?;
+    let limits = WebAudioLimits {
+        kept_octets: config.cache_octets,
+        kept_urls: MOST_URLS,
+    };
+    Ok(WebAudio::new(fetcher, limits))
 }
 
 /// What a held party hears.

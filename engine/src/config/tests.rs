@@ -101,7 +101,7 @@ fn bad_values_are_told_exactly() {
         ),
         (
             "[sipp]\n",
-            r#"t.toml:1:2 sipp: unknown key; did you mean "sip"? known here: cdr, endpoint, http, log, media, music, number, ring_group, run, security, sip, tls, transfer, trunk"#,
+            r#"t.toml:1:2 sipp: unknown key; did you mean "sip"? known here: cdr, endpoint, fetch, http, log, media, music, number, ring_group, run, security, sip, tls, transfer, trunk"#,
         ),
         (
             "sip = 3\n",
@@ -161,9 +161,15 @@ fn an_empty_file_is_the_default_without_numbers() {
         ["x:1:1 number: there is no [[number]]: every call will be answered 404"]
     );
     let default = Config::from_str("x", DEFAULT_TOML).expect("the default is right");
+    assert!(empty.fetch.allow.is_empty());
     assert_eq!(default.warnings, [""; 0]);
     let same = Config {
         numbers: default.numbers.clone(),
+        // The default admits the machine itself; a file that says nothing admits nobody.
+        fetch: Fetch {
+            allow: default.fetch.allow.clone(),
+            ..empty.fetch
+        },
         warnings: Vec::new(),
         ..empty
     };

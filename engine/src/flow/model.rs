@@ -66,6 +66,8 @@ pub enum Piece {
         /// The name.
         name: Template,
     },
+    /// Audio of a web server; the values of its variables are escaped.
+    Url(Template),
 }
 
 /// How keys are collected; times in ms.

@@ -412,6 +412,10 @@ impl FlowProgram {
                 let key = || file_key(base, &name.expand(|name| self.look_up(call, name)));
                 (!empty).then(|| Audio::Prompt(key()))
             }
+            Piece::Url(url) => {
+                let url = url.expand_made(|name| escaped(self.look_up(call, name)));
+                Some(Audio::Prompt(url))
+            }
             // The definition of a prompt names no other prompt.
             Piece::Id(_) => None,
         }
@@ -475,6 +479,17 @@ impl FlowProgram {
             name => self.value(name),
         }
     }
+}
+
+/// A value as part of a URL (RFC 3986 section 2.3).
+fn escaped(value: &str) -> String {
+    let octets = value.bytes().map(|byte| match byte {
+        b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    });
+    octets.collect()
 }
 
 fn gather(prompts: Vec<Audio>, repeat: Repeat, input: &Input) -> Verb {

@@ -90,6 +90,15 @@ impl Template {
         });
         texts.flat_map(str::chars).take(MAX_TEXT).collect()
     }
+
+    /// The same with values that are made on the spot.
+    pub fn expand_made(&self, value: impl Fn(&str) -> String) -> String {
+        let texts = self.0.iter().map(|part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Variable(name) => value(name),
+        });
+        texts.collect::<String>().chars().take(MAX_TEXT).collect()
+    }
 }
 
 #[cfg(test)]

@@ -44,6 +44,27 @@ impl Prompt {
         }
     }
 
+    /// The audio of a file; `extension` tells the rate of headerless ones. Blocks while it decodes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn from_file(
+        key: impl Into<String>,
+        extension: &str,
+        content: &[u8],
+    ) -> Result<Prompt, PromptError> {
+        let key = key.into();
+        match audio_file::read(extension, content) {
+            Ok(audio) => Ok(Prompt::from_samples(key, &at_8_khz(audio))),
+            Err(reason) => Err(PromptError::Unusable { key, reason }),
+        }
+    }
+
+    /// Memory of its samples, in octets.
+    pub fn octets(&self) -> usize {
+        self.slin8.len() * 2 + self.ulaw.len() + self.alaw.len()
+    }
+
     /// Length in ms.
     pub fn duration_ms(&self) -> u32 {
         (self.slin8.len() / 8) as u32

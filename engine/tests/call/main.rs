@@ -16,7 +16,10 @@ mod transfer;
 
 use phone::{PATIENCE, Phone, audio_port, direction, header, status};
 use rig::{Plan, Rig};
+use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use trunkline::call::*;
 
 fn tone() -> Vec<Audio> {
@@ -71,6 +74,66 @@ fn broken() -> Plan {
         })),
         ..Plan::of([Verb::Answer])
     }
+}
+
+/// A web server of one file: a second of a square wave.
+async fn web_server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let samples = (0..8000).map(|n: i16| if n / 8 % 2 == 0 { 8000 } else { -8000i16 });
+    let body: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(socket.read_u8().await.unwrap());
+            }
+            let found = request.starts_with(b"GET /square.sln ");
+            let (status, body) = if found {
+                ("200 OK", &body[..])
+            } else {
+                ("404 Not Found", &[][..])
+            };
+            let head = format!(
+                "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            socket
+                .write_all(&[head.as_bytes(), body].concat())
+                .await
+                .unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn audio_is_played_from_a_web_server() {
+    let web = web_server().await;
+    let play = |file: &str| {
+        Verb::Play(Play {
+            audio: vec![Audio::Prompt(format!("http://{web}/{file}"))],
+            repeat: Repeat::Times(1),
+            stop_keys: String::new(),
+        })
+    };
+    let plan = Plan::of([Verb::Answer, play("square.sln"), play("none.sln")]);
+    let mut rig = Rig::start(vec![("web", plan)]).await;
+    let mut phone = Phone::calling(rig.address, "web").await;
+    // 8000 and -8000 in µ-law, sixteen samples of each wave.
+    let levels = [0xA0, 0x20];
+    let heard_it = async {
+        let mut packets = 0;
+        while packets < 40 {
+            let heard = phone.heard_now().await;
+            let square = |octets: &Vec<u8>| octets.iter().all(|octet| levels.contains(octet));
+            packets += usize::from(heard.is_some_and(|heard| square(&heard.payload)));
+        }
+    };
+    let heard_it = tokio::time::timeout(PATIENCE, heard_it).await;
+    assert!(heard_it.is_ok(), "40 packets of the file");
+    assert!(matches!(rig.outcome().await, Outcome::Failed(reason) if reason.contains("404")));
+    phone.expect("BYE").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,11 +9,26 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use trunkline::call::*;
 use trunkline::config::{DtmfMode, SrtpPolicy};
+use trunkline::fetch::{FetchLimits, Fetcher};
 use trunkline::media::{Media, MediaConfig, PromptLibrary};
 use trunkline::net::sip::{PumpCounters, Sip, TcpLimits};
 use trunkline::route::OutboundLeg;
 use trunkline_sip::offer_answer::Encoding;
 use trunkline_sip::{Admission, EndpointConfig, Flow, Frame, Gate, Origin, Timers, Transport};
+
+/// Audio by URL from this machine.
+fn web_audio() -> WebAudio {
+    let fetcher = Fetcher::new(&FetchLimits {
+        allow: vec!["127.0.0.0/8".parse().unwrap()],
+        max_octets: 1 << 20,
+        timeout: PATIENCE,
+    });
+    let limits = WebAudioLimits {
+        kept_octets: 1 << 20,
+        kept_urls: 2,
+    };
+    WebAudio::new(fetcher.unwrap(), limits)
+}
 
 /// What a test program does, chosen by the number that was called.
 #[derive(Clone, Default)]
@@ -283,6 +298,7 @@ impl Rig {
             sip: sip.handle.clone(),
             media: media.clone(),
             prompts: Arc::new(PromptLibrary::new("", &[])),
+            web_audio: Some(web_audio()),
             routes: Box::new(Numbers {
                 plans,
                 told: told.clone(),

@@ -3,6 +3,7 @@ use super::super::gather::{Gathering, Next};
 use super::super::leg::Input;
 use super::super::verb::{Audio, Echo, Gather, Gathered, Outcome, Play, Refer, Repeat, SendDigits};
 use super::{Executor, VerbResult, deadline_in, failed, log_key};
+use crate::fetch;
 use crate::media::{Command, MediaAudio, Prompt};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -174,6 +175,9 @@ impl Executor<'_> {
 
     async fn media_audio(&mut self, piece: &Audio) -> Result<MediaAudio, String> {
         Ok(match piece {
+            Audio::Prompt(url) if fetch::is_url(url) => {
+                MediaAudio::Prompt(self.fetch_audio(url).await?)
+            }
             Audio::Prompt(key) => MediaAudio::Prompt(match self.call.calls.prompts.loaded(key) {
                 Some(prompt) => prompt,
                 None => self.load(Source::Key(key.clone())).await?,
@@ -189,6 +193,14 @@ impl Executor<'_> {
             },
             Audio::Silence { ms } => MediaAudio::Silence { ms: *ms },
         })
+    }
+
+    async fn fetch_audio(&mut self, url: &str) -> Result<Arc<Prompt>, String> {
+        let Some(web_audio) = &self.call.calls.web_audio else {
+            return Err("audio cannot be fetched by URL here".into());
+        };
+        let loaded = web_audio.load(url).await;
+        loaded.map_err(|error| error.to_string())
     }
 
     /// Reads audio from disk, where it may block.

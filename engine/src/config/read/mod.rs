@@ -100,6 +100,7 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
         cdr: process::cdr(section(&mut root, "cdr", report)),
         http: process::http(section(&mut root, "http", report)),
         log: process::log(section(&mut root, "log", report)),
+        fetch: process::fetch(section(&mut root, "fetch", report)),
         run: process::run(section(&mut root, "run", report)),
         trunks,
         endpoints,

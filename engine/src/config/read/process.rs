@@ -1,5 +1,5 @@
-//! Reads `[http]`, `[log]`, `[run]` and `[cdr]`.
-use super::value::{not_empty, seconds};
+//! Reads `[http]`, `[log]`, `[fetch]`, `[run]` and `[cdr]`.
+use super::value::{count, list_of, network, not_empty, seconds};
 use super::{Field, Table};
 use crate::config::types::*;
 use std::net::SocketAddr;
@@ -50,6 +50,21 @@ pub(super) fn log(mut table: Table<'_>) -> Log {
     };
     table.finish();
     log
+}
+
+/// Octets of the unit that the sizes are in.
+const MIB: usize = 1 << 20;
+
+pub(super) fn fetch(mut table: Table<'_>) -> Fetch {
+    let allow = table.field("allow").map(|f| list_of(&f, network));
+    let fetch = Fetch {
+        allow: allow.unwrap_or_default(),
+        max_octets: count(&mut table, "max_mib", 1..=64, 16) * MIB,
+        timeout: seconds(&mut table, "timeout_s", 1, 10),
+        cache_octets: count(&mut table, "cache_mib", 0..=65_536, 256) * MIB,
+    };
+    table.finish();
+    fetch
 }
 
 pub(super) fn run(mut table: Table<'_>) -> Run {

@@ -2,13 +2,12 @@
 use super::login::password;
 use super::media::{own_codecs, own_dtmf, own_srtp};
 use super::value::{
-    flag, header_text, list_of, name, optional_count, prefix, seconds, seconds_or_none,
+    flag, header_text, list_of, name, network, optional_count, prefix, seconds, seconds_or_none,
     split_host_port,
 };
 use super::{Field, Sources, Table, repeated};
-use crate::config::network::NetworkError;
+use crate::config::Secret;
 use crate::config::types::*;
-use crate::config::{Network, Secret};
 
 /// The most targets of a trunk.
 const MAX_TARGETS: usize = 32;
@@ -227,17 +226,6 @@ fn uri(field: &Field<'_>) -> Option<TrunkUri> {
         address,
         transport,
     })
-}
-
-fn network(field: &Field<'_>) -> Option<Network> {
-    match field.string()?.parse() {
-        Ok(network) => Some(network),
-        Err(NetworkError::HostBits) => field.expected(
-            "a network whose address ends where its bits end, such as \"203.0.113.0/24\"",
-        ),
-        Err(NetworkError::Form | NetworkError::Bits) => field
-            .expected("an IP address or network such as \"203.0.113.0/24\" or \"2001:db8::/32\""),
-    }
 }
 
 fn limits(table: &mut Table<'_>) -> TrunkLimits {

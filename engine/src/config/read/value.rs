@@ -1,6 +1,7 @@
 //! Values that several sections have in common.
 use super::{Field, Table};
 use crate::config::types::HostPort;
+use crate::config::{Network, NetworkError};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -13,6 +14,18 @@ const MAX_NAME: usize = 64;
 pub(super) fn address(field: &Field<'_>) -> Option<IpAddr> {
     let parsed = field.string()?.parse().ok();
     parsed.or_else(|| field.expected("an IP address such as \"192.0.2.1\" or \"2001:db8::1\""))
+}
+
+/// A network of an access list.
+pub(super) fn network(field: &Field<'_>) -> Option<Network> {
+    match field.string()?.parse() {
+        Ok(network) => Some(network),
+        Err(NetworkError::HostBits) => field.expected(
+            "a network whose address ends where its bits end, such as \"203.0.113.0/24\"",
+        ),
+        Err(NetworkError::Form | NetworkError::Bits) => field
+            .expected("an IP address or network such as \"203.0.113.0/24\" or \"2001:db8::/32\""),
+    }
 }
 
 pub(super) fn own_address(field: &Field<'_>) -> Option<IpAddr> {

@@ -10,7 +10,7 @@ mod trunk;
 pub use endpoint::{Endpoint, RingGroup, RingOrder};
 pub use media::{Codec, DtmfMode, HoldMusic, Media, Music, PortRange, SrtpPolicy};
 pub use number::{BUILTIN_FLOWS, Callers, FlowSource, Number, NumberDestination};
-pub use process::{Cdr, Http, Log, LogFormat, LogLevel, Run};
+pub use process::{Cdr, Fetch, Http, Log, LogFormat, LogLevel, Run};
 pub use security::{DigestAlgorithm, Security, Strangers, Transfer};
 pub use sip::{
     Advertise, CertificateAuthorities, HostPort, Listen, ReliableProvisional, Sip, Tls,
@@ -46,6 +46,8 @@ pub struct Config {
     pub http: Http,
     /// `[log]`.
     pub log: Log,
+    /// `[fetch]`.
+    pub fetch: Fetch,
     /// `[run]`.
     pub run: Run,
     /// `[[trunk]]`, in the order of the file; names are unique.

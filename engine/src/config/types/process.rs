@@ -1,4 +1,5 @@
-//! `[http]`, `[log]`, `[run]` and `[cdr]`: the process and what it tells.
+//! `[http]`, `[log]`, `[fetch]`, `[run]` and `[cdr]`: the process and what it tells.
+use crate::config::Network;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -54,6 +55,19 @@ impl LogLevel {
             Self::Trace => "trace",
         }
     }
+}
+
+/// `[fetch]`: what programs name by URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// Networks that may be reached although they are not public.
+    pub allow: Vec<Network>,
+    /// Largest answer, in octets.
+    pub max_octets: usize,
+    /// Longest time for one.
+    pub timeout: Duration,
+    /// Memory for fetched audio, in octets.
+    pub cache_octets: usize,
 }
 
 /// `[run]`: the process.

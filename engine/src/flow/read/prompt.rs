@@ -5,6 +5,7 @@ use super::super::{PromptFile, file_key};
 use super::Reader;
 use crate::call::{Audio, ToneSpec};
 use crate::config::document::field::{Field, Table, shown};
+use crate::fetch;
 use std::collections::{BTreeSet, HashMap};
 
 /// The most pieces of one prompt.
@@ -129,13 +130,17 @@ impl Reader<'_> {
             return field.expected("a table such as {\"file\": \"welcome.wav\"}");
         }
         let mut table = field.table()?;
-        let forms = ["file", "tone", "silence_ms", "recording"].map(|key| table.field(key));
+        let forms = ["file", "tone", "silence_ms", "recording", "url"].map(|key| table.field(key));
         let text = table.field("text");
         table.finish();
-        let [file, tone, silence, recording] = &forms;
+        let [file, tone, silence, recording, url] = &forms;
         if forms.iter().flatten().count() > 1 {
-            return field
-                .expected("one of \"file\", \"tone\", \"silence_ms\" or \"recording\" alone");
+            return field.expected(
+                "one of \"file\", \"url\", \"tone\", \"silence_ms\" or \"recording\" alone",
+            );
+        }
+        if let Some(url) = url {
+            return self.url(url);
         }
         match (file, tone, silence, recording, text) {
             (Some(file), ..) => self.file(file, file.string()?),
@@ -149,8 +154,9 @@ impl Reader<'_> {
                 text.error("no voice is built in yet: give a file (\"file\": \"NAME.wav\") beside the text");
                 None
             }
-            _ => field
-                .expected("a prompt: one of \"file\", \"tone\", \"silence_ms\" or \"recording\""),
+            _ => field.expected(
+                "a prompt: one of \"file\", \"url\", \"tone\", \"silence_ms\" or \"recording\"",
+            ),
         }
     }
 
@@ -172,6 +178,25 @@ impl Reader<'_> {
         Some(Piece::File {
             base: self.base.to_owned(),
             name: template,
+        })
+    }
+
+    /// Fetched when it is first played. A variable may stand after the host only: who fills it in must not choose the server.
+    fn url(&self, field: &Field<'_>) -> Option<Piece> {
+        let url = field.string()?;
+        let host = url.split_once("://").map(|(_, rest)| rest);
+        let host = host.map(|rest| rest.split(['/', '?']).next().unwrap_or_default());
+        if !fetch::is_url(url) || host.is_none_or(str::is_empty) {
+            return field.expected("a URL such as \"https://example.com/welcome.wav\"");
+        }
+        if host.is_some_and(|host| host.contains('$')) {
+            field.error("the host of a URL cannot be a variable");
+            return None;
+        }
+        let template = self.template(field, url)?;
+        Some(match template.fixed() {
+            Some(url) => Piece::Fixed(Audio::Prompt(url.to_owned())),
+            None => Piece::Url(template),
         })
     }
 

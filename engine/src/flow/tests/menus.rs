@@ -226,3 +226,12 @@ fn wazo_sound_names_are_files() {
     let body = "entry: m\nmenus:\n  m:\n    greeting_sound: hello.wav\n    menu_sound: ask\n    choices: [{exten: '1', destination: {type: repeat}}]\n";
     assert_eq!(heard(body, &[]), ["m: gather hello.wav+ask"]);
 }
+
+#[test]
+fn a_url_takes_escaped_values() {
+    let told = heard(
+        "entry: c\nnodes:\n  c: {type: collect, max_digits: 2, then: {type: goto, node: p}}\n  p: {type: play, prompt: [{url: 'http://h/a.wav'}, {url: 'https://h/x?d=${digits}'}], then: {type: hangup}}\n",
+        &[Press("1#")],
+    );
+    assert_eq!(told[1], "p: play http://h/a.wav+https://h/x?d=1%23");
+}

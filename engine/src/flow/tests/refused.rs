@@ -135,6 +135,14 @@ fn mistakes_in_nodes_and_prompts_are_told_exactly() {
             "f.yaml:5:34 nodes.n.prompt.file: the files this can become cannot be told in advance: define each as a prompt and put the variable into the prompt's id",
         ),
         (
+            "  n: {type: play, prompt: {url: 'ftp://h/a'}}",
+            r#"f.yaml:5:33 nodes.n.prompt.url: must be a URL such as "https://example.com/welcome.wav", but is text, "ftp://h/a""#,
+        ),
+        (
+            "  n: {type: play, prompt: {url: 'http://${digits}/a'}}",
+            "f.yaml:5:33 nodes.n.prompt.url: the host of a URL cannot be a variable",
+        ),
+        (
             "  n: {type: play, prompt: ask, repeat: 0}",
             r#"f.yaml:5:40 nodes.n.repeat: must be a whole number from 1 to 1000, or "forever", but is the number 0"#,
         ),
