@@ -132,7 +132,9 @@ async fn audio_is_played_from_a_web_server() {
     };
     let heard_it = tokio::time::timeout(PATIENCE, heard_it).await;
     assert!(heard_it.is_ok(), "40 packets of the file");
-    assert!(matches!(rig.outcome().await, Outcome::Failed(reason) if reason.contains("404")));
+    assert!(
+        matches!(rig.outcome().await, Outcome::Failed(reason) if reason.reason.contains("404"))
+    );
     phone.expect("BYE").await;
 }
 

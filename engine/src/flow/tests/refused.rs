@@ -108,7 +108,7 @@ fn mistakes_in_nodes_and_prompts_are_told_exactly() {
         ),
         (
             "  n: {type: play, prompt: {file: a, silence_ms: 3}}",
-            r#"f.yaml:5:27 nodes.n.prompt: must be one of "file", "tone", "silence_ms" or "recording" alone, but is a table of keys"#,
+            r#"f.yaml:5:27 nodes.n.prompt: must be one of "file", "url", "tone", "silence_ms" or "recording" alone, but is a table of keys"#,
         ),
         (
             "  n: {type: play, prompt: {recording: note}}",
