@@ -70,24 +70,38 @@ fn conceal(options: &Options, samples: &mut [i16], mask: &[u8]) {
     let length = options.rate_hz as usize * PACKET_MS / 1000;
     let mut concealer = Concealer::new(options.rate_hz);
     let (mut came, mut lost) = ((Duration::ZERO, 0), (Duration::ZERO, 0));
-    let lost_at = |packet: usize| mask.get(packet).is_some_and(|lost| *lost != 0);
-    for packet in 0..samples.len().div_ceil(length) {
-        let (done, following) = samples.split_at_mut((packet * length + length).min(samples.len()));
-        let frame = &mut done[packet * length..];
+    let mut done = 0;
+    let mut rest = samples;
+    for (packet, gone) in mask.iter().enumerate() {
+        // A hole is filled as a whole once its far side is in sight; a packet of it is then done already.
+        if done > 0 {
+            done -= 1;
+            continue;
+        }
+        let run = mask[packet..].iter().take_while(|gone| **gone != 0).count();
+        let in_sight = run > 0 && run <= options.ahead && packet + run < mask.len();
+        let packets = if in_sight { run } else { 1 };
+        let Some((frame, behind)) = rest.split_at_mut_checked(packets * length) else {
+            break;
+        };
+        let next = behind
+            .get(..length)
+            .filter(|_| in_sight)
+            .map(<[i16]>::to_vec);
         let started = Instant::now();
-        if lost_at(packet) {
-            let next = (options.ahead > 0 && !lost_at(packet + 1) && !following.is_empty())
-                .then(|| &following[..following.len().min(length)]);
-            concealer.conceal(frame, next);
-            lost = (lost.0 + started.elapsed(), lost.1 + 1);
-        } else {
+        if *gone == 0 {
             concealer.good(frame);
             came = (came.0 + started.elapsed(), came.1 + 1);
+        } else {
+            concealer.conceal(frame, next.as_deref());
+            lost = (lost.0 + started.elapsed(), lost.1 + packets as u128);
         }
+        done = packets - 1;
+        rest = behind;
     }
     if options.time {
         for (name, (spent, packets)) in [("came", came), ("lost", lost)] {
-            eprintln!("{name}: {} ns", spent.as_nanos() / u128::max(packets, 1));
+            eprintln!("{name}: {} ns", spent.as_nanos() / packets.max(1));
         }
     }
 }

@@ -7,130 +7,106 @@ use super::{extend::Extension, history::LONGEST, pitch};
 pub(crate) const HOLE: usize = 960;
 /// Longest shift between both sides, samples: half a period.
 const SHIFT: usize = 120;
-/// Samples compared to find the shift.
+/// Longest run of samples compared to find the shift.
 const MATCH: usize = 160;
 /// Longest extension of one side.
 const SIDE: usize = HOLE + SHIFT + MATCH;
+/// Samples behind the hole that stand before their extension, so that it can be read between samples.
+const LEAD: usize = 4;
 
 /// Milliseconds compared to find how the periods fall on each other.
-const MATCH_MS: f32 = 10.0; // tuned
+const MATCH_MS: f32 = 5.0; // tuned
 /// What a shift by half a period costs, in likeness.
-const SHIFT_COST: f32 = 0.1; // tuned
+const SHIFT_COST: f32 = 0.4; // tuned
 /// Both sides are only bent if they are this much alike.
-const BEND_LIKENESS: f32 = 0.4; // tuned
-/// How the shift grows along the hole: 2 for a pitch that glides evenly.
-const BEND_POWER: f32 = 2.0; // tuned
-/// How much of the difference in level is bridged evenly in dB, rather than in amplitude.
-const EVEN_LEVEL: f32 = 1.0; // tuned
-/// How much of the power is made up for where both sides are not alike.
-const EVEN_POWER: f32 = 1.0; // tuned
-/// Milliseconds of what follows that are looked at, at most.
-const BEHIND_MS: f32 = 25.0; // tuned
+const BEND_LIKENESS: f32 = 0.7; // tuned
 
-/// Fills `out` between `past`, which goes on by `before`, and `next`. `level` is the gain of the sound before at a sample of
-/// the hole.
+/// Fills `out`, [`HOLE`] samples at most, between `past`, which goes on by `before`, and `next`. `level` is the gain of the sound before.
 pub(crate) fn fill(
     past: &[f32],
-    before: &mut Extension,
+    mut before: Extension,
+    level: f32,
     next: &[i16],
     per_ms: usize,
-    level: impl Fn(usize) -> f32,
     out: &mut [f32],
 ) {
-    let hole = out.len();
-    let mut forth = [0.0; SIDE];
-    let limit = (before.lag / 2).min(SHIFT).min(hole / 2);
+    let reach = (before.lag / 2).min(SHIFT).min(out.len() / 2);
     let compared = ((MATCH_MS * per_ms as f32) as usize)
         .min(MATCH)
         .min(next.len());
-    let forth = &mut forth[..hole + limit + compared];
+    let mut forth = [0.0; SIDE];
+    let forth = &mut forth[..out.len() + reach + compared];
     before.go_on(past, forth);
+    let shift = shift(&forth[out.len() - reach..], &next[..compared], before.lag);
+    let hole = out.len() as f32;
+    // A pitch that glides evenly is behind or ahead by the square of the time.
+    let bend = |index: usize| shift * libm::powf((index as f32 + 0.5) / hole, 2.0);
+    for (index, value) in out.iter_mut().enumerate() {
+        *value = at(forth, index as f32 + bend(index)) * level;
+    }
 
-    let mut reversed = [0.0; LONGEST];
-    let count = next
-        .len()
-        .min(LONGEST)
-        .min((BEHIND_MS * per_ms as f32) as usize);
-    for (value, sample) in reversed.iter_mut().zip(next[..count].iter().rev()) {
+    let mut back = [0.0; SIDE];
+    backwards(next, per_ms, &mut back[..LEAD + out.len() + reach + LEAD]);
+    let mut ahead = [0.0; HOLE];
+    let ahead = &mut ahead[..out.len()];
+    for (index, value) in ahead.iter_mut().rev().enumerate() {
+        *value = at(&back, (LEAD + index) as f32 + bend(index));
+    }
+    pass(ahead, out);
+}
+
+/// How many samples later the sound before reaches the phase with which the sound behind starts, from minus to plus as far as
+/// `forth` is longer than `start` by; 0 if neither fits.
+fn shift(forth: &[f32], start: &[i16], lag: usize) -> f32 {
+    let mut values = [0.0; MATCH];
+    for (value, sample) in values.iter_mut().zip(start) {
         *value = f32::from(*sample);
     }
-    let reversed = &mut reversed[..count];
-    let start: [f32; MATCH] = core::array::from_fn(|i| next.get(i).map_or(0.0, |s| f32::from(*s)));
-    let shift = shift(forth, &start[..compared], hole, limit, before.lag);
-
-    let mut copy = [0.0; LONGEST];
-    copy[..count].copy_from_slice(reversed);
-    let mut behind = Extension::of(&mut copy[..count], per_ms);
-    let mut back = [0.0; SIDE];
-    let back = &mut back[..hole + limit + 2];
-    behind.go_on(reversed, back);
-
-    pass(forth, back, reversed, shift, level, out);
-}
-
-/// How many samples later the sound before reaches the phase with which the sound behind starts.
-fn shift(forth: &[f32], start: &[f32], hole: usize, limit: usize, lag: usize) -> f32 {
+    let start = &values[..start.len()];
     let energy = pitch::dot(start, start);
-    let (mut best, mut best_score, mut best_likeness) = (0isize, f32::MIN, 0.0);
-    for index in 0..=2 * limit {
-        let there = &forth[hole - limit + index..];
-        let there = &there[..start.len().min(there.len())];
-        let likeness =
-            pitch::dot(there, start) / libm::sqrtf((pitch::dot(there, there) * energy).max(1.0));
-        let by = index as isize - limit as isize;
-        let part = by as f32 / lag as f32 * 2.0;
-        let score = likeness - SHIFT_COST * part * part;
+    let middle = (forth.len() - start.len()) / 2;
+    let (mut best, mut best_score) = (0.0, f32::MIN);
+    for (index, there) in forth.windows(start.len().max(1)).enumerate() {
+        let energies = pitch::dot(there, there) * energy;
+        let likeness = pitch::dot(there, start) / libm::sqrtf(energies.max(1.0));
+        let by = index as f32 - middle as f32;
+        let turn = by / lag as f32 * 2.0;
+        let score = likeness - SHIFT_COST * turn * turn;
         if score > best_score {
-            (best, best_score, best_likeness) = (by, score, likeness);
+            best_score = score;
+            best = if likeness < BEND_LIKENESS { 0.0 } else { by };
         }
     }
-    if best_likeness < BEND_LIKENESS {
-        0.0
-    } else {
-        best as f32
-    }
+    best
 }
 
-/// Bends both sides and passes from one into the other. `reversed` is what came behind the hole, backwards; `back` how it
-/// goes on into the hole.
-fn pass(
-    forth: &[f32],
-    back: &[f32],
-    reversed: &[f32],
-    shift: f32,
-    level: impl Fn(usize) -> f32,
-    out: &mut [f32],
-) {
-    let hole = out.len() as f32;
-    let mut ahead = [0.0; HOLE];
-    let (mut ff, mut bb, mut fb) = (1.0f32, 1.0f32, 0.0f32);
-    for (index, value) in out.iter_mut().enumerate() {
-        let t = index as f32;
-        let u = (t + 0.5) / hole;
-        let f = at(forth, t + shift * libm::powf(u, BEND_POWER)) * level(index);
-        // Backwards, sample 0 is the last of the hole.
-        let b_at = hole - 1.0 - (t - shift * libm::powf(1.0 - u, BEND_POWER));
-        let b = if b_at < 0.0 {
-            // Behind the hole: what came.
-            at(reversed, reversed.len() as f32 + b_at)
-        } else {
-            at(back, b_at)
-        };
-        *value = f;
-        ahead[index] = b;
-        ff += f * f;
-        bb += b * b;
-        fb += f * b;
+/// Writes the sound behind the hole backwards: the first samples that came, then how it goes on into the hole.
+fn backwards(next: &[i16], per_ms: usize, back: &mut [f32]) {
+    let mut reversed = [0.0; LONGEST];
+    let reversed = &mut reversed[..next.len().min(LONGEST)];
+    for (value, sample) in reversed.iter_mut().rev().zip(next) {
+        *value = f32::from(*sample);
     }
-    let likeness = (fb / libm::sqrtf(ff * bb)).max(0.0);
-    let ratio = libm::sqrtf(bb / ff);
-    for (index, value) in out.iter_mut().enumerate() {
-        let u = (index as f32 + 0.5) / hole;
-        let (a, b) = (1.0 - u, u);
-        let even = libm::powf(a * a + b * b + 2.0 * a * b * likeness, -0.5 * EVEN_POWER);
-        let fg = libm::powf(ratio.min(1.0), u * EVEN_LEVEL);
-        let bg = libm::powf((1.0 / ratio).min(1.0), (1.0 - u) * EVEN_LEVEL);
-        *value = (*value * a * fg + ahead[index] * b * bg) * even;
+    let mut windowed = [0.0; LONGEST];
+    let windowed = &mut windowed[..reversed.len()];
+    windowed.copy_from_slice(reversed);
+    let mut behind = Extension::of(windowed, per_ms);
+    let (came, made) = back.split_at_mut(LEAD);
+    for (value, sample) in came.iter_mut().rev().zip(next) {
+        *value = f32::from(*sample);
+    }
+    behind.go_on(reversed, made);
+}
+
+/// Passes from `out` into `ahead`. The louder of both is brought to the level of the other evenly in dB.
+fn pass(ahead: &[f32], out: &mut [f32]) {
+    let change = libm::logf((pitch::dot(ahead, ahead) + 1.0) / (pitch::dot(out, out) + 1.0)) / 2.0;
+    let hole = out.len() as f32;
+    for (index, (value, ahead)) in out.iter_mut().zip(ahead).enumerate() {
+        let part = (index as f32 + 0.5) / hole;
+        let falling = libm::expf(change.min(0.0) * part);
+        let rising = libm::expf((-change).min(0.0) * (1.0 - part));
+        *value = *value * falling * (1.0 - part) + ahead * rising * part;
     }
 }
 
@@ -139,23 +115,9 @@ fn at(samples: &[f32], place: f32) -> f32 {
     let place = place.max(0.0);
     let index = place as usize;
     let part = place - index as f32;
-    let sample = |index: usize| {
-        samples
-            .get(index)
-            .or(samples.last())
-            .copied()
-            .unwrap_or(0.0)
-    };
-    if part == 0.0 {
-        return sample(index);
-    }
-    let (a, b, c, d) = (
-        sample(index.saturating_sub(1)),
-        sample(index),
-        sample(index + 1),
-        sample(index + 2),
-    );
-    b + 0.5
-        * part
-        * (c - a + part * (2.0 * a - 5.0 * b + 4.0 * c - d + part * (3.0 * (b - c) + d - a)))
+    let sample = |index: usize| samples.get(index).copied().unwrap_or(0.0);
+    let (a, b) = (sample(index.saturating_sub(1)), sample(index));
+    let (c, d) = (sample(index + 1), sample(index + 2));
+    let curve = 2.0 * a - 5.0 * b + 4.0 * c - d + part * (3.0 * (b - c) + d - a);
+    b + 0.5 * part * (c - a + part * curve)
 }

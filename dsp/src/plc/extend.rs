@@ -25,11 +25,10 @@ const SLOPE_FLOOR: f32 = 0.3; // tuned
 pub(crate) struct Extension {
     /// Samples of a period.
     pub(crate) lag: usize,
-    /// How alike the last two periods are, -1..=1.
-    pub(crate) likeness: f32,
     /// Change of level from sample to sample, natural logarithm, 0 at most.
     slope: f32,
     predictor: Predictor,
+    /// What the ringing of the predictor starts from, newest first.
     ringing: [f32; ORDER],
     /// Samples made so far.
     made: usize,
@@ -39,7 +38,6 @@ impl Extension {
     /// Repeats nothing.
     pub(crate) const NONE: Extension = Extension {
         lag: 1,
-        likeness: 0.0,
         slope: 0.0,
         predictor: Predictor::SILENT,
         ringing: [0.0; ORDER],
@@ -59,7 +57,8 @@ impl Extension {
         let mut ringing = [0.0; ORDER];
         for (back, ringing) in ringing.iter_mut().enumerate() {
             let apart = back + found.lag;
-            *ringing = past[end - 1 - back] - end.checked_sub(1 + apart).map_or(0.0, |at| past[at]);
+            let lagged = end.checked_sub(1 + apart).map_or(0.0, |at| past[at]);
+            *ringing = past[end - 1 - back] - lagged;
         }
         let before = &before[before.len().saturating_sub(found.lag)..];
         let slope = slope(before, last);
@@ -67,7 +66,6 @@ impl Extension {
         lean(recent, per_ms);
         Extension {
             lag: found.lag,
-            likeness: found.likeness,
             slope,
             predictor: Predictor::fit(recent, WIDENING),
             ringing,
