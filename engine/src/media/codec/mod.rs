@@ -109,6 +109,11 @@ impl Encoding {
         }
     }
 
+    /// Samples of its audio in so many units of its RTP clock.
+    pub const fn samples(self, units: u32) -> usize {
+        (units as u64 * self.audio().hz() as u64 / self.clock().hz() as u64) as usize
+    }
+
     /// The packet time that is sent where the peer asks for `ptime_ms`: what the codec can frame and one datagram can hold.
     pub const fn sendable_ms(self, ptime_ms: u8) -> u8 {
         let tens = match ptime_ms / 10 {

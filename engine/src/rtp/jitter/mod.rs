@@ -360,9 +360,9 @@ impl JitterBuffer {
         }
         let rest = gap - self.waited;
         if rest <= 0 {
+            self.tally.lost_units += gap as u64;
             return self.hand_out();
         }
-        self.tally.lost_units += rest as u64;
         self.lose(rest, gap)
     }
 
@@ -370,8 +370,9 @@ impl JitterBuffer {
     fn lose(&mut self, rest: i64, gap: i64) -> Turn<'_> {
         let frame = i64::from(self.clock.samples_in_ms(20));
         let units = rest.min(frame);
-        self.tally.lost_units -= (rest - units) as u64;
-        self.play += gap - rest + units;
+        let over = gap - rest + units;
+        self.tally.lost_units += over as u64;
+        self.play += over;
         self.waited = 0;
         Turn::Lost {
             units: units as u32,

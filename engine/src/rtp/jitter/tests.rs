@@ -297,9 +297,7 @@ fn delay_grows_at_once_and_comes_back() {
     let mut player = Player::new(Aim::default());
     let mut packets = steady(&"a".repeat(1500));
     // The network stands for 160 ms.
-    for n in 50..58 {
-        packets[n].0 = 1160;
-    }
+    packets[50..58].iter_mut().for_each(|p| p.0 = 1160);
     let line = play_on(&mut player, &packets, 0..60);
     assert!(line.matches('x').count() <= 8, "{line}");
     let lead = player.lead.len() as u32;

@@ -1,0 +1,355 @@
+//! From received packets to frames of 20 ms: jitter buffer, decoder, concealment and time stretching of one source.
+//!
+//! A hole is filled from both sides when the packet behind it is there already; a codec with a way of its own fills it itself. The delay
+//! is mended by leaving out or repeating a period of the voice, or by cutting where nobody hears it. Never allocates after it was made;
+//! what it holds is bounded by the jitter buffer's octets and 160 ms of decoded audio.
+
+use trunkline_dsp::level;
+use trunkline_dsp::plc::Concealer;
+use trunkline_dsp::stretch;
+
+use super::codec::{AudioRate, Decoder, Encoding};
+use super::frame::Frame;
+use super::pcm_queue::PcmQueue;
+use crate::rtp::jitter::{Aim, Arrived, Inserted, JitterBuffer, Turn};
+use crate::rtp::packet::Header;
+
+/// Octets of payload that can wait: 1.5 s of G.711, 384 ms of L16 at 16 kHz.
+const ARENA: usize = 12 * 1024;
+/// After so many ms of nothing the concealment is silent.
+const FADED_MS: u32 = 200;
+/// Audio that stretching works on, ms.
+const STRETCHED_MS: u32 = 35;
+/// Longest cut in a quiet frame, ms.
+const CUT_MS: u32 = 10;
+/// What counts as quiet, in dBm0.
+const QUIET_DBM0: f32 = -48.0;
+/// Samples stretching works on and gives at most, at 16 kHz.
+const WINDOW: usize = 50 * 16;
+/// A surplus in µs that is mended in every frame; less is mended in every second one.
+const URGENT_US: i64 = 60_000;
+
+/// What a pull gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pulled {
+    /// What the peer sent.
+    Audio,
+    /// So many of the samples are made up because packets did not come.
+    Concealed(u16),
+    /// Silence, as the peer said.
+    Comfort,
+    /// Nothing comes: silence.
+    Idle,
+}
+
+/// What a playout did, for the statistics of a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PlayoutStats {
+    /// What the audio waits now, in ms beyond the fastest packet of the last seconds.
+    pub delay_ms: u32,
+    /// What it should wait, in ms.
+    pub target_ms: u32,
+    /// Packets that came too late to be played, or were given up because too many waited.
+    pub late: u64,
+    /// Audio in ms of packets that never came in time.
+    pub lost_ms: u64,
+    /// Samples that were made up, at the audio rate.
+    pub concealed: u64,
+    /// Samples left out to shorten the delay.
+    pub shortened: u64,
+    /// Samples repeated to lengthen the delay.
+    pub lengthened: u64,
+}
+
+/// The playout of one source.
+#[derive(Debug)]
+pub struct Playout {
+    jitter: JitterBuffer,
+    encoding: Encoding,
+    concealer: Concealer,
+    pcm: PcmQueue,
+    /// Samples made up since the last that came.
+    run: u32,
+    /// Frames until the delay may be mended again.
+    rest: u8,
+    /// The moment of the newest pull, for statistics.
+    pulled_us: u64,
+    stats: PlayoutStats,
+}
+
+impl Playout {
+    /// An empty one.
+    pub fn new(encoding: Encoding) -> Playout {
+        Playout::with_aim(encoding, Aim::default())
+    }
+
+    /// An empty one with another balance of delay and loss.
+    pub fn with_aim(encoding: Encoding, aim: Aim) -> Playout {
+        Playout {
+            jitter: JitterBuffer::new(encoding.clock(), ARENA, aim),
+            encoding,
+            concealer: Concealer::new(encoding.audio().hz()),
+            pcm: PcmQueue::new(),
+            run: 0,
+            rest: 0,
+            pulled_us: 0,
+            stats: PlayoutStats::default(),
+        }
+    }
+
+    /// Forgets everything but what it counted, for a new source or codec.
+    pub fn reset(&mut self, encoding: Encoding) {
+        self.jitter.reset(encoding.clock());
+        self.encoding = encoding;
+        self.concealer = Concealer::new(encoding.audio().hz());
+        self.pcm.clear();
+        self.run = 0;
+        self.rest = 0;
+    }
+
+    /// The rate of the frames it gives.
+    pub fn rate(&self) -> AudioRate {
+        self.encoding.audio()
+    }
+
+    /// Takes an audio packet that came at `now_us` of the shard's clock.
+    pub fn insert(&mut self, now_us: u64, header: &Header, payload: &[u8]) -> Inserted {
+        let Some(units) = self.encoding.duration(payload) else {
+            return Inserted::Refused;
+        };
+        let arrived = Arrived {
+            sequence: header.sequence,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            units,
+            payload,
+        };
+        self.jitter.insert(now_us, &arrived)
+    }
+
+    /// Takes note of a packet without audio (an event), so that its number is not missed.
+    pub fn skip(&mut self, sequence: u16) {
+        self.jitter.skip(sequence);
+    }
+
+    /// Takes note of comfort noise (RFC 3389): the peer is silent from now on.
+    pub fn quieten(&mut self, sequence: u16) {
+        self.jitter.quieten(sequence);
+    }
+
+    /// What it did so far.
+    pub fn stats(&self) -> PlayoutStats {
+        let tally = self.jitter.tally();
+        let delay_us = self.jitter.delay_us(self.pulled_us, self.units(self.pcm.len()));
+        PlayoutStats {
+            delay_ms: delay_us / 1000,
+            target_ms: self.jitter.target_us() / 1000,
+            late: tally.late + tally.overflow,
+            lost_ms: tally.lost_units * 1000 / u64::from(self.jitter.clock().hz()),
+            ..self.stats
+        }
+    }
+
+    /// Gives the next frame. To be called every 20 ms; `decoder` is of this playout's encoding.
+    pub fn pull(&mut self, now_us: u64, decoder: &mut Decoder, out: &mut Frame) -> Pulled {
+        let frame = self.rate().samples_per_frame();
+        self.pulled_us = now_us;
+        let idle = self.gather(now_us, decoder, frame);
+        if idle && self.pcm.is_empty() {
+            out.silence_at(self.rate());
+            return Pulled::Idle;
+        }
+        self.mend(now_us, decoder, frame);
+        let (made, quiet) = self.pcm.take(out.fill_at(self.encoding.audio()));
+        self.stats.concealed += made as u64;
+        let faded = self.rate().samples_in_ms(FADED_MS) + frame;
+        match (made, quiet) {
+            (0, quiet) if quiet == frame => Pulled::Comfort,
+            (0, _) => Pulled::Audio,
+            (made, _) if made == frame && self.run as usize > faded => Pulled::Idle,
+            (made, _) => Pulled::Concealed(made as u16),
+        }
+    }
+
+    /// Decodes or makes up what a frame needs. Returns whether there is no stream.
+    fn gather(&mut self, now_us: u64, decoder: &mut Decoder, frame: usize) -> bool {
+        while self.pcm.len() < frame {
+            let need = frame - self.pcm.len();
+            let (lead, needed) = (self.units(self.pcm.len()), self.units(need));
+            match self.jitter.next(now_us, lead, needed) {
+                Turn::Packet {
+                    payload,
+                    units,
+                    skip,
+                } => {
+                    let made = self.encoding.samples(units);
+                    let skip = self.encoding.samples(skip);
+                    let samples = decode(decoder, payload, skip, self.pcm.room());
+                    self.take_in(samples, made);
+                }
+                Turn::Lost { units, adjoining } => {
+                    let hole = self.encoding.samples(units);
+                    if adjoining {
+                        self.bridge(now_us, decoder, hole);
+                    } else {
+                        self.make_up(decoder, hole);
+                    }
+                }
+                Turn::Silence | Turn::Wait { quiet: true } => {
+                    self.run = 0;
+                    self.pcm.push_quiet(need);
+                }
+                Turn::Wait { quiet: false } => self.make_up(decoder, need),
+                Turn::Idle if self.pcm.is_empty() => return true,
+                Turn::Idle => self.pcm.push_quiet(need),
+            }
+        }
+        false
+    }
+
+    /// Takes in what was decoded to the room, or as many samples made up where that failed.
+    fn take_in(&mut self, samples: Option<usize>, made: usize) {
+        let Some(count) = samples else {
+            let room = self.pcm.room();
+            let made = made.min(room.len());
+            self.concealer.conceal(&mut room[..made], None);
+            self.pcm.commit_made(made);
+            return;
+        };
+        self.concealer.good(&mut self.pcm.room()[..count]);
+        self.pcm.commit(count);
+        self.run = 0;
+    }
+
+    /// Makes up samples with nothing known behind them.
+    fn make_up(&mut self, decoder: &mut Decoder, count: usize) {
+        let faded = self.run as usize >= self.rate().samples_in_ms(FADED_MS);
+        let room = self.pcm.room();
+        let count = count.min(room.len());
+        let hole = &mut room[..count];
+        self.run = self.run.saturating_add(count as u32);
+        if faded {
+            hole.fill(0);
+        } else if decoder.conceal(hole) {
+            self.concealer.good(hole);
+        } else {
+            self.concealer.conceal(hole, None);
+        }
+        self.pcm.commit_made(count);
+    }
+
+    /// Fills a hole with the packet right behind it at hand.
+    fn bridge(&mut self, now_us: u64, decoder: &mut Decoder, hole: usize) {
+        let Turn::Packet { payload, units, .. } = self.jitter.next(now_us, 0, 0) else {
+            return self.make_up(decoder, hole);
+        };
+        let room = self.pcm.room();
+        let (hole, behind) = room.split_at_mut(hole.min(room.len()));
+        let own = decoder.recover(payload, hole) || decoder.conceal(hole);
+        let samples = decode(decoder, payload, 0, behind);
+        let next = &mut behind[..samples.unwrap_or(0)];
+        if own {
+            self.concealer.good(hole);
+        } else {
+            self.concealer.conceal(hole, Some(next));
+        }
+        let count = hole.len();
+        self.pcm.commit_made(count);
+        let made = self.encoding.samples(units);
+        self.take_in(samples, made);
+    }
+
+    /// Shortens or lengthens what is about to be played if the delay is off.
+    fn mend(&mut self, now_us: u64, decoder: &mut Decoder, frame: usize) {
+        self.rest = self.rest.saturating_sub(1);
+        if self.rest > 0 || !self.pcm.is_genuine() {
+            return;
+        }
+        let lead = self.units(self.pcm.len());
+        let surplus = self.jitter.surplus_us(now_us, lead, self.units(frame));
+        if surplus == 0 {
+            return;
+        }
+        let most = (surplus.unsigned_abs() * u64::from(self.rate().hz()) / 1_000_000) as usize;
+        if surplus > 0 {
+            self.gather_ahead(now_us, decoder, frame);
+            self.shorten(frame, most);
+        } else {
+            self.lengthen();
+        }
+        self.rest = if surplus.abs() > URGENT_US { 1 } else { 2 };
+    }
+
+    /// Decodes a packet more than the frame needs, so that there is something to shorten.
+    fn gather_ahead(&mut self, now_us: u64, decoder: &mut Decoder, frame: usize) {
+        let wanted = frame + self.rate().samples_in_ms(STRETCHED_MS - 20);
+        while self.pcm.len() < wanted && self.jitter.has_next() {
+            let before = self.pcm.len();
+            self.gather(now_us, decoder, before + 1);
+        }
+    }
+
+    /// Leaves out a period of at most so many samples, or anything in a quiet place.
+    fn shorten(&mut self, frame: usize, most: usize) {
+        let (mut before, mut after) = ([0; WINDOW], [0; WINDOW]);
+        let window = self.rate().samples_in_ms(STRETCHED_MS).min(self.pcm.len());
+        let spare = self.pcm.len().saturating_sub(frame);
+        let before = &mut before[..window];
+        before.copy_from_slice(self.pcm.front(window));
+        let cut = most.min(spare).min(self.rate().samples_in_ms(CUT_MS));
+        let length = if level::dbm0(before) < QUIET_DBM0 {
+            cut_out(before, cut, &mut after)
+        } else {
+            stretch::shorten(before, self.rate().hz(), &mut after)
+        };
+        if let Some(length) = length
+            && window - length <= most.min(spare)
+        {
+            self.pcm.replace_front(window, &after[..length]);
+            self.stats.shortened += (window - length) as u64;
+        }
+    }
+
+    /// Repeats a period.
+    fn lengthen(&mut self) {
+        let (mut before, mut after) = ([0; WINDOW], [0; WINDOW]);
+        let window = self.rate().samples_in_ms(STRETCHED_MS).min(self.pcm.len());
+        let before = &mut before[..window];
+        before.copy_from_slice(self.pcm.front(window));
+        if let Some(length) = stretch::lengthen(before, self.rate().hz(), &mut after) {
+            self.pcm.replace_front(window, &after[..length]);
+            self.stats.lengthened += (length - window) as u64;
+        }
+    }
+
+    fn units(&self, samples: usize) -> u32 {
+        let (clock, rate) = (self.encoding.clock().hz(), self.rate().hz());
+        (samples as u64 * u64::from(clock) / u64::from(rate)) as u32
+    }
+}
+
+/// Decodes a payload to the start of `out` without its first samples. Says how many there are.
+fn decode(decoder: &mut Decoder, payload: &[u8], skip: usize, out: &mut [i16]) -> Option<usize> {
+    let count = decoder.decode(payload, out).ok()?;
+    let skip = skip.min(count);
+    out.copy_within(skip..count, 0);
+    Some(count - skip)
+}
+
+/// Leaves out `cut` samples in the middle: a sound passes into itself.
+fn cut_out(samples: &[i16], cut: usize, out: &mut [i16]) -> Option<usize> {
+    let length = samples.len().checked_sub(cut)?;
+    let out = out.get_mut(..length)?;
+    let joint = length / 2;
+    let at = (length - joint) / 2;
+    for (index, out) in out.iter_mut().enumerate() {
+        let weight = (index.saturating_sub(at) as i32).min(joint as i32);
+        let (before, after) = (i32::from(samples[index]), i32::from(samples[index + cut]));
+        *out = ((before * (joint as i32 - weight) + after * weight) / joint.max(1) as i32) as i16;
+    }
+    Some(length)
+}
+
+#[cfg(test)]
+#[path = "playout_tests.rs"]
+mod tests;
