@@ -27,7 +27,7 @@ const FADE_MS: f32 = 200.0; // tuned
 /// Milliseconds in which the sound that came takes over.
 const JOINT_MS: f32 = 4.0; // tuned
 /// How much of the level goes then ...
-const DIP: f32 = 0.3; // tuned
+const DIP: f32 = 0.4; // tuned
 /// ... within this time, ms.
 const DIP_MS: f32 = 10.0; // tuned
 
