@@ -149,7 +149,7 @@ fn audio_goes_both_ways_in_every_suite_and_over_a_wrap() {
 #[test]
 fn what_is_not_authentic_never_latches_and_never_counts() {
     let media = media(45_020..=45_029);
-    let dropped = &media.stats().dropped;
+    let dropped = &media.shard_stats().next().unwrap().dropped;
     let (channel, mut events) = media.open().unwrap();
     let suite = Suite::AesCm128HmacSha1_80;
     let mut phone = SecurePhone::new(channel.rtp_port(), suite);
@@ -263,7 +263,7 @@ fn rtcp_is_encrypted_and_the_last_word_is_bye() {
     latched(&mut events);
     // A report in the clear is not believed.
     phone.send_raw(&[0x80, 201, 0, 1, 0, 0, 0x12, 0x34]);
-    let dropped = &media.stats().dropped;
+    let dropped = &media.shard_stats().next().unwrap().dropped;
     counted(|| dropped.srtp_auth_failed.value(), 1);
     close(channel, &mut events);
     loop {
@@ -431,7 +431,7 @@ mod ice {
     #[test]
     fn who_does_not_know_the_password_and_who_was_offered_no_ice_get_no_answer() {
         let media = media(45_080..=45_089);
-        let dropped = &media.stats().dropped;
+        let dropped = &media.shard_stats().next().unwrap().dropped;
         let (channel, mut events) = media.open().unwrap();
         let server = ("127.0.0.1", channel.rtp_port());
         let (signalled, stranger) = (socket(), socket());

@@ -265,6 +265,16 @@ impl Sources {
                 &media.skipped_slots,
             ),
             (
+                "trunkline_media_moves",
+                "Channels that went from one media thread to another",
+                &media.moved,
+            ),
+            (
+                "trunkline_media_orders_lost",
+                "Orders to channels that were lost by a defect of Trunkline",
+                &media.orders_lost,
+            ),
+            (
                 "trunkline_media_panics",
                 "Channels ended by a defect of Trunkline",
                 &media.panics,

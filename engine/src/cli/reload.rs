@@ -125,7 +125,13 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ),
         ("media.bind", media.bind != new.media.bind),
         ("media.ports", media.ports != new.media.ports),
-        ("media.pin_cpu", media.pin_cpu != new.media.pin_cpu),
+        ("media.threads", media.threads != new.media.threads),
+        ("media.pin", media.pin != new.media.pin),
+        ("media.realtime", media.realtime != new.media.realtime),
+        (
+            "media.lock_memory",
+            media.lock_memory != new.media.lock_memory,
+        ),
         (
             "media.rtp_timeout_s",
             media.rtp_timeout != new.media.rtp_timeout,

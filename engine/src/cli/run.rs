@@ -225,7 +225,10 @@ fn start_media(config: &Config) -> anyhow::Result<Media> {
     let settings = MediaConfig {
         bind: media.bind,
         ports: media.ports.first..=media.ports.last,
-        pin_cpu: media.pin_cpu,
+        threads: media.threads,
+        pin: media.pin.clone(),
+        realtime: media.realtime,
+        lock_memory: media.lock_memory,
         rtp_timeout: media.rtp_timeout.unwrap_or(NEVER),
         // One for each leg: most calls are between two parties.
         max_channels: config.sip.max_calls.saturating_mul(2),

@@ -187,7 +187,8 @@ fn values_become_types() {
         ports = "20000-20003"
         rtp_timeout_s = 0
         codecs = ["pcma"]
-        pin_cpu = 1
+        threads = 2
+        pin = [1, 0]
         [http]
         listen = "off"
         [[number]]
@@ -212,8 +213,8 @@ fn values_become_types() {
     assert_eq!(config.media.ports.pairs(), 2);
     assert_eq!(config.media.rtp_timeout, None);
     assert_eq!(
-        (config.media.codecs, config.media.pin_cpu),
-        (vec![Codec::Pcma], Some(1))
+        (config.media.codecs, config.media.pin),
+        (vec![Codec::Pcma], vec![1, 0])
     );
     assert_eq!(config.http.listen, None);
     let [room, family] = config.warnings.as_slice() else {
@@ -260,7 +261,7 @@ pub(super) fn everything_on() -> String {
 fn every_key_of_the_default_file_is_accepted_and_every_known_key_stands_in_it() {
     let text = everything_on();
     let config = Config::from_str("default.toml", &text).expect("each documented key is known");
-    assert!(config.media.pin_cpu.is_some() && !config.sip.advertise.is_empty());
+    assert!(!config.media.pin.is_empty() && !config.sip.advertise.is_empty());
     let tree = document::toml::parse("default.toml", &text).expect("TOML");
     let mut stands = Vec::new();
     keys(&tree, "", &mut stands);

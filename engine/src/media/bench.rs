@@ -19,6 +19,7 @@ use super::command::{Command, MediaAudio, StreamParams};
 use super::handle::{BridgeError, Channel, Media, MediaConfig, MediaEvents};
 use super::prompt::Prompt;
 use super::shard::Shard;
+use super::stats::Lateness;
 use super::{KeySource, MediaEvent};
 use crate::net::thread::{cpu_time, pin, raise_open_files};
 use crate::rtp::packet::{self, HEADER_LEN, Header};
@@ -250,10 +251,9 @@ fn measure(options: &BenchOptions, work: &'static str, kind: Work) -> io::Result
         let generated = generating.join();
         stop.store(true, Ordering::Release);
         let failed = || io::Error::other("a thread of the bench panicked");
-        let (cpu, wall) = running.join().map_err(|_| failed())??;
+        let (cpu, wall, lateness) = running.join().map_err(|_| failed())??;
         let (received, pressed, heard) = generated.map_err(|_| failed())??;
         let frames = wall.as_secs_f64() * 50.0 * options.channels as f64;
-        let lateness = &media.stats().lateness;
         Ok(BenchLine {
             work,
             channels: options.channels,
@@ -283,22 +283,23 @@ fn on_cpu_here<T>(cpu: usize, job: impl FnOnce() -> T) -> io::Result<T> {
     Ok(job())
 }
 
-/// Runs the shard; returns CPU time and wall time of the measured part.
+/// Runs the shard; returns CPU time, wall time and lateness of the measured part.
 fn drive(
     mut shard: Shard,
     media: &Media,
     settled: &AtomicBool,
     stop: &AtomicBool,
-) -> (Duration, Duration) {
+) -> (Duration, Duration, Lateness) {
     while !settled.load(Ordering::Acquire) && !stop.load(Ordering::Acquire) {
         shard.pass();
     }
-    media.stats().lateness.clear();
+    let before = media.stats().lateness;
     let (start, cpu) = (Instant::now(), cpu_time());
     while !stop.load(Ordering::Acquire) {
         shard.pass();
     }
-    (cpu_time() - cpu, start.elapsed())
+    let lateness = media.stats().lateness.since(&before);
+    (cpu_time() - cpu, start.elapsed(), lateness)
 }
 
 /// A caller and its channel.

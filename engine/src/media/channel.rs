@@ -106,6 +106,8 @@ pub(crate) struct ChannelState {
     pub(crate) ledgers: Vec<RecordingLedger>,
     pub(crate) ever_latched: bool,
     pub(crate) path: Path,
+    /// The time of its newest frame, on the clock of all shards.
+    pub(crate) stepped_ms: Option<u64>,
 }
 
 /// A command as it reaches the shard: what needs allocations or other threads is prepared before.
@@ -157,6 +159,7 @@ impl ChannelState {
             ledgers: Vec::new(),
             ever_latched: false,
             path: Path::default(),
+            stepped_ms: None,
         }
     }
 

@@ -3,31 +3,20 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
 use tokio::sync::mpsc;
 
 use super::bridge::Carriage;
-use super::channel::{ChannelState, Order, Sockets, Surroundings};
+use super::channel::{ChannelState, Order};
 use super::command::Command;
+use super::engine::{Engine, lock};
 use super::event::MediaEvent;
-use super::path::SendErrors;
-use super::ports::{self, Pair, PortPool};
 use super::recorder::{self, RecordingStats, WriterOrder};
-use super::retire::{ChannelId, Registry, Retirement};
-use super::room::RoomPlaces;
-use super::shard::{Shard, ShardEnds, ShardOrder};
+use super::retire::ChannelId;
+use super::shard::{Shard, ShardOrder};
 use super::stats::MediaStats;
-use crate::net::poller::Waker;
-use crate::net::{rtp_socket, thread as media_thread};
-
-/// Commands that can wait for the shard; it empties the queue every millisecond or so.
-const QUEUE: usize = 16_384;
-/// Open files beside the two sockets of each channel: SIP connections, recordings, the rest.
-const OTHER_FILES: u64 = 1024;
 
 /// How to run the media engine.
 #[derive(Debug, Clone)]
@@ -36,8 +25,14 @@ pub struct MediaConfig {
     pub bind: IpAddr,
     /// UDP ports for RTP (even) and RTCP (the odd one above).
     pub ports: RangeInclusive<u16>,
-    /// The CPU the shard's thread is pinned to.
-    pub pin_cpu: Option<usize>,
+    /// Shards, each a thread with its share of the channels; at least one.
+    pub threads: usize,
+    /// The CPU each shard's thread is pinned to, in their order; those beyond the list are not pinned.
+    pub pin: Vec<usize>,
+    /// Real-time priority (`SCHED_FIFO`, 1 to 99) of the shards' threads. Refused by the system: a warning, and the usual priority.
+    pub realtime: Option<u8>,
+    /// Whether the memory of the process is kept from being swapped out (`mlockall`).
+    pub lock_memory: bool,
     /// After this long without RTP on a channel that expects some, [`MediaEvent::RtpTimeout`] is sent.
     pub rtp_timeout: Duration,
     /// Channels that can be open at once.
@@ -51,7 +46,10 @@ impl Default for MediaConfig {
         MediaConfig {
             bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             ports: 10_000..=19_999,
-            pin_cpu: None,
+            threads: 1,
+            pin: Vec::new(),
+            realtime: None,
+            lock_memory: false,
             rtp_timeout: Duration::from_secs(60),
             max_channels: 5_000,
             dscp: Some(46),
@@ -132,95 +130,53 @@ pub struct Media {
     pub(crate) engine: Arc<Engine>,
 }
 
-/// What the handles share.
-#[derive(Debug)]
-pub(crate) struct Engine {
-    pub(crate) config: MediaConfig,
-    stats: Arc<MediaStats>,
-    pub(crate) recordings: Arc<RecordingStats>,
-    registry: Arc<Mutex<Registry>>,
-    orders: Sender<ShardOrder>,
-    pub(crate) rooms: RoomPlaces,
-    pub(crate) writer: Sender<WriterOrder>,
-    waker: Arc<Waker>,
-    stop: Arc<AtomicBool>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
 impl Media {
-    /// Starts the shard's thread and those that write recordings and close sockets.
+    /// Starts the shards' threads and those that write recordings and close sockets.
     ///
     /// # Errors
     /// When the configuration cannot work on this machine.
     pub fn start(config: MediaConfig) -> Result<Media, MediaError> {
-        let pin_cpu = config.pin_cpu;
-        let (media, shard) = Media::assemble(config)?;
-        let thread = thread::Builder::new().name("media-0".into()).spawn(move || {
-            if let Some(cpu) = pin_cpu
-                && let Err(error) = media_thread::pin(cpu)
-            {
-                tracing::warn!(cpu, %error, "the media thread cannot be pinned; it runs on any CPU");
-            }
-            shard.run();
-        })?;
-        media.engine.threads().insert(0, thread);
-        Ok(media)
+        let (engine, shards) = Engine::assemble(config)?;
+        engine.run(shards)?;
+        let engine = Arc::new(engine);
+        Ok(Media { engine })
     }
 
-    /// As [`start`](Media::start), but leaves the shard to the caller, who has to drive it, and to drop it before the last handle: for tests and
-    /// measurements.
+    /// As [`start`](Media::start) with one shard, but leaves the shard to the caller, who has to drive it, and to drop it before the last
+    /// handle: for tests and measurements.
     ///
     /// # Errors
     /// When the configuration cannot work on this machine.
     pub fn assemble(config: MediaConfig) -> Result<(Media, Shard), MediaError> {
-        let registry = Arc::new(Mutex::new(registry(&config)?));
-        let retirement = Retirement {
-            registry: registry.clone(),
+        let config = MediaConfig {
+            threads: 1,
+            ..config
         };
-        let (orders, shard_orders) = crossbeam_channel::bounded(QUEUE);
-        let (writer, writer_orders) = crossbeam_channel::unbounded();
-        let (reaper, retired) = crossbeam_channel::unbounded();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stats = Arc::new(MediaStats::default());
-        let around = Surroundings {
-            stats: stats.clone(),
-            rtp_timeout: config.rtp_timeout,
-        };
-        let ends = ShardEnds {
-            orders: shard_orders,
-            stop: stop.clone(),
-            reaper,
-            writer: writer.clone(),
-        };
-        let shard = Shard::new(ends, around, config.max_channels)?;
-        let reaping = retirement.clone();
-        let reap = move || reaping.run(&retired);
-        let threads = vec![
-            named("media-reaper").spawn(reap)?,
-            named("media-writer").spawn(move || recorder::run(&writer_orders, &retirement))?,
-        ];
-        let rooms = RoomPlaces::new(config.max_channels);
-        let engine = Engine {
-            config,
-            stats,
-            recordings: Arc::default(),
-            registry,
-            orders,
-            rooms,
-            writer,
-            waker: shard.waker(),
-            stop,
-            threads: Mutex::new(threads),
-        };
+        let (engine, mut shards) = Engine::assemble(config)?;
+        let shard = shards
+            .pop()
+            .ok_or_else(|| std::io::Error::other("no shard"))?;
         let engine = Arc::new(engine);
         Ok((Media { engine }, shard))
     }
 
-    /// Opens a channel: a pair of ports that sends and receives after [`Command::Stream`].
+    /// Opens a channel: a pair of ports that sends and receives after [`Command::Stream`]. It is placed on the shard with the least to do.
     ///
     /// # Errors
     /// When ports or channels are used up.
     pub fn open(&self) -> Result<(Channel, MediaEvents), OpenError> {
+        self.open_on(self.engine.least_loaded())
+    }
+
+    /// The same on the shard of another channel, with which it will be bridged.
+    ///
+    /// # Errors
+    /// As [`open`](Media::open).
+    pub fn open_beside(&self, peer: &Channel) -> Result<(Channel, MediaEvents), OpenError> {
+        self.open_on(peer.shard())
+    }
+
+    fn open_on(&self, shard: usize) -> Result<(Channel, MediaEvents), OpenError> {
         let engine = self.engine.clone();
         if engine.stop.load(Ordering::Acquire) {
             return Err(OpenError::Stopped);
@@ -234,10 +190,8 @@ impl Media {
         let (state_events, state_closed) = (events.clone(), closed.clone());
         let now = Instant::now();
         let state = ChannelState::new(id, port, sockets, state_events, state_closed, seed, now);
-        if engine.order(ShardOrder::Open(Box::new(state))).is_err() {
-            let mut registry = engine.registry();
-            registry.ports.give_back(port);
-            registry.places.push(id);
+        if engine.open_on(shard, state).is_err() {
+            engine.give_place_back(id, port);
             return Err(OpenError::Overloaded);
         }
         let channel = Channel {
@@ -245,6 +199,7 @@ impl Media {
             port,
             events,
             closed,
+            home: Mutex::new(shard),
             engine,
         };
         Ok((channel, receiver))
@@ -252,7 +207,8 @@ impl Media {
 
     /// Bridges two channels: what comes in on one goes out on the other, packet for packet where possible. What either plays or sends
     /// as digits itself has precedence on its own side. Replaces a bridge that either has; bridging the same two again changes what is
-    /// carried and nothing else. Ends by [`Command::Unbridge`] on either, or when one closes; the other goes on alone.
+    /// carried and nothing else. Ends by [`Command::Unbridge`] on either, or when one closes or goes to another shard; the other goes on
+    /// alone. If they are on different shards, one of them goes to the other's.
     ///
     /// # Errors
     /// When they are the same channel or of another engine, or the shard takes no commands.
@@ -270,7 +226,17 @@ impl Media {
             return Err(BridgeError::Itself);
         }
         let ends = [(a.id, a_to_b), (b.id, b_to_a)];
-        Ok(self.engine.order(ShardOrder::Bridge(ends))?)
+        // Always in the same order, so that two who do this at once do not wait for each other.
+        let (first, second) = if a.id.index < b.id.index {
+            (a, b)
+        } else {
+            (b, a)
+        };
+        let (mut first_home, mut second_home) = (lock(&first.home), lock(&second.home));
+        let shard = self.engine.less_loaded(*first_home, *second_home);
+        self.engine.relocate(first.id, &mut first_home, shard)?;
+        self.engine.relocate(second.id, &mut second_home, shard)?;
+        Ok(self.engine.order(shard, ShardOrder::Bridge(ends))?)
     }
 
     /// How it runs.
@@ -278,9 +244,14 @@ impl Media {
         &self.engine.config
     }
 
-    /// Counters and gauges.
-    pub fn stats(&self) -> &MediaStats {
-        &self.engine.stats
+    /// Counters and gauges of all shards together, as they are now.
+    pub fn stats(&self) -> MediaStats {
+        MediaStats::sum(self.shard_stats())
+    }
+
+    /// Counters and gauges of each shard.
+    pub fn shard_stats(&self) -> impl Iterator<Item = &MediaStats> {
+        self.engine.shards.iter().map(|shard| &*shard.stats)
     }
 
     /// Counters of the recordings.
@@ -295,115 +266,6 @@ impl Media {
     }
 }
 
-/// What a configuration allows to be opened; refuses one that allows nothing.
-fn registry(config: &MediaConfig) -> Result<Registry, MediaError> {
-    let ports = PortPool::new(&config.ports);
-    if ports.len() == 0 {
-        return Err(MediaError::PortRange(config.ports.clone()));
-    }
-    // Whether the address is ours shows on any port.
-    rtp_socket::bind(config.bind, 0, None).map_err(|source| MediaError::Bind {
-        address: config.bind,
-        source,
-    })?;
-    let wanted = config.max_channels as u64 * 2 + OTHER_FILES;
-    let files = media_thread::raise_open_files(wanted);
-    if files < wanted {
-        tracing::warn!(
-            files,
-            wanted,
-            "the limit of open files allows fewer channels than configured (`ulimit -n`)"
-        );
-    }
-    let indexes = (0..config.max_channels as u32).rev();
-    let places = indexes
-        .map(|index| ChannelId {
-            index,
-            generation: 0,
-        })
-        .collect();
-    Ok(Registry { ports, places })
-}
-
-fn named(name: &str) -> thread::Builder {
-    thread::Builder::new().name(name.into())
-}
-
-impl Engine {
-    fn registry(&self) -> std::sync::MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A free place in the slab and a bound pair of ports.
-    fn take_place(&self) -> Result<(ChannelId, u16, Sockets), OpenError> {
-        let limit = self.config.max_channels;
-        let place = self.registry().places.pop();
-        let id = place.ok_or(OpenError::AtCapacity { limit })?;
-        let (port, (rtp, rtcp)) = self
-            .bind_a_pair()
-            .inspect_err(|_| self.registry().places.push(id))?;
-        let sockets = Sockets {
-            rtp,
-            rtcp,
-            connected: false,
-            is_v6: self.config.bind.is_ipv6(),
-            errors: SendErrors::default(),
-        };
-        Ok((id, port, sockets))
-    }
-
-    /// Binds the oldest free pair of ports, passing over those that other programs hold.
-    fn bind_a_pair(&self) -> Result<(u16, Pair), OpenError> {
-        let config = &self.config;
-        let tries = self.registry().ports.len();
-        for _ in 0..tries {
-            let Some(port) = self.registry().ports.take() else {
-                break;
-            };
-            match ports::bind_pair(config.bind, port, config.dscp) {
-                Ok(pair) => return Ok((port, pair)),
-                Err(error) => {
-                    self.registry().ports.give_back(port);
-                    if error.kind() != std::io::ErrorKind::AddrInUse {
-                        return Err(OpenError::Sockets(error));
-                    }
-                }
-            }
-        }
-        let range = config.ports.clone();
-        Err(OpenError::NoPorts { range })
-    }
-
-    pub(crate) fn order(&self, order: ShardOrder) -> Result<(), Busy> {
-        self.orders.try_send(order).map_err(|_| Busy)?;
-        self.waker.wake();
-        Ok(())
-    }
-
-    fn threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The shard goes first: the others end when it has handed them everything.
-    fn shutdown(&self) {
-        self.stop.store(true, Ordering::Release);
-        self.waker.wake();
-        let mut threads = self.threads();
-        if threads.len() == 3 {
-            // A thread that panicked has said so.
-            let _ = threads.remove(0).join();
-        }
-        let _ = self.writer.send(WriterOrder::Stop);
-        threads.drain(..).for_each(|thread| _ = thread.join());
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        self.shutdown();
-    }
-}
-
 /// One channel. Dropping it closes it: RTCP BYE is sent, its recording is completed, its ports go to the far end of the pool.
 #[derive(Debug)]
 pub struct Channel {
@@ -411,6 +273,8 @@ pub struct Channel {
     port: u16,
     events: mpsc::UnboundedSender<MediaEvent>,
     closed: Arc<AtomicBool>,
+    /// The shard it is on or on the way to, held while an order is sent: orders and moves of a channel have one order.
+    pub(crate) home: Mutex<usize>,
     pub(crate) engine: Arc<Engine>,
 }
 
@@ -420,22 +284,37 @@ impl Channel {
         self.port
     }
 
+    /// The shard it is on, or on the way to.
+    pub fn shard(&self) -> usize {
+        *lock(&self.home)
+    }
+
+    /// Sends it to another shard, where it goes on with its next frame. A bridge it is in ends. Commands keep their order. Nothing happens if it
+    /// is there already, or there is no such shard.
+    ///
+    /// # Errors
+    /// [`Busy`] when the queue of its shard is full: it stays.
+    pub fn move_to(&self, shard: usize) -> Result<(), Busy> {
+        self.engine.relocate(self.id, &mut lock(&self.home), shard)
+    }
+
+    fn order(&self, order: Order) -> Result<(), Busy> {
+        let home = lock(&self.home);
+        self.engine
+            .order(*home, ShardOrder::Channel(self.id, order))
+    }
+
     /// Hands a command to the shard, which carries it out within 20 ms.
     ///
     /// # Errors
     /// [`Busy`] when the shard's queue is full.
     pub fn send(&self, command: Command) -> Result<(), Busy> {
         let Command::Record(spec) = command else {
-            return self
-                .engine
-                .order(ShardOrder::Channel(self.id, Order::Plain(command)));
+            return self.order(Order::Plain(command));
         };
         let stats = self.engine.recordings.clone();
         let (recording, writer_half) = recorder::recording(*spec, self.events.clone(), stats);
-        self.engine.order(ShardOrder::Channel(
-            self.id,
-            Order::Record(Box::new(recording)),
-        ))?;
+        self.order(Order::Record(Box::new(recording)))?;
         self.engine
             .writer
             .send(WriterOrder::Begin(Box::new(writer_half)))

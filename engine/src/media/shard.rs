@@ -3,7 +3,6 @@
 //! No lock, no allocation, no log and no wake-up per channel in the steady state: `tests/no_alloc.rs` holds that for the allocations.
 //! With few channels it wakes at once for every packet; with many it sleeps to its next millisecond and takes them in one go.
 
-use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,12 +14,13 @@ use super::bridge::{Bridge, Carriage};
 use super::channel::{ChannelState, Moment, Order, Surroundings};
 use super::codec::FRAME_SAMPLES;
 use super::command::Command;
+use super::crossing::Crossing;
 use super::recorder::WriterOrder;
 use super::retire::{ChannelId, Retired};
 use super::room::{RoomOrder, Rooms};
 use super::wheel::Wheel;
-use crate::net::poller::{Poller, Waker};
-use crate::net::rtp_socket;
+use crate::net::poller::Poller;
+use crate::net::{rtp_socket, thread as media_thread};
 
 /// Octets of a datagram that are read; longer ones are dropped.
 const LONGEST_DATAGRAM: usize = 2048;
@@ -28,6 +28,8 @@ const LONGEST_DATAGRAM: usize = 2048;
 const MANY: usize = 50;
 /// Slots worked on before the sockets are looked at again.
 const SLOTS_PER_TURN: usize = 20;
+/// Between two looks at the thread's CPU clock.
+const CPU_LOOK: Duration = Duration::from_millis(250);
 
 /// Between two looks for rooms whose handle is gone.
 const SWEEP_MS: u64 = 1000;
@@ -40,20 +42,24 @@ pub(crate) enum ShardOrder {
     /// Joins two channels; what each sends to the other.
     Bridge([(ChannelId, Carriage); 2]),
     Room(RoomOrder),
+    /// The channel goes to that shard.
+    Depart(ChannelId, usize),
 }
 
 /// One media thread's work. [`run`](Shard::run) is the loop; tests and the bench drive [`turn`](Shard::turn) themselves.
 #[derive(Debug)]
 pub struct Shard {
     poller: Poller,
-    orders: Receiver<ShardOrder>,
+    pub(super) orders: Receiver<ShardOrder>,
+    pub(super) crossing: Crossing,
     stop: Arc<AtomicBool>,
-    slab: Vec<Option<Box<ChannelState>>>,
-    wheel: Wheel,
+    pub(super) slab: Vec<Option<Box<ChannelState>>>,
+    pub(super) wheel: Wheel,
     rooms: Rooms,
     rooms_swept_ms: u64,
-    around: Surroundings,
+    pub(super) around: Surroundings,
     tick_ms: u64,
+    cpu_looked: Instant,
     buffer: Box<[u8; LONGEST_DATAGRAM]>,
     reaper: Sender<Retired>,
     writer: Sender<WriterOrder>,
@@ -62,41 +68,57 @@ pub struct Shard {
 /// Where the shard's parts connect to the handles.
 #[derive(Debug)]
 pub(crate) struct ShardEnds {
+    pub(crate) poller: Poller,
     pub(crate) orders: Receiver<ShardOrder>,
+    pub(crate) crossing: Crossing,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) reaper: Sender<Retired>,
     pub(crate) writer: Sender<WriterOrder>,
 }
 
 impl Shard {
-    pub(crate) fn new(ends: ShardEnds, around: Surroundings, capacity: usize) -> io::Result<Shard> {
-        Ok(Shard {
-            poller: Poller::new()?,
+    /// `start` is the beginning of media time, the same for all shards of an engine.
+    pub(crate) fn new(
+        ends: ShardEnds,
+        around: Surroundings,
+        capacity: usize,
+        start: Instant,
+    ) -> Shard {
+        Shard {
+            poller: ends.poller,
             orders: ends.orders,
+            crossing: ends.crossing,
             stop: ends.stop,
             slab: std::iter::repeat_with(|| None).take(capacity).collect(),
-            wheel: Wheel::new(Instant::now(), capacity),
+            wheel: Wheel::new(start, capacity),
             rooms: Rooms::new(capacity, around.stats.clone(), ends.reaper.clone()),
             rooms_swept_ms: 0,
             around,
             tick_ms: 0,
+            cpu_looked: start,
             buffer: Box::new([0; LONGEST_DATAGRAM]),
             reaper: ends.reaper,
             writer: ends.writer,
-        })
-    }
-
-    pub(crate) fn waker(&self) -> Arc<Waker> {
-        self.poller.waker()
+        }
     }
 
     /// Runs until the engine is shut down.
     pub fn run(mut self) {
+        self.run_loop();
+        self.finish();
+    }
+
+    /// Runs until the engine is shut down, and leaves its channels as they are.
+    pub(crate) fn run_loop(&mut self) {
         while !self.stop.load(Ordering::Acquire) {
             self.pass();
         }
-        self.apply_orders(Instant::now());
+    }
+
+    /// Ends all channels, also those on their way here. No shard of the engine runs any more.
+    pub(crate) fn finish(&mut self) {
         let now = Instant::now();
+        self.apply_last_orders(now);
         for index in 0..self.slab.len() {
             self.retire(index, now);
         }
@@ -105,7 +127,13 @@ impl Shard {
     /// Sleeps until there is something to do, and does it.
     pub(crate) fn pass(&mut self) {
         self.wait();
-        self.turn(Instant::now());
+        let now = Instant::now();
+        self.turn(now);
+        if now.saturating_duration_since(self.cpu_looked) >= CPU_LOOK {
+            self.cpu_looked = now;
+            let cpu_us = media_thread::cpu_time().as_micros() as u64;
+            self.around.stats.cpu_us.set(cpu_us);
+        }
     }
 
     /// Sleeps until there is something to do.
@@ -121,9 +149,9 @@ impl Shard {
             std::thread::sleep(timeout);
             return;
         }
-        let (orders, stop) = (&self.orders, &self.stop);
+        let (orders, crossing, stop) = (&self.orders, &self.crossing, &self.stop);
         self.poller.sleep(timeout, || {
-            orders.is_empty() && !stop.load(Ordering::Acquire)
+            crossing.is_idle(orders) && !stop.load(Ordering::Acquire)
         });
     }
 
@@ -163,11 +191,12 @@ impl Shard {
     }
 
     /// One frame of one channel. Returns whether the channel remains.
-    fn step(&mut self, index: usize, moment: Moment) -> bool {
+    pub(super) fn step(&mut self, index: usize, moment: Moment) -> bool {
         let Some(channel) = &mut self.slab[index] else {
             self.wheel.remove(index as u32);
             return false;
         };
+        channel.stepped_ms = Some(moment.tick_ms);
         let (around, rooms) = (&self.around, &mut self.rooms);
         let mut heard = [0; FRAME_SAMPLES];
         let stepped = match channel.is_closed() {
@@ -186,25 +215,25 @@ impl Shard {
         true
     }
 
-    fn apply_orders(&mut self, now: Instant) {
-        let moment = Moment {
-            now,
-            tick_ms: self.wheel.ms_at(now),
-        };
-        for _ in 0..self.orders.len() {
-            match self.orders.try_recv() {
-                Ok(ShardOrder::Open(channel)) => self.open(channel, now),
-                Ok(ShardOrder::Channel(id, Order::Plain(Command::Unbridge))) => self.part(id),
-                Ok(ShardOrder::Channel(id, order)) => {
-                    if let Some(channel) = present(&mut self.slab, id) {
-                        channel.obey(order, moment);
-                        self.tell_far_side(id);
-                    }
-                }
-                Ok(ShardOrder::Bridge(ends)) => self.join(ends),
-                Ok(ShardOrder::Room(order)) => self.obey_room(order),
-                Err(_) => return,
+    /// Carries out one order. Whom it is for is here or has left for good.
+    pub(super) fn carry_out(&mut self, order: ShardOrder, moment: Moment) {
+        match order {
+            ShardOrder::Open(channel) => {
+                let index = channel.id.index;
+                self.take_in(channel);
+                self.wheel.add(index, moment.now);
+                self.count_channels();
             }
+            ShardOrder::Channel(id, Order::Plain(Command::Unbridge)) => self.part(id),
+            ShardOrder::Channel(id, order) => {
+                if let Some(channel) = present(&mut self.slab, id) {
+                    channel.obey(order, moment);
+                    self.tell_far_side(id);
+                }
+            }
+            ShardOrder::Bridge(ends) => self.join(ends),
+            ShardOrder::Room(order) => self.obey_room(order),
+            ShardOrder::Depart(id, to) => self.depart(id, to, moment.now),
         }
     }
 
@@ -245,7 +274,7 @@ impl Shard {
     }
 
     /// Ends the bridge of a channel, for both ends.
-    fn part(&mut self, id: ChannelId) {
+    pub(super) fn part(&mut self, id: ChannelId) {
         let Some(channel) = present(&mut self.slab, id) else {
             return;
         };
@@ -276,7 +305,8 @@ impl Shard {
         }
     }
 
-    fn open(&mut self, channel: Box<ChannelState>, now: Instant) {
+    /// Puts a channel into its place and watches its sockets.
+    pub(super) fn take_in(&mut self, channel: Box<ChannelState>) {
         let index = channel.id.index;
         let token = u64::from(index) << 1;
         let watched = self
@@ -288,26 +318,36 @@ impl Shard {
             tracing::error!(port = channel.port, %error, "an RTP socket cannot be watched");
         }
         self.slab[index as usize] = Some(channel);
-        self.wheel.add(index, now);
-        self.around.stats.channels.set(self.wheel.len() as u64);
+        self.around.stats.entered.add(1);
     }
 
-    fn retire(&mut self, index: usize, now: Instant) {
+    /// Takes a channel out of its place, off the wheel and out of the poller. A bridge it is in ends, and it leaves its room.
+    pub(super) fn take_out(&mut self, index: usize) -> Option<Box<ChannelState>> {
         if let Some(id) = self.slab[index].as_ref().map(|channel| channel.id) {
             self.part(id);
         }
-        let Some(mut channel) = self.slab[index].take() else {
-            return;
-        };
+        let mut channel = self.slab[index].take()?;
         self.rooms.leave(&mut channel);
         self.wheel.remove(index as u32);
-        self.around.stats.channels.set(self.wheel.len() as u64);
-        let (around, tick_ms) = (&self.around, self.tick_ms);
-        contained(around, || channel.send_bye(around, Moment { now, tick_ms }));
-        channel.recording = None;
+        self.count_channels();
         // Also forgotten by closing them; a fork of the process could keep them open.
         let _ = self.poller.remove(&channel.sockets.rtp);
         let _ = self.poller.remove(&channel.sockets.rtcp);
+        Some(channel)
+    }
+
+    pub(super) fn count_channels(&self) {
+        self.around.stats.channels.set(self.wheel.len() as u64);
+    }
+
+    pub(super) fn retire(&mut self, index: usize, now: Instant) {
+        let Some(mut channel) = self.take_out(index) else {
+            return;
+        };
+        self.crossing.whereabouts.ended(channel.id);
+        let (around, tick_ms) = (&self.around, self.tick_ms);
+        contained(around, || channel.send_bye(around, Moment { now, tick_ms }));
+        channel.recording = None;
         self.around.stats.lost.add(channel.stats().lost);
         let retired = Retired::Channel(channel);
         // The other ends live until this thread has ended.
@@ -363,7 +403,10 @@ impl Shard {
 }
 
 /// The channel of that id, unless it has left.
-fn present(slab: &mut [Option<Box<ChannelState>>], id: ChannelId) -> Option<&mut ChannelState> {
+pub(super) fn present(
+    slab: &mut [Option<Box<ChannelState>>],
+    id: ChannelId,
+) -> Option<&mut ChannelState> {
     let channel = slab.get_mut(id.index as usize)?.as_deref_mut()?;
     (channel.id == id).then_some(channel)
 }

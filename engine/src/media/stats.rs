@@ -1,4 +1,5 @@
-//! Counters of the media engine: written by the shard alone, read by anyone. No locks, no read-modify-write on the hot path.
+//! Counters of the media engine: each shard has its own and is their only writer, anyone reads them, one shard's or the sum of all. No locks,
+//! no read-modify-write on the hot path.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,89 +25,129 @@ impl Counter {
     pub(crate) fn set(&self, n: u64) {
         self.0.store(n, Ordering::Relaxed);
     }
+
+    fn absorb(&self, other: &Counter) {
+        self.add(other.value());
+    }
 }
 
-/// What happens in the media engine.
-#[derive(Debug, Default)]
-pub struct MediaStats {
-    /// Open channels (gauge).
-    pub channels: Counter,
-    /// RTP packets taken from peers.
-    pub packets_in: Counter,
-    /// RTP packets sent.
-    pub packets_out: Counter,
-    /// RTP payload octets taken.
-    pub octets_in: Counter,
-    /// RTP payload octets sent.
-    pub octets_out: Counter,
-    /// Packets that never came, counted when their channel closes or changes its source.
-    pub lost: Counter,
-    /// Packets that came too late to be played.
-    pub late: Counter,
-    /// Packets that came twice.
-    pub duplicate: Counter,
-    /// Dropped packets, by cause.
-    pub dropped: Dropped,
-    /// Packets sent over a bridge as they came.
-    pub relayed: Counter,
-    /// Frames decoded and sent over a bridge.
-    pub decoded: Counter,
-    /// What bridges did not pass on, by cause.
-    pub bridge_dropped: BridgeDropped,
-    /// Rooms.
-    pub rooms: RoomStats,
-    /// Sends the kernel refused.
-    pub send_errors: Counter,
-    /// Channels that a defect of ours ended; the panic is in the log.
-    pub panics: Counter,
-    /// How late the shard began its 1 ms slots.
-    pub lateness: Lateness,
-    /// 1 ms slots that were skipped because the machine stood still.
-    pub skipped_slots: Counter,
+/// Declares counters that can be added up over shards.
+macro_rules! counted {
+    ($(#[$about:meta])* pub struct $name:ident { $($(#[$each:meta])* pub $field:ident: $kind:ty,)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Default)]
+        pub struct $name { $($(#[$each])* pub $field: $kind,)* }
+
+        impl $name {
+            /// Adds another shard's.
+            fn absorb(&self, other: &$name) {
+                $(self.$field.absorb(&other.$field);)*
+            }
+        }
+    };
 }
 
-/// What happens in rooms.
-#[derive(Debug, Default)]
-pub struct RoomStats {
-    /// Open rooms (gauge).
-    pub open: Counter,
-    /// Their members (gauge).
-    pub members: Counter,
-    /// Frames mixed and encoded for one member.
-    pub own_mixes: Counter,
-    /// Frames mixed and encoded once for all members who only listen.
-    pub shared_mixes: Counter,
-    /// Events nobody read in time.
-    pub lost_events: Counter,
+counted! {
+    /// What happens in the media engine.
+    pub struct MediaStats {
+        /// Open channels (gauge).
+        pub channels: Counter,
+        /// RTP packets taken from peers.
+        pub packets_in: Counter,
+        /// RTP packets sent.
+        pub packets_out: Counter,
+        /// RTP payload octets taken.
+        pub octets_in: Counter,
+        /// RTP payload octets sent.
+        pub octets_out: Counter,
+        /// Packets that never came, counted when their channel closes or changes its source.
+        pub lost: Counter,
+        /// Packets that came too late to be played.
+        pub late: Counter,
+        /// Packets that came twice.
+        pub duplicate: Counter,
+        /// Dropped packets, by cause.
+        pub dropped: Dropped,
+        /// Packets sent over a bridge as they came.
+        pub relayed: Counter,
+        /// Frames decoded and sent over a bridge.
+        pub decoded: Counter,
+        /// What bridges did not pass on, by cause.
+        pub bridge_dropped: BridgeDropped,
+        /// Rooms.
+        pub rooms: RoomStats,
+        /// Sends the kernel refused.
+        pub send_errors: Counter,
+        /// Channels that a defect of ours ended; the panic is in the log.
+        pub panics: Counter,
+        /// How late the shard began its 1 ms slots.
+        pub lateness: Lateness,
+        /// 1 ms slots that were skipped because the machine stood still.
+        pub skipped_slots: Counter,
+        /// Channels that came, opened here or from another shard.
+        pub entered: Counter,
+        /// Channels that came from another shard, of `entered`.
+        pub moved: Counter,
+        /// Orders given up because the channel they are for did not come from its shard in two seconds: a defect of ours.
+        pub orders_lost: Counter,
+        /// CPU time of the shard's thread in µs, user and system, written four times a second.
+        pub cpu_us: Counter,
+    }
 }
 
-/// Dropped packets by cause.
-#[derive(Debug, Default)]
-pub struct Dropped {
-    /// Shorter than an RTP header.
-    pub too_short: Counter,
-    /// Not RTP version 2.
-    pub version: Counter,
-    /// CSRC list or header extension longer than the packet.
-    pub truncated: Counter,
-    /// Padding of no or too great length.
-    pub padding: Counter,
-    /// Longer than the 2048 octets that are read.
-    pub oversize: Counter,
-    /// A payload type that was not negotiated.
-    pub payload_type: Counter,
-    /// Not from the peer.
-    pub stranger: Counter,
-    /// RTP while no stream is set, or while the direction excludes it.
-    pub unexpected: Counter,
-    /// RTCP that could not be read.
-    pub rtcp: Counter,
-    /// On an encrypted stream: the tag is wrong, or it is not SRTP at all.
-    pub srtp_auth_failed: Counter,
-    /// On an encrypted stream: a packet that was taken before.
-    pub srtp_replayed: Counter,
-    /// STUN that is no ICE check of the call's peer.
-    pub stun: Counter,
+counted! {
+    /// What happens in rooms.
+    pub struct RoomStats {
+        /// Open rooms (gauge).
+        pub open: Counter,
+        /// Their members (gauge).
+        pub members: Counter,
+        /// Frames mixed and encoded for one member.
+        pub own_mixes: Counter,
+        /// Frames mixed and encoded once for all members who only listen.
+        pub shared_mixes: Counter,
+        /// Events nobody read in time.
+        pub lost_events: Counter,
+    }
+}
+
+counted! {
+    /// Dropped packets by cause.
+    pub struct Dropped {
+        /// Shorter than an RTP header.
+        pub too_short: Counter,
+        /// Not RTP version 2.
+        pub version: Counter,
+        /// CSRC list or header extension longer than the packet.
+        pub truncated: Counter,
+        /// Padding of no or too great length.
+        pub padding: Counter,
+        /// Longer than the 2048 octets that are read.
+        pub oversize: Counter,
+        /// A payload type that was not negotiated.
+        pub payload_type: Counter,
+        /// Not from the peer.
+        pub stranger: Counter,
+        /// RTP while no stream is set, or while the direction excludes it.
+        pub unexpected: Counter,
+        /// RTCP that could not be read.
+        pub rtcp: Counter,
+        /// On an encrypted stream: the tag is wrong, or it is not SRTP at all.
+        pub srtp_auth_failed: Counter,
+        /// On an encrypted stream: a packet that was taken before.
+        pub srtp_replayed: Counter,
+        /// STUN that is no ICE check of the call's peer.
+        pub stun: Counter,
+    }
+}
+
+impl MediaStats {
+    /// The sum over shards as it is now.
+    pub(crate) fn sum<'s>(shards: impl IntoIterator<Item = &'s MediaStats>) -> MediaStats {
+        let sum = MediaStats::default();
+        shards.into_iter().for_each(|shard| sum.absorb(shard));
+        sum
+    }
 }
 
 impl Dropped {
@@ -129,23 +170,24 @@ impl Dropped {
     }
 }
 
-/// What came over a bridge and was not sent, by cause.
-#[derive(Debug, Default)]
-pub struct BridgeDropped {
-    /// The far side has no stream, or its direction excludes sending (hold).
-    pub hold: Counter,
-    /// The far side plays something or sends digits itself.
-    pub own_audio: Counter,
-    /// Older than what the far side sent itself meanwhile.
-    pub stale: Counter,
-    /// A telephone event the far side has not negotiated or the bridge does not carry.
-    pub event: Counter,
-    /// Comfort noise the far side has not negotiated.
-    pub comfort_noise: Counter,
-    /// More than twice the pace of the stream.
-    pub rate: Counter,
-    /// No payload, or one of more than 960 octets.
-    pub length: Counter,
+counted! {
+    /// What came over a bridge and was not sent, by cause.
+    pub struct BridgeDropped {
+        /// The far side has no stream, or its direction excludes sending (hold).
+        pub hold: Counter,
+        /// The far side plays something or sends digits itself.
+        pub own_audio: Counter,
+        /// Older than what the far side sent itself meanwhile.
+        pub stale: Counter,
+        /// A telephone event the far side has not negotiated or the bridge does not carry.
+        pub event: Counter,
+        /// Comfort noise the far side has not negotiated.
+        pub comfort_noise: Counter,
+        /// More than twice the pace of the stream.
+        pub rate: Counter,
+        /// No payload, or one of more than 960 octets.
+        pub length: Counter,
+    }
 }
 
 impl BridgeDropped {
@@ -193,11 +235,26 @@ impl Lateness {
         self.sum_us.add(us);
     }
 
-    /// Begins anew.
-    pub(crate) fn clear(&self) {
-        self.buckets.iter().for_each(|bucket| bucket.set(0));
-        self.count.set(0);
-        self.sum_us.set(0);
+    fn absorb(&self, other: &Lateness) {
+        for (bucket, others) in self.buckets.iter().zip(&other.buckets) {
+            bucket.absorb(others);
+        }
+        self.count.absorb(&other.count);
+        self.sum_us.absorb(&other.sum_us);
+    }
+
+    /// What was recorded since `before`, an earlier copy of the same histogram.
+    pub fn since(&self, before: &Lateness) -> Lateness {
+        let difference = Lateness::default();
+        let subtract = |to: &Counter, now: &Counter, then: &Counter| {
+            to.set(now.value().wrapping_sub(then.value()));
+        };
+        for (index, bucket) in difference.buckets.iter().enumerate() {
+            subtract(bucket, &self.buckets[index], &before.buckets[index]);
+        }
+        subtract(&difference.count, &self.count, &before.count);
+        subtract(&difference.sum_us, &self.sum_us, &before.sum_us);
+        difference
     }
 
     /// How many times were recorded.
@@ -274,5 +331,30 @@ mod tests {
         assert!((990..=1114).contains(&histogram.quantile_us(0.99)));
         assert_eq!(Lateness::default().quantile_us(0.99), 0);
         assert_eq!(histogram.at_most(u64::MAX), 1000);
+    }
+
+    #[test]
+    fn shards_add_up_and_a_stretch_of_time_can_be_told() {
+        let shards = [MediaStats::default(), MediaStats::default()];
+        shards[0].channels.set(3);
+        shards[1].channels.set(4);
+        shards[0].dropped.stun.add(1);
+        shards[1].bridge_dropped.hold.add(2);
+        shards[1].lateness.record(100);
+        let before = MediaStats::sum(&shards);
+        shards[0].lateness.record(9000);
+        let after = MediaStats::sum(&shards);
+        assert_eq!(after.channels.value(), 7);
+        assert_eq!(
+            (
+                after.dropped.stun.value(),
+                after.bridge_dropped.hold.value()
+            ),
+            (1, 2)
+        );
+        assert_eq!((before.lateness.count(), after.lateness.count()), (1, 2));
+        let since = after.lateness.since(&before.lateness);
+        assert_eq!((since.count(), since.sum_us()), (1, 9000));
+        assert!(since.quantile_us(0.01) >= 9000);
     }
 }

@@ -1,11 +1,13 @@
 //! Reads `[media]` and `[music]`.
-use super::value::{address, not_empty, own_address, seconds};
+use super::value::{address, flag, list_of, not_empty, own_address, seconds};
 use super::{Field, Table};
 use crate::config::types::*;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 pub(super) fn media(mut table: Table<'_>) -> Media {
+    let threads = table.field("threads").and_then(|f| f.integer(1..=64));
+    let threads = threads.unwrap_or(1) as usize;
     let rtp_timeout = seconds(&mut table, "rtp_timeout_s", 0, 60);
     let media = Media {
         bind: table
@@ -20,10 +22,16 @@ pub(super) fn media(mut table: Table<'_>) -> Media {
                 first: 16_384,
                 last: 32_767,
             }),
-        pin_cpu: table
-            .field("pin_cpu")
-            .and_then(|f| f.integer(0..=1023))
-            .map(|cpu| cpu as usize),
+        threads,
+        pin: table
+            .field("pin")
+            .and_then(|f| pin(&f, threads))
+            .unwrap_or_default(),
+        realtime: table
+            .field("realtime")
+            .and_then(|f| f.integer(1..=99))
+            .map(|priority| priority as u8),
+        lock_memory: flag(&mut table, "lock_memory", false),
         rtp_timeout: (!rtp_timeout.is_zero()).then_some(rtp_timeout),
         codecs: table
             .field("codecs")
@@ -86,6 +94,14 @@ const DTMF_MODES: [(&str, DtmfMode); 4] = [
     ("inband", DtmfMode::InBand),
     ("info", DtmfMode::Info),
 ];
+
+fn pin(field: &Field<'_>, threads: usize) -> Option<Vec<usize>> {
+    let cpus = list_of(field, |item| item.integer(0..=1023));
+    if cpus.len() != threads {
+        return field.expected("as many CPUs as [media] threads, each once");
+    }
+    Some(cpus.into_iter().map(|cpu| cpu as usize).collect())
+}
 
 fn ports(field: &Field<'_>) -> Option<PortRange> {
     let parse = |text: &str| {

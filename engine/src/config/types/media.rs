@@ -12,8 +12,14 @@ pub struct Media {
     pub advertise: Option<IpAddr>,
     /// Ports for RTP (even) and RTCP (the odd one above).
     pub ports: PortRange,
-    /// CPU the media thread is pinned to.
-    pub pin_cpu: Option<usize>,
+    /// Media threads; at least one.
+    pub threads: usize,
+    /// The CPU of each media thread; empty: they are not pinned.
+    pub pin: Vec<usize>,
+    /// Real-time priority of the media threads, 1 to 99; `None`: the usual one.
+    pub realtime: Option<u8>,
+    /// Whether memory is kept from being swapped out.
+    pub lock_memory: bool,
     /// A call that gets no RTP for this long ends; `None`: never for this reason.
     pub rtp_timeout: Option<Duration>,
     /// Codecs offered and accepted, preferred first; at least one.

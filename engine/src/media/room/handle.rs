@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::mpsc;
 
 use super::super::command::MediaAudio;
+use super::super::engine::{Engine, lock};
 use super::super::event::MediaEvent;
-use super::super::handle::{Busy, Channel, Engine, Media};
+use super::super::handle::{Busy, Channel, Media};
 use super::super::player::Player;
 use super::super::recorder::{self, RecordingSpec, WriterOrder};
 use super::super::shard::ShardOrder;
@@ -58,6 +59,8 @@ pub struct Room {
     limit: usize,
     shared: Arc<RoomShared>,
     next_member: AtomicU32,
+    /// The shard it is on; its members come there.
+    shard: usize,
     engine: Arc<Engine>,
 }
 
@@ -77,12 +80,14 @@ impl Media {
             ..config
         };
         let state = RoomState::new(place, config, shared.clone(), events);
-        engine.order(ShardOrder::Room(RoomOrder::Open(Box::new(state))))?;
+        let shard = engine.least_loaded();
+        engine.order(shard, ShardOrder::Room(RoomOrder::Open(Box::new(state))))?;
         let room = Room {
             id,
             limit: config.max_members,
             shared,
             next_member: AtomicU32::new(0),
+            shard,
             engine,
         };
         Ok((room, receiver))
@@ -90,7 +95,7 @@ impl Media {
 }
 
 impl Room {
-    /// Lets a channel in. It leaves the room it is in; a bridge it has ends. It leaves when it closes.
+    /// Lets a channel in, which goes to the room's shard. It leaves the room it is in; a bridge it has ends. It leaves when it closes.
     ///
     /// # Errors
     /// When the room is full, the channel is of another engine, or the shard takes no commands.
@@ -105,7 +110,11 @@ impl Room {
             .map_err(|_| JoinError::Full { limit: self.limit })?;
         let id = MemberId(self.next_member.fetch_add(1, Ordering::Relaxed));
         let member = Box::new(Member::new(id, channel.id, edge));
-        self.order(RoomOrder::Join(self.id, member))
+        // Held until the order is sent: what is sent to the channel later comes later.
+        let mut home = lock(&channel.home);
+        self.engine
+            .relocate(channel.id, &mut home, self.shard)
+            .and_then(|()| self.order(RoomOrder::Join(self.id, member)))
             .inspect_err(|_| _ = self.shared.members.fetch_sub(1, Ordering::AcqRel))?;
         Ok(id)
     }
@@ -195,7 +204,7 @@ impl Room {
     }
 
     fn order(&self, order: RoomOrder) -> Result<(), Busy> {
-        self.engine.order(ShardOrder::Room(order))
+        self.engine.order(self.shard, ShardOrder::Room(order))
     }
 }
 
