@@ -31,11 +31,12 @@ const OTHER_FILES: u64 = 1024;
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) config: MediaConfig,
-    pub(super) shards: Vec<ShardLink>,
+    pub(crate) shards: Vec<ShardLink>,
     registry: Arc<Mutex<Registry>>,
     pub(crate) rooms: RoomPlaces,
+    pub(crate) recordings: Arc<RecordingStats>,
     pub(crate) writer: Sender<WriterOrder>,
-    pub(super) stop: Arc<AtomicBool>,
+    pub(crate) stop: Arc<AtomicBool>,
     /// Those that run shards; they give them back when they end.
     loops: Mutex<Vec<JoinHandle<Shard>>>,
     /// The reaper and the writer.
@@ -47,7 +48,7 @@ pub(crate) struct Engine {
 pub(crate) struct ShardLink {
     orders: Sender<ShardOrder>,
     waker: Arc<Waker>,
-    pub(super) stats: Arc<MediaStats>,
+    pub(crate) stats: Arc<MediaStats>,
     /// Channels sent there, opened or moved.
     sent: AtomicU64,
 }
