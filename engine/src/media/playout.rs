@@ -140,7 +140,9 @@ impl Playout {
     /// What it did so far.
     pub fn stats(&self) -> PlayoutStats {
         let tally = self.jitter.tally();
-        let delay_us = self.jitter.delay_us(self.pulled_us, self.units(self.pcm.len()));
+        let delay_us = self
+            .jitter
+            .delay_us(self.pulled_us, self.units(self.pcm.len()));
         PlayoutStats {
             delay_ms: delay_us / 1000,
             target_ms: self.jitter.target_us() / 1000,

@@ -134,7 +134,11 @@ fn lost_packets_are_bridged_without_steps() {
     assert!(stats.concealed >= 8 * stats.lost_ms, "{stats:?}");
     assert_eq!(stats.late, 0);
     let limit = own_step() * 3 / 2;
-    assert!(line.largest_step() <= limit, "{} {limit}", line.largest_step());
+    assert!(
+        line.largest_step() <= limit,
+        "{} {limit}",
+        line.largest_step()
+    );
 }
 
 /// A sender whose clock is off by 200 ppm, for ten minutes of made-up time: 120 ms too many or too few.
@@ -151,7 +155,10 @@ fn drift_is_followed_without_clicks() {
         assert_eq!((stats.late, stats.lost_ms), (0, 0), "{ppm} ppm: {stats:?}");
         assert!(line.count(is_concealed) <= 2, "{ppm} ppm: {stats:?}");
         let mended = stats.lengthened as i64 - stats.shortened as i64;
-        assert!((mended - ppm * 960 / 200).abs() < 480, "{ppm} ppm: {stats:?}");
+        assert!(
+            (mended - ppm * 960 / 200).abs() < 480,
+            "{ppm} ppm: {stats:?}"
+        );
         assert!(stats.delay_ms < 50, "{ppm} ppm: {stats:?}");
         let step = line.largest_step();
         assert!(step <= limit, "{ppm} ppm: {step} {limit}");
@@ -164,14 +171,22 @@ fn stretched_sound_is_the_same_sound() {
     let mut line = Line::new();
     for n in 0..400u64 {
         // The network stands for 140 ms once.
-        let us = (n * 20 * MS + 7).max(if (100..107).contains(&n) { 2140 * MS } else { 0 });
+        let us = (n * 20 * MS + 7).max(if (100..107).contains(&n) {
+            2140 * MS
+        } else {
+            0
+        });
         line.packet(us, n, voice);
     }
     let stats = line.playout.stats();
     assert!(stats.shortened >= 8 * 60, "{stats:?}");
     assert_eq!(stats.late, 0);
     let limit = own_step() * 3 / 2;
-    assert!(line.largest_step() <= limit, "{} {limit}", line.largest_step());
+    assert!(
+        line.largest_step() <= limit,
+        "{} {limit}",
+        line.largest_step()
+    );
     // In 20 ms after the stand correlation with the source at the best shift is high.
     let sent: Vec<f64> = (0..400 * 160).map(|n| f64::from(voice(n))).collect();
     for start in (130 * 160..380 * 160).step_by(1600) {
