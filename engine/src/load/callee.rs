@@ -202,3 +202,90 @@ impl Callees {
         self.out.push((from, response.finish()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn request(method: &str, session: &str) -> Vec<u8> {
+        let builder = MessageBuilder::request(method, "sip:49301@192.0.2.3")
+            .header("Via", "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKx")
+            .header("From", "<sip:a@a>;tag=a")
+            .header("To", "<sip:49301@192.0.2.3>")
+            .header("Call-ID", "one")
+            .header("CSeq", format!("1 {method}"));
+        let builder = if session.is_empty() {
+            builder
+        } else {
+            builder.body("application/sdp", session.as_bytes())
+        };
+        builder.finish().to_vec()
+    }
+
+    #[test]
+    fn a_call_is_answered_until_it_is_acknowledged_and_ends_with_its_bye() {
+        let here = "192.0.2.3:5070".parse().unwrap();
+        let server: SocketAddr = "192.0.2.9:5060".parse().unwrap();
+        let audio: SocketAddr = "192.0.2.9:6000".parse().unwrap();
+        let mut callees = Callees::new(here, Law::Mu, 1);
+        let mut hear = |callees: &mut Callees, message: &[u8], ms: u64| {
+            let frame = Frame::parse(message).unwrap();
+            let event = callees.receive(&frame, server, ms * MS, |call| {
+                SocketAddr::new(here.ip(), 4000 + call as u16)
+            });
+            (
+                event,
+                callees
+                    .take_out()
+                    .map(|(_, answer)| Frame::parse(&answer).unwrap().status())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        let invite = request("INVITE", &describe(audio, Law::Mu));
+        let (event, answers) = hear(&mut callees, &invite, 0);
+        assert!(matches!(event, Some(Event::Answered(0, remote)) if remote.audio == audio));
+        assert_eq!((answers, callees.up()), (vec![Some(200)], 1));
+        (0..40).for_each(|tenth| callees.expire(tenth * 100 * MS));
+        assert_eq!(
+            (callees.take_out().count(), callees.retransmissions),
+            (3, 3)
+        );
+        assert_eq!(
+            hear(&mut callees, &request("ACK", ""), 4000),
+            (None, vec![])
+        );
+        callees.expire(10_000 * MS);
+        assert_eq!(callees.take_out().count(), 0);
+        assert_eq!(
+            hear(&mut callees, &request("BYE", ""), 5000),
+            (Some(Event::Ended(0)), vec![Some(200)])
+        );
+        assert_eq!(
+            hear(&mut callees, &request("BYE", ""), 5001),
+            (None, vec![Some(200)])
+        );
+        assert_eq!((callees.taken(), callees.up()), (1, 0));
+    }
+
+    #[test]
+    fn a_session_that_cannot_be_used_is_refused() {
+        let server: SocketAddr = "192.0.2.9:5060".parse().unwrap();
+        let mut callees = Callees::new("192.0.2.3:5070".parse().unwrap(), Law::A, 1);
+        let invite = request(
+            "INVITE",
+            &describe("192.0.2.9:6000".parse().unwrap(), Law::Mu),
+        );
+        let frame = Frame::parse(&invite).unwrap();
+        assert_eq!(callees.receive(&frame, server, 0, |_| server), None);
+        let status = callees
+            .take_out()
+            .map(|(_, answer)| Frame::parse(&answer).unwrap().status())
+            .next();
+        assert_eq!(
+            (status, callees.refused, callees.taken()),
+            (Some(Some(488)), 1, 0)
+        );
+    }
+}

@@ -81,8 +81,10 @@ struct Place {
     seen: u64,
     /// The number after which a restarted numbering is believed.
     expected_restart: u16,
-    /// Timestamp of the highest audio packet, and when it and the timeline's first one came.
+    /// Timestamp and number of the highest audio packet.
     timestamp: u32,
+    audio_sequence: u16,
+    /// When the timeline's first packet came.
     first_ns: u64,
     /// Media time since the timeline began.
     media_ns: i64,
@@ -181,11 +183,13 @@ impl Meter {
         place.seen = place.seen.checked_shl(ahead).unwrap_or(0) | 1;
         place.sequence = header.sequence;
         let step = header.timestamp.wrapping_sub(place.timestamp) as i32;
-        let expected = i64::from(ahead) * FRAME_SAMPLES;
+        // Events have numbers too, and the audio's timestamps go on below them.
+        let frames = header.sequence.wrapping_sub(place.audio_sequence);
+        let expected = i64::from(frames) * FRAME_SAMPLES;
         let begins = header.marker || (i64::from(step) - expected).abs() > 2 * FRAME_SAMPLES;
         let mut late = 0;
         if audio {
-            place.timestamp = header.timestamp;
+            (place.timestamp, place.audio_sequence) = (header.timestamp, header.sequence);
             if begins {
                 place.begin_timeline(at_ns);
             } else {
@@ -261,6 +265,7 @@ impl Meter {
             seen: 1,
             expected_restart: header.sequence.wrapping_add(1),
             timestamp: header.timestamp,
+            audio_sequence: header.sequence,
             first_ns: at_ns,
             media_ns: 0,
             floor: Floor::default(),

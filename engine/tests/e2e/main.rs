@@ -11,6 +11,7 @@ mod kamailio;
 mod kamailio_calls;
 mod lifecycle;
 mod linphone;
+mod load;
 mod menu;
 mod message;
 mod phone;
