@@ -230,7 +230,7 @@ mod tests {
         let server: SocketAddr = "192.0.2.9:5060".parse().unwrap();
         let audio: SocketAddr = "192.0.2.9:6000".parse().unwrap();
         let mut callees = Callees::new(here, Law::Mu, 1);
-        let mut hear = |callees: &mut Callees, message: &[u8], ms: u64| {
+        let hear = |callees: &mut Callees, message: &[u8], ms: u64| {
             let frame = Frame::parse(message).unwrap();
             let event = callees.receive(&frame, server, ms * MS, |call| {
                 SocketAddr::new(here.ip(), 4000 + call as u16)
