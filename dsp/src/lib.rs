@@ -10,6 +10,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod comfort;
 pub mod dtmf;
 pub mod g711;
 pub mod g722;

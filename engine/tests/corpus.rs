@@ -1,6 +1,8 @@
 //! Replays the fuzz corpora of the engine on stable Rust: every seed and every input that once broke a check.
 #![allow(unreachable_pub)] // the checks are public for the fuzz crate
 
+#[path = "../../fuzz/src/codec.rs"]
+mod codec_checks;
 #[path = "../../fuzz/src/flow.rs"]
 mod documents;
 #[path = "../../fuzz/src/info.rs"]
@@ -57,6 +59,16 @@ fn rfc4733() {
 }
 
 #[test]
+fn opus() {
+    replay("opus", codec_checks::opus);
+}
+
+#[test]
+fn comfort_noise() {
+    replay("comfort_noise", codec_checks::comfort_noise);
+}
+
+#[test]
 fn flow() {
     replay("flow", documents::flow);
 }
@@ -74,7 +86,9 @@ fn info_dtmf() {
 /// Each seed cut short everywhere and with octets changed, in a fixed order: what libFuzzer does first.
 #[test]
 fn damaged_seeds() {
-    let targets: [(&str, fn(&[u8])); 5] = [
+    let targets: [(&str, fn(&[u8])); 7] = [
+        ("opus", codec_checks::opus),
+        ("comfort_noise", codec_checks::comfort_noise),
         ("stun", stun_checks::stun),
         ("info_dtmf", info::info_dtmf),
         ("rtp", rtp_checks::rtp),
