@@ -63,21 +63,10 @@ static ALLOCATOR: Counting = Counting;
 fn stream(peer: &UdpSocket, encoding: Encoding) -> StreamParams {
     let payload = if encoding == Encoding::Pcmu { 0 } else { 8 };
     StreamParams {
-        encoding,
-        payload_send: payload,
-        payload_recv: payload,
         telephone_event_send: Some(EVENTS),
         telephone_event_recv: Some(EVENTS),
-        comfort_noise: false,
-        remote_rtp: peer.local_addr().unwrap(),
-        remote_rtcp: None,
-        rtcp_mux: false,
-        send: true,
-        receive: true,
-        ptime_ms: 20,
-        srtp: None,
-        ice: None,
-        log_id: "test".into(),
+
+        ..StreamParams::plain(encoding, payload, peer.local_addr().unwrap())
     }
 }
 

@@ -48,6 +48,7 @@ fn local() -> LocalMedia {
         session_version: 1,
         codecs: vec![Encoding::Pcmu],
         telephone_event: false,
+        comfort_noise: false,
         ptime_ms: 20,
         direction: trunkline_sip::Direction::SendRecv,
         srtp: LocalSrtp {

@@ -307,6 +307,7 @@ pub fn sdp(octets: &[u8]) {
         session_version: 1,
         codecs: vec![Encoding::Pcma, Encoding::Pcmu],
         telephone_event: true,
+        comfort_noise: false,
         ptime_ms: 20,
         direction: trunkline_sip::Direction::SendRecv,
         srtp: LocalSrtp {

@@ -1,4 +1,4 @@
-//! Offer/answer (RFC 3264) for one G.711 audio stream with telephone events (RFC 4733) over RTP or SRTP.
+//! Offer/answer (RFC 3264) for one audio stream with telephone events (RFC 4733) over RTP or SRTP.
 //!
 //! **Which codec.** The answer names one codec, so that no peer switches in mid-call: the first of *our* preference list
 //! that the offer holds; when the offer names that codec under two numbers, the first in the offerer's order. The answer
@@ -11,9 +11,13 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 mod description;
+mod formats;
+mod opus;
 mod srtp;
 
-use self::description::{accepted, add_format, audio_line, description, finish_audio, refused};
+use self::description::{accepted, audio_line, description, finish_audio, refused};
+use self::formats::{Formats, add_codec, offer_events};
+pub use self::opus::OpusFormat;
 pub use self::srtp::{LocalSrtp, NegotiatedSrtp, Profile};
 pub use crate::direction::Direction;
 pub use crate::encoding::Encoding;
@@ -36,6 +40,8 @@ pub struct LocalMedia {
     pub codecs: Vec<Encoding>,
     /// Whether telephone events are offered and accepted.
     pub telephone_event: bool,
+    /// Whether comfort noise is accepted where it is offered.
+    pub comfort_noise: bool,
     /// Packet duration in ms when the peer has no wish.
     pub ptime_ms: u8,
     /// What we want to do; the answer never allows more than the offer.
@@ -55,10 +61,18 @@ pub struct Negotiated {
     pub payload_send: u8,
     /// Payload type we receive.
     pub payload_recv: u8,
+    /// Other codecs that both sides have named, with the payload types we receive them with: a peer may switch.
+    pub also: Vec<(Encoding, u8)>,
+    /// What the peer wants of Opus, where that is the codec.
+    pub opus: OpusFormat,
+    /// Payload type of comfort noise (RFC 3389) at the codec's clock, both ways; `None` when not agreed.
+    pub comfort_noise: Option<u8>,
     /// Payload type of telephone events we send; `None` when not agreed.
     pub telephone_event_send: Option<u8>,
     /// Payload type of telephone events we receive.
     pub telephone_event_recv: Option<u8>,
+    /// What the durations of telephone events count in, in Hz: the codec's clock, or 8000 where the peer has no other.
+    pub telephone_event_clock: u32,
     /// Where RTP goes; an unspecified address while held in the manner of RFC 2543.
     pub remote_rtp: SocketAddr,
     /// Where RTCP goes; `None` when the peer has no port for it, or holds in the manner of RFC 2543.
@@ -116,9 +130,6 @@ const fn srtp_refusal(rule: &'static str, text: &'static str) -> Refusal {
     }
 }
 
-/// Telephone events we offer when the number is ours to choose.
-const TELEPHONE_EVENT_OFFER: u8 = 101;
-const TELEPHONE_EVENT: &str = "telephone-event";
 /// Shortest and longest packet duration we send, in ms.
 const PTIME_RANGE: (u8, u8) = (10, 60);
 
@@ -177,10 +188,10 @@ pub fn answer(offer: &Sdp, local: &LocalMedia) -> Result<(Sdp, Negotiated), Refu
 pub fn offer(local: &LocalMedia) -> Sdp {
     let mut media = audio_line(local.port, local.srtp.offered_profile().name());
     for &encoding in &local.codecs {
-        add_format(&mut media, encoding.payload_type(), encoding.name());
+        add_codec(&mut media, encoding.payload_type(), encoding);
     }
     if local.telephone_event {
-        add_format(&mut media, TELEPHONE_EVENT_OFFER, TELEPHONE_EVENT);
+        offer_events(&mut media, &local.codecs);
     }
     finish_audio(&mut media, local.ptime_ms, local.direction);
     local.srtp.offer(&mut media);
@@ -221,13 +232,15 @@ pub fn accept(our_offer: &Sdp, answer: &Sdp, policy: SrtpPolicy) -> Result<Negot
     )?;
     negotiated.srtp = srtp;
     // We receive on the numbers of our own offer.
-    let number = mine
-        .codecs
-        .iter()
-        .find(|(offered, _)| *offered == encoding)
-        .map(|(_, number)| *number);
-    negotiated.payload_recv = number.unwrap_or(negotiated.payload_recv);
-    negotiated.telephone_event_recv = negotiated.telephone_event_send.and(mine.telephone_event);
+    negotiated.payload_recv = mine.number(encoding).unwrap_or(negotiated.payload_recv);
+    let others = mine.codecs.iter();
+    negotiated.also = others
+        .filter(|(offered, _)| *offered != encoding)
+        .copied()
+        .collect();
+    negotiated.telephone_event_recv = negotiated
+        .telephone_event_send
+        .and_then(|_| mine.events_at(negotiated.telephone_event_clock));
     if negotiated.rtcp_mux && ours.attribute("rtcp-mux").is_none() {
         negotiated.rtcp_mux = false;
         negotiated.remote_rtcp = next_port(negotiated.remote_rtp);
@@ -257,7 +270,8 @@ fn offered(sdp: &Sdp, ours: &MediaDescription, mine: &Formats) -> Result<LocalMe
         session_id: 0,
         session_version: 0,
         codecs: mine.codecs.iter().map(|(encoding, _)| *encoding).collect(),
-        telephone_event: mine.telephone_event.is_some(),
+        telephone_event: mine.has_events(),
+        comfort_noise: false,
         ptime_ms: ptime_attribute(ours, "ptime").unwrap_or(20),
         direction: direction_of(sdp, ours),
         srtp: LocalSrtp::default(),
@@ -307,11 +321,20 @@ fn negotiate(
     let held = address.is_unspecified() || !peer.receives();
     let remote_rtp = SocketAddr::new(address, theirs.port);
     let rtcp_mux = theirs.attribute("rtcp-mux").is_some();
-    let telephone_event = formats.telephone_event.filter(|_| local.telephone_event);
+    let events = formats
+        .events_for(encoding)
+        .filter(|_| local.telephone_event);
+    let telephone_event = events.map(|events| events.number);
+    let comfort_noise = formats.comfort_noise_for(encoding);
+    let common = |(codec, _): &&(Encoding, u8)| *codec != encoding && local.codecs.contains(codec);
     Ok(Negotiated {
         encoding,
         payload_send: payload,
         payload_recv: payload,
+        also: formats.codecs.iter().filter(common).copied().collect(),
+        opus: OpusFormat::of(theirs, payload),
+        comfort_noise: comfort_noise.filter(|_| local.comfort_noise),
+        telephone_event_clock: events.map_or(encoding.clock_rate(), |events| events.clock_rate),
         telephone_event_send: telephone_event,
         telephone_event_recv: telephone_event,
         remote_rtp,
@@ -358,34 +381,6 @@ fn usable_address(
 /// What is sent there would reach hosts that never asked for it.
 fn is_many_hosts(address: IpAddr) -> bool {
     address.is_multicast() || matches!(address, IpAddr::V4(v4) if v4.is_broadcast())
-}
-
-/// The formats of an `m=` line that mean something here, in its order.
-struct Formats {
-    codecs: Vec<(Encoding, u8)>,
-    /// `telephone-event` at 8000 Hz.
-    telephone_event: Option<u8>,
-}
-
-impl Formats {
-    fn of(media: &MediaDescription) -> Self {
-        let maps = media.rtpmaps();
-        let mut formats = Self {
-            codecs: Vec::new(),
-            telephone_event: None,
-        };
-        for number in media.payload_types() {
-            let map = maps[usize::from(number)];
-            if let Some(encoding) = Encoding::of(number, map) {
-                formats.codecs.push((encoding, number));
-            } else if map.is_some_and(|map| {
-                map.name.eq_ignore_ascii_case(TELEPHONE_EVENT) && map.clock_rate == 8_000
-            }) {
-                formats.telephone_event.get_or_insert(number);
-            }
-        }
-        formats
-    }
 }
 
 /// The direction stated at the media, else at the session, else both ways.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use trunkline_sip::Direction::{Inactive, RecvOnly, SendOnly, SendRecv};
 use trunkline_sip::Encoding::{Pcma, Pcmu};
 use trunkline_sip::ice::OfferedIce;
-use trunkline_sip::offer_answer::{LocalSrtp, Profile, answer, offer};
+use trunkline_sip::offer_answer::{LocalSrtp, OpusFormat, Profile, answer, offer};
 use trunkline_sip::sdp::SdpError;
 use trunkline_sip::{Direction, LocalMedia, Negotiated, Refusal, Sdp};
 
@@ -19,6 +19,7 @@ fn local() -> LocalMedia {
         session_version: 2,
         codecs: vec![Pcmu, Pcma],
         telephone_event: true,
+        comfort_noise: false,
         ptime_ms: 20,
         direction: SendRecv,
         srtp: LocalSrtp::default(),
@@ -58,8 +59,12 @@ fn a_plain_offer() {
         encoding: Pcmu, // our preference, though the offerer names A-law first; static, without rtpmap
         payload_send: 0,
         payload_recv: 0,
+        also: vec![(Pcma, 8)],
+        opus: OpusFormat::default(),
+        comfort_noise: None,
         telephone_event_send: Some(96),
         telephone_event_recv: Some(96),
+        telephone_event_clock: 8000,
         remote_rtp: remote("192.0.2.5:5004"),
         remote_rtcp: Some(remote("192.0.2.5:5005")),
         rtcp_mux: false,

@@ -23,6 +23,7 @@ fn local(policy: SrtpPolicy) -> LocalMedia {
         session_version: 2,
         codecs: vec![Encoding::Pcmu],
         telephone_event: false,
+        comfort_noise: false,
         ptime_ms: 20,
         direction: Direction::SendRecv,
         srtp: LocalSrtp {

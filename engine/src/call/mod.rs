@@ -58,7 +58,7 @@ pub use web_audio::{WebAudio, WebAudioError, WebAudioLimits};
 use crate::route::{CallerIdentity, identity};
 use takeover::Places;
 
-use crate::config::{DtmfMode, SrtpPolicy};
+use crate::config::{DtmfMode, Opus, SrtpPolicy};
 use crate::media::{Media, MediaAudio, PromptLibrary};
 use crate::net::sip::{Command, Incoming, SipHandle};
 use arc_swap::ArcSwap;
@@ -132,6 +132,8 @@ pub struct CallSettings {
     pub media_address: Option<IpAddr>,
     /// Codecs in order of preference.
     pub codecs: Vec<Encoding>,
+    /// How Opus is coded.
+    pub opus: Opus,
     /// How digits are heard and sent.
     pub dtmf: DtmfMode,
     /// Whether the audio of calls is encrypted, as far as nothing else is said of their caller.

@@ -207,6 +207,7 @@ mod tests {
             session_version: 7,
             codecs: vec![Encoding::Pcmu, Encoding::Pcma],
             telephone_event: true,
+            comfort_noise: false,
             ptime_ms: 20,
             direction: Direction::SendRecv,
             srtp: LocalSrtp {

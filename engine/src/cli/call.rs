@@ -51,8 +51,8 @@ pub(super) struct Args {
     /// How to press keys: rfc4733 or inband.
     #[arg(long, default_value = "rfc4733", value_parser = ["rfc4733", "inband"])]
     dtmf: String,
-    /// The only codec to offer: pcmu or pcma. Both by default.
-    #[arg(long, value_parser = ["pcmu", "pcma"])]
+    /// The only codec to offer: pcmu, pcma, g722, opus, l16 or l16-16k. The first two by default.
+    #[arg(long, value_parser = ["pcmu", "pcma", "g722", "opus", "l16", "l16-16k"])]
     codec: Option<String>,
     /// Who calls.
     #[arg(long, default_value = "sip:trunkline@localhost")]
@@ -180,6 +180,10 @@ async fn start_sip(remote: SocketAddr, args: &Args) -> anyhow::Result<Sip> {
 fn settings(args: &Args) -> CallSettings {
     let codecs = match args.codec.as_deref() {
         Some("pcmu") => vec![Encoding::Pcmu],
+        Some("g722") => vec![Encoding::G722],
+        Some("opus") => vec![Encoding::Opus],
+        Some("l16") => vec![Encoding::L16Narrow],
+        Some("l16-16k") => vec![Encoding::L16Wide],
         Some(_) => vec![Encoding::Pcma],
         None => vec![Encoding::Pcmu, Encoding::Pcma],
     };
@@ -192,6 +196,7 @@ fn settings(args: &Args) -> CallSettings {
         max_calls: 1,
         media_address: None,
         codecs,
+        opus: crate::config::Opus::default(),
         dtmf,
         srtp: SrtpPolicy::Never,
         recordings_dir: std::env::temp_dir(),

@@ -276,6 +276,7 @@ pub(super) fn call_settings(config: &Config) -> CallSettings {
             .advertise
             .or((!config.media.bind.is_unspecified()).then_some(config.media.bind)),
         codecs: terms::encodings(&config.media.codecs),
+        opus: config.media.opus,
         dtmf: config.media.dtmf,
         srtp: config.media.srtp,
         recordings_dir: config.media.recordings_dir.clone(),

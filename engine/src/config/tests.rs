@@ -69,7 +69,7 @@ fn bad_values_are_told_exactly() {
         ),
         (
             "[media]\ncodecs = [\"pcm\"]",
-            r#"t.toml:2:11 media.codecs[0]: must be "pcmu" or "pcma", but is "pcm"; did you mean "pcmu"?"#,
+            r#"t.toml:2:11 media.codecs[0]: must be "pcmu", "pcma", "g722", "opus", "l16" or "l16-16k", but is "pcm"; did you mean "pcmu"?"#,
         ),
         (
             "[media]\ncodecs = [\"pcmu\", \"pcmu\"]",

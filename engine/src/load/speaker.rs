@@ -1,5 +1,7 @@
 //! One sent stream: frames of the pattern in their order, and now and then a key. Sans-IO: told when a frame is due.
 
+use crate::media::codec::FRAME_MS;
+use crate::rtp::clock::ClockRate;
 use crate::rtp::packet::{self, Header};
 use crate::rtp::telephone_event::Sender;
 
@@ -71,7 +73,7 @@ impl Speaker {
         self.begin_key(keys);
         let (mut edge, mut over) = (Edge::None, false);
         let length = match &mut self.doing {
-            Doing::Event { sender, ended } => match sender.next(FRAME as u16) {
+            Doing::Event { sender, ended } => match sender.next(FRAME_MS) {
                 Some((marker, payload)) => {
                     if payload.end && !*ended {
                         (*ended, edge) = (true, Edge::KeyEnded);
@@ -138,7 +140,7 @@ impl Speaker {
         self.key = (self.key + 3) % 10;
         self.doing = match how {
             Keys::Events => Doing::Event {
-                sender: Sender::new(self.key, self.header.timestamp, KEY_MS),
+                sender: Sender::new(self.key, ClockRate::HZ_8000, self.header.timestamp, KEY_MS),
                 ended: false,
             },
             Keys::Tones => Doing::Tones {

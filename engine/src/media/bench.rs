@@ -317,21 +317,10 @@ impl Call {
         socket.connect(("127.0.0.1", channel.rtp_port()))?;
         socket.set_nonblocking(true)?;
         let stream = StreamParams {
-            encoding: Encoding::Pcmu,
-            payload_send: 0,
-            payload_recv: 0,
             telephone_event_send: Some(EVENTS),
             telephone_event_recv: Some(EVENTS),
-            comfort_noise: false,
-            remote_rtp: socket.local_addr()?,
-            remote_rtcp: None,
             rtcp_mux: true,
-            send: true,
-            receive: true,
-            ptime_ms: 20,
-            srtp: None,
-            ice: None,
-            log_id: String::new(),
+            ..StreamParams::plain(Encoding::Pcmu, 0, socket.local_addr()?)
         };
         let mut commands = vec![Command::Stream(Box::new(stream))];
         match kind {

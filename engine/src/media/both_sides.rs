@@ -3,20 +3,26 @@
 use super::channel::ChannelState;
 use super::codec::{FRAME_SAMPLES, Law};
 use super::recorder::Recording;
+use super::voice::Speech;
 
 /// Keeps a frame that is sent, if the recording holds that side.
 pub(crate) fn keep_sent(
     recording: &mut Option<Box<Recording>>,
     law: Option<Law>,
-    octets: &[u8; FRAME_SAMPLES],
+    speech: Speech<'_>,
 ) {
     let Some(recording) = recording.as_mut().filter(|of| of.wants_sent()) else {
         return;
     };
-    let Some(law) = law else { return };
-    let mut samples = [0; FRAME_SAMPLES];
-    law.decode(octets, &mut samples);
-    recording.say(&samples);
+    match (speech, law) {
+        (Speech::Frame(frame), _) => recording.say(frame.samples()),
+        (Speech::Octets(octets), Some(law)) => {
+            let mut samples = [0; FRAME_SAMPLES];
+            law.decode(octets, &mut samples);
+            recording.say(&samples);
+        }
+        (Speech::Octets(_), None) => {}
+    }
 }
 
 impl ChannelState {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  peer A ─► receive_rtp ──packet──────────────────────► pass_packet ─► peer B    at once, packet for packet
-//!              └─► jitter buffer ─► A's frame ──frame──► pass_frame  ─► peer B    when packet times differ or samples are needed
+//!              └─► jitter buffer ─► A's frame ──frame──► pass_frame  ─► peer B    when codecs or packet times differ or samples are needed
 //! ```
 //!
 //! Each channel knows its own half: its [`Bridge`] says what goes to the far side, its [`Inlet`] takes what comes from there. Nothing but
@@ -10,13 +10,15 @@
 //! audio of the bridge, and one stream with one SSRC and continuous numbers carries both.
 
 use super::channel::{ChannelState, Moment, Surroundings};
-use super::codec::{FRAME_SAMPLES, Law, SAMPLES_PER_MS};
+use super::codec::{ClockRate, Encoding};
+use super::command::StreamParams;
+use super::frame::Frame;
 use super::relay::{Kind, Pace, Received, Relay};
 use super::retire::ChannelId;
+use super::voice::{LONGEST_PAYLOAD, Speech};
 use crate::rtp::packet::Header;
+use crate::rtp::telephone_event::Payload;
 
-/// The longest payload that is relayed, in octets: 120 ms of G.711.
-pub(crate) const LONGEST_PAYLOAD: usize = 960;
 /// Packets in a row of another length before audio is framed anew, or no longer.
 const OTHER_LENGTHS: u8 = 5;
 /// After this long without a relayed packet the channel sends silence of its own.
@@ -37,13 +39,37 @@ pub struct Carriage {
     pub mute_inband_keys: bool,
 }
 
+/// What the stream of a channel wants to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wants {
+    pub(crate) encoding: Encoding,
+    /// Length of its packets.
+    pub(crate) ptime_ms: u32,
+}
+
+impl Wants {
+    pub(crate) fn of(params: &StreamParams) -> Wants {
+        Wants {
+            encoding: params.encoding,
+            ptime_ms: params.encoding.sendable_ms(params.ptime_ms).into(),
+        }
+    }
+}
+
+/// Whether payloads of one encoding can be sent as the other without decoding them.
+fn relayable(from: Encoding, to: Encoding) -> bool {
+    from == to || (from.law().is_some() && to.law().is_some())
+}
+
 /// A channel's half of a bridge: what goes to the far side.
 #[derive(Debug)]
 pub(crate) struct Bridge {
     pub(crate) peer: ChannelId,
     pub(crate) carriage: Carriage,
-    /// The packet time the far side asked for.
-    pub(crate) far_ptime_ms: u8,
+    /// What the far side asked for, where it is known.
+    pub(crate) far: Option<Wants>,
+    /// What comes, if anything did.
+    comes: Option<Encoding>,
     /// The packets that come have another length than the far side wants.
     reframes: bool,
     other_lengths: u8,
@@ -54,17 +80,32 @@ impl Bridge {
         Bridge {
             peer,
             carriage,
-            far_ptime_ms: 20,
+            far: None,
+            comes: None,
             reframes: false,
             other_lengths: 0,
         }
     }
 
-    /// Takes note of a packet's length. Returns whether that began the framing anew.
-    fn measure(&mut self, octets: usize) -> bool {
-        // What is framed anew becomes 20 ms.
-        let fits = octets == FRAME_SAMPLES
-            || octets == usize::from(self.far_ptime_ms) * SAMPLES_PER_MS as usize;
+    /// Whether what comes has to be decoded for the far side.
+    fn decodes(&self) -> bool {
+        let transcodes = match (self.comes, self.far) {
+            (Some(comes), Some(far)) => !relayable(comes, far.encoding),
+            _ => false,
+        };
+        self.reframes || transcodes
+    }
+
+    /// Takes note of a packet and its length. Returns whether from now on the audio is decoded.
+    fn measure(&mut self, comes: Encoding, ms: u32) -> bool {
+        let decoded = self.decodes();
+        self.comes = Some(comes);
+        self.measure_length(ms) || (!decoded && self.decodes())
+    }
+
+    /// Returns whether the framing began anew.
+    fn measure_length(&mut self, ms: u32) -> bool {
+        let fits = ms == self.far.map_or(20, |far| far.ptime_ms);
         if fits != self.reframes {
             self.other_lengths = 0;
             return false;
@@ -90,8 +131,10 @@ pub(crate) struct Passed<'p> {
     pub(crate) in_order: bool,
     /// The numbers of the source begin anew.
     pub(crate) fresh: bool,
-    /// The audio encoding of the source.
-    pub(crate) law: Law,
+    /// The encoding of the audio; of the stream where it is none.
+    pub(crate) encoding: Encoding,
+    /// What durations of events count in.
+    pub(crate) event_clock: ClockRate,
     /// Audio goes as frames.
     pub(crate) frames: bool,
 }
@@ -140,28 +183,24 @@ impl ChannelState {
     /// Whether audio goes to the far side as frames at this channel's pace instead of packet for packet.
     pub(crate) fn passes_frames(&self) -> bool {
         self.bridge.as_ref().is_some_and(|bridge| {
-            bridge.reframes || (bridge.carriage.mute_inband_keys && self.detector.is_some())
+            bridge.decodes() || (bridge.carriage.mute_inband_keys && self.detector.is_some())
         })
     }
 
-    /// Takes note of an audio packet's length for the bridge.
-    pub(crate) fn measure_packet(&mut self, octets: usize) {
+    /// Takes note of an audio packet's encoding and length for the bridge.
+    pub(crate) fn measure_packet(&mut self, encoding: Encoding, ms: u32) {
         let listening = self.is_listened_to();
         let begins = self
             .bridge
             .as_mut()
-            .is_some_and(|bridge| bridge.measure(octets));
+            .is_some_and(|bridge| bridge.measure(encoding, ms));
         if begins && !listening {
             self.forget_audio();
         }
     }
 
     /// Where this channel's frame of received audio goes, if it goes anywhere. A tone that is to be kept back becomes silence.
-    pub(crate) fn frame_for_the_far_side(
-        &self,
-        law: Law,
-        heard: &mut [u8; FRAME_SAMPLES],
-    ) -> Option<ChannelId> {
+    pub(crate) fn frame_for_the_far_side(&self, heard: &mut Frame) -> Option<ChannelId> {
         let receives = self
             .stream
             .as_ref()
@@ -171,7 +210,7 @@ impl ChannelState {
         }
         let bridge = self.bridge.as_ref()?;
         if bridge.carriage.mute_inband_keys && self.tone_down.is_some() {
-            heard.fill(law.silence());
+            heard.silence_at(heard.rate());
         }
         Some(bridge.peer)
     }
@@ -200,7 +239,8 @@ impl ChannelState {
         if passed.fresh {
             self.inlet.relay.restart();
         }
-        let received = received(passed);
+        let relays = relayable(passed.encoding, params.encoding);
+        let received = received(passed, params);
         let payload_type = match passed.kind {
             _ if !send => Err(&dropped.hold),
             _ if passed.payload.is_empty() || passed.payload.len() > LONGEST_PAYLOAD => {
@@ -212,7 +252,9 @@ impl ChannelState {
                 .ok_or(&dropped.event),
             Kind::ComfortNoise if !comfort_noise => Err(&dropped.comfort_noise),
             Kind::ComfortNoise => Ok(passed.header.payload_type),
-            Kind::Audio => Ok(payload_send),
+            Kind::Audio if relays => Ok(payload_send),
+            // The source has not heard yet what is spoken here.
+            Kind::Audio => Err(&dropped.stale),
         };
         let payload_type = match payload_type {
             Ok(payload_type) => payload_type,
@@ -223,7 +265,7 @@ impl ChannelState {
                 return;
             }
         };
-        let packet_ms = u64::from(received.samples / SAMPLES_PER_MS);
+        let packet_ms = u64::from(received.clock.ms(received.samples));
         if !self.inlet.pace.admit(moment.tick_ms, packet_ms) {
             self.inlet.dropped += 1;
             dropped.rate.add(1);
@@ -243,6 +285,9 @@ impl ChannelState {
         let is_event = matches!(passed.kind, Kind::Event { .. });
         let own_audio = self.speaks_itself();
         self.inlet.feed(moment.tick_ms, passed.kind);
+        if is_event || !own_audio {
+            self.say_the_rest(around, moment);
+        }
         let next = self.outgoing.position(moment.tick_ms);
         let place = if is_event && (own_audio || passed.frames) {
             Some(self.inlet.relay.place_event(received, next))
@@ -275,7 +320,7 @@ impl ChannelState {
         }
         self.inlet.relayed += 1;
         around.stats.relayed.add(1);
-        self.send_bridged(around, moment, header, passed, is_event);
+        self.send_bridged(around, moment, header, passed, received.samples);
     }
 
     fn send_bridged(
@@ -284,42 +329,35 @@ impl ChannelState {
         moment: Moment,
         header: Header,
         passed: &Passed<'_>,
-        is_event: bool,
+        samples: u32,
     ) {
         let Some(stream) = &mut self.stream else {
             return;
         };
-        let Some(law) = stream.params.encoding.law() else {
-            return;
-        };
         let mut space;
-        let payload = if passed.kind == Kind::Audio && passed.law != law {
-            space = [0; LONGEST_PAYLOAD];
-            let converted = &mut space[..passed.payload.len()];
-            converted.copy_from_slice(passed.payload);
-            passed.law.convert(law, converted);
-            converted
-        } else {
-            passed.payload
+        let payload = match (passed.encoding.law(), stream.params.encoding.law()) {
+            (Some(from), Some(to)) if passed.kind == Kind::Audio && from != to => {
+                space = [0; LONGEST_PAYLOAD];
+                let converted = &mut space[..passed.payload.len()];
+                converted.copy_from_slice(passed.payload);
+                from.convert(to, converted);
+                converted
+            }
+            _ => passed.payload,
         };
-        let samples = if is_event { 0 } else { payload.len() as u32 };
+        let event = match passed.kind {
+            Kind::Event { .. } => event_in(passed, stream.params.telephone_event_clock),
+            _ => None,
+        };
+        let payload = event.as_ref().map_or(payload, |event| &event[..]);
         self.outgoing
             .send(around, moment, &self.sockets, stream, &header, payload);
         self.outgoing.went_out(moment, &header, samples, true);
     }
 
     /// Sends a frame that came from the far side.
-    pub(crate) fn pass_frame(
-        &mut self,
-        around: &Surroundings,
-        moment: Moment,
-        from: Law,
-        heard: &[u8; FRAME_SAMPLES],
-    ) {
+    pub(crate) fn pass_frame(&mut self, around: &Surroundings, moment: Moment, heard: &Frame) {
         let Some(stream) = &self.stream else { return };
-        let Some(law) = stream.params.encoding.law() else {
-            return;
-        };
         let send = stream.params.send;
         let dropped = &around.stats.bridge_dropped;
         let refused = match () {
@@ -337,23 +375,43 @@ impl ChannelState {
         if moment.tick_ms < self.inlet.event_until_ms {
             return;
         }
-        let mut frame = *heard;
-        from.convert(law, &mut frame);
         self.inlet.decoded += 1;
         around.stats.decoded.add(1);
-        self.send_audio(around, moment, &frame, true);
+        self.say(around, moment, Speech::Frame(heard), true);
     }
 }
 
-fn received(passed: &Passed<'_>) -> Received {
+/// What counts of a packet for the stream it goes to, in its units.
+fn received(passed: &Passed<'_>, to: &StreamParams) -> Received {
     Received {
         sequence: passed.header.sequence,
         timestamp: passed.header.timestamp,
-        kind: passed.kind,
+        kind: match passed.kind {
+            Kind::Event { duration } => Kind::Event {
+                duration: rescaled(duration, passed.event_clock, to.telephone_event_clock),
+            },
+            kind => kind,
+        },
         in_order: passed.in_order,
         samples: match passed.kind {
-            Kind::Audio => passed.payload.len() as u32,
+            Kind::Audio => passed.encoding.duration(passed.payload).unwrap_or(0),
             Kind::Event { .. } | Kind::ComfortNoise => 0,
         },
+        clock: to.encoding.clock(),
     }
+}
+
+/// A duration in units of another clock; the longest that a packet can state where it is longer.
+fn rescaled(duration: u16, from: ClockRate, to: ClockRate) -> u16 {
+    u16::try_from(from.convert(duration.into(), to)).unwrap_or(u16::MAX)
+}
+
+/// An event's payload with its duration in the units of another clock; `None` where it can go as it is.
+fn event_in(passed: &Passed<'_>, to: ClockRate) -> Option<[u8; 4]> {
+    if passed.event_clock == to {
+        return None;
+    }
+    let event = Payload::parse(passed.payload)?;
+    let duration = rescaled(event.duration, passed.event_clock, to);
+    Some(Payload { duration, ..event }.to_bytes())
 }

@@ -11,21 +11,24 @@ use tokio::sync::mpsc::UnboundedSender;
 use trunkline_dsp::dtmf::{Detector, Profile};
 
 use super::bridge::{Bridge, Inlet};
-use super::codec::{FRAME_MS, FRAME_SAMPLES};
+use super::codec::opus::OpusError;
+use super::codec::{AudioRate, FRAME_MS};
 use super::command::{Command, StreamParams};
 use super::digits::DigitSender;
 use super::emit::Outgoing;
 use super::event::{ChannelStats, KeySource, MediaEvent};
+use super::frame::Frame;
 use super::latch::Latch;
 use super::path::{Path, SendErrors, Watch};
 use super::player::Player;
-use super::receive::Incoming;
+use super::receive::{Incoming, report_keys};
 use super::recorder::{Recording, RecordingLedger};
 use super::retire::ChannelId;
 use super::room::Seat;
 use super::rtcp_session::RtcpSession;
 use super::secure::Secure;
 use super::stats::MediaStats;
+use super::voice::Voice;
 use crate::net::rtp_socket;
 
 /// What all channels of a shard share.
@@ -59,6 +62,8 @@ pub(crate) struct Stream {
     pub(crate) params: Box<StreamParams>,
     pub(crate) latch: Latch,
     pub(crate) secure: Option<Box<Secure>>,
+    /// Encodes what is sent.
+    pub(crate) voice: Box<Voice>,
 }
 
 impl Stream {
@@ -96,7 +101,7 @@ pub(crate) struct ChannelState {
     pub(crate) player: Option<Player>,
     pub(crate) digits: Option<DigitSender>,
     /// Where tones of digits are made.
-    pub(crate) outgoing_tone: [i16; FRAME_SAMPLES],
+    pub(crate) outgoing_tone: Frame,
     pub(crate) echo: bool,
     pub(crate) detector: Option<Detector>,
     /// The key the detector hears, and for how many frames.
@@ -114,7 +119,26 @@ pub(crate) struct ChannelState {
 #[derive(Debug)]
 pub(crate) enum Order {
     Plain(Command),
+    Stream(Box<NewStream>),
     Record(Box<Recording>),
+}
+
+/// A stream to be set, with the state of its codec.
+#[derive(Debug)]
+pub(crate) struct NewStream {
+    params: Box<StreamParams>,
+    voice: Box<Voice>,
+}
+
+impl NewStream {
+    /// Makes the state of the codec, which allocates.
+    pub(crate) fn new(params: Box<StreamParams>) -> Result<NewStream, OpusError> {
+        let voice = Voice::new(params.encoding, params.opus, params.ptime_ms)?;
+        Ok(NewStream {
+            voice: Box::new(voice),
+            params,
+        })
+    }
 }
 
 impl ChannelState {
@@ -151,7 +175,7 @@ impl ChannelState {
             seat: None,
             player: None,
             digits: None,
-            outgoing_tone: [0; FRAME_SAMPLES],
+            outgoing_tone: Frame::silence(AudioRate::Narrow),
             echo: false,
             detector: None,
             tone_down: None,
@@ -181,8 +205,8 @@ impl ChannelState {
                 self.begin_listening();
                 self.recording = Some(recording);
             }
+            Order::Stream(stream) => self.set_stream(*stream, moment),
             Order::Plain(command) => match command {
-                Command::Stream(params) => self.set_stream(params, moment.now),
                 Command::Play { id, audio, repeat } => {
                     self.player = Some(Player::new(id, audio, repeat))
                 }
@@ -212,8 +236,8 @@ impl ChannelState {
                 } => {
                     self.digits = Some(DigitSender::new(id, digits, tone_ms, gap_ms));
                 }
-                // Made into `Order::Record` by the handle; done by the shard for both ends.
-                Command::Record(_) | Command::Unbridge => {}
+                // Made into orders of their own by the handle; done by the shard for both ends.
+                Command::Stream(_) | Command::Record(_) | Command::Unbridge => {}
             },
         }
     }
@@ -247,14 +271,14 @@ impl ChannelState {
 
     /// Forgets old audio when somebody begins to listen.
     pub(crate) fn begin_listening(&mut self) {
-        if !self.is_listened_to()
-            && let Some(stream) = &self.stream
-        {
-            self.incoming.forget(stream.params.encoding);
+        if !self.is_listened_to() {
+            self.incoming.forget();
         }
     }
 
-    fn set_stream(&mut self, params: Box<StreamParams>, now: Instant) {
+    fn set_stream(&mut self, stream: NewStream, moment: Moment) {
+        let NewStream { params, mut voice } = stream;
+        let now = moment.now;
         tracing::debug!(call = %params.log_id, port = self.port, remote = %params.remote_rtp, send = params.send,
                         receive = params.receive, codec = params.encoding.name(), "media stream set");
         let latch = match &self.stream {
@@ -265,12 +289,14 @@ impl ChannelState {
             // On failure the old peer stays connected, which is the best that is left.
             self.sockets.connected = rtp_socket::disconnect(&self.sockets.rtp).is_err();
         }
-        if self
-            .stream
-            .as_ref()
-            .is_none_or(|stream| stream.params.encoding != params.encoding)
-        {
-            self.incoming.change_codec(params.encoding);
+        if self.stream.as_ref().is_none_or(|stream| {
+            let before = &stream.params;
+            (before.encoding, before.telephone_event_clock)
+                != (params.encoding, params.telephone_event_clock)
+        }) {
+            let mut on = report_keys(self.incoming.keys.clock(), &self.events);
+            let events = params.telephone_event_clock;
+            self.incoming.change_codec(params.encoding, events, &mut on);
         }
         let resumes = self
             .stream
@@ -280,11 +306,20 @@ impl ChannelState {
         self.outgoing.marker |= resumes;
         self.incoming.expect_from(now);
         self.path.watch = Watch::default();
-        let secure = self.stream.take().and_then(|stream| stream.secure);
+        self.outgoing
+            .set_clock(params.encoding.clock(), moment.tick_ms);
+        let before = self.stream.take();
+        let secure = before.and_then(|mut before| {
+            if before.voice.continues(&voice) {
+                std::mem::swap(&mut before.voice, &mut voice);
+            }
+            before.secure
+        });
         self.stream = Some(Stream {
             secure: Secure::follow(secure, params.srtp.as_deref()),
             params,
             latch,
+            voice,
         });
     }
 

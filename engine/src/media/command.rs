@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::codec::Encoding;
+use super::codec::opus::OpusSettings;
+use super::codec::{ClockRate, Encoding};
 use super::prompt::Prompt;
 use super::recorder::RecordingSpec;
 use crate::rtp::srtp::MasterKey;
@@ -96,12 +97,18 @@ pub struct SrtpParams {
 /// The negotiated stream of a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamParams {
-    /// Audio encoding both ways.
+    /// The audio encoding that is sent and expected.
     pub encoding: Encoding,
     /// Payload type we send audio with.
     pub payload_send: u8,
-    /// Payload type audio comes with.
+    /// Payload type audio of [`encoding`](Self::encoding) comes with.
     pub payload_recv: u8,
+    /// Other encodings that the peer may switch to, with their payload types; decoded as what they are.
+    pub also: Vec<(u8, Encoding)>,
+    /// How Opus is coded where it is [`encoding`](Self::encoding).
+    pub opus: OpusSettings,
+    /// What the durations of telephone events count in: the audio's clock, or 8000 Hz where the peer has no other.
+    pub telephone_event_clock: ClockRate,
     /// Payload type we may send telephone events with.
     pub telephone_event_send: Option<u8>,
     /// Payload type telephone events come with.
@@ -118,7 +125,7 @@ pub struct StreamParams {
     pub send: bool,
     /// Whether we expect audio; the RTP timeout is watched only then.
     pub receive: bool,
-    /// The packet time the peer asked for in ms. Packets of any length are received; 20 ms are sent.
+    /// The packet time in ms that the peer asked for and is sent as near as the codec can. Packets of any length are received.
     pub ptime_ms: u8,
     /// The keys of an encrypted stream: RTP and RTCP in the clear are dropped then. `None` for plain RTP.
     pub srtp: Option<Box<SrtpParams>>,
@@ -126,4 +133,40 @@ pub struct StreamParams {
     pub ice: Option<IceLite>,
     /// The call's id for log lines.
     pub log_id: String,
+}
+
+impl StreamParams {
+    /// A plain stream both ways in packets of 20 ms, without telephone events.
+    pub fn plain(encoding: Encoding, payload_type: u8, remote_rtp: SocketAddr) -> StreamParams {
+        StreamParams {
+            encoding,
+            payload_send: payload_type,
+            payload_recv: payload_type,
+            also: Vec::new(),
+            opus: OpusSettings::default(),
+            telephone_event_clock: encoding.clock(),
+            telephone_event_send: None,
+            telephone_event_recv: None,
+            comfort_noise: false,
+            remote_rtp,
+            remote_rtcp: None,
+            rtcp_mux: false,
+            send: true,
+            receive: true,
+            ptime_ms: 20,
+            srtp: None,
+            ice: None,
+            log_id: String::new(),
+        }
+    }
+
+    /// The encoding of a payload type that audio may come with.
+    pub fn received_as(&self, payload_type: u8) -> Option<Encoding> {
+        if payload_type == self.payload_recv {
+            return Some(self.encoding);
+        }
+        let mut also = self.also.iter();
+        also.find(|(number, _)| *number == payload_type)
+            .map(|(_, encoding)| *encoding)
+    }
 }

@@ -2,7 +2,8 @@
 
 use trunkline_dsp::dtmf::{Generator, Key};
 
-use super::codec::{FRAME_MS, FRAME_SAMPLES, SAMPLES_PER_MS};
+use super::codec::{AudioRate, ClockRate, FRAME_MS, SAMPLES_PER_MS};
+use super::frame::Frame;
 use crate::rtp::telephone_event::{Payload, Sender};
 
 /// Shortest tone and shortest pause in ms (ITU-T Q.24).
@@ -64,20 +65,22 @@ impl DigitSender {
         self.id
     }
 
-    /// The next frame. `timestamp` is the audio clock at its beginning; `events` whether telephone events were negotiated.
+    /// The next frame. `timestamp` is the audio clock at its beginning; `events` whether telephone events were negotiated. Tones are
+    /// written to `out` at 8 kHz.
     pub(crate) fn frame(
         &mut self,
+        clock: ClockRate,
         timestamp: u32,
         events: bool,
-        out: &mut [i16; FRAME_SAMPLES],
+        out: &mut Frame,
     ) -> DigitFrame {
         loop {
             match &mut self.now {
                 Now::Next => match self.digits.next() {
-                    Some(digit) => self.now = self.begin(digit, timestamp, events),
+                    Some(digit) => self.now = self.begin(digit, clock, timestamp, events),
                     None => return DigitFrame::Done,
                 },
-                Now::Event(sender) => match sender.next(FRAME_SAMPLES as u16) {
+                Now::Event(sender) => match sender.next(FRAME_MS) {
                     Some((marker, payload)) => {
                         return DigitFrame::Event {
                             timestamp: sender.timestamp(),
@@ -101,7 +104,8 @@ impl DigitSender {
                     }
                 }
                 Now::Tone { generator, samples } => {
-                    let part = (*samples as usize).min(FRAME_SAMPLES);
+                    let out = out.fill_at(AudioRate::Narrow);
+                    let part = (*samples as usize).min(out.len());
                     generator.fill(&mut out[..part]);
                     *samples -= part as u32;
                     if *samples == 0 {
@@ -119,13 +123,13 @@ impl DigitSender {
         }
     }
 
-    fn begin(&self, digit: u8, timestamp: u32, events: bool) -> Now {
+    fn begin(&self, digit: u8, clock: ClockRate, timestamp: u32, events: bool) -> Now {
         let pause = |ms: u32| Now::Pause {
             frames: ms / FRAME_MS,
         };
         match (digit, Key::from_char(char::from(digit))) {
             (_, Some(key)) if events => {
-                Now::Event(Sender::new(key.to_event(), timestamp, self.tone_ms))
+                Now::Event(Sender::new(key.to_event(), clock, timestamp, self.tone_ms))
             }
             (_, Some(key)) => Now::Tone {
                 generator: Generator::new(8000, key, LEVELS_DBM0.0, LEVELS_DBM0.1),
@@ -151,14 +155,14 @@ mod tests {
         let mut detector = Detector::new(8000, Profile::TELEPHONE);
         let (mut heard, mut frames) = (String::new(), 0);
         loop {
-            let mut samples = [0; FRAME_SAMPLES];
-            match sender.frame(0, false, &mut samples) {
+            let mut tone = Frame::silence(AudioRate::Narrow);
+            match sender.frame(ClockRate::HZ_8000, 0, false, &mut tone) {
                 DigitFrame::Done => break,
                 DigitFrame::Event { .. } => panic!("events were not negotiated"),
                 DigitFrame::Tone | DigitFrame::Silence => {}
             }
             frames += 1;
-            detector.process(&samples, |event| {
+            detector.process(tone.samples(), |event| {
                 if let Event::End {
                     key, duration_ms, ..
                 } = event
@@ -178,7 +182,13 @@ mod tests {
         let (mut receiver, mut keys) = (Receiver::default(), Vec::new());
         let (mut sequence, mut stamps, now) = (0, Vec::new(), Instant::now());
         for frame in 0u32.. {
-            match sender.frame(frame * 160, true, &mut [0; FRAME_SAMPLES]) {
+            let clock = ClockRate::HZ_8000;
+            match sender.frame(
+                clock,
+                frame * 160,
+                true,
+                &mut Frame::silence(AudioRate::Narrow),
+            ) {
                 DigitFrame::Done => break,
                 DigitFrame::Event {
                     timestamp,

@@ -4,14 +4,15 @@ use std::net::UdpSocket;
 use std::time::Instant;
 
 use super::both_sides;
-use super::bridge::LONGEST_PAYLOAD;
 use super::channel::{ChannelState, Moment, Sockets, Stream, Surroundings};
-use super::codec::{FRAME_MS, FRAME_SAMPLES, Law, SAMPLES_PER_MS};
+use super::codec::{ClockRate, FRAME_MS, FRAME_SAMPLES, Law};
 use super::digits::DigitFrame;
 use super::event::MediaEvent;
+use super::frame::Frame;
 use super::relay::Position;
 use super::retire::ChannelId;
-use super::room::Rooms;
+use super::room::{Mix, Rooms};
+use super::voice::{LONGEST_PAYLOAD, Speech};
 use crate::net::rtp_socket;
 use crate::rtp::is_newer;
 use crate::rtp::packet::{self, HEADER_LEN, Header};
@@ -23,6 +24,7 @@ pub(crate) struct Outgoing {
     pub(crate) ssrc: u32,
     /// Timestamp at the shard's millisecond 0: one clock for audio and events.
     epoch: u32,
+    clock: ClockRate,
     sequence: u16,
     /// The next audio packet begins a talkspurt.
     pub(crate) marker: bool,
@@ -52,6 +54,7 @@ impl Outgoing {
         Outgoing {
             ssrc,
             epoch,
+            clock: ClockRate::HZ_8000,
             // Low, so that a receiver that misses the first packets cannot miss a roll-over (RFC 3711 section 3.3.1).
             sequence: sequence & 0x7FFF,
             marker: true,
@@ -66,7 +69,27 @@ impl Outgoing {
     /// The shard's clock in the stream's units.
     fn clock(&self, tick_ms: u64) -> u32 {
         self.epoch
-            .wrapping_add((tick_ms as u32).wrapping_mul(SAMPLES_PER_MS))
+            .wrapping_add(self.clock.samples_in_ms(tick_ms as u32))
+    }
+
+    /// From now on timestamps count in other units. They go on from the newest one by the time that goes by, in the new units
+    /// (RFC 7160 section 4.1): the source remains the same.
+    pub(crate) fn set_clock(&mut self, clock: ClockRate, tick_ms: u64) {
+        if clock == self.clock {
+            return;
+        }
+        let now = self.clock(tick_ms);
+        let end = self.last.map_or(now, |last| last.end);
+        let ahead = end.wrapping_sub(now) as i32;
+        let anchor = match u32::try_from(ahead) {
+            Ok(ahead) => end.wrapping_sub(clock.samples_in_ms(self.clock.ms(ahead))),
+            Err(_) => now,
+        };
+        self.clock = clock;
+        self.epoch = self
+            .epoch
+            .wrapping_add(anchor)
+            .wrapping_sub(self.clock(tick_ms));
     }
 
     /// The numbers of the next packet. Its time is the end of the last one unless there was a pause: neither a change of who speaks nor
@@ -74,7 +97,12 @@ impl Outgoing {
     pub(crate) fn position(&self, tick_ms: u64) -> Position {
         let clock = self.clock(tick_ms);
         let timestamp = match self.last {
-            Some(last) if (clock.wrapping_sub(last.end) as i32) < FRAME_SAMPLES as i32 => last.end,
+            Some(last)
+                if (clock.wrapping_sub(last.end) as i32)
+                    < self.clock.samples_in_ms(FRAME_MS) as i32 =>
+            {
+                last.end
+            }
             _ => clock,
         };
         Position {
@@ -87,8 +115,7 @@ impl Outgoing {
     pub(crate) fn timestamp(&self, tick_ms: u64) -> u32 {
         self.last.map_or(self.clock(tick_ms), |last| {
             let elapsed = tick_ms.saturating_sub(last.stamp_ms) as u32;
-            last.stamp
-                .wrapping_add(elapsed.wrapping_mul(SAMPLES_PER_MS))
+            last.stamp.wrapping_add(self.clock.samples_in_ms(elapsed))
         })
     }
 
@@ -149,6 +176,15 @@ impl Outgoing {
             tick_ms: moment.tick_ms,
             bridged,
         });
+    }
+
+    /// Time goes by for which the codec sends nothing; what follows begins a talkspurt (RFC 3551 section 4.1).
+    fn pass(&mut self, moment: Moment, samples: u32) {
+        if let Some(last) = &mut self.last {
+            last.end = last.end.wrapping_add(samples);
+            last.tick_ms = moment.tick_ms;
+        }
+        self.marker = true;
     }
 
     /// Sends one packet.
@@ -231,18 +267,16 @@ impl ChannelState {
         around: &Surroundings,
         moment: Moment,
         rooms: &mut Rooms,
-        heard: &mut [u8; FRAME_SAMPLES],
-    ) -> Option<(ChannelId, Law)> {
+        heard: &mut Frame,
+    ) -> Option<ChannelId> {
         self.watch(around, moment.now);
-        let stream = self.stream.as_ref()?;
-        let law = stream.params.encoding.law()?;
-        let sounding = self.is_listened_to() && self.listen(law, heard);
-        let mix = self.room_turn(rooms, moment, law, sounding.then_some(&*heard));
-        self.speak(around, moment, law, mix, sounding.then_some(heard));
+        self.stream.as_ref()?;
+        let sounding = self.is_listened_to() && self.listen(heard);
+        let mix = self.room_turn(rooms, moment, sounding.then_some(&*heard));
+        self.speak(around, moment, mix, sounding.then_some(heard));
         self.record_turn();
         self.rtcp_turn(around, moment);
-        let far = self.frame_for_the_far_side(law, heard)?;
-        Some((far, law))
+        self.frame_for_the_far_side(heard)
     }
 
     /// Sends what the channel has to say itself: digits, what plays, its room, the echo, or silence; nothing while a bridge feeds it.
@@ -250,43 +284,59 @@ impl ChannelState {
         &mut self,
         around: &Surroundings,
         moment: Moment,
-        law: Law,
-        mix: Option<[u8; FRAME_SAMPLES]>,
-        echo: Option<&mut [u8; FRAME_SAMPLES]>,
+        mix: Option<Mix>,
+        echo: Option<&Frame>,
     ) {
         let own = self.speaks_itself();
         if !own && self.inlet.feeds(moment.tick_ms) || !self.outgoing.may_speak(moment.tick_ms) {
             return;
         }
-        let may_send = self
-            .stream
-            .as_ref()
-            .is_some_and(|stream| stream.params.send);
-        let mut frame = [law.silence(); FRAME_SAMPLES];
-        match self.next_digit_frame(moment) {
-            Some(DigitFrame::Event {
-                timestamp,
-                marker,
-                payload,
-            }) => {
-                if may_send {
-                    self.send_event(around, moment, timestamp, marker, payload.to_bytes());
-                }
-                return;
+        let Some(params) = self.stream.as_ref().map(|stream| &stream.params) else {
+            return;
+        };
+        let (may_send, encoding) = (params.send, params.encoding);
+        let digits = self.next_digit_frame(moment);
+        if let Some(DigitFrame::Event {
+            timestamp,
+            marker,
+            payload,
+        }) = digits
+        {
+            if may_send {
+                self.send_event(around, moment, timestamp, marker, payload.to_bytes());
             }
-            Some(DigitFrame::Tone) => law.encode(&self.outgoing_tone, &mut frame),
-            Some(_) => {}
-            None if self.player.is_some() => self.play(law, &mut frame),
-            None if mix.is_some() => frame = mix.unwrap_or(frame),
-            None if self.echo => {
-                if let Some(echo) = echo {
-                    frame = *echo;
-                }
-            }
-            None => {}
+            return;
         }
+        let law = encoding.law();
+        let mut octets = [law.map_or(0, Law::silence); FRAME_SAMPLES];
+        let mut frame = Frame::silence(encoding.audio());
+        let mut linear = law.is_none();
+        match (digits, mix) {
+            (Some(DigitFrame::Tone), _) => {
+                frame.clone_from(&self.outgoing_tone);
+                linear = true;
+            }
+            (None, _) if self.player.is_some() => self.play(law, &mut octets, &mut frame),
+            (None, Some(Mix::Octets(mixed))) => octets = mixed,
+            (None, Some(Mix::Linear(mixed))) => {
+                frame = mixed;
+                linear = true;
+            }
+            (None, None)
+                if self.echo
+                    && let Some(echo) = echo =>
+            {
+                frame.clone_from(echo);
+                linear = true;
+            }
+            _ => {}
+        }
+        let speech = match linear {
+            true => Speech::Frame(&frame),
+            false => Speech::Octets(&octets),
+        };
         if may_send {
-            self.send_audio(around, moment, &frame, false);
+            self.say(around, moment, speech, false);
         } else {
             self.outgoing.marker = true;
         }
@@ -295,12 +345,11 @@ impl ChannelState {
     /// The next frame of digits being sent, if any.
     fn next_digit_frame(&mut self, moment: Moment) -> Option<DigitFrame> {
         let digits = self.digits.as_mut()?;
-        let events = self
-            .stream
-            .as_ref()
-            .is_some_and(|stream| stream.params.telephone_event_send.is_some());
+        let params = &self.stream.as_ref()?.params;
+        let events = params.telephone_event_send.is_some();
+        let clock = params.telephone_event_clock;
         let timestamp = self.outgoing.position(moment.tick_ms).timestamp;
-        match digits.frame(timestamp, events, &mut self.outgoing_tone) {
+        match digits.frame(clock, timestamp, events, &mut self.outgoing_tone) {
             DigitFrame::Done => {
                 let id = digits.id();
                 self.digits = None;
@@ -311,11 +360,14 @@ impl ChannelState {
         }
     }
 
-    fn play(&mut self, law: Law, frame: &mut [u8; FRAME_SAMPLES]) {
+    fn play(&mut self, law: Option<Law>, octets: &mut [u8; FRAME_SAMPLES], frame: &mut Frame) {
         let Some(player) = &mut self.player else {
             return;
         };
-        player.fill(law, frame);
+        match law {
+            Some(law) => player.fill(law, octets),
+            None => player.fill_frame(frame),
+        };
         if player.is_done() {
             let id = player.id();
             self.player = None;
@@ -323,34 +375,75 @@ impl ChannelState {
         }
     }
 
-    /// Sends a frame of its own or (`bridged`) of the far side.
-    pub(crate) fn send_audio(
+    /// Says a frame of its own or (`bridged`) of the far side: sent when its packet is full.
+    pub(crate) fn say(
         &mut self,
         around: &Surroundings,
         moment: Moment,
-        frame: &[u8; FRAME_SAMPLES],
+        speech: Speech<'_>,
+        bridged: bool,
+    ) {
+        self.inlet.interrupt();
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
+        both_sides::keep_sent(&mut self.recording, stream.params.encoding.law(), speech);
+        if let Speech::Octets(octets) = speech
+            && stream.voice.takes_octets_as_packets()
+        {
+            self.send_audio(around, moment, octets, FRAME_MS, bridged);
+            return;
+        }
+        stream.voice.take(speech);
+        let mut payload = [0; LONGEST_PAYLOAD];
+        while let Some(stream) = &mut self.stream
+            && let Some(cut) = stream.voice.cut(&mut payload)
+        {
+            self.send_audio(around, moment, &payload[..cut.octets], cut.ms, bridged);
+        }
+    }
+
+    /// Sends what waits for the rest of its packet: something else follows.
+    pub(crate) fn say_the_rest(&mut self, around: &Surroundings, moment: Moment) {
+        let mut payload = [0; LONGEST_PAYLOAD];
+        let bridged = self.outgoing.last.is_some_and(|last| last.bridged);
+        if let Some(stream) = &mut self.stream
+            && stream.voice.is_gathering()
+            && let Some(cut) = stream.voice.flush(&mut payload)
+        {
+            self.send_audio(around, moment, &payload[..cut.octets], cut.ms, bridged);
+        }
+    }
+
+    /// Sends one packet of audio; an empty payload is time for which the codec sends nothing.
+    fn send_audio(
+        &mut self,
+        around: &Surroundings,
+        moment: Moment,
+        payload: &[u8],
+        ms: u32,
         bridged: bool,
     ) {
         let Some(stream) = &mut self.stream else {
             return;
         };
-        both_sides::keep_sent(&mut self.recording, stream.params.encoding.law(), frame);
-        let next = self.outgoing.position(moment.tick_ms);
-        let after_a_pause = self
-            .outgoing
-            .last
-            .is_some_and(|last| last.end != next.timestamp);
+        let out = &mut self.outgoing;
+        let samples = out.clock.samples_in_ms(ms);
+        if payload.is_empty() {
+            out.pass(moment, samples);
+            return;
+        }
+        let next = out.position(moment.tick_ms);
+        let after_a_pause = out.last.is_some_and(|last| last.end != next.timestamp);
         let header = Header {
-            marker: std::mem::take(&mut self.outgoing.marker) || after_a_pause,
+            marker: std::mem::take(&mut out.marker) || after_a_pause,
             payload_type: stream.params.payload_send,
             sequence: next.sequence,
             timestamp: next.timestamp,
-            ssrc: self.outgoing.ssrc,
+            ssrc: out.ssrc,
         };
-        let out = &mut self.outgoing;
-        out.send(around, moment, &self.sockets, stream, &header, frame);
-        out.went_out(moment, &header, FRAME_SAMPLES as u32, bridged);
-        self.inlet.interrupt();
+        out.send(around, moment, &self.sockets, stream, &header, payload);
+        out.went_out(moment, &header, samples, bridged);
     }
 
     fn send_event(
@@ -361,6 +454,7 @@ impl ChannelState {
         marker: bool,
         payload: [u8; 4],
     ) {
+        self.say_the_rest(around, moment);
         let Some(stream) = &mut self.stream else {
             return;
         };
@@ -378,7 +472,7 @@ impl ChannelState {
         let now = self.outgoing.position(moment.tick_ms).timestamp;
         let samples = now
             .wrapping_sub(timestamp)
-            .wrapping_add(FRAME_SAMPLES as u32);
+            .wrapping_add(self.outgoing.clock.samples_in_ms(FRAME_MS));
         let out = &mut self.outgoing;
         out.send(around, moment, &self.sockets, stream, &header, &payload);
         out.went_out(moment, &header, samples, false);
@@ -412,7 +506,7 @@ mod tests {
         for packet in 0..10 {
             let ms = 20 * packet;
             let report = went(1040 + ms, 5320, 0);
-            assert_eq!(report, 5320 + ms as u32 * SAMPLES_PER_MS);
+            assert_eq!(report, 5320 + ms as u32 * 8);
         }
         assert_eq!(went(1240, 6920, 160), 6920);
         assert_eq!(out.timestamp(1250), 7000);

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::bridge::Carriage;
-use super::channel::{ChannelState, Order};
+use super::channel::{ChannelState, NewStream, Order};
 use super::command::Command;
 use super::engine::{Engine, lock};
 use super::event::MediaEvent;
-use super::recorder::{self, RecordingStats, WriterOrder};
+use super::recorder::{self, RecordingSpec, RecordingStats, WriterOrder};
 use super::retire::ChannelId;
 use super::shard::{Shard, ShardOrder};
 use super::stats::MediaStats;
@@ -309,11 +309,22 @@ impl Channel {
     /// # Errors
     /// [`Busy`] when the shard's queue is full.
     pub fn send(&self, command: Command) -> Result<(), Busy> {
-        let Command::Record(spec) = command else {
-            return self.order(Order::Plain(command));
+        let order = match command {
+            Command::Record(spec) => return self.record(*spec),
+            Command::Stream(params) => Order::Stream(Box::new(NewStream::new(params).map_err(
+                |error| {
+                    tracing::error!(%error, "no codec for a media stream: is there no memory left?");
+                    Busy
+                },
+            )?)),
+            command => Order::Plain(command),
         };
+        self.order(order)
+    }
+
+    fn record(&self, spec: RecordingSpec) -> Result<(), Busy> {
         let stats = self.engine.recordings.clone();
-        let (recording, writer_half) = recorder::recording(*spec, self.events.clone(), stats);
+        let (recording, writer_half) = recorder::recording(spec, self.events.clone(), stats);
         self.order(Order::Record(Box::new(recording)))?;
         self.engine
             .writer

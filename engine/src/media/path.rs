@@ -8,7 +8,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::channel::ChannelState;
-use super::codec::Law;
+use super::codec::{Encoding, Law};
 use super::event::{MediaEvent, PathFacts};
 use crate::net::rtp_socket;
 
@@ -20,6 +20,10 @@ const PROBES: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(4)];
 const LISTENING: Duration = Duration::from_millis(300);
 /// G.711 codes up to this magnitude (of 127) are line noise: about -50 dBm0.
 const NOISE: u8 = 8;
+/// The loudest sample of noise in linear audio.
+const LINEAR_NOISE: u16 = 32;
+/// The longest Opus packet that is silence for sure.
+const OPUS_NOISE: usize = 10;
 
 /// What the sockets were told about sending; counted where a socket is used.
 #[derive(Debug, Default)]
@@ -57,15 +61,29 @@ pub(crate) struct Path {
 
 impl Path {
     /// Looks at the peer's audio until something is heard in it.
-    pub(crate) fn listen(&mut self, law: Law, payload: &[u8]) {
+    pub(crate) fn listen(&mut self, encoding: Encoding, payload: &[u8]) {
         if !self.facts.sounded {
-            self.facts.sounded = payload.iter().any(|code| magnitude(law, *code) > NOISE);
+            self.facts.sounded = sounds(encoding, payload);
         }
     }
 
     pub(crate) fn wrong_payload(&mut self, payload_type: u8) {
         self.facts.wrong_payload += 1;
         self.facts.wrong_payload_type = Some(payload_type);
+    }
+}
+
+/// Whether a payload is more than silence and line noise; what cannot be told without decoding is.
+fn sounds(encoding: Encoding, payload: &[u8]) -> bool {
+    match encoding {
+        Encoding::Pcmu => payload.iter().any(|code| magnitude(Law::Mu, *code) > NOISE),
+        Encoding::Pcma => payload.iter().any(|code| magnitude(Law::A, *code) > NOISE),
+        Encoding::L16Narrow | Encoding::L16Wide => {
+            let mut samples = payload.as_chunks::<2>().0.iter();
+            samples.any(|pair| i16::from_be_bytes(*pair).unsigned_abs() > LINEAR_NOISE)
+        }
+        Encoding::G722 => true,
+        Encoding::Opus => payload.len() > OPUS_NOISE,
     }
 }
 
@@ -140,16 +158,16 @@ mod tests {
 
     #[test]
     fn silence_and_noise_do_not_sound_and_speech_does() {
-        for law in [Law::Mu, Law::A] {
+        for (encoding, law) in [(Encoding::Pcmu, Law::Mu), (Encoding::Pcma, Law::A)] {
             let mut codes = [0; 4];
             law.encode(&[0, 8, -8, 24], &mut codes);
             let mut path = Path::default();
-            path.listen(law, &codes);
+            path.listen(encoding, &codes);
             assert!(!path.facts.sounded, "{law:?} {codes:?}");
             law.encode(&[0, 0, -1000, 0], &mut codes);
-            path.listen(law, &codes);
+            path.listen(encoding, &codes);
             assert!(path.facts.sounded);
-            path.listen(law, &[law.silence(); 4]);
+            path.listen(encoding, &[law.silence(); 4]);
             assert!(path.facts.sounded, "once is enough");
         }
     }

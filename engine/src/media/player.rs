@@ -2,8 +2,9 @@
 
 use trunkline_dsp::tone::Tone;
 
-use super::codec::{FRAME_SAMPLES, Law, SAMPLES_PER_MS};
+use super::codec::{AudioRate, FRAME_SAMPLES, Law, SAMPLES_PER_MS};
 use super::command::MediaAudio;
+use super::frame::Frame;
 
 /// A list being played.
 #[derive(Debug)]
@@ -74,6 +75,15 @@ impl Player {
         }
         out[filled..].fill(law.silence());
         filled > 0
+    }
+
+    /// Writes the next frame as linear audio, at the frame's rate. Returns whether anything of the list was left for it.
+    pub(crate) fn fill_frame(&mut self, out: &mut Frame) -> bool {
+        // The octets are what the list is kept as; wider audio comes from the library.
+        let mut octets = [0; FRAME_SAMPLES];
+        let left = self.fill(Law::A, &mut octets);
+        Law::A.decode(&octets, out.fill_at(AudioRate::Narrow));
+        left
     }
 
     /// Whether all was played.

@@ -32,7 +32,7 @@ impl Line {
     fn new() -> Line {
         Line {
             playout: Playout::new(Encoding::Pcma),
-            decoder: Decoder::new(Encoding::Pcma),
+            decoder: Decoder::new(Encoding::Pcma).unwrap(),
             frame: Frame::silence(AudioRate::Narrow),
             heard: Vec::new(),
             pulls: Vec::new(),
@@ -232,7 +232,10 @@ fn a_peer_that_falls_silent() {
 fn each_encoding_in_its_own_clock() {
     for encoding in [Encoding::L16Narrow, Encoding::L16Wide] {
         let mut playout = Playout::new(encoding);
-        let (mut decoder, mut frame) = (Decoder::new(encoding), Frame::silence(encoding.audio()));
+        let (mut decoder, mut frame) = (
+            Decoder::new(encoding).unwrap(),
+            Frame::silence(encoding.audio()),
+        );
         let units = encoding.clock().samples_in_ms(30);
         let mut heard = 0;
         for n in 0..300u64 {

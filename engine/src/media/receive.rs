@@ -7,12 +7,15 @@ use trunkline_dsp::dtmf::{Event as ToneEvent, Key};
 
 use super::bridge::Passed;
 use super::channel::{ChannelState, Moment, Surroundings};
-use super::codec::{Encoding, FRAME_SAMPLES, Law};
+use super::codec::{AudioRate, ClockRate, Encoding, FRAME_SAMPLES, Law};
 use super::conceal::Concealment;
+use super::convert::Converter;
 use super::event::{ChannelStats, KeySource, MediaEvent};
+use super::frame::Frame;
 use super::latch::Verdict;
 use super::relay::Kind;
 use super::stats::MediaStats;
+use super::voice::LONGEST_PAYLOAD;
 use crate::net::rtp_socket;
 use crate::rtp::octet_ring::{Inserted, JitterBuffer, Pulled};
 use crate::rtp::packet::{self, Header, Malformed, Packet};
@@ -29,7 +32,13 @@ pub(crate) struct Incoming {
     pub(crate) reception: Option<Reception>,
     pub(crate) jitter: JitterBuffer,
     pub(crate) concealment: Concealment,
-    keys: Receiver,
+    /// What the jitter buffer holds.
+    law: Law,
+    /// Brings what is heard to the rate somebody wants.
+    pub(crate) converter: Converter,
+    pub(crate) keys: Receiver,
+    /// What the source's timestamps count in.
+    clock: ClockRate,
     packets: u64,
     octets: u64,
     late: u64,
@@ -47,12 +56,14 @@ pub(crate) struct Incoming {
 
 impl Incoming {
     pub(crate) fn new(now: Instant) -> Incoming {
-        let silence = Law::Mu.silence();
         Incoming {
             reception: None,
-            jitter: JitterBuffer::new(silence),
-            concealment: Concealment::new(silence),
+            jitter: JitterBuffer::new(Law::Mu.silence()),
+            concealment: Concealment::new(Law::Mu.silence()),
+            law: Law::Mu,
+            converter: Converter::default(),
             keys: Receiver::default(),
+            clock: ClockRate::HZ_8000,
             packets: 0,
             octets: 0,
             late: 0,
@@ -67,16 +78,30 @@ impl Incoming {
         }
     }
 
-    pub(crate) fn change_codec(&mut self, encoding: Encoding) {
-        let silence = encoding.law().unwrap_or(Law::Mu).silence();
-        self.jitter.reset(silence);
-        self.concealment = Concealment::new(silence);
+    /// Another codec is expected from now on.
+    pub(crate) fn change_codec(
+        &mut self,
+        encoding: Encoding,
+        events: ClockRate,
+        on: &mut impl FnMut(KeyEvent),
+    ) {
+        self.law = encoding.law().unwrap_or(self.law);
+        self.keys.set_clock(events, on);
+        self.change_clock(encoding.clock());
+        self.forget();
+        self.concealment = Concealment::new(self.law.silence());
+    }
+
+    fn change_clock(&mut self, clock: ClockRate) {
+        self.clock = clock;
+        if let Some(reception) = &mut self.reception {
+            reception.set_clock(clock.hz());
+        }
     }
 
     /// Audio begins anew in the same codec.
-    pub(crate) fn forget(&mut self, encoding: Encoding) {
-        let law = encoding.law().unwrap_or(Law::Mu);
-        self.jitter.reset(law.silence());
+    pub(crate) fn forget(&mut self) {
+        self.jitter.reset(self.law.silence());
     }
 
     /// The RTP timeout counts from now.
@@ -88,8 +113,8 @@ impl Incoming {
     /// Fills in its part of the statistics.
     pub(crate) fn add_to(&self, stats: &mut ChannelStats, opened: Instant) {
         let (lost, duplicates, reordered, jitter) = match &self.reception {
-            Some(of) => (of.lost(), of.duplicates(), of.reordered(), of.jitter()),
-            None => (0, 0, 0, 0),
+            Some(of) => (of.lost(), of.duplicates(), of.reordered(), of.jitter_ms()),
+            None => (0, 0, 0, 0.0),
         };
         stats.packets_in = self.packets;
         stats.octets_in = self.octets;
@@ -99,7 +124,7 @@ impl Incoming {
         stats.lost = self.lost_before + lost;
         stats.duplicate = self.duplicates_before + duplicates;
         stats.reordered = self.reordered_before + reordered;
-        stats.jitter_ms = jitter as f32 / 8.0;
+        stats.jitter_ms = jitter;
         stats.first_rtp_in_ms = self.first_at.map(|at| (at - opened).as_millis() as u32);
     }
 
@@ -110,7 +135,7 @@ impl Incoming {
             self.duplicates_before += before.duplicates();
             self.reordered_before += before.reordered();
         }
-        self.reception = Some(Reception::new(ssrc, sequence, 8000));
+        self.reception = Some(Reception::new(ssrc, sequence, self.clock.hz()));
     }
 }
 
@@ -199,15 +224,16 @@ impl ChannelState {
         let (now, header) = (moment.now, packet.header);
         let stats = &around.stats;
         let events = params.telephone_event_recv == Some(header.payload_type);
-        let audio = params.payload_recv == header.payload_type;
+        let audio = params.received_as(header.payload_type);
         let receive = params.receive;
-        if !(events || audio || header.payload_type == COMFORT_NOISE) {
+        if !(events || audio.is_some() || header.payload_type == COMFORT_NOISE) {
             self.incoming.invalid += 1;
             self.path.wrong_payload(header.payload_type);
             stats.dropped.payload_type.add(1);
             return None;
         }
-        let law = params.encoding.law()?;
+        let encoding = audio.unwrap_or(params.encoding);
+        let event_clock = params.telephone_event_clock;
         self.count_in(stats, now, packet.payload.len());
         let other_source = self
             .incoming
@@ -239,10 +265,11 @@ impl ChannelState {
             Kind::Event {
                 duration: event.duration,
             }
-        } else if audio {
-            self.measure_packet(packet.payload.len());
-            self.path.listen(law, packet.payload);
-            self.receive_audio(stats, now, packet);
+        } else if audio.is_some() {
+            let ms = encoding.clock().ms(encoding.duration(packet.payload)?);
+            self.measure_packet(encoding, ms);
+            self.path.listen(encoding, packet.payload);
+            self.receive_audio(stats, now, packet, encoding);
             Kind::Audio
         } else {
             self.incoming.jitter.skip(header.sequence);
@@ -261,7 +288,8 @@ impl ChannelState {
             kind,
             in_order: arrival != Arrival::Reordered,
             fresh: other_source || arrival == Arrival::Restarted,
-            law,
+            encoding,
+            event_clock,
             frames,
         })
     }
@@ -275,24 +303,40 @@ impl ChannelState {
         } = packet.header;
         self.path.facts.keys = true;
         self.incoming.jitter.skip(sequence);
-        let mut on = report_keys(&self.events);
+        let mut on = report_keys(self.incoming.keys.clock(), &self.events);
         self.incoming
             .keys
             .receive(now, sequence, timestamp, marker, packet.payload, &mut on);
     }
 
-    fn receive_audio(&mut self, stats: &MediaStats, now: Instant, packet: &Packet<'_>) {
+    fn receive_audio(
+        &mut self,
+        stats: &MediaStats,
+        now: Instant,
+        packet: &Packet<'_>,
+        encoding: Encoding,
+    ) {
         let header = packet.header;
+        if encoding.clock() != self.incoming.clock {
+            self.incoming.change_clock(encoding.clock());
+        }
         if let Some(reception) = &mut self.incoming.reception {
             reception.time(now, header.timestamp);
         }
-        if self.is_listened_to()
-            && self.incoming.jitter.insert(
-                header.sequence,
-                header.timestamp,
-                header.marker,
-                packet.payload,
-            ) == Inserted::Late
+        let (true, Some(law)) = (self.is_listened_to(), encoding.law()) else {
+            return;
+        };
+        let mut space = [0; LONGEST_PAYLOAD];
+        let Some(octets) = space.get_mut(..packet.payload.len()) else {
+            return;
+        };
+        octets.copy_from_slice(packet.payload);
+        law.convert(self.incoming.law, octets);
+        if self
+            .incoming
+            .jitter
+            .insert(header.sequence, header.timestamp, header.marker, octets)
+            == Inserted::Late
         {
             self.incoming.late += 1;
             stats.late.add(1);
@@ -311,15 +355,15 @@ impl ChannelState {
 
     fn restart_source(&mut self, ssrc: u32, sequence: u16) {
         self.incoming.change_source(ssrc, sequence);
-        self.incoming.keys.reset(&mut report_keys(&self.events));
+        self.incoming
+            .keys
+            .reset(&mut report_keys(self.incoming.keys.clock(), &self.events));
         self.forget_audio();
     }
 
     /// Sequence numbers and timestamps begin anew.
     pub(crate) fn forget_audio(&mut self) {
-        if let Some(stream) = &self.stream {
-            self.incoming.forget(stream.params.encoding);
-        }
+        self.incoming.forget();
     }
 
     /// Lets keys go whose end was lost, and reports a peer that fell silent.
@@ -330,9 +374,10 @@ impl ChannelState {
             .next_timeout()
             .is_some_and(|at| at <= now)
         {
-            self.incoming
-                .keys
-                .expire(now, &mut report_keys(&self.events));
+            self.incoming.keys.expire(
+                now,
+                &mut report_keys(self.incoming.keys.clock(), &self.events),
+            );
         }
         let expected = self
             .stream
@@ -353,31 +398,20 @@ impl ChannelState {
         }
     }
 
-    /// Takes the next received frame for whoever listens: detector and recording here, the octets in `heard` for an echo.
+    /// Takes the next received frame for whoever listens: detector and recording here, others by `heard`.
     /// Returns whether there is anything but silence.
-    pub(crate) fn listen(&mut self, law: Law, heard: &mut [u8; FRAME_SAMPLES]) -> bool {
-        let sounding = match self.incoming.jitter.pull(heard) {
-            Pulled::Audio { .. } => {
-                self.incoming.concealment.keep(heard);
-                true
-            }
-            Pulled::Missing => self.incoming.concealment.conceal(law, heard),
-            Pulled::Idle => {
-                heard.fill(law.silence());
-                false
-            }
-        };
+    pub(crate) fn listen(&mut self, heard: &mut Frame) -> bool {
+        let sounding = self.pull(heard);
         if self.detector.is_none() && self.recording.is_none() {
             return sounding;
         }
-        let mut samples = [0; FRAME_SAMPLES];
-        law.decode(heard, &mut samples);
+        let samples = heard.samples();
         if let Some(detector) = &mut self.detector {
             let (events, down) = (&self.events, &mut self.tone_down);
             if let Some((_, frames)) = down {
                 *frames += 1;
             }
-            detector.process(&samples, |event| {
+            detector.process(samples, |event| {
                 *down = match event {
                     ToneEvent::Begin { key, .. } => Some((key.to_char(), 1)),
                     ToneEvent::End { .. } => None,
@@ -386,7 +420,28 @@ impl ChannelState {
             });
         }
         if let Some(recording) = &mut self.recording {
-            recording.hear(&samples);
+            recording.hear(samples);
+        }
+        sounding
+    }
+}
+
+impl ChannelState {
+    /// The next frame of the peer's audio. Returns whether there is anything but silence.
+    fn pull(&mut self, heard: &mut Frame) -> bool {
+        let law = self.incoming.law;
+        let mut octets = [0; FRAME_SAMPLES];
+        let sounding = match self.incoming.jitter.pull(&mut octets) {
+            Pulled::Audio { .. } => {
+                self.incoming.concealment.keep(&octets);
+                true
+            }
+            Pulled::Missing => self.incoming.concealment.conceal(law, &mut octets),
+            Pulled::Idle => false,
+        };
+        match sounding {
+            true => law.decode(&octets, heard.fill_at(AudioRate::Narrow)),
+            false => heard.silence_at(AudioRate::Narrow),
         }
         sounding
     }
@@ -401,10 +456,11 @@ fn count_malformed(stats: &MediaStats, malformed: Malformed) {
     }
 }
 
-fn report_keys(
+pub(crate) fn report_keys(
+    clock: ClockRate,
     events: &tokio::sync::mpsc::UnboundedSender<MediaEvent>,
 ) -> impl FnMut(KeyEvent) + '_ {
-    |event| {
+    move |event| {
         let (code, duration) = match event {
             KeyEvent::Begin { code } => (code, None),
             KeyEvent::End { code, duration } => (code, Some(duration)),
@@ -422,7 +478,7 @@ fn report_keys(
             Some(duration) => MediaEvent::KeyEnd {
                 key,
                 source,
-                duration_ms: duration / 8,
+                duration_ms: clock.ms(duration),
             },
         });
     }

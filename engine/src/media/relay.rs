@@ -8,18 +8,21 @@
 //! Limits: 50 sequence numbers are the longest gap that is passed on as loss; a stream is passed on at twice its own pace at most, after
 //! a burst of one second.
 
+use crate::rtp::clock::ClockRate;
 use crate::rtp::is_newer;
 
 /// The longest gap in sequence numbers that is loss; a longer one is a jump of the source.
 const LONGEST_GAP: u16 = 50;
-/// Samples a timestamp may run ahead of the time that went by before it is a jump. A network delays, it never hurries.
-const AHEAD: i64 = 4000;
-/// Samples a timestamp may step back from one packet to the next.
-const BACK: i64 = 960;
-/// Samples an event may have begun before the audio's present: the longest segment (RFC 4733 section 2.5.1.3) and 2 s.
-const EVENT_BACK: i64 = 0xFFFF + 16_000;
-/// An event that has lasted longer when its first packet is relayed is placed where it began.
-const JOINED: u16 = 800;
+/// ms a timestamp may run ahead of the time that went by before it is a jump. A network delays, it never hurries.
+const AHEAD_MS: i64 = 500;
+/// ms a timestamp may step back from one packet to the next.
+const BACK_MS: i64 = 120;
+/// The longest segment of an event in units of its clock (RFC 4733 section 2.5.1.3).
+const SEGMENT: i64 = 0xFFFF;
+/// ms an event may have begun before the audio's present, beside its longest segment.
+const EVENT_BACK_MS: i64 = 2000;
+/// An event that has lasted longer when its first packet is relayed is placed where it began, in ms.
+const JOINED_MS: u32 = 100;
 
 /// What a packet carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub(crate) struct Received {
     pub(crate) in_order: bool,
     /// Timestamp units of audio.
     pub(crate) samples: u32,
+    /// What timestamps and durations count in.
+    pub(crate) clock: ClockRate,
 }
 
 /// Where the outgoing stream stands: what its next packet would have.
@@ -129,7 +134,7 @@ impl Relay {
     /// The place of an event among audio that is not relayed.
     pub(crate) fn place_event(&mut self, packet: &Received, next: Position) -> Place {
         self.anchor = None;
-        let timestamp = next.timestamp.wrapping_sub(joined_after(packet.kind));
+        let timestamp = next.timestamp.wrapping_sub(joined_after(packet));
         Place {
             timestamp: self.event_timestamp(packet.timestamp, timestamp),
             sequence: next.sequence,
@@ -164,7 +169,7 @@ impl Relay {
     }
 
     fn begin(&mut self, now_ms: u64, packet: &Received, next: Position) -> Place {
-        let lasted = joined_after(packet.kind);
+        let lasted = joined_after(packet);
         let timestamp = next.timestamp.wrapping_sub(lasted);
         self.anchor = Some(Anchor {
             first: packet.sequence,
@@ -194,9 +199,11 @@ impl Relay {
 }
 
 /// Timestamp units by which the first relayed packet of an event is behind its beginning.
-fn joined_after(kind: Kind) -> u32 {
-    match kind {
-        Kind::Event { duration } if duration > JOINED => u32::from(duration),
+fn joined_after(packet: &Received) -> u32 {
+    match packet.kind {
+        Kind::Event { duration } if packet.clock.ms(duration.into()) > JOINED_MS => {
+            u32::from(duration)
+        }
         _ => 0,
     }
 }
@@ -210,11 +217,12 @@ impl Anchor {
         let gap = packet.sequence.wrapping_sub(self.newest);
         let (heard_ms, timestamp) = self.heard;
         let step = i64::from(packet.timestamp.wrapping_sub(timestamp) as i32);
-        let elapsed = now_ms.saturating_sub(heard_ms) as i64 * 8;
-        let latest = elapsed + AHEAD + i64::from(gap) * i64::from(packet.samples);
+        let units = |ms: i64| packet.clock.units(ms * 1000);
+        let elapsed = units(now_ms.saturating_sub(heard_ms) as i64);
+        let latest = elapsed + units(AHEAD_MS) + i64::from(gap) * i64::from(packet.samples);
         let earliest = match packet.kind {
-            Kind::Event { .. } => elapsed - EVENT_BACK,
-            Kind::Audio | Kind::ComfortNoise => -BACK,
+            Kind::Event { .. } => elapsed - units(EVENT_BACK_MS) - SEGMENT,
+            Kind::Audio | Kind::ComfortNoise => -units(BACK_MS),
         };
         gap > LONGEST_GAP || !(earliest..=latest).contains(&step)
     }

@@ -14,6 +14,7 @@ fn audio(sequence: u16, timestamp: u32) -> Received {
         kind: Kind::Audio,
         in_order: true,
         samples: 160,
+        clock: ClockRate::HZ_8000,
     }
 }
 
@@ -21,6 +22,7 @@ fn event(sequence: u16, timestamp: u32, duration: u16) -> Received {
     Received {
         kind: Kind::Event { duration },
         samples: 0,
+        clock: ClockRate::HZ_8000,
         ..audio(sequence, timestamp)
     }
 }

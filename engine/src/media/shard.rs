@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::bridge::{Bridge, Carriage};
+use super::bridge::{Bridge, Carriage, Wants};
 use super::channel::{ChannelState, Moment, Order, Surroundings};
-use super::codec::FRAME_SAMPLES;
+use super::codec::AudioRate;
 use super::command::Command;
 use super::crossing::Crossing;
+use super::frame::Frame;
 use super::recorder::WriterOrder;
 use super::retire::{ChannelId, Retired};
 use super::room::{RoomOrder, Rooms};
@@ -198,7 +199,7 @@ impl Shard {
         };
         channel.stepped_ms = Some(moment.tick_ms);
         let (around, rooms) = (&self.around, &mut self.rooms);
-        let mut heard = [0; FRAME_SAMPLES];
+        let mut heard = Frame::silence(AudioRate::Narrow);
         let stepped = match channel.is_closed() {
             true => None,
             false => contained(around, || channel.step(around, moment, rooms, &mut heard)),
@@ -207,10 +208,10 @@ impl Shard {
             self.retire(index, moment.now);
             return false;
         };
-        if let Some((to, law)) = passes
+        if let Some(to) = passes
             && let Some(far) = present(&mut self.slab, to)
         {
-            far.sound(around, |far| far.pass_frame(around, moment, law, &heard));
+            far.sound(around, |far| far.pass_frame(around, moment, &heard));
         }
         true
     }
@@ -297,11 +298,11 @@ impl Shard {
         let (Some(stream), Some(bridge)) = (&channel.stream, &channel.bridge) else {
             return;
         };
-        let (ptime_ms, far) = (stream.params.ptime_ms, bridge.peer);
+        let (wants, far) = (Wants::of(&stream.params), bridge.peer);
         if let Some(far) = present(&mut self.slab, far)
             && let Some(bridge) = &mut far.bridge
         {
-            bridge.far_ptime_ms = ptime_ms;
+            bridge.far = Some(wants);
         }
     }
 

@@ -185,7 +185,7 @@ counted! {
         pub comfort_noise: Counter,
         /// More than twice the pace of the stream.
         pub rate: Counter,
-        /// No payload, or one of more than 960 octets.
+        /// No payload, or one of more than 1280 octets.
         pub length: Counter,
     }
 }

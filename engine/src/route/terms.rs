@@ -19,6 +19,10 @@ pub fn encodings(codecs: &[config::Codec]) -> Vec<Encoding> {
     let encoding = |codec: &config::Codec| match codec {
         config::Codec::Pcmu => Encoding::Pcmu,
         config::Codec::Pcma => Encoding::Pcma,
+        config::Codec::G722 => Encoding::G722,
+        config::Codec::Opus => Encoding::Opus,
+        config::Codec::L16 => Encoding::L16Narrow,
+        config::Codec::L16Wide => Encoding::L16Wide,
     };
     codecs.iter().map(encoding).collect()
 }

@@ -156,6 +156,20 @@ impl Reception {
         self.reordered
     }
 
+    /// From now on timestamps count in other units: the jitter is measured anew.
+    pub fn set_clock(&mut self, clock_hz: u32) {
+        if clock_hz != self.clock_hz {
+            self.clock_hz = clock_hz;
+            self.jitter_q4 = 0;
+            self.last_timed = None;
+        }
+    }
+
+    /// Interarrival jitter in ms.
+    pub fn jitter_ms(&self) -> f32 {
+        self.jitter_q4 as f32 / 16.0 * 1000.0 / self.clock_hz as f32
+    }
+
     /// Interarrival jitter in timestamp units.
     pub fn jitter(&self) -> u32 {
         self.jitter_q4 >> 4

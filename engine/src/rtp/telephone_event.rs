@@ -1,18 +1,22 @@
 //! DTMF as RTP telephone events (RFC 4733): the receiver that makes one key of one event, and the sender.
 //!
-//! The receiver tolerates what peers get wrong: see its tests. Event codes above 15 are ignored. Durations are in units of the 8 kHz clock.
+//! The receiver tolerates what peers get wrong: see its tests. Event codes above 15 are ignored. Durations are in units of
+//! the audio's RTP clock (RFC 4733 section 2.1).
 
 use std::time::{Duration, Instant};
 
+use super::clock::ClockRate;
 use super::is_newer;
 
 /// Without a packet for this long an event is over although its end never came. Longer than two packets of 100 ms.
 const SILENT_END: Duration = Duration::from_millis(250);
-/// A key that is held longer is let go.
-const LONGEST: u32 = 60 * 8000;
+/// A key that is held longer is let go, in ms.
+const LONGEST_MS: u32 = 60_000;
 /// Peers that let the timestamp rise inside an event do so by a packet time, at most 60 ms. Two presses are at least 80 ms apart
 /// (ITU-T Q.24: 40 ms of tone and 40 ms of pause).
-const RISING_STEP: u32 = 480;
+const RISING_STEP_MS: u32 = 60;
+/// Two segments of an event follow each other with this accuracy, in ms.
+const SEGMENT_SLACK_MS: u32 = 120;
 /// The longest duration a packet can state; an event that goes on is continued with a new timestamp (RFC 4733 section 2.5.1.3).
 const SEGMENT: u32 = 0xFFFF;
 /// Packets with the end bit (RFC 4733 section 2.5.1.4).
@@ -30,7 +34,7 @@ pub enum KeyEvent {
     End {
         /// Event code, 0 to 15.
         code: u8,
-        /// How long it was down, in 1/8000 s.
+        /// How long it was down, in units of the clock.
         duration: u32,
     },
 }
@@ -115,9 +119,20 @@ impl Press {
 }
 
 /// Receives the events of one source.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Receiver {
+    clock: ClockRate,
     last: Option<Press>,
+}
+
+impl Default for Receiver {
+    /// One of the 8 kHz clock.
+    fn default() -> Self {
+        Receiver {
+            clock: ClockRate::HZ_8000,
+            last: None,
+        }
+    }
 }
 
 /// What a packet is to the newest event.
@@ -133,6 +148,19 @@ enum Relation {
 }
 
 impl Receiver {
+    /// What durations and timestamps count in from now on. An event in progress is over where it changes.
+    pub fn set_clock(&mut self, clock: ClockRate, on: &mut impl FnMut(KeyEvent)) {
+        if clock != self.clock {
+            self.reset(on);
+            self.clock = clock;
+        }
+    }
+
+    /// What durations count in.
+    pub fn clock(&self) -> ClockRate {
+        self.clock
+    }
+
     /// Takes one packet of the telephone-event payload type.
     pub fn receive(
         &mut self,
@@ -148,7 +176,7 @@ impl Receiver {
         };
         self.expire(now, on);
         let relation = match &self.last {
-            Some(press) => relation(press, sequence, timestamp, marker, event),
+            Some(press) => relation(self.clock, press, sequence, timestamp, marker, event),
             None => Relation::Another,
         };
         match (relation, &mut self.last) {
@@ -171,7 +199,11 @@ impl Receiver {
                 self.last = Some(Press::new(now, sequence, timestamp, event));
             }
         }
-        if event.end || self.last.is_some_and(|press| press.total() > LONGEST) {
+        if event.end
+            || self
+                .last
+                .is_some_and(|press| press.total() > self.clock.samples_in_ms(LONGEST_MS))
+        {
             self.release(on);
         }
     }
@@ -217,12 +249,14 @@ impl Receiver {
 }
 
 fn relation(
+    clock: ClockRate,
     press: &Press,
     sequence: u16,
     timestamp: u32,
     marker: bool,
     event: Payload,
 ) -> Relation {
+    let slack = clock.samples_in_ms(SEGMENT_SLACK_MS);
     let newer = is_newer(sequence, press.sequence);
     let same_key = event.code == press.code;
     let step = timestamp.wrapping_sub(press.timestamp);
@@ -240,10 +274,11 @@ fn relation(
     if !same_key || marker {
         return Relation::Another;
     }
-    if press.down && press.duration >= 0xFFFF - 960 && step.abs_diff(SEGMENT) <= 960 {
+    if press.down && SEGMENT - u32::from(press.duration) <= slack && step.abs_diff(SEGMENT) <= slack
+    {
         return Relation::NextSegment;
     }
-    if step <= RISING_STEP && event.duration >= press.duration {
+    if step <= clock.samples_in_ms(RISING_STEP_MS) && event.duration >= press.duration {
         return match press.down {
             true => Relation::Same,
             // Copies of the end packet with a timestamp of their own.
@@ -254,13 +289,19 @@ fn relation(
     Relation::Another
 }
 
-/// Sends one event: call [`next`](Sender::next) once per 20 ms until it gives nothing more. All packets carry [`timestamp`](Sender::timestamp).
+/// Sends one event: call [`next`](Sender::next) once per 20 ms until it gives nothing more. Packets of a segment carry the same
+/// [`timestamp`](Sender::timestamp).
 #[derive(Debug, Clone)]
 pub struct Sender {
     code: u8,
+    clock: ClockRate,
+    /// Of the present segment.
     timestamp: u32,
-    length: u16,
-    sent: u16,
+    /// Timestamp units the event still has to last from the beginning of the segment on.
+    length: u32,
+    /// Of the segment.
+    sent: u32,
+    begun: bool,
     ends_left: u8,
 }
 
@@ -269,26 +310,33 @@ const VOLUME: u8 = 10;
 
 impl Sender {
     /// An event that begins at `timestamp` of the audio clock and lasts `ms` (40 to 8000).
-    pub fn new(code: u8, timestamp: u32, ms: u32) -> Sender {
-        let length = (ms.clamp(40, 8000) * 8) as u16;
+    pub fn new(code: u8, clock: ClockRate, timestamp: u32, ms: u32) -> Sender {
         Sender {
             code,
+            clock,
             timestamp,
-            length,
+            length: clock.samples_in_ms(ms.clamp(40, 8000)),
             sent: 0,
+            begun: false,
             ends_left: END_PACKETS,
         }
     }
 
-    /// The RTP timestamp of all its packets.
+    /// The RTP timestamp of the packet that [`next`](Sender::next) gave.
     pub fn timestamp(&self) -> u32 {
         self.timestamp
     }
 
-    /// The next packet after another `samples` of time: its marker bit and payload. `None` when it is over.
-    pub fn next(&mut self, samples: u16) -> Option<(bool, Payload)> {
-        let marker = self.sent == 0;
-        self.sent = self.sent.saturating_add(samples).min(self.length);
+    /// The next packet after another `ms` of time: its marker bit and payload. `None` when it is over. What does not fit one packet's
+    /// duration goes on in another segment (RFC 4733 section 2.5.1.3).
+    pub fn next(&mut self, ms: u32) -> Option<(bool, Payload)> {
+        let marker = !std::mem::replace(&mut self.begun, true);
+        self.sent = (self.sent + self.clock.samples_in_ms(ms)).min(self.length);
+        if self.sent > SEGMENT {
+            self.timestamp = self.timestamp.wrapping_add(SEGMENT);
+            self.sent -= SEGMENT;
+            self.length -= SEGMENT;
+        }
         let end = self.sent == self.length;
         if end {
             self.ends_left = self.ends_left.checked_sub(1)?;
@@ -299,7 +347,7 @@ impl Sender {
                 code: self.code,
                 end,
                 volume: VOLUME,
-                duration: self.sent,
+                duration: self.sent as u16,
             },
         ))
     }

@@ -338,7 +338,7 @@ fn short_payloads_are_ignored_and_long_ones_read() {
 #[test]
 fn the_sender_is_heard_as_one_key() {
     for ms in [0, 40, 90, 100, 160, 9000] {
-        let mut sender = Sender::new(11, 4_000_000_000, ms);
+        let mut sender = Sender::new(11, ClockRate::HZ_8000, 4_000_000_000, ms);
         let mut receiver = Receiver::default();
         let (mut heard, mut ends, mut packets, mut last) = (Vec::new(), 0, 0u16, 0);
         let now = Instant::now();

@@ -440,6 +440,7 @@ pub(crate) fn settings(
         max_calls,
         media_address: None,
         codecs: vec![Encoding::Pcmu, Encoding::Pcma],
+        opus: trunkline::config::Opus::default(),
         dtmf: DtmfMode::Auto,
         srtp,
         recordings_dir,

@@ -137,21 +137,10 @@ pub(crate) fn media(ports: std::ops::RangeInclusive<u16>) -> Media {
 
 pub(crate) fn stream(remote_rtp: SocketAddr) -> StreamParams {
     StreamParams {
-        encoding: Encoding::Pcmu,
-        payload_send: 0,
-        payload_recv: 0,
         telephone_event_send: Some(EVENTS),
         telephone_event_recv: Some(EVENTS),
-        comfort_noise: false,
-        remote_rtp,
-        remote_rtcp: None,
-        rtcp_mux: false,
-        send: true,
-        receive: true,
-        ptime_ms: 20,
-        srtp: None,
-        ice: None,
-        log_id: "test".into(),
+
+        ..StreamParams::plain(Encoding::Pcmu, 0, remote_rtp)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What we write: our description, and one line for each line of an offer. Decides nothing.
 
-use super::{Direction, LocalMedia, Negotiated, TELEPHONE_EVENT};
+use super::formats::{Events, add_codec, add_comfort_noise, add_events};
+use super::{Direction, LocalMedia, Negotiated};
 use crate::ice::{self, OfferedIce};
 use crate::sdp::{Attribute, Connection, MediaDescription, Origin, Sdp};
 
@@ -34,19 +35,6 @@ pub(super) fn audio_line(port: u16, protocol: &str) -> MediaDescription {
     }
 }
 
-pub(super) fn add_format(media: &mut MediaDescription, payload_type: u8, name: &str) {
-    media.formats.push(payload_type.to_string());
-    media.attributes.push(Attribute::with(
-        "rtpmap",
-        format_args!("{payload_type} {name}/8000"),
-    ));
-    if name == TELEPHONE_EVENT {
-        media
-            .attributes
-            .push(Attribute::with("fmtp", format_args!("{payload_type} 0-15")));
-    }
-}
-
 pub(super) fn finish_audio(media: &mut MediaDescription, ptime_ms: u8, direction: Direction) {
     media.attributes.push(Attribute::with("ptime", ptime_ms));
     media.attributes.push(Attribute::flag(direction.name()));
@@ -60,9 +48,13 @@ pub(super) fn accepted(
 ) -> MediaDescription {
     let mut media = audio_line(local.port, &theirs.protocol);
     media.kind.clone_from(&theirs.kind);
-    add_format(&mut media, agreed.payload_recv, agreed.encoding.name());
+    add_codec(&mut media, agreed.payload_recv, agreed.encoding);
+    if let Some(number) = agreed.comfort_noise {
+        add_comfort_noise(&mut media, number, agreed.encoding.clock_rate());
+    }
     if let Some(number) = agreed.telephone_event_recv {
-        add_format(&mut media, number, TELEPHONE_EVENT);
+        let clock_rate = agreed.telephone_event_clock;
+        add_events(&mut media, Events { clock_rate, number });
     }
     finish_audio(&mut media, agreed.ptime_ms, agreed.direction);
     if agreed.rtcp_mux {

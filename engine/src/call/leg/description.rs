@@ -1,12 +1,15 @@
 //! The session descriptions of a leg: what the far end's offers and answers change, and the stream the channel is told of.
 use super::{Input, Leg, Unanswered, hangup_reason};
 use crate::call::Refusal;
-use crate::media::{Command as MediaCommand, SrtpParams, StreamParams};
+use crate::config::Opus;
+use crate::media::{ClockRate, Command as MediaCommand, OpusSettings, SrtpParams, StreamParams};
 use crate::net::sip::Command;
 use crate::rtp::srtp;
 use crate::rtp::stun::IceLite;
 use trunkline_sip::Message;
-use trunkline_sip::offer_answer::{Direction as MediaDirection, Encoding, NegotiatedSrtp};
+use trunkline_sip::offer_answer::{
+    Direction as MediaDirection, Encoding, NegotiatedSrtp, OpusFormat,
+};
 use trunkline_sip::sdes::{self, SrtpKey};
 
 impl Leg {
@@ -200,12 +203,16 @@ impl Leg {
             MediaDirection::Inactive => (false, false),
         };
         let params = StreamParams {
-            encoding: match n.encoding {
-                Encoding::Pcmu => crate::media::Encoding::Pcmu,
-                Encoding::Pcma => crate::media::Encoding::Pcma,
-            },
+            encoding: spoken(n.encoding),
             payload_send: n.payload_send,
             payload_recv: n.payload_recv,
+            also: n
+                .also
+                .iter()
+                .map(|(encoding, number)| (*number, spoken(*encoding)))
+                .collect(),
+            opus: opus_settings(&n.opus, self.settings.call.in_force.settings.opus),
+            telephone_event_clock: clock(n.telephone_event_clock),
             telephone_event_send: n.telephone_event_send,
             telephone_event_recv: n.telephone_event_recv,
             comfort_noise: false,
@@ -255,4 +262,44 @@ pub(super) fn session_description(message: &Message) -> Vec<u8> {
         .session_description()
         .unwrap_or_default()
         .to_vec()
+}
+
+/// A negotiated codec as the media engine knows it.
+pub(super) fn spoken(encoding: Encoding) -> crate::media::Encoding {
+    match encoding {
+        Encoding::Pcmu => crate::media::Encoding::Pcmu,
+        Encoding::Pcma => crate::media::Encoding::Pcma,
+        Encoding::G722 => crate::media::Encoding::G722,
+        Encoding::Opus => crate::media::Encoding::Opus,
+        Encoding::L16Narrow => crate::media::Encoding::L16Narrow,
+        Encoding::L16Wide => crate::media::Encoding::L16Wide,
+    }
+}
+
+/// How to code Opus for a peer: our settings within what it asks for (RFC 7587 section 7.1).
+fn opus_settings(theirs: &OpusFormat, ours: Opus) -> OpusSettings {
+    // What it cannot play need not be coded: 8 kHz of audio is worth about 16 kbit/s.
+    let most_bps = match theirs.max_playback_hz {
+        ..12_000 => 16_000,
+        _ => u32::MAX,
+    };
+    OpusSettings {
+        complexity: ours.complexity,
+        bitrate_bps: ours
+            .bitrate_bps
+            .min(most_bps)
+            .min(theirs.max_average_bps.unwrap_or(u32::MAX)),
+        fec: theirs.fec,
+        dtx: theirs.dtx,
+        ..OpusSettings::default()
+    }
+}
+
+/// A negotiated clock rate as the media engine knows it.
+fn clock(hz: u32) -> ClockRate {
+    match hz {
+        48_000 => ClockRate::HZ_48000,
+        16_000 => ClockRate::HZ_16000,
+        _ => ClockRate::HZ_8000,
+    }
 }

@@ -33,6 +33,7 @@ use crate::media::{
 };
 use crate::net::sip::{Command, LegEvents, SipHandle};
 use crate::route::{CallerIdentity, Place, retry_after_value, terms};
+use description::spoken;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -149,6 +150,7 @@ impl LegSettings {
             session_version: session_id,
             codecs: self.codecs.clone(),
             telephone_event: self.dtmf.telephone_event(),
+            comfort_noise: false,
             ptime_ms: self.ptime_ms,
             direction: MediaDirection::SendRecv,
             srtp: LocalSrtp {
@@ -371,10 +373,7 @@ impl Leg {
     pub(super) fn codec(&self) -> &'static str {
         self.negotiation
             .agreed()
-            .map_or("none", |agreed| match agreed.encoding {
-                Encoding::Pcmu => "PCMU",
-                Encoding::Pcma => "PCMA",
-            })
+            .map_or("none", |agreed| spoken(agreed.encoding).label())
     }
 
     /// The next thing that happens to this leg.

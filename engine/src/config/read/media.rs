@@ -36,7 +36,17 @@ pub(super) fn media(mut table: Table<'_>) -> Media {
         codecs: table
             .field("codecs")
             .and_then(|f| codecs(&f))
-            .unwrap_or_else(|| vec![Codec::Pcmu, Codec::Pcma]),
+            .unwrap_or_else(|| vec![Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus]),
+        opus: Opus {
+            complexity: table
+                .field("opus_complexity")
+                .and_then(|f| f.integer(0..=10))
+                .map_or(Opus::default().complexity, |complexity| complexity as u8),
+            bitrate_bps: table
+                .field("opus_bitrate")
+                .and_then(|f| f.integer(6_000..=128_000))
+                .map_or(Opus::default().bitrate_bps, |bitrate| bitrate as u32),
+        },
         dtmf: table
             .field("dtmf")
             .and_then(|f| f.choice(&DTMF_MODES))
@@ -88,6 +98,15 @@ pub(super) fn own_srtp(table: &mut Table<'_>, default: SrtpPolicy) -> SrtpPolicy
     own.unwrap_or(default)
 }
 
+const CODECS: [(&str, Codec); 6] = [
+    ("pcmu", Codec::Pcmu),
+    ("pcma", Codec::Pcma),
+    ("g722", Codec::G722),
+    ("opus", Codec::Opus),
+    ("l16", Codec::L16),
+    ("l16-16k", Codec::L16Wide),
+];
+
 const DTMF_MODES: [(&str, DtmfMode); 4] = [
     ("auto", DtmfMode::Auto),
     ("rfc4733", DtmfMode::Rfc4733),
@@ -132,7 +151,7 @@ fn codecs(field: &Field<'_>) -> Option<Vec<Codec>> {
     let mut codecs = Vec::new();
     let items = field.list()?;
     for item in &items {
-        let Some(codec) = item.choice(&[("pcmu", Codec::Pcmu), ("pcma", Codec::Pcma)]) else {
+        let Some(codec) = item.choice(&CODECS) else {
             continue;
         };
         if codecs.contains(&codec) {
@@ -141,7 +160,7 @@ fn codecs(field: &Field<'_>) -> Option<Vec<Codec>> {
         codecs.push(codec);
     }
     if items.is_empty() {
-        return field.expected("a list of at least one codec: \"pcmu\", \"pcma\"");
+        return field.expected("a list of at least one codec: \"pcmu\", \"pcma\", \"g722\", \"opus\", \"l16\", \"l16-16k\"");
     }
     Some(codecs)
 }

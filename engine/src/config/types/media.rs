@@ -24,6 +24,8 @@ pub struct Media {
     pub rtp_timeout: Option<Duration>,
     /// Codecs offered and accepted, preferred first; at least one.
     pub codecs: Vec<Codec>,
+    /// How Opus is coded.
+    pub opus: Opus,
     /// Where keys are heard.
     pub dtmf: DtmfMode,
     /// Whether audio is encrypted, for trunks, endpoints and strangers that have no policy of their own.
@@ -55,6 +57,32 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law.
     Pcma,
+    /// G.722.
+    G722,
+    /// Opus.
+    Opus,
+    /// Linear samples at 8 kHz.
+    L16,
+    /// Linear samples at 16 kHz.
+    L16Wide,
+}
+
+/// How Opus is coded where it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opus {
+    /// 0 to 10: CPU time for quality.
+    pub complexity: u8,
+    /// Mean bit/s, where the peer does not ask for less.
+    pub bitrate_bps: u32,
+}
+
+impl Default for Opus {
+    fn default() -> Self {
+        Self {
+            complexity: 5,
+            bitrate_bps: 24_000,
+        }
+    }
 }
 
 /// Which sources of keys are believed.

@@ -8,7 +8,7 @@ mod sip;
 mod trunk;
 
 pub use endpoint::{Endpoint, RingGroup, RingOrder};
-pub use media::{Codec, DtmfMode, HoldMusic, Media, Music, PortRange, SrtpPolicy};
+pub use media::{Codec, DtmfMode, HoldMusic, Media, Music, Opus, PortRange, SrtpPolicy};
 pub use number::{BUILTIN_FLOWS, Callers, FlowSource, Number, NumberDestination};
 pub use process::{Cdr, Fetch, Http, Log, LogFormat, LogLevel, Run};
 pub use security::{DigestAlgorithm, Security, Strangers, Transfer};

@@ -2,6 +2,9 @@
 //!
 //! Made by the handle, carried to the shard in a boxed order and given to the reaper to be freed: decoding and encoding never allocate.
 
+use trunkline_dsp::g722;
+
+use super::opus::{DTX_OCTETS, OpusDecoder, OpusEncoder, OpusError, OpusSettings};
 use super::{AudioRate, Encoding, Law};
 
 /// Why a payload gave no audio.
@@ -20,17 +23,26 @@ pub enum Decoder {
     G711(Law),
     /// Without state: each two octets are a sample.
     L16(AudioRate),
+    /// G.722 at 64 kbit/s.
+    G722(g722::Decoder),
+    /// Opus, heard at 16 kHz.
+    Opus(OpusDecoder),
 }
 
 impl Decoder {
-    /// The decoder of an encoding, with nothing heard yet.
-    pub fn new(encoding: Encoding) -> Decoder {
-        match encoding {
+    /// The decoder of an encoding, with nothing heard yet. Allocates.
+    ///
+    /// # Errors
+    /// When the codec library cannot make one.
+    pub fn new(encoding: Encoding) -> Result<Decoder, OpusError> {
+        Ok(match encoding {
             Encoding::Pcmu => Decoder::G711(Law::Mu),
             Encoding::Pcma => Decoder::G711(Law::A),
             Encoding::L16Narrow => Decoder::L16(AudioRate::Narrow),
-            Encoding::L16Wide | Encoding::G722 | Encoding::Opus => Decoder::L16(AudioRate::Wide),
-        }
+            Encoding::L16Wide => Decoder::L16(AudioRate::Wide),
+            Encoding::G722 => Decoder::G722(g722::Decoder::default()),
+            Encoding::Opus => Decoder::Opus(OpusDecoder::new()?),
+        })
     }
 
     /// The rate of the audio it gives.
@@ -38,6 +50,7 @@ impl Decoder {
         match self {
             Decoder::G711(_) => AudioRate::Narrow,
             Decoder::L16(rate) => *rate,
+            Decoder::G722(_) | Decoder::Opus(_) => AudioRate::Wide,
         }
     }
 
@@ -53,18 +66,34 @@ impl Decoder {
                 Ok(payload.len())
             }
             Decoder::L16(_) => decode_l16(payload, out),
+            Decoder::G722(g722) => {
+                let out = out
+                    .get_mut(..2 * payload.len())
+                    .ok_or(DecodeError::TooLong)?;
+                Ok(g722.decode(payload, out))
+            }
+            Decoder::Opus(opus) => opus.decode(payload, out).map_err(|error| match error {
+                OpusError::Room => DecodeError::TooLong,
+                _ => DecodeError::Malformed,
+            }),
         }
     }
 
     /// Writes audio for a gap of the length of `out` where the codec has its own way (Opus: RFC 6716 section 4.4). Returns whether it has.
-    pub fn conceal(&mut self, _out: &mut [i16]) -> bool {
-        false
+    pub fn conceal(&mut self, out: &mut [i16]) -> bool {
+        match self {
+            Decoder::Opus(opus) => opus.conceal(out) == Ok(out.len()),
+            Decoder::G711(_) | Decoder::L16(_) | Decoder::G722(_) => false,
+        }
     }
 
     /// Writes the audio of the packet before `next` from what `next` repeats of it (Opus: RFC 6716 section 2.1.7). Returns whether
-    /// it repeats any.
-    pub fn recover(&mut self, _next: &[u8], _out: &mut [i16]) -> bool {
-        false
+    /// it did.
+    pub fn recover(&mut self, next: &[u8], out: &mut [i16]) -> bool {
+        match self {
+            Decoder::Opus(opus) => opus.recover(next, out) == Ok(out.len()),
+            Decoder::G711(_) | Decoder::L16(_) | Decoder::G722(_) => false,
+        }
     }
 }
 
@@ -75,17 +104,26 @@ pub enum Encoder {
     G711(Law),
     /// Without state: each sample is two octets.
     L16(AudioRate),
+    /// G.722 at 64 kbit/s.
+    G722(g722::Encoder),
+    /// Opus of audio at 16 kHz.
+    Opus(OpusEncoder),
 }
 
 impl Encoder {
-    /// The encoder of an encoding, with nothing said yet.
-    pub fn new(encoding: Encoding) -> Encoder {
-        match encoding {
+    /// The encoder of an encoding, with nothing said yet. Allocates.
+    ///
+    /// # Errors
+    /// When the codec library cannot make one.
+    pub fn new(encoding: Encoding, opus: OpusSettings) -> Result<Encoder, OpusError> {
+        Ok(match encoding {
             Encoding::Pcmu => Encoder::G711(Law::Mu),
             Encoding::Pcma => Encoder::G711(Law::A),
             Encoding::L16Narrow => Encoder::L16(AudioRate::Narrow),
-            Encoding::L16Wide | Encoding::G722 | Encoding::Opus => Encoder::L16(AudioRate::Wide),
-        }
+            Encoding::L16Wide => Encoder::L16(AudioRate::Wide),
+            Encoding::G722 => Encoder::G722(g722::Encoder::new()),
+            Encoding::Opus => Encoder::Opus(OpusEncoder::new(opus)?),
+        })
     }
 
     /// The rate of the audio it takes.
@@ -93,6 +131,7 @@ impl Encoder {
         match self {
             Encoder::G711(_) => AudioRate::Narrow,
             Encoder::L16(rate) => *rate,
+            Encoder::G722(_) | Encoder::Opus(_) => AudioRate::Wide,
         }
     }
 
@@ -107,6 +146,11 @@ impl Encoder {
                 samples.len()
             }
             Encoder::L16(_) => encode_l16(samples, out),
+            Encoder::G722(g722) => g722.encode(samples, out),
+            Encoder::Opus(opus) => match opus.encode(samples, out) {
+                Ok(octets) if octets > DTX_OCTETS => octets,
+                Ok(_) | Err(_) => 0,
+            },
         }
     }
 }
@@ -137,14 +181,22 @@ fn encode_l16(samples: &[i16], out: &mut [u8]) -> usize {
 mod tests {
     use super::*;
 
+    fn encoder(encoding: Encoding) -> Encoder {
+        Encoder::new(encoding, OpusSettings::default()).unwrap()
+    }
+
+    fn decoder(encoding: Encoding) -> Decoder {
+        Decoder::new(encoding).unwrap()
+    }
+
     #[test]
     fn linear_samples_come_back_as_they_went() {
         let samples = [0, 1, -1, i16::MAX, i16::MIN, 0x1234];
         let (mut octets, mut back) = ([0; 12], [0; 6]);
         for encoding in [Encoding::L16Narrow, Encoding::L16Wide] {
-            assert_eq!(Encoder::new(encoding).encode(&samples, &mut octets), 12);
+            assert_eq!(encoder(encoding).encode(&samples, &mut octets), 12);
             assert_eq!(octets[10..], [0x12, 0x34]);
-            assert_eq!(Decoder::new(encoding).decode(&octets, &mut back), Ok(6));
+            assert_eq!(decoder(encoding).decode(&octets, &mut back), Ok(6));
             assert_eq!(back, samples);
         }
     }
@@ -157,12 +209,9 @@ mod tests {
             (Encoding::L16Wide, &[0; 10], DecodeError::TooLong),
             (Encoding::L16Narrow, &[0; 3], DecodeError::Malformed),
         ] {
-            assert_eq!(Decoder::new(encoding).decode(payload, &mut out), Err(error));
+            assert_eq!(decoder(encoding).decode(payload, &mut out), Err(error));
         }
-        assert_eq!(Encoder::new(Encoding::Pcma).encode(&[0; 5], &mut [0; 4]), 0);
-        assert_eq!(
-            Encoder::new(Encoding::L16Wide).encode(&[0; 3], &mut [0; 4]),
-            0
-        );
+        assert_eq!(encoder(Encoding::Pcma).encode(&[0; 5], &mut [0; 4]), 0);
+        assert_eq!(encoder(Encoding::L16Wide).encode(&[0; 3], &mut [0; 4]), 0);
     }
 }

@@ -59,6 +59,14 @@ impl Encoding {
         }
     }
 
+    /// The name for logs and reports: that of `rtpmap`, and where it stands for two, the rate.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Encoding::L16Wide => "L16/16000",
+            other => other.name(),
+        }
+    }
+
     /// How fast its RTP timestamps run.
     pub const fn clock(self) -> ClockRate {
         match self {

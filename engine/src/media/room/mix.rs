@@ -422,6 +422,14 @@ impl RoomState {
     }
 }
 
+impl RoomState {
+    /// The same for those whose codec is none of both laws.
+    pub(super) fn shared_linear(&mut self, out: &mut [i16]) {
+        let before = self.complete();
+        mix::clip_sum(&self.sums[before].samples, out);
+    }
+}
+
 /// The next frame of what plays; whether there is any.
 fn play(player: &mut Player, samples: &mut [i16]) -> bool {
     let mut octets = [0; 160];

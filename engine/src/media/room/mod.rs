@@ -26,6 +26,7 @@ pub use member::Edge;
 
 pub(crate) use member::Seat;
 pub(crate) use rooms::{RoomOrder, RoomPlaces, Rooms};
+pub(crate) use turn::Mix;
 
 /// How a room works.
 #[derive(Debug, Clone, Copy, PartialEq)]
