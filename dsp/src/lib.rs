@@ -10,6 +10,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod beep;
 pub mod comfort;
 pub mod dtmf;
 pub mod g711;
@@ -18,6 +19,7 @@ pub mod level;
 pub mod mix;
 pub mod plc;
 pub mod resample;
+pub mod speech;
 pub mod stretch;
 pub mod tone;
 pub mod vad;

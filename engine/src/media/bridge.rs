@@ -70,6 +70,8 @@ pub(crate) struct Bridge {
     pub(crate) far: Option<Wants>,
     /// What comes, if anything did.
     comes: Option<Encoding>,
+    /// The far side's recording or tap wants what goes there.
+    pub(crate) overheard: bool,
     /// The packets that come have another length than the far side wants.
     reframes: bool,
     other_lengths: u8,
@@ -82,6 +84,7 @@ impl Bridge {
             carriage,
             far: None,
             comes: None,
+            overheard: false,
             reframes: false,
             other_lengths: 0,
         }
@@ -217,7 +220,7 @@ impl ChannelState {
 
     /// Whether it sends audio or digits of its own.
     pub(crate) fn speaks_itself(&self) -> bool {
-        self.player.is_some() || self.digits.is_some()
+        self.player.is_some() || self.digits.is_some() || self.tap_plays()
     }
 
     /// Sends a packet that came from the far side, or drops it and says why.

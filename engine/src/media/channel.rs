@@ -1,6 +1,6 @@
 //! The state of one channel, owned by its shard, and what commands do to it. Receiving is in `receive.rs`, sending in `emit.rs`.
 //!
-//! Limits: one thing playing, one recording, one sequence of digits at a time; each replaces the one before.
+//! Limits: one thing playing, one recording, one tap, one sequence of digits at a time; each replaces the one before.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use super::codec::opus::OpusError;
 use super::codec::{AudioRate, FRAME_MS};
 use super::command::{Command, StreamParams};
 use super::digits::DigitSender;
+use super::ears::Ears;
 use super::emit::Outgoing;
 use super::event::{ChannelStats, KeySource, MediaEvent};
 use super::frame::Frame;
@@ -28,6 +29,7 @@ use super::room::Seat;
 use super::rtcp_session::RtcpSession;
 use super::secure::Secure;
 use super::stats::MediaStats;
+use super::tap::Tap;
 use super::voice::Voice;
 use crate::net::rtp_socket;
 
@@ -107,6 +109,8 @@ pub(crate) struct ChannelState {
     /// The key the detector hears, and for how many frames.
     pub(crate) tone_down: Option<(char, u32)>,
     pub(crate) recording: Option<Box<Recording>>,
+    pub(crate) tap: Option<Box<Tap>>,
+    pub(crate) ears: Option<Ears>,
     /// Recordings whose files may not be complete yet.
     pub(crate) ledgers: Vec<RecordingLedger>,
     pub(crate) ever_latched: bool,
@@ -121,6 +125,7 @@ pub(crate) enum Order {
     Plain(Command),
     Stream(Box<NewStream>),
     Record(Box<Recording>),
+    Tap(Box<Tap>),
 }
 
 /// A stream to be set, with the state of its codec.
@@ -180,6 +185,8 @@ impl ChannelState {
             detector: None,
             tone_down: None,
             recording: None,
+            tap: None,
+            ears: None,
             ledgers: Vec::new(),
             ever_latched: false,
             path: Path::default(),
@@ -205,6 +212,10 @@ impl ChannelState {
                 self.begin_listening();
                 self.recording = Some(recording);
             }
+            Order::Tap(tap) => {
+                self.begin_listening();
+                self.tap = Some(tap);
+            }
             Order::Stream(stream) => self.set_stream(*stream, moment),
             Order::Plain(command) => match command {
                 Command::Play { id, audio, repeat } => {
@@ -220,6 +231,10 @@ impl ChannelState {
                 Command::Detect { inband } => self.detect(inband),
                 Command::StopRecord { id } => {
                     _ = self.recording.take_if(|recording| recording.id() == id)
+                }
+                Command::Listen(wanted) => {
+                    self.begin_listening();
+                    self.ears = Ears::new(wanted);
                 }
                 Command::PauseRecord { id, paused } => {
                     if let Some(recording) = &mut self.recording
@@ -264,7 +279,8 @@ impl ChannelState {
     pub(crate) fn is_listened_to(&self) -> bool {
         self.echo
             || self.detector.is_some()
-            || self.recording.is_some()
+            || self.wants_samples()
+            || self.is_overheard()
             || self.passes_frames()
             || self.is_heard_in_room()
     }

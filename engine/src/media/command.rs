@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::codec::opus::OpusSettings;
 use super::codec::{ClockRate, Encoding};
+use super::ears::Listening;
 use super::prompt::Prompt;
 use super::recorder::RecordingSpec;
 use crate::rtp::srtp::MasterKey;
@@ -50,6 +51,8 @@ pub enum Command {
         /// The recording's id.
         id: u32,
     },
+    /// Which sounds of the peer are told as events; none at first.
+    Listen(Listening),
     /// Sends digits: as telephone events if negotiated, else as tones. Ends with [`MediaEvent::DigitsSent`](super::MediaEvent::DigitsSent).
     /// Replaces digits that are still being sent.
     SendDigits {

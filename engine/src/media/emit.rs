@@ -274,7 +274,7 @@ impl ChannelState {
         let sounding = self.is_listened_to() && self.listen(heard);
         let mix = self.room_turn(rooms, moment, sounding.then_some(&*heard));
         self.speak(around, moment, mix, sounding.then_some(heard));
-        self.record_turn();
+        self.end_frame();
         self.rtcp_turn(around, moment);
         self.frame_for_the_far_side(heard)
     }
@@ -317,6 +317,10 @@ impl ChannelState {
                 linear = true;
             }
             (None, _) if self.player.is_some() => self.play(law, &mut octets, &mut frame),
+            (None, _) if self.tap_plays() => {
+                self.play_tap(&mut frame);
+                linear = true;
+            }
             (None, Some(Mix::Octets(mixed))) => octets = mixed,
             (None, Some(Mix::Linear(mixed))) => {
                 frame = mixed;
@@ -387,7 +391,8 @@ impl ChannelState {
         let Some(stream) = &mut self.stream else {
             return;
         };
-        both_sides::keep_sent(&mut self.recording, stream.params.encoding.law(), speech);
+        let law = stream.params.encoding.law();
+        both_sides::keep_sent(&mut self.recording, &mut self.tap, law, speech);
         if let Speech::Octets(octets) = speech
             && stream.voice.takes_octets_as_packets()
         {

@@ -19,6 +19,7 @@ use super::retire::{ChannelId, Registry, Retirement};
 use super::room::RoomPlaces;
 use super::shard::{Shard, ShardEnds, ShardOrder};
 use super::stats::MediaStats;
+use super::tap::TapStats;
 use crate::net::poller::{Poller, Waker};
 use crate::net::{rtp_socket, thread as media_thread};
 
@@ -35,6 +36,7 @@ pub(crate) struct Engine {
     registry: Arc<Mutex<Registry>>,
     pub(crate) rooms: RoomPlaces,
     pub(crate) recordings: Arc<RecordingStats>,
+    pub(crate) taps: Arc<TapStats>,
     pub(crate) writer: Sender<WriterOrder>,
     pub(crate) stop: Arc<AtomicBool>,
     /// Those that run shards; they give them back when they end.
@@ -126,6 +128,7 @@ impl Engine {
             config,
             shards: links,
             recordings: Arc::default(),
+            taps: Arc::default(),
             registry,
             rooms,
             writer,

@@ -43,6 +43,20 @@ pub enum MediaEvent {
         /// Where: the file has silence there. Of more than 16 places the first are named.
         gaps: Vec<RecordingGap>,
     },
+    /// The peer began to speak, as [`Listen`](super::Command::Listen) asked: 60 ms ago, up to 20 ms more or less.
+    SpeechBegin,
+    /// The peer stopped speaking 400 ms ago; exactly one for each `SpeechBegin` unless listening ends before.
+    SpeechEnd {
+        /// Since `SpeechBegin`, in ms.
+        duration_ms: u32,
+    },
+    /// A single steady tone has ended, as [`Listen`](super::Command::Listen) asked.
+    Beep {
+        /// Its frequency in Hz, right to about 1 %.
+        hz: f32,
+        /// Its length in ms, 100 to 3000.
+        duration_ms: u32,
+    },
     /// All digits of a [`SendDigits`](super::Command::SendDigits) were sent.
     DigitsSent {
         /// The id given with it.

@@ -17,6 +17,7 @@ use super::recorder::{self, RecordingSpec, RecordingStats, WriterOrder};
 use super::retire::ChannelId;
 use super::shard::{Shard, ShardOrder};
 use super::stats::MediaStats;
+use super::tap::{self, TapEnds, TapSpec, TapStats};
 
 /// How to run the media engine.
 #[derive(Debug, Clone)]
@@ -259,6 +260,11 @@ impl Media {
         &self.engine.recordings
     }
 
+    /// Counters of the taps.
+    pub fn taps(&self) -> &TapStats {
+        &self.engine.taps
+    }
+
     /// Ends all channels and the threads, and waits for them: recordings are complete and every channel has its
     /// [`MediaEvent::Closed`] when it returns. Blocks for some milliseconds, or as long as the disk needs.
     pub fn shutdown(&self) {
@@ -330,6 +336,18 @@ impl Channel {
             .writer
             .send(WriterOrder::Begin(Box::new(writer_half)))
             .map_err(|_| Busy)
+    }
+}
+
+impl Channel {
+    /// Opens a tap on the channel; one that it has ends. Ends when what is returned is dropped.
+    ///
+    /// # Errors
+    /// [`Busy`] when the shard's queue is full.
+    pub fn tap(&self, spec: TapSpec) -> Result<TapEnds, Busy> {
+        let (tap, ends) = tap::tap(spec, self.engine.taps.clone());
+        self.order(Order::Tap(Box::new(tap)))?;
+        Ok(ends)
     }
 }
 

@@ -18,6 +18,7 @@ mod conceal;
 mod convert;
 mod crossing;
 mod digits;
+mod ears;
 mod emit;
 mod engine;
 mod event;
@@ -40,6 +41,7 @@ mod rtcp_session;
 mod secure;
 mod shard;
 mod stats;
+mod tap;
 mod voice;
 mod wav;
 mod wheel;
@@ -48,6 +50,7 @@ pub use bridge::Carriage;
 pub use codec::opus::OpusSettings;
 pub use codec::{AudioRate, ClockRate, Encoding, Law};
 pub use command::{Command, MediaAudio, SrtpParams, StreamParams};
+pub use ears::Listening;
 pub use event::{ChannelStats, KeySource, MediaEvent, PathFacts, RecordingEnd};
 pub use frame::Frame;
 pub use handle::{
@@ -58,3 +61,4 @@ pub use recorder::{Pause, RecordingFormat, RecordingGap, RecordingSpec, Recordin
 pub use room::{Edge, JoinError, MemberId, Room, RoomConfig, RoomError, RoomEvent, RoomEvents};
 pub use shard::Shard;
 pub use stats::{BridgeDropped, Counter, Dropped, Lateness, MediaStats};
+pub use tap::{TapEnds, TapFrame, TapSide, TapSpec, TapStats};

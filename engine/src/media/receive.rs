@@ -402,7 +402,7 @@ impl ChannelState {
     /// Returns whether there is anything but silence.
     pub(crate) fn listen(&mut self, heard: &mut Frame) -> bool {
         let sounding = self.pull(heard);
-        if self.detector.is_none() && self.recording.is_none() {
+        if self.detector.is_none() && !self.wants_samples() {
             return sounding;
         }
         let samples = heard.samples();
@@ -419,9 +419,7 @@ impl ChannelState {
                 let _ = events.send(tone_event(event));
             });
         }
-        if let Some(recording) = &mut self.recording {
-            recording.hear(samples);
-        }
+        self.share_heard(samples);
         sounding
     }
 }

@@ -212,6 +212,11 @@ impl Shard {
             && let Some(far) = present(&mut self.slab, to)
         {
             far.sound(around, |far| far.pass_frame(around, moment, &heard));
+        } else if let Some(channel) = &self.slab[index]
+            && let Some(to) = channel.overhearing()
+            && let Some(far) = present(&mut self.slab, to)
+        {
+            far.sound(around, |far| far.overhear(&heard));
         }
         true
     }
@@ -299,10 +304,14 @@ impl Shard {
             return;
         };
         let (wants, far) = (Wants::of(&stream.params), bridge.peer);
+        let wants_sent = channel.wants_sent();
         if let Some(far) = present(&mut self.slab, far)
             && let Some(bridge) = &mut far.bridge
         {
             bridge.far = Some(wants);
+        }
+        if let Some(far) = present(&mut self.slab, far) {
+            far.set_overheard(wants_sent);
         }
     }
 

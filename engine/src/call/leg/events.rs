@@ -196,6 +196,18 @@ impl Leg {
                 lost_ms,
                 gaps,
             }),
+            MediaEvent::SpeechBegin => {
+                tracing::debug!("speech begins");
+                None
+            }
+            MediaEvent::SpeechEnd { duration_ms } => {
+                tracing::debug!(duration_ms, "speech ends");
+                None
+            }
+            MediaEvent::Beep { hz, duration_ms } => {
+                tracing::info!(hz, duration_ms, "beep");
+                None
+            }
             MediaEvent::DigitsSent { id } => self.digits_sent(id),
             MediaEvent::Latched { remote, .. } => {
                 if self.first_rtp.is_none() {

@@ -10,10 +10,8 @@ use trunkline_dsp::vad::EnergyVad;
 use super::{
     MAX_LENGTH, Mark, Pause, RecordingLedger, RecordingSpec, SILENCE, Shared, Tracks, What,
 };
+use crate::media::both_sides::{LONGEST, Side};
 use crate::media::codec::FRAME_MS;
-
-/// Samples of the longest frame: 20 ms at 16 kHz.
-const LONGEST: usize = 320;
 
 /// Samples per second of a frame of so many samples.
 fn rate_of(length: usize) -> u32 {
@@ -23,45 +21,6 @@ fn rate_of(length: usize) -> u32 {
 /// Samples of a frame at so many per second.
 fn frame_of(rate_hz: u32) -> usize {
     (rate_hz * FRAME_MS / 1000) as usize
-}
-
-/// A side of the frame in the making.
-#[derive(Debug)]
-struct Side {
-    samples: [i16; LONGEST],
-    length: usize,
-}
-
-impl Side {
-    fn new() -> Side {
-        Side {
-            samples: [0; LONGEST],
-            length: 0,
-        }
-    }
-
-    fn set(&mut self, frame: &[i16]) {
-        self.length = frame.len().min(LONGEST);
-        self.samples[..self.length].copy_from_slice(&frame[..self.length]);
-    }
-
-    /// The frame with `length` samples, silence where none came.
-    fn take(&mut self, length: usize) -> &[i16] {
-        if self.length == 0 {
-            self.samples[..length].fill(0);
-        } else if self.length < length {
-            // The side of another rate, for the one frame until both agree: what the ear hears of it is not worth a filter.
-            for at in (0..length).rev() {
-                self.samples[at] = self.samples[at * self.length / length];
-            }
-        } else if self.length > length {
-            for at in 0..length {
-                self.samples[at] = self.samples[at * self.length / length];
-            }
-        }
-        self.length = 0;
-        &self.samples[..length]
-    }
 }
 
 /// Finds the end of speech.
@@ -224,8 +183,8 @@ impl Recording {
         }
         // Before the first frame of either side there is nothing to go by but the narrow band.
         let length = [
-            self.received.length,
-            self.sent.length,
+            self.received.length(),
+            self.sent.length(),
             frame_of(self.ring.rate_hz),
         ];
         let length = length.into_iter().find(|length| *length > 0).unwrap_or(160);

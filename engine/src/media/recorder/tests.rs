@@ -156,7 +156,7 @@ fn wideband_is_kept_and_a_change_of_rate_is_converted() {
             (0..length)
                 .map(|n| {
                     let phase = (frame * length + n) as f32 * hz * std::f32::consts::TAU;
-                    (8000.0 * phase.sin()) as i16
+                    (8000.0 * (phase + 0.3).sin()) as i16
                 })
                 .collect()
         };

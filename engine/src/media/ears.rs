@@ -1,0 +1,73 @@
+//! Speech and beeps in what a peer says, told as events where they are asked for.
+
+use trunkline_dsp::beep::BeepDetector;
+use trunkline_dsp::speech::SpeechDetector;
+
+use super::event::MediaEvent;
+
+/// Which events are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Listening {
+    /// [`MediaEvent::SpeechBegin`] and [`MediaEvent::SpeechEnd`].
+    pub speech: bool,
+    /// [`MediaEvent::Beep`].
+    pub beep: bool,
+}
+
+/// The detectors of one channel.
+#[derive(Debug)]
+pub(crate) struct Ears {
+    wanted: Listening,
+    rate_hz: u32,
+    speech: SpeechDetector,
+    beep: BeepDetector,
+    /// Frames since speech began.
+    speaking: Option<u32>,
+}
+
+impl Ears {
+    /// `None` where nothing is wanted.
+    pub(crate) fn new(wanted: Listening) -> Option<Ears> {
+        (wanted != Listening::default()).then(|| Ears {
+            wanted,
+            rate_hz: 8000,
+            speech: SpeechDetector::new(8000),
+            beep: BeepDetector::new(8000),
+            speaking: None,
+        })
+    }
+
+    /// Takes a received frame, 20 ms.
+    pub(crate) fn hear(&mut self, frame: &[i16], mut tell: impl FnMut(MediaEvent)) {
+        let rate_hz = frame.len() as u32 * 50;
+        if rate_hz != self.rate_hz {
+            self.rate_hz = rate_hz;
+            self.speech = SpeechDetector::new(rate_hz);
+            self.beep = BeepDetector::new(rate_hz);
+        }
+        if self.wanted.beep {
+            self.beep.process(frame, |beep| {
+                tell(MediaEvent::Beep {
+                    hz: beep.hz,
+                    duration_ms: beep.duration_ms,
+                });
+            });
+        }
+        if self.wanted.speech {
+            let speech = self.speech.process(frame);
+            match &mut self.speaking {
+                Some(frames) if speech => *frames += 1,
+                Some(frames) => {
+                    let duration_ms = *frames * 20;
+                    self.speaking = None;
+                    tell(MediaEvent::SpeechEnd { duration_ms });
+                }
+                None if speech => {
+                    self.speaking = Some(1);
+                    tell(MediaEvent::SpeechBegin);
+                }
+                None => {}
+            }
+        }
+    }
+}
