@@ -26,6 +26,10 @@ const CUT_MS: u32 = 10;
 const QUIET_DBM0: f32 = -48.0;
 /// Samples stretching works on and gives at most, at 16 kHz.
 const WINDOW: usize = 50 * 16;
+/// Time from one pull to the next in µs.
+const FRAME_US: u64 = 20_000;
+/// Frames until shortening is tried again after it was refused.
+const REFUSED_FRAMES: u8 = 8;
 /// A surplus in µs that is mended in every frame; less is mended in every second one.
 const URGENT_US: i64 = 60_000;
 
@@ -142,7 +146,7 @@ impl Playout {
         let tally = self.jitter.tally();
         let delay_us = self
             .jitter
-            .delay_us(self.pulled_us, self.units(self.pcm.len()));
+            .delay_us(self.pulled_us + FRAME_US, self.units(self.pcm.len()));
         PlayoutStats {
             delay_ms: delay_us / 1000,
             target_ms: self.jitter.target_us() / 1000,
@@ -273,13 +277,17 @@ impl Playout {
             return;
         }
         let most = (surplus.unsigned_abs() * u64::from(self.rate().hz()) / 1_000_000) as usize;
-        if surplus > 0 {
-            self.gather_ahead(now_us, decoder, frame);
-            self.shorten(frame, most);
-        } else {
-            self.lengthen();
-        }
         self.rest = if surplus.abs() > URGENT_US { 1 } else { 2 };
+        if surplus < 0 {
+            return self.lengthen();
+        }
+        self.gather_ahead(now_us, decoder, frame);
+        let before = self.stats.shortened;
+        self.shorten(frame, most);
+        if self.stats.shortened == before && surplus <= URGENT_US {
+            // Less than a period, or no voice: that can wait.
+            self.rest = REFUSED_FRAMES;
+        }
     }
 
     /// Decodes a packet more than the frame needs, so that there is something to shorten.

@@ -15,8 +15,14 @@ const BASE_SLOT_US: u64 = 1_250_000;
 const BASE_SLOTS: usize = 8;
 /// Peaks remembered.
 const PEAKS: usize = 4;
+/// Peaks that mean that more will come.
+const PEAKS_TELL: usize = 3;
+/// Packets from one reckoning to the next, unless one comes late.
+const RECKONED: u8 = 8;
+/// What packets wait beyond the quantile, in µs: a clock that drifts comes near it slowly.
+const SPARE_US: i64 = 2_000;
 /// What a packet must be beyond the quantile for a peak, in µs.
-const PEAK_US: i64 = 10_000;
+const PEAK_US: i64 = 20_000;
 /// Packets of one peak come within this time, in µs.
 const PEAK_APART_US: u64 = 500_000;
 
@@ -25,9 +31,11 @@ const PEAK_APART_US: u64 = 500_000;
 pub struct Aim {
     /// Share of packets that shall be in time (0 to 1).
     pub quantile: f32,
+    /// Share of packets that come in what is usual: one that takes longer makes what is there last longer (0 to 1).
+    pub usual: f32,
     /// Time after which what was seen counts half, in ms.
     pub half_life_ms: f32,
-    /// Time in which two peaks mean that a third will come, in ms.
+    /// Time in which three peaks mean that a fourth will come, in ms.
     pub peak_memory_ms: u32,
     /// Delay before anything is known, in ms.
     pub first_ms: u32,
@@ -36,9 +44,10 @@ pub struct Aim {
 impl Default for Aim {
     fn default() -> Aim {
         Aim {
-            quantile: 0.97,
-            half_life_ms: 4_000.0,
-            peak_memory_ms: 10_000,
+            quantile: 0.99,
+            usual: 0.8,
+            half_life_ms: 20_000.0,
+            peak_memory_ms: 5_000,
             first_ms: 40,
         }
     }
@@ -59,8 +68,10 @@ pub(super) struct Delay {
     slot_began_us: u64,
     base: i64,
     quantile: i64,
+    usual: i64,
     peaks: [Peak; PEAKS],
     target: i64,
+    unreckoned: u8,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -86,8 +97,10 @@ impl Delay {
             slot_began_us: 0,
             base: 0,
             quantile: 0,
+            usual: 0,
             peaks: [NO_PEAK; PEAKS],
             target: 0,
+            unreckoned: 0,
         }
     }
 
@@ -114,6 +127,11 @@ impl Delay {
         self.target
     }
 
+    /// What most packets need beyond the base, in µs.
+    pub(super) fn usual(&self) -> i64 {
+        self.usual
+    }
+
     /// Takes note of one packet of so many ms.
     pub(super) fn observe(&mut self, now_us: u64, transit: i64, ms: f32) {
         self.follow_base(now_us, transit);
@@ -129,7 +147,10 @@ impl Delay {
         if peak {
             self.note_peak(now_us, transit);
         }
-        self.settle(now_us);
+        self.unreckoned += 1;
+        if transit > self.quantile || self.unreckoned >= RECKONED {
+            self.settle(now_us);
+        }
     }
 
     fn add(&mut self, above_origin: i64, weight: f32) {
@@ -185,23 +206,34 @@ impl Delay {
 
     /// Works out quantile and target.
     fn settle(&mut self, now_us: u64) {
-        let mut above = self.total * (1.0 - self.aim.quantile);
+        self.unreckoned = 0;
+        self.quantile = self.quantile_of(self.aim.quantile);
+        self.usual = self.quantile_of(self.aim.usual) - self.base;
+        let memory = u64::from(self.aim.peak_memory_ms) * 1000;
+        let recent =
+            |peak: &&Peak| peak.transit != i64::MIN && now_us.saturating_sub(peak.at_us) < memory;
+        let (mut count, mut highest) = (0usize, i64::MIN);
+        for peak in self.peaks.iter().filter(recent) {
+            count += 1;
+            highest = highest.max(peak.transit);
+        }
+        let peak = if count >= PEAKS_TELL {
+            highest
+        } else {
+            i64::MIN
+        };
+        self.target = (self.quantile.max(peak) - self.base).max(0) + SPARE_US;
+    }
+
+    /// The transit time that the share `q` of packets does not exceed.
+    fn quantile_of(&self, q: f32) -> i64 {
+        let mut above = self.total * (1.0 - q);
         let mut bin = BINS - 1;
         while bin > 0 && self.bins[bin] <= above {
             above -= self.bins[bin];
             bin -= 1;
         }
         let share = (above / self.bins[bin].max(f32::MIN_POSITIVE)).clamp(0.0, 1.0);
-        self.quantile = self.origin + (bin as i64 + 1) * BIN_US - (share * BIN_US as f32) as i64;
-        let memory = u64::from(self.aim.peak_memory_ms) * 1000;
-        let recent =
-            |peak: &&Peak| peak.transit != i64::MIN && now_us.saturating_sub(peak.at_us) < memory;
-        let (mut count, mut highest) = (0, i64::MIN);
-        for peak in self.peaks.iter().filter(recent) {
-            count += 1;
-            highest = highest.max(peak.transit);
-        }
-        let peak = if count >= 2 { highest } else { i64::MIN };
-        self.target = (self.quantile.max(peak) - self.base).max(0);
+        self.origin + (bin as i64 + 1) * BIN_US - (share * BIN_US as f32) as i64
     }
 }

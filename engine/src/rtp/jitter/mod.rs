@@ -29,6 +29,8 @@ const LONGEST_HELD_US: i64 = LONGEST_US + 100_000;
 const LONGEST_PACKET_MS: u32 = 120;
 /// Late packets in a row that make the stream start anew.
 const LATE_RUN: u8 = 3;
+/// What is played longer when the next packet is overdue, in µs.
+const OVERDUE_US: i64 = 100_000;
 /// A timestamp that differs more than this from what its arrival suggests says nothing about time, in µs.
 const FAR_US: i64 = 3_000_000;
 /// Shortest pause of a peer in ms; what is less is rounding.
@@ -429,6 +431,11 @@ impl JitterBuffer {
         if self.phase != Phase::Running || self.waited > 0 {
             return 0;
         }
+        let overdue = self.delay_at(now_us, self.play);
+        if self.store.first().is_none() && overdue > self.delay.usual() + SLACK_US && !self.quiet {
+            // The network seems to stand: what is there has to last longer.
+            return -OVERDUE_US;
+        }
         let step = i64::from(gcd(frame, self.packet_units).max(1));
         let needed = self.target() + self.clock.us(i64::from(frame) - step);
         let delay = self.delay_at(now_us, self.play - i64::from(lead));
@@ -452,3 +459,5 @@ fn gcd(a: u32, b: u32) -> u32 {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod traces;

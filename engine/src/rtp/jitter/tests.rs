@@ -335,7 +335,7 @@ fn odd_payloads_and_events_between_do_no_harm() {
     assert_eq!(buffer.next(80_000, 0, 160), Turn::Silence);
     assert_eq!(buffer.next(80_000, 0, 160), Turn::Silence);
     assert!(matches!(
-        buffer.next(101_000, 0, 160),
+        buffer.next(103_000, 0, 160),
         Turn::Packet {
             payload: [2, ..],
             ..
