@@ -1,7 +1,7 @@
 //! Linear samples between decoder and frames: a short queue that knows which of them are made up and which are a pause.
 
-/// Samples it holds: a frame, a hole and two packets of 120 ms at 16 kHz, and what stretching adds.
-const ROOM: usize = 4800;
+/// Samples it holds: a frame, a hole of 60 ms and two packets of 120 ms at 16 kHz, and what stretching adds.
+const ROOM: usize = 5440;
 /// Samples kept free before the first, where a longer front finds place.
 const HEADROOM: usize = 240;
 /// Stretches that are told apart; more than that pass for the last one.

@@ -33,6 +33,8 @@ const LATE_RUN: u8 = 3;
 const OVERDUE_US: i64 = 100_000;
 /// A timestamp that differs more than this from what its arrival suggests says nothing about time, in µs.
 const FAR_US: i64 = 3_000_000;
+/// Longest hole in ms that is given out at once when the packet behind it is there.
+const BRIDGED_MS: u32 = 60;
 /// Shortest pause of a peer in ms; what is less is rounding.
 const PAUSE_MS: u32 = 8;
 /// Delay that is not worth mending, in µs.
@@ -82,7 +84,7 @@ pub enum Turn<'p> {
     },
     /// Packets that were sent did not come: conceal so many units.
     Lost {
-        /// Units of the RTP clock, at most 20 ms.
+        /// Units of the RTP clock, at most 60 ms, 20 ms of a longer hole.
         units: u32,
         /// Whether the next turn is the packet right after them.
         adjoining: bool,
@@ -368,17 +370,18 @@ impl JitterBuffer {
         self.lose(rest, gap)
     }
 
-    /// A part of a hole.
+    /// All of a short hole, or the first frame of a long one.
     fn lose(&mut self, rest: i64, gap: i64) -> Turn<'_> {
+        let whole = rest <= i64::from(self.clock.samples_in_ms(BRIDGED_MS));
         let frame = i64::from(self.clock.samples_in_ms(20));
-        let units = rest.min(frame);
+        let units = if whole { rest } else { frame };
         let over = gap - rest + units;
         self.tally.lost_units += over as u64;
         self.play += over;
         self.waited = 0;
         Turn::Lost {
             units: units as u32,
-            adjoining: rest <= frame,
+            adjoining: whole,
         }
     }
 
