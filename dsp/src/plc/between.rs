@@ -46,7 +46,12 @@ pub(crate) fn fill(
     }
 
     let mut back = [0.0; SIDE];
-    backwards(next, per_ms, &mut back[..LEAD + out.len() + reach + LEAD]);
+    backwards(
+        next,
+        per_ms,
+        before.lag,
+        &mut back[..LEAD + out.len() + reach + LEAD],
+    );
     let mut ahead = [0.0; HOLE];
     let ahead = &mut ahead[..out.len()];
     for (index, value) in ahead.iter_mut().rev().enumerate() {
@@ -80,8 +85,9 @@ fn shift(forth: &[f32], start: &[i16], lag: usize) -> f32 {
     best
 }
 
-/// Writes the sound behind the hole backwards: the first samples that came, then how it goes on into the hole.
-fn backwards(next: &[i16], per_ms: usize, back: &mut [f32]) {
+/// Writes the sound behind the hole backwards: the first samples that came, then how it goes on into the hole, by `lag`
+/// where they are too few to tell.
+fn backwards(next: &[i16], per_ms: usize, lag: usize, back: &mut [f32]) {
     let mut reversed = [0.0; LONGEST];
     let reversed = &mut reversed[..next.len().min(LONGEST)];
     for (value, sample) in reversed.iter_mut().rev().zip(next) {
@@ -90,7 +96,7 @@ fn backwards(next: &[i16], per_ms: usize, back: &mut [f32]) {
     let mut windowed = [0.0; LONGEST];
     let windowed = &mut windowed[..reversed.len()];
     windowed.copy_from_slice(reversed);
-    let mut behind = Extension::of(windowed, per_ms);
+    let mut behind = Extension::of(windowed, per_ms, lag);
     let (came, made) = back.split_at_mut(LEAD);
     for (value, sample) in came.iter_mut().rev().zip(next) {
         *value = f32::from(*sample);

@@ -44,28 +44,30 @@ impl Extension {
         made: 0,
     };
 
-    /// Learns from `past`, oldest sample first, how it goes on; at least 20 ms for anything but silence. `past` is left changed.
-    pub(crate) fn of(past: &mut [f32], per_ms: usize) -> Extension {
+    /// Learns from `past`, oldest sample first, how it goes on. A `past` too short to show how it repeats, which is less than 20 ms,
+    /// repeats by `known`, if it is as long as that. `past` is left changed.
+    pub(crate) fn of(past: &mut [f32], per_ms: usize, known: usize) -> Extension {
         let samples = |ms: f32| (ms * per_ms as f32) as usize;
-        let template = samples(TEMPLATE_MS).min(past.len() / 2);
-        let longest = samples(LONGEST_MS).min(past.len() - template);
-        let Some(found) = pitch::search(past, template, samples(SHORTEST_MS), longest) else {
-            return Extension::NONE;
+        let (shortest, longest) = (samples(SHORTEST_MS), samples(LONGEST_MS));
+        let lag = match pitch::search(past, samples(TEMPLATE_MS), shortest, longest) {
+            Some(found) => found.lag,
+            None if (1..=past.len()).contains(&known) => known,
+            None => return Extension::NONE,
         };
         let end = past.len();
-        let (before, last) = past.split_at(end - found.lag);
+        let (before, last) = past.split_at(end - lag);
         let mut ringing = [0.0; ORDER];
         for (back, ringing) in ringing.iter_mut().enumerate() {
-            let apart = back + found.lag;
+            let apart = back + lag;
             let lagged = end.checked_sub(1 + apart).map_or(0.0, |at| past[at]);
             *ringing = past[end - 1 - back] - lagged;
         }
-        let before = &before[before.len().saturating_sub(found.lag)..];
+        let before = &before[before.len().saturating_sub(lag)..];
         let slope = slope(before, last);
         let recent = &mut past[end - samples(LPC_MS).min(end)..];
         lean(recent, per_ms);
         Extension {
-            lag: found.lag,
+            lag,
             slope,
             predictor: Predictor::fit(recent, WIDENING),
             ringing,

@@ -84,9 +84,11 @@ impl Concealer {
         let past = self.history.unroll(&mut past);
         if self.lost == 0 || self.closed {
             let mut copy = [0.0; LONGEST];
-            self.extension = Extension::of(self.history.unroll(&mut copy), self.per_ms);
+            self.extension = Extension::of(self.history.unroll(&mut copy), self.per_ms, 0);
             (self.lost, self.closed) = (0, false);
         }
+        // A period of what follows is needed to go back from.
+        let next = next.filter(|next| next.len() >= self.extension.lag);
         let mut made = [0.0; PIECE];
         let made = &mut made[..out.len()];
         let lost = self.lost;
