@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use trunkline::media::{
-    Carriage, Channel, Command, Encoding, Law, Media, MediaAudio, MediaConfig, MediaEvent,
-    MediaEvents, Prompt, RecordingSpec, Shard, SrtpParams, StreamParams,
+    Carriage, Channel, Command, Edge, Encoding, Law, Media, MediaAudio, MediaConfig, MediaEvent,
+    MediaEvents, Prompt, RecordingSpec, RoomConfig, Shard, SrtpParams, StreamParams,
 };
 use trunkline::rtp::packet::{self, Header};
 use trunkline::rtp::srtp::{MasterKey, Sender, Suite};
@@ -352,6 +352,109 @@ fn relay() {
         assert!(media.stats().relayed.value() > 2 * u64::from(FRAMES));
         assert_eq!(media.stats().decoded.value(), 0);
     }
+}
+
+/// Members of a room, driven by this thread: the first two speak, the third listens, the fourth whispers to it, the fifth is silent.
+#[test]
+fn room() {
+    let config = MediaConfig {
+        bind: "127.0.0.1".parse().unwrap(),
+        ports: 41_230..=41_239,
+        max_channels: 5,
+        ..MediaConfig::default()
+    };
+    let (media, mut shard) = Media::assemble(config).unwrap();
+    let (room, mut events) = media
+        .room(RoomConfig {
+            speakers: true,
+            levels_ms: 100,
+            max_talkers: 2,
+            ..RoomConfig::default()
+        })
+        .unwrap();
+    let encodings = [
+        Encoding::Pcmu,
+        Encoding::Pcma,
+        Encoding::Pcmu,
+        Encoding::Pcma,
+        Encoding::Pcmu,
+    ];
+    let mut lines = encodings.map(|encoding| {
+        let (channel, events) = media.open().unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.connect(("127.0.0.1", channel.rtp_port())).unwrap();
+        peer.set_nonblocking(true).unwrap();
+        let stream = stream(&peer, encoding);
+        channel.send(Command::Stream(Box::new(stream))).unwrap();
+        (channel, events, peer, encoding)
+    });
+    let mut third = None;
+    for (number, (channel, ..)) in lines.iter().enumerate() {
+        let edge = Edge {
+            whisper_to: third.filter(|_| number == 3),
+            gain_in_db: -3.0,
+            ..Edge::default()
+        };
+        let id = room.join(channel, edge).unwrap();
+        third = if number == 2 { Some(id) } else { third };
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let recorded = room.record(1, folder.path().join("mix.wav"), 0, 0);
+    let tone = MediaAudio::Tone {
+        hz: [440.0, 480.0],
+        dbm0: -30.0,
+        ms: 330,
+    };
+    room.play(None, 1, vec![tone], None).unwrap();
+    let (mut now, mut allocations, mut received, mut told) = (Instant::now(), 0, [0; 5], 0);
+    for n in 0..FRAMES + WARM_UP {
+        if n == WARM_UP {
+            (allocations, received) = (0, [0; 5]);
+        }
+        for (number, (_, _, peer, encoding)) in lines.iter().enumerate() {
+            let silent = number == 4 || (number < 2 && n % 100 < 40);
+            let header = Header {
+                marker: false,
+                payload_type: if *encoding == Encoding::Pcmu { 0 } else { 8 },
+                sequence: n as u16,
+                timestamp: n * 160,
+                ssrc: 77,
+            };
+            let mut datagram = [0; 200];
+            let silence = if *encoding == Encoding::Pcmu {
+                0xFF
+            } else {
+                0xD5
+            };
+            let payload = [if silent { silence } else { 0x20 }; 160];
+            let length = packet::build(&header, &payload, &mut datagram).unwrap();
+            peer.send(&datagram[..length]).unwrap();
+        }
+        now += Duration::from_millis(20);
+        let before = ALLOCATIONS.get();
+        shard.turn(now);
+        allocations += ALLOCATIONS.get() - before;
+        for ((_, events, peer, _), received) in lines.iter_mut().zip(&mut received) {
+            while events.try_recv().is_ok() {}
+            while peer.recv(&mut [0; 2000]).is_ok() {
+                *received += 1;
+            }
+        }
+        while events.try_recv().is_ok() {
+            told += 1;
+        }
+    }
+    assert!(recorded.is_ok());
+    assert_eq!(allocations, 0, "room: allocations in {FRAMES} frames");
+    let all = received.iter().all(|n| *n >= u64::from(FRAMES));
+    assert!(all, "{received:?}");
+    let stats = &media.stats().rooms;
+    let (own, shared) = (stats.own_mixes.value(), stats.shared_mixes.value());
+    assert!(
+        own > u64::from(FRAMES) && shared > u64::from(FRAMES),
+        "{own} {shared}"
+    );
+    assert!(told > 1000 && stats.lost_events.value() == 0, "{told}");
 }
 
 #[test]

@@ -218,7 +218,34 @@ impl Sources {
             "Media channels open",
             media.channels.value(),
         )?;
+        gauge(
+            encoder,
+            "trunkline_rooms",
+            "Rooms open",
+            media.rooms.open.value(),
+        )?;
+        gauge(
+            encoder,
+            "trunkline_room_members",
+            "Channels in rooms",
+            media.rooms.members.value(),
+        )?;
         for (name, help, value) in [
+            (
+                "trunkline_room_own_mixes",
+                "Frames mixed and encoded for one member of a room",
+                &media.rooms.own_mixes,
+            ),
+            (
+                "trunkline_room_shared_mixes",
+                "Frames mixed and encoded once for all who only listen",
+                &media.rooms.shared_mixes,
+            ),
+            (
+                "trunkline_room_events_lost",
+                "Events of rooms that nobody read in time",
+                &media.rooms.lost_events,
+            ),
             (
                 "trunkline_rtp_packets_in",
                 "RTP packets taken from peers",

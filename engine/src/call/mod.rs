@@ -5,6 +5,7 @@ mod arbiter;
 mod caller;
 pub mod causes;
 mod cdr;
+pub mod conference;
 mod context;
 mod counters;
 mod crossing;
@@ -47,9 +48,10 @@ pub use text_message::{TextMessage, Verdict};
 pub use texts::TextTo;
 pub use troubled::{Troubled, TroubledLeg};
 pub use verb::{
-    Audio, Dial, DialEnd, DialOrder, DialTarget, Dialled, DigitSource, Echo, Failure, Gather,
-    GatherEnd, Gathered, Hangup, HangupCause, KeyPress, Outcome, Play, Record, RecordEnd, Recorded,
-    RecordingId, Refer, Reject, Repeat, SendDigits, ToneSpec, Verb, Wait,
+    Audio, Conference, ConferenceEnd, Conferenced, Dial, DialEnd, DialOrder, DialTarget, Dialled,
+    DigitSource, Echo, Failure, Gather, GatherEnd, Gathered, Hangup, HangupCause, KeyPress,
+    Outcome, Play, Record, RecordEnd, Recorded, RecordingId, Refer, Reject, Repeat, SendDigits,
+    ToneSpec, Verb, Wait,
 };
 
 pub use crate::route::Refusal;
@@ -229,6 +231,8 @@ pub struct Calls {
     /// For new calls; those in progress keep what they began with.
     in_force: ArcSwap<InForce>,
     cdr: Option<CdrWriter>,
+    /// Conferences.
+    pub conferences: conference::Conferences,
     /// Where legs can be replaced.
     places: Places,
     /// Counters for the metrics page.
@@ -258,6 +262,7 @@ impl Calls {
             directory: parts.directory,
             in_force: ArcSwap::from_pointee(InForce::new(settings, parts.music)),
             cdr: parts.cdr,
+            conferences: conference::Conferences::default(),
             places: Places::default(),
             counters: parts.counters,
             troubled: Arc::default(),

@@ -26,6 +26,8 @@ pub enum Verb {
     /// Call somebody else; whoever answers is joined with this call. Outcome: [`Outcome::Dialled`] when nobody answered, or
     /// the one who did is gone. A number that leads to a program hands the call to that: [`Outcome::HandedOver`].
     Dial(Dial),
+    /// Speak with others in a conference. Outcome: [`Outcome::Conferenced`].
+    Conference(Conference),
     /// Let an unanswered caller hear us: 183 with our description. Outcome: `Done`, also where the caller offered nothing to send to.
     EarlyMedia,
     /// Ask the far end to call somebody else. Outcome: `Done` when it has, [`Outcome::Failed`] when it has not.
@@ -49,6 +51,7 @@ impl Verb {
             Verb::SendDigits(_) => "send_digits",
             Verb::Wait(_) => "wait",
             Verb::Dial(_) => "dial",
+            Verb::Conference(_) => "conference",
             Verb::EarlyMedia => "early_media",
             Verb::Refer(_) => "refer",
             Verb::Reject(_) => "reject",
@@ -65,6 +68,7 @@ impl Verb {
             | Verb::Record(_)
             | Verb::RecordCall { .. }
             | Verb::SendDigits(_)
+            | Verb::Conference(_)
             | Verb::Refer(_) => true,
             Verb::Answer
             | Verb::Wait(_)
@@ -85,6 +89,7 @@ impl Verb {
             Verb::SendDigits(send) => !send.digits.is_empty(),
             Verb::Wait(wait) => wait.ms > 0,
             Verb::Dial(_) | Verb::Refer(_) => true,
+            Verb::Conference(conference) => conference.max_ms > 0,
             Verb::Answer
             | Verb::EarlyMedia
             | Verb::RecordCall { .. }
@@ -204,6 +209,73 @@ pub struct SendDigits {
 pub struct Wait {
     /// How long in ms; `u32::MAX` waits until the call ends.
     pub ms: u32,
+}
+
+/// [`Verb::Conference`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conference {
+    /// The conference's name: calls that give the same one hear each other. 1 to 128 characters.
+    pub room: String,
+    /// How many may be there; what the first to come says is in force.
+    pub max_members: usize,
+    /// Nobody hears the far end, until that is changed from outside.
+    pub mute: bool,
+    /// The conference begins with this call. Those who come before hear music.
+    pub starts: bool,
+    /// The conference ends for all when this call leaves it.
+    pub ends: bool,
+    /// Whether it stays when all others have left.
+    pub stay_alone: bool,
+    /// Whether the others hear a tone when it comes and when it goes.
+    pub tones: bool,
+    /// Whether the mix is recorded, from now until the conference ends, to a file that stays: `CALL-conference.wav`.
+    pub record: bool,
+    /// Keys that leave it; others are not kept for the next gather.
+    pub stop_keys: String,
+    /// Limit in ms; `u32::MAX`: none.
+    pub max_ms: u32,
+}
+
+impl Conference {
+    /// The usual: begins with whoever comes first, tones, up to 100.
+    pub fn of(room: impl Into<String>) -> Conference {
+        Conference {
+            room: room.into(),
+            max_members: 100,
+            mute: false,
+            starts: true,
+            ends: false,
+            stay_alone: true,
+            tones: true,
+            record: false,
+            stop_keys: String::new(),
+            max_ms: u32::MAX,
+        }
+    }
+}
+
+/// How a call's time in a conference ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ConferenceEnd {
+    /// A stop key.
+    Key(KeyPress),
+    /// The conference ended: somebody left with whom it ends, or it was ended from outside.
+    Over,
+    /// This call was sent away.
+    Removed,
+    /// All others had left.
+    Alone,
+    /// `max_ms`.
+    TimeLimit,
+}
+
+/// Outcome of [`Verb::Conference`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Conferenced {
+    /// Why it ended.
+    pub end: ConferenceEnd,
+    /// How long it lasted.
+    pub seconds: u32,
 }
 
 /// [`Verb::Refer`].
@@ -340,6 +412,8 @@ pub enum Outcome {
     Gathered(Gathered),
     /// A recording ended.
     Recorded(Recorded),
+    /// A conference was left.
+    Conferenced(Conferenced),
     /// A dial came to its end.
     Dialled(Dialled),
     /// The verb could not be carried out.

@@ -2,7 +2,7 @@
 //! node, menu or prompt that is not there.
 use super::pattern::Pattern;
 use super::template::Template;
-use crate::call::{Audio, Echo, HangupCause, Record, Repeat};
+use crate::call::{Audio, Conference, Echo, HangupCause, Record, Repeat};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -172,6 +172,15 @@ pub enum Step {
         /// What follows.
         then: Destination,
     },
+    /// Speaks with others.
+    Conference {
+        /// The conference's name.
+        room: Template,
+        /// The verb, without the name.
+        conference: Conference,
+        /// What follows.
+        then: Destination,
+    },
     /// Records the caller.
     Record {
         /// The verb.
@@ -272,6 +281,7 @@ impl Step {
         match self {
             Self::Play { then, .. }
             | Self::Echo { then, .. }
+            | Self::Conference { then, .. }
             | Self::Record { then, .. }
             | Self::Set { then, .. } => vec![then],
             Self::Collect { then, no_input, .. } => std::iter::once(then).chain(no_input).collect(),

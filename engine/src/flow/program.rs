@@ -7,8 +7,8 @@ use super::model::{
     Destination, Flow, Input, Menu, MenuId, NodeId, Piece, Prompt, Step as NodeStep, Target,
 };
 use crate::call::{
-    Audio, DigitSource, Gather, GatherEnd, Gathered, Hangup, HangupCause, KeyPress, Outcome, Play,
-    RecordEnd, Recorded, RecordingId, Repeat, Verb,
+    Audio, Conference, ConferenceEnd, Conferenced, DigitSource, Gather, GatherEnd, Gathered,
+    Hangup, HangupCause, KeyPress, Outcome, Play, RecordEnd, Recorded, RecordingId, Repeat, Verb,
 };
 use crate::call::{CallInfo, Direction, Program, Step};
 use std::collections::BTreeMap;
@@ -291,6 +291,16 @@ impl FlowProgram {
                 self.await_node(id, verb)
             }
             NodeStep::Echo { echo, .. } => self.await_node(id, Verb::Echo(echo.clone())),
+            NodeStep::Conference {
+                room, conference, ..
+            } => {
+                let room = room.expand(|name| self.look_up(call, name));
+                let conference = Conference {
+                    room,
+                    ..conference.clone()
+                };
+                self.await_node(id, Verb::Conference(conference))
+            }
             NodeStep::Record { record, .. } => self.await_node(id, Verb::Record(record.clone())),
         }
     }
@@ -322,6 +332,12 @@ impl FlowProgram {
             NodeStep::Record { set, then, .. } => {
                 if let Outcome::Recorded(recorded) = outcome {
                     self.note_recording(set, recorded);
+                }
+                then
+            }
+            NodeStep::Conference { then, .. } => {
+                if let Outcome::Conferenced(conferenced) = outcome {
+                    self.note_conference(conferenced);
                 }
                 then
             }
@@ -446,6 +462,19 @@ impl FlowProgram {
             key.map(|key| key.digit.to_string()).unwrap_or_default(),
         );
         self.set("key_source", source.to_owned());
+    }
+
+    fn note_conference(&mut self, conferenced: Conferenced) {
+        let (end, key) = match conferenced.end {
+            ConferenceEnd::Key(key) => ("key", Some(key)),
+            ConferenceEnd::Over => ("over", None),
+            ConferenceEnd::Removed => ("removed", None),
+            ConferenceEnd::Alone => ("alone", None),
+            ConferenceEnd::TimeLimit => ("limit", None),
+        };
+        self.note_key(key);
+        self.set("conference_end", end.to_owned());
+        self.set("conference_seconds", conferenced.seconds.to_string());
     }
 
     fn note_recording(&mut self, name: &str, recorded: Recorded) {

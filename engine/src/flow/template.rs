@@ -11,6 +11,8 @@ pub const CALL_VARIABLES: &[&str] = &[
     "key",
     "key_source",
     "recording_end",
+    "conference_end",
+    "conference_seconds",
     "recording_ms",
 ];
 

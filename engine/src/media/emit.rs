@@ -272,7 +272,7 @@ impl ChannelState {
         self.watch(around, moment.now);
         self.stream.as_ref()?;
         let sounding = self.is_listened_to() && self.listen(heard);
-        let mix = self.room_turn(rooms, moment, sounding.then_some(&*heard));
+        let mix = self.room_turn(rooms, around, moment, sounding.then_some(&*heard));
         self.speak(around, moment, mix, sounding.then_some(heard));
         self.end_frame();
         self.rtcp_turn(around, moment);

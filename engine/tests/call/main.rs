@@ -5,6 +5,7 @@
 //! Waits for messages, packets and outcomes with a generous limit; never asserts on time.
 #![allow(clippy::unwrap_used)] // a test may panic
 mod bridge;
+mod conference;
 mod dial;
 mod message;
 mod phone;

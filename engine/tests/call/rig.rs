@@ -107,6 +107,13 @@ impl Routes for Numbers {
                 ..Dial::one(DialTarget::Number(String::new()))
             }))));
         }
+        if let Some(name) = call.to.strip_prefix("flow-") {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/");
+            let loaded =
+                trunkline::flow::Flow::load(format!("{folder}{name}.json").as_ref()).unwrap();
+            let program = trunkline::flow::FlowProgram::new(loaded.flow.into());
+            return Ok(routed(Box::new(program)));
+        }
         let plan = self.plans.iter().find(|(number, _)| *number == call.to);
         match plan {
             Some((_, plan)) => Ok(routed(planned(plan.clone(), &self.told))),

@@ -3,6 +3,7 @@
 //! It owns the waiting; it knows neither SIP nor RTP. Every wait ends when the leg does. `verbs.rs` holds what plays and listens,
 //! `recording.rs` what records.
 mod bridge;
+mod conference;
 mod dial;
 mod handover;
 mod inputs;
@@ -191,6 +192,7 @@ impl<'a> Executor<'a> {
             Verb::SendDigits(digits) => self.send_digits(digits).await,
             Verb::Wait(wait) => self.wait(wait.ms).await,
             Verb::Dial(dial) => self.dial(dial).await,
+            Verb::Conference(conference) => self.conference(conference).await,
             Verb::Refer(refer) => self.send_refer(refer).await,
             Verb::EarlyMedia => {
                 self.leg.early_media(None);

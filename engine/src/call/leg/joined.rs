@@ -2,10 +2,12 @@
 use super::Leg;
 use crate::call::crossing::Crossing;
 use crate::call::verb::DigitSource;
-use crate::media::{Carriage, Command as MediaCommand, MediaAudio};
+use crate::media::{Carriage, Command as MediaCommand, Edge, MediaAudio, Room};
 
 /// The id of music on hold; plays of verbs count from 1.
 const MUSIC: u32 = 0;
+/// Why nothing can be done with a room.
+const CLOSED: &str = "the media channel is closed";
 
 impl Leg {
     /// Joins both channels, in the way that their streams ask for now. Again after every change of either.
@@ -31,6 +33,25 @@ impl Leg {
         self.music(false);
         let inband = self.settings.dtmf.inband();
         let _ = self.media(MediaCommand::Detect { inband });
+    }
+
+    /// Lets the channel into a room. Keys go on being heard.
+    pub(in super::super) fn enter_room(&mut self, room: &Room, edge: Edge) -> Result<(), String> {
+        let channel = self.channel.as_ref().ok_or(CLOSED)?;
+        let joined = room.join(channel, edge);
+        joined.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// Changes what lies between the channel and its room.
+    pub(in super::super) fn change_edge(&self, room: &Room, edge: Edge) -> Result<(), String> {
+        let channel = self.channel.as_ref().ok_or(CLOSED)?;
+        room.edge(channel, edge).map_err(|error| error.to_string())
+    }
+
+    /// Takes the channel out of a room.
+    pub(in super::super) fn leave_room(&self, room: &Room) {
+        // A channel that is closed, or closes soon, is out or will be.
+        let _ = self.channel.as_ref().map(|channel| room.leave(channel));
     }
 
     fn crossing_to(&self, other: &Leg) -> Crossing {

@@ -28,7 +28,6 @@ const KINDS: [(&str, Kind); 6] = [
 pub(super) const NOT_BUILT: &[&str] = &[
     "agent",
     "application",
-    "conference",
     "custom",
     "directory",
     "extension",
@@ -64,6 +63,12 @@ impl Reader<'_> {
         let mut table = field.table()?;
         let kind = table.required("type")?;
         if not_built(&kind) {
+            return None;
+        }
+        if kind.text() == Some("conference") {
+            kind.error(
+                "a conference is a node: write a node of that type and go there by \"goto\"",
+            );
             return None;
         }
         let kind = kind.choice(&KINDS)?;

@@ -3,7 +3,7 @@ use super::super::model::{Destination, Node, Step};
 use super::super::template::Template;
 use super::Reader;
 use super::destination::not_built;
-use crate::call::{Echo, Record, Repeat};
+use crate::call::{Conference, Echo, Record, Repeat};
 use crate::config::document::Value;
 use crate::config::document::field::{Field, Table};
 use std::collections::BTreeMap;
@@ -14,26 +14,31 @@ enum Kind {
     Play,
     Collect,
     Echo,
+    Conference,
     Record,
     Set,
     Branch,
     Hangup,
 }
 
-const KINDS: [(&str, Kind); 8] = [
+const KINDS: [(&str, Kind); 9] = [
     ("play", Kind::Play),
     ("sound", Kind::Play),
     ("collect", Kind::Collect),
     ("echo", Kind::Echo),
+    ("conference", Kind::Conference),
     ("record_message", Kind::Record),
     ("set", Kind::Set),
     ("branch", Kind::Branch),
     ("hangup", Kind::Hangup),
 ];
 
-/// Limits of `echo` and `record_message` that name none, in ms.
+/// Limits of `echo`, `record_message` and `conference` that name none, in ms.
 const ECHO_MS: u32 = 300_000;
 const RECORD_MS: u32 = 60_000;
+const CONFERENCE_MS: u32 = 86_400_000;
+/// Attendees of a conference that names no limit, and of the largest.
+const ATTENDEES: (usize, i64) = (100, 10_000);
 
 impl Reader<'_> {
     pub(super) fn node(&self, id: &str, field: &Field<'_>) -> Option<Node> {
@@ -46,6 +51,7 @@ impl Reader<'_> {
             Kind::Play => self.play(&mut table),
             Kind::Collect => self.collect(&mut table),
             Kind::Echo => self.echo(&mut table),
+            Kind::Conference => self.conference(&mut table),
             Kind::Record => self.record(&mut table),
             Kind::Set => self.set(&mut table),
             Kind::Branch => self.branch(&mut table),
@@ -101,6 +107,35 @@ impl Reader<'_> {
         };
         let then = self.then_key(table)?;
         Some(Step::Echo { echo, then })
+    }
+
+    fn conference(&self, table: &mut Table<'_>) -> Option<Step> {
+        let room = table
+            .required("room")
+            .and_then(|field| self.template(&field, field.string()?));
+        let members = table.field("max_members");
+        let members = members.and_then(|field| match &field.node.value {
+            Value::Int(members) if (1..=ATTENDEES.1).contains(members) => Some(*members as usize),
+            _ => field.expected("a whole number from 1 to 10000"),
+        });
+        let conference = Conference {
+            max_members: members.unwrap_or(ATTENDEES.0),
+            mute: self.flag(table, "mute", false),
+            starts: self.flag(table, "start_on_enter", true),
+            ends: self.flag(table, "end_on_exit", false),
+            stay_alone: self.flag(table, "stay_alone", true),
+            tones: self.flag(table, "tones", true),
+            record: self.flag(table, "record", false),
+            stop_keys: self.stop_keys(table, "stop_keys", ""),
+            max_ms: self.limit_ms(table, "max_seconds", CONFERENCE_MS),
+            ..Conference::of("")
+        };
+        let then = self.then_key(table);
+        Some(Step::Conference {
+            room: room?,
+            conference,
+            then: then?,
+        })
     }
 
     fn record(&self, table: &mut Table<'_>) -> Option<Step> {

@@ -61,6 +61,7 @@ fn describe(step: &Step) -> String {
         ),
         Verb::Gather(gather) => format!("gather {}", shown(&gather.prompts)),
         Verb::Echo(echo) => format!("echo until {}", echo.stop_keys),
+        Verb::Conference(conference) => format!("conference {}", conference.room),
         Verb::Record(_) => "record".to_owned(),
         Verb::Hangup(hangup) => format!("hangup {:?}", hangup.cause),
         other => format!("{other:?}"),
@@ -96,6 +97,16 @@ pub(super) fn outcome(verb: &Verb, act: Act) -> Outcome {
                 recording: RecordingId(7),
                 duration_ms: 1500,
                 end,
+            })
+        }
+        Verb::Conference(conference) => {
+            let key = keys
+                .chars()
+                .find(|key| conference.stop_keys.contains(*key))
+                .map(key);
+            Outcome::Conferenced(Conferenced {
+                end: key.map_or(ConferenceEnd::Over, ConferenceEnd::Key),
+                seconds: 42,
             })
         }
         _ => Outcome::Done,

@@ -1,5 +1,6 @@
 //! Flows offline: what is refused, and what a virtual caller hears.
 mod caller;
+mod conference;
 mod demo;
 mod menus;
 mod properties;

@@ -135,6 +135,11 @@ impl Room {
         self.order(RoomOrder::Leave(self.id, channel.id))
     }
 
+    /// How many members it may have.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Members, and those who are about to be.
     pub fn members(&self) -> usize {
         self.shared.members.load(Ordering::Acquire) as usize

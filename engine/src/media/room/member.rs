@@ -91,9 +91,9 @@ impl Fader {
         self.0 == 1.0 && to == 1.0
     }
 
-    /// Nothing came: what comes next begins anew.
-    pub(super) fn rest(&mut self) {
-        self.0 = 0.0;
+    /// Nothing came: a change since then is over.
+    pub(super) fn settle(&mut self, to: f32) {
+        self.0 = to;
     }
 }
 

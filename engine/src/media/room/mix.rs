@@ -9,7 +9,7 @@ use trunkline_dsp::{level, mix};
 use super::super::codec::{FRAME_MS, Law};
 use super::super::player::Player;
 use super::super::recorder::Recording;
-use super::super::retire::ChannelId;
+use super::super::retire::{ChannelId, Left};
 use super::member::{Edge, LONGEST, Member};
 use super::rooms::{RoomPlace, RoomShared};
 use super::talkers::Talkers;
@@ -17,6 +17,8 @@ use super::{MemberId, RoomConfig, RoomEvent};
 
 /// Announcements at the same time.
 const PLAYERS: usize = 4;
+/// What may end within one step: all announcements, the recording, and the one of the member.
+const SPENT: usize = PLAYERS + 2;
 /// Up to so many members nobody is silenced for being quiet.
 const INTIMATE: usize = 3;
 /// Levels are not reported more often, ms.
@@ -67,6 +69,8 @@ pub(crate) struct RoomState {
     pub(super) recording: Option<Box<Recording>>,
     pub(super) events: mpsc::Sender<RoomEvent>,
     pub(super) lost_events: u64,
+    /// What is to be freed, by another thread.
+    pub(super) spent: Vec<Box<dyn Left>>,
 }
 
 impl RoomState {
@@ -101,6 +105,7 @@ impl RoomState {
             recording: None,
             events,
             lost_events: 0,
+            spent: Vec::with_capacity(SPENT),
             config,
         }
     }
@@ -231,7 +236,8 @@ impl RoomState {
             }
             if player.is_done() {
                 let id = player.id();
-                drop(self.players.remove(place));
+                let player = self.players.remove(place);
+                self.spent.push(player);
                 self.tell(RoomEvent::PlayDone { id });
             } else {
                 place += 1;
@@ -251,8 +257,10 @@ impl RoomState {
             return;
         };
         recording.hear(frame);
-        if !recording.turn() {
-            self.recording = None;
+        if !recording.turn()
+            && let Some(recording) = self.recording.take()
+        {
+            self.spent.push(recording);
         }
     }
 
@@ -276,7 +284,7 @@ impl RoomState {
         };
         let watched = self.config.speakers || self.config.levels_ms > 0;
         let Some(samples) = frame else {
-            member.fade_in.rest();
+            member.fade_in.settle(0.0);
             member.voice.pause();
             return self.report(seat, None);
         };
@@ -354,7 +362,7 @@ impl RoomState {
         let others = sum.parts - u32::from(own.is_some());
         let whispers = member.whispered_by > 0;
         if others == 0 && !whispers && member.player.is_none() {
-            member.fade_out.rest();
+            member.fade_out.settle(ratio);
             return Heard::Silence;
         }
         let alone = member.player.is_none() && !whispers;
@@ -387,7 +395,9 @@ impl RoomState {
             mix::add_saturating(out, samples);
             if player.is_done() {
                 let id = player.id();
-                member.player = None;
+                let spent = member.player.take();
+                self.spent
+                    .extend(spent.map(|player| player as Box<dyn Left>));
                 self.tell(RoomEvent::PlayDone { id });
             }
         }
@@ -404,21 +414,22 @@ impl RoomState {
         sounds
     }
 
-    /// What all hear who do not speak, encoded once in a round.
-    pub(super) fn shared(&mut self, law: Law) -> &[u8] {
+    /// What all hear who do not speak, encoded once in a round, and whether that was now.
+    pub(super) fn shared(&mut self, law: Law) -> (&[u8], bool) {
         let before = self.complete();
         let encoded = &mut self.encoded[match law {
             Law::Mu => 0,
             Law::A => 1,
         }];
-        if encoded.round != self.round {
+        let fresh = encoded.round != self.round;
+        if fresh {
             let mut samples = [0; LONGEST];
             let samples = &mut samples[..self.length];
             mix::clip_sum(&self.sums[before].samples, samples);
             law.encode(samples, &mut encoded.octets);
             encoded.round = self.round;
         }
-        &encoded.octets[..self.length]
+        (&encoded.octets[..self.length], fresh)
     }
 }
 
@@ -437,3 +448,7 @@ fn play(player: &mut Player, samples: &mut [i16]) -> bool {
     Law::Mu.decode(&octets, samples);
     sounds
 }
+
+#[cfg(test)]
+#[path = "mix_tests.rs"]
+mod tests;

@@ -288,9 +288,16 @@ impl Rooms {
         self.stats.rooms.open.set(self.open);
     }
 
+    /// Has freed what a room is done with.
+    pub(super) fn free_spent(&mut self, id: RoomId) {
+        while let Some(spent) = self.room(id).and_then(|room| room.spent.pop()) {
+            // The reaper lives until this thread has ended.
+            let _ = self.reaper.send(Retired::Left(spent));
+        }
+    }
+
     /// Has it freed elsewhere.
     fn scrap(&self, left: Box<impl std::fmt::Debug + Send + 'static>) {
-        // The reaper lives until this thread has ended.
         let _ = self.reaper.send(Retired::Left(left));
     }
 }

@@ -1,9 +1,10 @@
 //! A channel's step in its room: what it heard goes in, what it is sent comes out.
 
-use super::super::channel::{ChannelState, Moment};
-use super::super::codec::{AudioRate, FRAME_MS, FRAME_SAMPLES};
+use super::super::channel::{ChannelState, Moment, Surroundings};
+use super::super::codec::{AudioRate, FRAME_MS, FRAME_SAMPLES, Law};
 use super::super::frame::Frame;
-use super::mix::Heard;
+use super::super::stats::RoomStats;
+use super::mix::{Heard, RoomState};
 use super::rooms::Rooms;
 
 /// What a room has for a peer.
@@ -23,43 +24,67 @@ impl ChannelState {
     }
 
     /// Leaves the received frame with the room. Returns what the room has for the peer, unless there is no room, or nobody to send it to.
+    /// A key that is heard as a tone is for us and not for the others.
     pub(crate) fn room_turn(
         &mut self,
         rooms: &mut Rooms,
+        around: &Surroundings,
         moment: Moment,
         heard: Option<&Frame>,
     ) -> Option<Mix> {
         let seat = self.seat?;
+        let params = &self.stream.as_ref()?.params;
         let room = rooms.room(seat.room)?;
         room.advance(moment.tick_ms / u64::from(FRAME_MS));
-        let params = &self.stream.as_ref()?.params;
-        let mut frame = Frame::silence(AudioRate::Narrow);
-        match heard.filter(|_| seat.heard && params.receive) {
+        let says = seat.heard && params.receive && self.tone_down.is_none();
+        match heard.filter(|_| says) {
             Some(heard) => {
+                let mut frame = Frame::silence(AudioRate::Narrow);
                 let ears = &mut self.incoming.converter;
                 ears.convert(heard, AudioRate::Narrow, &mut frame);
                 room.contribute(seat.seat, Some(frame.samples_mut()));
             }
             None => room.contribute(seat.seat, None),
         }
-        if !params.send || self.player.is_some() || self.digits.is_some() {
-            return None;
+        let wanted = params.send && self.player.is_none() && self.digits.is_none();
+        let counters = &around.stats.rooms;
+        let mix = wanted.then(|| room.mix_for(seat.seat, params.encoding.law(), counters));
+        counters
+            .lost_events
+            .add(std::mem::take(&mut room.lost_events));
+        if !room.spent.is_empty() {
+            rooms.free_spent(seat.room);
         }
-        let mixed = room.mix(seat.seat, frame.samples_mut());
-        let Some(law) = params.encoding.law() else {
-            match mixed {
+        mix
+    }
+}
+
+impl RoomState {
+    /// What a member is sent, in its law if it has one.
+    fn mix_for(&mut self, seat: u32, law: Option<Law>, counters: &RoomStats) -> Mix {
+        let mut frame = Frame::silence(AudioRate::Narrow);
+        let heard = self.mix(seat, frame.samples_mut());
+        if heard == Heard::Own {
+            counters.own_mixes.add(1);
+        }
+        let Some(law) = law else {
+            match heard {
                 Heard::Silence => frame.silence_at(AudioRate::Narrow),
-                Heard::Shared => room.shared_linear(frame.samples_mut()),
+                Heard::Shared => self.shared_linear(frame.samples_mut()),
                 Heard::Own => {}
             }
-            return Some(Mix::Linear(frame));
+            return Mix::Linear(frame);
         };
         let mut octets = [law.silence(); FRAME_SAMPLES];
-        match mixed {
+        match heard {
             Heard::Silence => {}
-            Heard::Shared => octets.copy_from_slice(room.shared(law)),
+            Heard::Shared => {
+                let (shared, fresh) = self.shared(law);
+                octets.copy_from_slice(shared);
+                counters.shared_mixes.add(u64::from(fresh));
+            }
             Heard::Own => law.encode(frame.samples(), &mut octets),
         }
-        Some(Mix::Octets(octets))
+        Mix::Octets(octets)
     }
 }
