@@ -54,6 +54,11 @@ fn stun() {
 }
 
 #[test]
+fn jitter() {
+    replay("jitter", rtp_checks::jitter);
+}
+
+#[test]
 fn rfc4733() {
     replay("rfc4733", rtp_checks::rfc4733);
 }
@@ -86,7 +91,8 @@ fn info_dtmf() {
 /// Each seed cut short everywhere and with octets changed, in a fixed order: what libFuzzer does first.
 #[test]
 fn damaged_seeds() {
-    let targets: [(&str, fn(&[u8])); 7] = [
+    let targets: [(&str, fn(&[u8])); 8] = [
+        ("jitter", rtp_checks::jitter),
         ("opus", codec_checks::opus),
         ("comfort_noise", codec_checks::comfort_noise),
         ("stun", stun_checks::stun),

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use trunkline::rtp::octet_ring::{FRAME, JitterBuffer};
+use trunkline::rtp::clock::ClockRate;
+use trunkline::rtp::jitter::{Aim, Arrived, Inserted, JitterBuffer, Turn};
 use trunkline::rtp::packet;
 use trunkline::rtp::reception::Reception;
 use trunkline::rtp::rtcp::{self, RtcpPacket};
@@ -13,7 +14,8 @@ use trunkline::rtp::telephone_event::{KeyEvent, Receiver};
 pub fn rtp(octets: &[u8]) {
     round_trip(octets);
     let now = Instant::now();
-    let mut jitter = JitterBuffer::new(0xFF);
+    let mut jitter = JitterBuffer::new(ClockRate::HZ_8000, 4096, Aim::default());
+    let mut now_us = 0;
     let mut reception: Option<Reception> = None;
     let mut rest = octets;
     while let Some((&length, after)) = rest.split_first() {
@@ -28,14 +30,80 @@ pub fn rtp(octets: &[u8]) {
         of.receive(header.sequence);
         of.time(now, header.timestamp);
         assert!(of.report(0, 0).cumulative_lost.abs() <= 0x80_0000);
+        now_us += 20_000;
         jitter.insert(
-            header.sequence,
-            header.timestamp,
-            header.marker,
-            packet.payload,
+            now_us,
+            &Arrived {
+                sequence: header.sequence,
+                timestamp: header.timestamp,
+                marker: header.marker,
+                units: packet.payload.len() as u32,
+                payload: packet.payload,
+            },
         );
-        jitter.pull(&mut [0; FRAME]);
+        pull(&mut jitter, now_us, &mut 0);
     }
+}
+
+/// Records of what happens (1 octet), ms since the last one (1), sequence (1), timestamp (2, in frames of 10 ms), length (1, in ms): any
+/// order of packets, pulls and time gives whole frames, and a bounded delay.
+pub fn jitter(octets: &[u8]) {
+    let mut jitter = JitterBuffer::new(ClockRate::HZ_8000, 4096, Aim::default());
+    let (mut now_us, mut lead) = (0u64, 0u32);
+    for [what, ms, sequence, high, low, length] in octets.as_chunks::<6>().0 {
+        now_us += u64::from(*ms) * 1000;
+        let payload = vec![*sequence; usize::from(*length) * 8];
+        let arrived = Arrived {
+            sequence: u16::from(*sequence),
+            timestamp: u32::from(u16::from_be_bytes([*high, *low])).wrapping_mul(80),
+            marker: what & 0x80 != 0,
+            units: payload.len() as u32,
+            payload: &payload,
+        };
+        match what % 8 {
+            0..=3 => {
+                let inserted = jitter.insert(now_us, &arrived);
+                let refused = length == &0 || *length > 120;
+                assert_eq!(inserted == Inserted::Refused, refused);
+            }
+            4 => jitter.skip(arrived.sequence),
+            5 => jitter.quieten(arrived.sequence),
+            6 if what & 0x70 == 0x70 => jitter.reset(ClockRate::HZ_8000),
+            _ => {
+                pull(&mut jitter, now_us, &mut lead);
+                let surplus = jitter.surplus_us(now_us, lead + 160, 160);
+                assert!(surplus.abs() < 60_000_000);
+                now_us += 20_000;
+            }
+        }
+        assert!(jitter.target_us() <= 410_000);
+    }
+}
+
+/// One frame: what the buffer hands out is never more than it was given, and it comes to an end.
+fn pull(jitter: &mut JitterBuffer, now_us: u64, lead: &mut u32) {
+    let mut turns = 0;
+    while *lead < 160 {
+        turns += 1;
+        assert!(turns < 1000, "a frame of endless turns");
+        let need = 160 - *lead;
+        *lead += match jitter.next(now_us, *lead, need) {
+            Turn::Packet {
+                payload,
+                units,
+                skip,
+            } => {
+                assert!(payload.len() as u32 == units && skip < units);
+                units - skip
+            }
+            Turn::Lost { units, .. } => {
+                assert!((1..=480).contains(&units));
+                units
+            }
+            Turn::Silence | Turn::Wait { .. } | Turn::Idle => need,
+        };
+    }
+    *lead -= 160;
 }
 
 fn round_trip(octets: &[u8]) {
