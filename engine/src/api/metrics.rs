@@ -3,7 +3,7 @@
 //! It owns the names; the counters belong to those who count. Every name is listed in `docs/operations.md`.
 use super::trunk_metrics;
 use crate::call::{CallCounters, Troubled};
-use crate::media::Media;
+use crate::media::{Media, MediaStats, Pulse};
 use crate::net::sip::PumpCounters;
 use crate::registrar::Location;
 use crate::trunk::Trunks;
@@ -210,6 +210,42 @@ impl Sources {
         )
     }
 
+    /// Each media thread by its number.
+    fn encode_shards(&self, encoder: &mut DescriptorEncoder) -> Result<(), Error> {
+        let media = &self.media;
+        type Figure = (&'static str, &'static str, fn(&MediaStats, &Pulse) -> f64);
+        let gauges: [Figure; 4] = [
+            (
+                "trunkline_media_thread_channels",
+                "Media channels of a media thread",
+                |stats, _| stats.channels.value() as f64,
+            ),
+            (
+                "trunkline_media_thread_busy_ratio",
+                "Share of a core a media thread used in the last second",
+                |_, pulse| pulse.busy_us.value() as f64 / 1e6,
+            ),
+            (
+                "trunkline_media_thread_late_seconds",
+                "What 99 % of the slots of a media thread in the last second were not later than",
+                |_, pulse| pulse.late_us.value() as f64 / 1e6,
+            ),
+            (
+                "trunkline_media_thread_full",
+                "1 while a media thread takes no new calls",
+                |_, pulse| pulse.full.value() as f64,
+            ),
+        ];
+        for (name, help, value) in gauges {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (thread, (stats, pulse)) in media.shard_stats().zip(media.pulses()).enumerate() {
+                let labels = [("thread", thread.to_string())];
+                ConstGauge::new(value(stats, pulse)).encode(metric.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+
     fn encode_media(&self, encoder: &mut DescriptorEncoder) -> Result<(), Error> {
         let media = self.media.stats();
         gauge(
@@ -309,6 +345,7 @@ impl Sources {
         ] {
             counter(encoder, name, help, value.value())?;
         }
+        self.encode_shards(encoder)?;
         let dropped = media.dropped.by_cause();
         family(
             encoder,

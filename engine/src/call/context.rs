@@ -17,6 +17,8 @@ pub(super) struct CallContext {
     pub(super) caller: Caller,
     /// What routed the call, and the name of its program.
     pub(super) routed: OnceLock<(String, String)>,
+    /// The media thread its first leg was opened on.
+    pub(super) shard: OnceLock<usize>,
     _active: Active,
 }
 
@@ -33,6 +35,7 @@ impl CallContext {
             info,
             caller,
             routed: OnceLock::new(),
+            shard: OnceLock::new(),
             _active: active,
         })
     }

@@ -24,7 +24,11 @@ pub(super) async fn place(
     prefer: Option<Encoding>,
 ) -> Result<Leg, Unplaced> {
     let calls = &call.calls;
-    let media = calls.media.open().map_err(|error| Unplaced {
+    let opened = match call.shard.get() {
+        Some(shard) => calls.media.open_near(*shard),
+        None => calls.media.open(),
+    };
+    let media = opened.map_err(|error| Unplaced {
         status: 503,
         text: no_channel(&error).text,
     })?;

@@ -102,6 +102,7 @@ fn inbound_leg(
 ) -> Result<Leg, Refusal> {
     let calls = &call.calls;
     let media = calls.media.open().map_err(|error| no_channel(&error))?;
+    let _ = call.shard.set(media.0.shard());
     let local = incoming.flow.local.ip();
     let terms = calls.routes.terms(&call.caller);
     let terms = terms.unwrap_or_else(|| call.in_force.settings.terms());
@@ -175,6 +176,10 @@ async fn replace(call: &Arc<CallContext>, incoming: Incoming, old: LegId) {
 pub(super) fn no_channel(error: &OpenError) -> Refusal {
     let (rule, advice) = match error {
         OpenError::NoPorts { .. } => ("no-rtp-ports", "; widen [media] ports"),
+        OpenError::Overloaded => (
+            "media-overloaded",
+            "; see [media] late_limit_ms and busy_limit",
+        ),
         _ => ("no-media-channel", ""),
     };
     Refusal::new(503, rule, format!("{error}{advice}"))

@@ -127,6 +127,11 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("media.ports", media.ports != new.media.ports),
         ("media.threads", media.threads != new.media.threads),
         ("media.pin", media.pin != new.media.pin),
+        (
+            "media.late_limit_ms",
+            media.late_limit_ms != new.media.late_limit_ms,
+        ),
+        ("media.busy_limit", media.busy_limit != new.media.busy_limit),
         ("media.realtime", media.realtime != new.media.realtime),
         (
             "media.lock_memory",

@@ -10,7 +10,7 @@ use crate::call::{
 };
 use crate::config::{Config, Fetch, HoldMusic, LogFormat};
 use crate::fetch::{FetchLimits, Fetcher};
-use crate::media::{Media, MediaAudio, MediaConfig, PromptLibrary};
+use crate::media::{AdmissionLimits, Media, MediaAudio, MediaConfig, PromptLibrary};
 use crate::net::sip::{Guards, Resolver, Sip};
 use crate::registrar::{self, Location};
 use crate::route::{LearnedPeers, TrustGate, terms};
@@ -229,6 +229,10 @@ fn start_media(config: &Config) -> anyhow::Result<Media> {
         pin: media.pin.clone(),
         realtime: media.realtime,
         lock_memory: media.lock_memory,
+        admission: AdmissionLimits {
+            late_ms: media.late_limit_ms,
+            busy_percent: media.busy_limit,
+        },
         rtp_timeout: media.rtp_timeout.unwrap_or(NEVER),
         // One for each leg: most calls are between two parties.
         max_channels: config.sip.max_calls.saturating_mul(2),

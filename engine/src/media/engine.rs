@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
+use super::admission::{self, Pulse, Watched};
 use super::channel::{ChannelState, Sockets, Surroundings};
 use super::crossing::{Crossing, Door, Whereabouts};
 use super::handle::{Busy, MediaConfig, MediaError, OpenError};
@@ -28,6 +29,9 @@ const QUEUE: usize = 16_384;
 /// Open files beside the two sockets of each channel: SIP connections, recordings, the rest.
 const OTHER_FILES: u64 = 1024;
 
+/// CPU time a new channel is thought to need in a second, µs: a G.711 channel at least.
+const CHANNEL_US: u64 = 150;
+
 /// What the handles share.
 #[derive(Debug)]
 pub(crate) struct Engine {
@@ -41,7 +45,7 @@ pub(crate) struct Engine {
     pub(crate) stop: Arc<AtomicBool>,
     /// Those that run shards; they give them back when they end.
     loops: Mutex<Vec<JoinHandle<Shard>>>,
-    /// The reaper and the writer.
+    /// The reaper, the writer, and the one that watches the shards.
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -51,16 +55,21 @@ pub(crate) struct ShardLink {
     orders: Sender<ShardOrder>,
     waker: Arc<Waker>,
     pub(crate) stats: Arc<MediaStats>,
+    pub(crate) pulse: Arc<Pulse>,
     /// Channels sent there, opened or moved.
     sent: AtomicU64,
 }
 
 impl ShardLink {
-    /// Channels there and on the way there.
-    fn load(&self) -> u64 {
+    /// How busy it is, in twentieths of a core by its last second and what came since; then its channels, those on the way there included.
+    fn load(&self) -> (u64, u64) {
         let sent = self.sent.load(Ordering::Relaxed);
         let coming = sent.saturating_sub(self.stats.entered.value());
-        self.stats.channels.value() + coming
+        let channels = self.stats.channels.value() + coming;
+        let (busy_us, then) = (self.pulse.busy_us.value(), self.pulse.channels.value());
+        let since = channels.saturating_sub(then);
+        let each_us = busy_us.checked_div(then).unwrap_or(0).max(CHANNEL_US);
+        ((busy_us + since * each_us) / (1_000_000 / 20), channels)
     }
 }
 
@@ -100,6 +109,7 @@ impl Engine {
                 orders,
                 waker: poller.waker(),
                 stats,
+                pulse: Arc::default(),
                 sent: AtomicU64::new(0),
             });
             let ends = ShardEnds {
@@ -146,6 +156,14 @@ impl Engine {
         {
             tracing::warn!(%error, "memory cannot be locked (see `ulimit -l`): it may be swapped out");
         }
+        let watched = self
+            .shards
+            .iter()
+            .map(|shard| Watched::new(shard.stats.clone(), shard.pulse.clone(), Instant::now()));
+        let (watched, limits) = (watched.collect(), self.config.admission);
+        let stop = self.stop.clone();
+        let watch = named("media-watch").spawn(move || admission::watch(watched, limits, &stop))?;
+        lock(&self.threads).push(watch);
         for (index, mut shard) in shards.into_iter().enumerate() {
             let cpu = self.config.pin.get(index).copied();
             let realtime = self.config.realtime;
@@ -206,17 +224,30 @@ impl Engine {
         Err(OpenError::NoPorts { range })
     }
 
-    /// The shard with the fewest channels.
+    /// The shard with the least to do.
     pub(crate) fn least_loaded(&self) -> usize {
-        let loads = self.shards.iter().map(ShardLink::load).enumerate();
-        loads
-            .min_by_key(|(_, load)| *load)
-            .map_or(0, |(index, _)| index)
+        let shards = 0..self.shards.len();
+        shards
+            .min_by_key(|shard| self.shards[*shard].load())
+            .unwrap_or(0)
     }
 
-    /// The one of two shards that has fewer channels; the first if both have the same.
+    /// The one with the least to do of those that are not at their limit.
+    pub(crate) fn admitting(&self) -> Option<usize> {
+        let shards = (0..self.shards.len()).filter(|shard| self.admits(*shard));
+        shards.min_by_key(|shard| self.shards[*shard].load())
+    }
+
+    /// Whether a shard is not at its limit.
+    pub(crate) fn admits(&self, shard: usize) -> bool {
+        self.shards
+            .get(shard)
+            .is_some_and(|shard| !shard.pulse.is_full())
+    }
+
+    /// The one of two shards that has less to do; the first if both have the same.
     pub(crate) fn less_loaded(&self, a: usize, b: usize) -> usize {
-        let load = |index: usize| self.shards.get(index).map_or(u64::MAX, ShardLink::load);
+        let load = |index: usize| self.shards.get(index).map(ShardLink::load);
         if load(b) < load(a) { b } else { a }
     }
 
@@ -257,6 +288,9 @@ impl Engine {
             .flatten()
             .for_each(|mut shard| shard.finish());
         let _ = self.writer.send(WriterOrder::Stop);
+        lock(&self.threads)
+            .iter()
+            .for_each(|thread| thread.thread().unpark());
         lock(&self.threads)
             .drain(..)
             .for_each(|thread| _ = thread.join());

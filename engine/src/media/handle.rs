@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::admission::{AdmissionLimits, Pulse};
 use super::bridge::Carriage;
 use super::channel::{ChannelState, NewStream, Order};
 use super::command::Command;
@@ -32,6 +33,8 @@ pub struct MediaConfig {
     pub pin: Vec<usize>,
     /// Real-time priority (`SCHED_FIFO`, 1 to 99) of the shards' threads. Refused by the system: a warning, and the usual priority.
     pub realtime: Option<u8>,
+    /// From where on a shard takes no new channels.
+    pub admission: AdmissionLimits,
     /// Whether the memory of the process is kept from being swapped out (`mlockall`).
     pub lock_memory: bool,
     /// After this long without RTP on a channel that expects some, [`MediaEvent::RtpTimeout`] is sent.
@@ -50,6 +53,7 @@ impl Default for MediaConfig {
             threads: 1,
             pin: Vec::new(),
             realtime: None,
+            admission: AdmissionLimits::default(),
             lock_memory: false,
             rtp_timeout: Duration::from_secs(60),
             max_channels: 5_000,
@@ -95,8 +99,8 @@ pub enum OpenError {
     /// The system refuses sockets.
     #[error("cannot open RTP sockets: {0} (see the limit of open files, `ulimit -n`)")]
     Sockets(std::io::Error),
-    /// The shard does not follow with its commands.
-    #[error("the media shard is overloaded")]
+    /// All shards are at their limit, or do not follow with their commands.
+    #[error("the media threads are at their limit")]
     Overloaded,
     /// The media engine has been shut down.
     #[error("the media engine is shut down")]
@@ -166,15 +170,19 @@ impl Media {
     /// # Errors
     /// When ports or channels are used up.
     pub fn open(&self) -> Result<(Channel, MediaEvents), OpenError> {
-        self.open_on(self.engine.least_loaded())
+        let shard = self.engine.admitting();
+        self.open_on(shard.ok_or(OpenError::Overloaded)?)
     }
 
-    /// The same on the shard of another channel, with which it will be bridged.
+    /// The same on that shard, where the channel is with which it will be bridged; if it is at its limit, on another.
     ///
     /// # Errors
     /// As [`open`](Media::open).
-    pub fn open_beside(&self, peer: &Channel) -> Result<(Channel, MediaEvents), OpenError> {
-        self.open_on(peer.shard())
+    pub fn open_near(&self, shard: usize) -> Result<(Channel, MediaEvents), OpenError> {
+        match self.engine.admits(shard) {
+            true => self.open_on(shard),
+            false => self.open(),
+        }
     }
 
     fn open_on(&self, shard: usize) -> Result<(Channel, MediaEvents), OpenError> {
@@ -263,6 +271,11 @@ impl Media {
     /// Counters of the taps.
     pub fn taps(&self) -> &TapStats {
         &self.engine.taps
+    }
+
+    /// How each shard was in the last second.
+    pub fn pulses(&self) -> impl Iterator<Item = &Pulse> {
+        self.engine.shards.iter().map(|shard| &*shard.pulse)
     }
 
     /// Ends all channels and the threads, and waits for them: recordings are complete and every channel has its

@@ -7,6 +7,7 @@
 //!                                        └──closed channels──► reaper
 //! ```
 
+mod admission;
 mod audio_file;
 pub mod bench;
 mod both_sides;
@@ -46,6 +47,7 @@ mod voice;
 mod wav;
 mod wheel;
 
+pub use admission::{AdmissionLimits, Pulse};
 pub use bridge::Carriage;
 pub use codec::opus::OpusSettings;
 pub use codec::{AudioRate, ClockRate, Encoding, Law};
