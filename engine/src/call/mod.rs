@@ -49,7 +49,7 @@ pub use texts::TextTo;
 pub use troubled::{Troubled, TroubledLeg};
 pub use verb::{
     Audio, Conference, ConferenceEnd, Conferenced, Dial, DialEnd, DialOrder, DialTarget, Dialled,
-    DigitSource, Echo, Failure, Gather, GatherEnd, Gathered, Hangup, HangupCause, KeyPress,
+    DigitSource, Echo, Failure, Gather, GatherEnd, Gathered, Hangup, HangupCause, KeyPress, Manner,
     Outcome, Play, Record, RecordEnd, Recorded, RecordingId, Refer, Reject, Repeat, SendDigits,
     ToneSpec, Verb, Wait,
 };

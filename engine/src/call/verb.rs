@@ -1,5 +1,6 @@
 //! The verbs a program can ask for and the outcomes it gets back. One vocabulary for every dialect.
 pub use super::dial::{Dial, DialEnd, DialOrder, DialTarget, Dialled};
+pub use crate::media::Manner;
 
 /// What to do next with the call.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,6 +145,8 @@ pub struct Play {
     pub repeat: Repeat,
     /// Keys that stop it (each a DTMF character); empty: none, keys are kept as type-ahead for the next gather.
     pub stop_keys: String,
+    /// How loud, from where, and whether it fades in.
+    pub manner: Manner,
 }
 
 /// [`Verb::Gather`]: prompts and collected digits. The heart of every menu.

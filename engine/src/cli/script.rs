@@ -1,7 +1,7 @@
 //! The program of `trunkline call`: records, plays a file, sends digits one after the other, listens, and hangs up.
 use crate::call::{
-    Audio, CallInfo, Hangup, HangupCause, Outcome, Play, Program, Repeat, SendDigits, Step, Verb,
-    Wait,
+    Audio, CallInfo, Hangup, HangupCause, Manner, Outcome, Play, Program, Repeat, SendDigits, Step,
+    Verb, Wait,
 };
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -44,6 +44,7 @@ impl Script {
                     audio: vec![Audio::Prompt(key)],
                     repeat: Repeat::Times(1),
                     stop_keys: String::new(),
+                    manner: Manner::default(),
                 }),
             )
         }));

@@ -2,7 +2,7 @@
 //! node, menu or prompt that is not there.
 use super::pattern::Pattern;
 use super::template::Template;
-use crate::call::{Audio, Conference, Echo, HangupCause, Record, Repeat};
+use crate::call::{Audio, Conference, Echo, HangupCause, Manner, Record, Repeat};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -147,6 +147,8 @@ pub enum Step {
         repeat: Repeat,
         /// Keys that stop it.
         interrupt: String,
+        /// How loud, from where, and whether it fades in.
+        manner: Manner,
         /// What follows.
         then: Destination,
     },

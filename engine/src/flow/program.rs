@@ -8,7 +8,8 @@ use super::model::{
 };
 use crate::call::{
     Audio, Conference, ConferenceEnd, Conferenced, DigitSource, Gather, GatherEnd, Gathered,
-    Hangup, HangupCause, KeyPress, Outcome, Play, RecordEnd, Recorded, RecordingId, Repeat, Verb,
+    Hangup, HangupCause, KeyPress, Manner, Outcome, Play, RecordEnd, Recorded, RecordingId, Repeat,
+    Verb,
 };
 use crate::call::{CallInfo, Direction, Program, Step};
 use std::collections::BTreeMap;
@@ -176,7 +177,7 @@ impl FlowProgram {
             Destination::Menu(menu) => Move::Enter(Target::Menu(*menu)),
             Destination::Hangup { cause, prompt } => Move::Part(*cause, prompt),
             Destination::Sound { prompt, then } => {
-                match self.play(call, prompt, Repeat::Times(1), "") {
+                match self.play(call, prompt, Repeat::Times(1), "", Manner::default()) {
                     None => Move::To(then),
                     Some(verb) => {
                         self.waiting = Waiting::Sound((**then).clone());
@@ -276,8 +277,9 @@ impl FlowProgram {
                 prompt,
                 repeat,
                 interrupt,
+                manner,
                 then,
-            } => match self.play(call, prompt, *repeat, interrupt) {
+            } => match self.play(call, prompt, *repeat, interrupt, *manner) {
                 None => Move::To(then),
                 Some(verb) => self.await_node(id, verb),
             },
@@ -364,6 +366,7 @@ impl FlowProgram {
         prompt: &Prompt,
         repeat: Repeat,
         stop_keys: &str,
+        manner: Manner,
     ) -> Option<Verb> {
         let audio = self.audio(call, prompt);
         let stop_keys = stop_keys.to_owned();
@@ -371,11 +374,12 @@ impl FlowProgram {
             audio,
             repeat,
             stop_keys,
+            manner,
         }))
     }
 
     fn part(&mut self, call: &CallInfo, cause: HangupCause, prompt: &Prompt) -> Verb {
-        match self.play(call, prompt, Repeat::Times(1), "") {
+        match self.play(call, prompt, Repeat::Times(1), "", Manner::default()) {
             None => self.end(cause),
             Some(verb) => {
                 self.waiting = Waiting::Parting(cause);

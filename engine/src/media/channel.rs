@@ -13,7 +13,7 @@ use trunkline_dsp::dtmf::{Detector, Profile};
 use super::bridge::{Bridge, Inlet};
 use super::codec::opus::OpusError;
 use super::codec::{AudioRate, FRAME_MS};
-use super::command::{Command, StreamParams};
+use super::command::{Command, MediaAudio, StreamParams};
 use super::digits::DigitSender;
 use super::ears::Ears;
 use super::emit::Outgoing;
@@ -221,7 +221,23 @@ impl ChannelState {
                 Command::Play { id, audio, repeat } => {
                     self.player = Some(Player::new(id, audio, repeat))
                 }
-                Command::StopPlay => self.player = None,
+                Command::PlayIn {
+                    manner,
+                    id,
+                    audio,
+                    repeat,
+                } => self.player = Some(Player::new(id, audio, repeat).in_manner(manner)),
+                Command::Append { id, audio, repeat } => self.append(id, audio, repeat),
+                Command::ChangePlay(change) => {
+                    if let Some(player) = &mut self.player {
+                        player.change(change);
+                    }
+                }
+                Command::StopPlay => {
+                    if let Some(player) = &mut self.player {
+                        player.stop();
+                    }
+                }
                 Command::Echo(on) => {
                     if on && !self.echo {
                         self.begin_listening();
@@ -254,6 +270,17 @@ impl ChannelState {
                 // Made into orders of their own by the handle; done by the shard for both ends.
                 Command::Stream(_) | Command::Record(_) | Command::Unbridge => {}
             },
+        }
+    }
+
+    fn append(&mut self, id: u32, audio: Vec<MediaAudio>, repeat: Option<u32>) {
+        match &mut self.player {
+            Some(player) if !player.is_leaving() => {
+                if let Some(id) = player.append(id, audio, repeat) {
+                    self.tell(MediaEvent::PlayRefused { id });
+                }
+            }
+            _ => self.player = Some(Player::new(id, audio, repeat)),
         }
     }
 

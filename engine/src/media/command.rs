@@ -25,7 +25,30 @@ pub enum Command {
         /// How often the list is played in all; `None` plays it until it is stopped.
         repeat: Option<u32>,
     },
-    /// Stops what plays, without an event. Nothing happens if nothing plays.
+    /// As `Play`, in another manner.
+    PlayIn {
+        /// How.
+        manner: Manner,
+        /// Returned in the event.
+        id: u32,
+        /// Played in order without gaps.
+        audio: Vec<MediaAudio>,
+        /// How often the list is played in all; `None` plays it until it is stopped.
+        repeat: Option<u32>,
+    },
+    /// As `Play`, but waits its turn behind what plays and what waits already. If eight wait, it is refused:
+    /// [`MediaEvent::PlayRefused`](super::MediaEvent::PlayRefused).
+    Append {
+        /// Returned in the event.
+        id: u32,
+        /// Played in order without gaps.
+        audio: Vec<MediaAudio>,
+        /// How often the list is played in all; `None` plays it until it is stopped.
+        repeat: Option<u32>,
+    },
+    /// Changes how the present list is played. Nothing happens if nothing plays.
+    ChangePlay(PlayChange),
+    /// Stops what plays and what waits, without an event. Nothing happens if nothing plays.
     StopPlay,
     /// Sends the received audio back (`true`) until switched off. What plays meanwhile has precedence.
     Echo(bool),
@@ -65,6 +88,44 @@ pub enum Command {
         /// Pause between digits in ms; at least 40 (ITU-T Q.24).
         gap_ms: u32,
     },
+}
+
+/// How a list is played; by default from its beginning, as loud as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Manner {
+    /// That much louder, in dB, -60 to 20.
+    pub volume_db: f32,
+    /// From that place of the first round, in ms.
+    pub from_ms: u32,
+    /// Becoming as loud as that within so many ms.
+    pub fade_in_ms: u32,
+}
+
+/// A change to what plays.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PlayChange {
+    /// Plays that much louder than it is; -60 to 20 dB. The change takes 20 ms.
+    Volume {
+        /// 0: as it is.
+        db: f32,
+    },
+    /// Goes on at a place of the present list, counted from its beginning; behind its end, this round of it is over.
+    Seek {
+        /// In ms.
+        ms: u32,
+    },
+    /// Begins silent and reaches its volume evenly.
+    FadeIn {
+        /// In so many ms.
+        ms: u32,
+    },
+    /// Becomes silent evenly and ends then, and what waits with it.
+    FadeOut {
+        /// In so many ms.
+        ms: u32,
+    },
+    /// Holds still, silent, or goes on.
+    Pause(bool),
 }
 
 /// A piece of audio to play.

@@ -372,10 +372,15 @@ impl ChannelState {
             Some(law) => player.fill(law, octets),
             None => player.fill_frame(frame),
         };
+        while let Some(id) = player.take_ended() {
+            let _ = self.events.send(MediaEvent::PlayDone { id });
+        }
         if player.is_done() {
-            let id = player.id();
+            let (id, told) = (player.id(), player.tells_its_end());
             self.player = None;
-            self.tell(MediaEvent::PlayDone { id });
+            if told {
+                self.tell(MediaEvent::PlayDone { id });
+            }
         }
     }
 

@@ -12,6 +12,11 @@ pub enum MediaEvent {
         /// The id given with it.
         id: u32,
     },
+    /// An [`Append`](super::Command::Append) was refused: too many lists wait already.
+    PlayRefused {
+        /// The id given with it.
+        id: u32,
+    },
     /// A key went down.
     KeyBegin {
         /// `0-9*#A-D`.

@@ -51,7 +51,7 @@ pub use admission::{AdmissionLimits, Pulse};
 pub use bridge::Carriage;
 pub use codec::opus::OpusSettings;
 pub use codec::{AudioRate, ClockRate, Encoding, Law};
-pub use command::{Command, MediaAudio, SrtpParams, StreamParams};
+pub use command::{Command, Manner, MediaAudio, PlayChange, SrtpParams, StreamParams};
 pub use ears::Listening;
 pub use event::{ChannelStats, KeySource, MediaEvent, PathFacts, RecordingEnd};
 pub use frame::Frame;

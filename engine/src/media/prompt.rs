@@ -16,12 +16,14 @@ use super::wav;
 /// Largest file.
 const MAX_OCTETS: u64 = 64 << 20;
 
-/// A piece of audio ready to be played on any channel. All three forms have the same length.
+/// A piece of audio ready to be played on any channel. All forms have the same length in time.
 pub struct Prompt {
     /// The key it was loaded by.
     pub key: String,
     /// 16-bit linear samples at 8 kHz.
     pub slin8: Arc<[i16]>,
+    /// The same at 16 kHz, where the source has as much: for channels that can carry it.
+    pub slin16: Option<Arc<[i16]>>,
     /// The same in G.711 µ-law.
     pub ulaw: Arc<[u8]>,
     /// The same in G.711 A-law.
@@ -39,8 +41,27 @@ impl Prompt {
         Prompt {
             key: key.into(),
             slin8: samples.into(),
+            slin16: None,
             ulaw: encoded(Law::Mu),
             alaw: encoded(Law::A),
+        }
+    }
+
+    /// A prompt of linear samples at 16 kHz.
+    pub fn from_wide(key: impl Into<String>, samples: &[i16]) -> Prompt {
+        let mut narrow = vec![0; samples.len().div_ceil(2)];
+        let written = Down2::new().process(samples, &mut narrow);
+        narrow.truncate(written);
+        Prompt {
+            slin16: Some(samples.into()),
+            ..Prompt::from_samples(key, &narrow)
+        }
+    }
+
+    fn from_audio(key: impl Into<String>, audio: &wav::Audio) -> Prompt {
+        match audio.rate_hz {
+            8000 => Prompt::from_samples(key, &audio.samples),
+            _ => Prompt::from_wide(key, &audio.samples),
         }
     }
 
@@ -55,14 +76,15 @@ impl Prompt {
     ) -> Result<Prompt, PromptError> {
         let key = key.into();
         match audio_file::read(extension, content) {
-            Ok(audio) => Ok(Prompt::from_samples(key, &at_8_khz(audio))),
+            Ok(audio) => Ok(Prompt::from_audio(key, &audio)),
             Err(reason) => Err(PromptError::Unusable { key, reason }),
         }
     }
 
     /// Memory of its samples, in octets.
     pub fn octets(&self) -> usize {
-        self.slin8.len() * 2 + self.ulaw.len() + self.alaw.len()
+        let wide = self.slin16.as_ref().map_or(0, |samples| samples.len());
+        (self.slin8.len() + wide) * 2 + self.ulaw.len() + self.alaw.len()
     }
 
     /// Length in ms.
@@ -246,17 +268,7 @@ fn decode(key: &str, path: &Path, content: &[u8]) -> Result<Prompt, PromptError>
         .and_then(|extension| extension.to_str())
         .unwrap_or_default();
     let audio = audio_file::read(extension, content).map_err(unusable)?;
-    Ok(Prompt::from_samples(key, &at_8_khz(audio)))
-}
-
-fn at_8_khz(audio: wav::Audio) -> Vec<i16> {
-    if audio.rate_hz == 8000 {
-        return audio.samples;
-    }
-    let mut out = vec![0; audio.samples.len().div_ceil(2)];
-    let written = Down2::new().process(&audio.samples, &mut out);
-    out.truncate(written);
-    out
+    Ok(Prompt::from_audio(key, &audio))
 }
 
 #[cfg(test)]
@@ -340,10 +352,9 @@ mod tests {
     fn half_the_rate_keeps_the_tone() {
         let mut samples = vec![0; 16_000];
         trunkline_dsp::tone::Tone::new(16_000, [440.0, 0.0], -10.0).fill(&mut samples);
-        let halved = at_8_khz(wav::Audio {
-            rate_hz: 16_000,
-            samples,
-        });
+        let prompt = Prompt::from_wide("tone", &samples);
+        assert_eq!(prompt.slin16.as_deref(), Some(&samples[..]));
+        let halved = &prompt.slin8;
         assert_eq!(halved.len(), 8000);
         let level = trunkline_dsp::level::dbm0(&halved[800..]);
         assert!((level + 10.0).abs() < 0.2, "{level}");

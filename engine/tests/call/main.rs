@@ -34,6 +34,7 @@ fn music() -> Verb {
         audio: tone(),
         repeat: Repeat::Forever,
         stop_keys: "#".to_owned(),
+        manner: Manner::default(),
     })
 }
 
@@ -72,6 +73,7 @@ fn broken() -> Plan {
             audio,
             repeat,
             stop_keys,
+            manner: Manner::default(),
         })),
         ..Plan::of([Verb::Answer])
     }
@@ -116,6 +118,7 @@ async fn audio_is_played_from_a_web_server() {
             audio: vec![Audio::Prompt(format!("http://{web}/{file}"))],
             repeat: Repeat::Times(1),
             stop_keys: String::new(),
+            manner: Manner::default(),
         })
     };
     let plan = Plan::of([Verb::Answer, play("square.sln"), play("none.sln")]);

@@ -1,7 +1,9 @@
 //! The verbs that play and listen: play, gather, echo, send_digits, and what turns their audio into media commands.
 use super::super::gather::{Gathering, Next};
 use super::super::leg::Input;
-use super::super::verb::{Audio, Echo, Gather, Gathered, Outcome, Play, Refer, Repeat, SendDigits};
+use super::super::verb::{
+    Audio, Echo, Gather, Gathered, Manner, Outcome, Play, Refer, Repeat, SendDigits,
+};
 use super::{Executor, VerbResult, deadline_in, failed, log_key};
 use crate::fetch;
 use crate::media::{Command, MediaAudio, Prompt};
@@ -14,7 +16,10 @@ const REFER_MS: u32 = 180_000;
 
 impl Executor<'_> {
     pub(super) async fn play(&mut self, play: Play) -> VerbResult {
-        let id = match self.start_playing(&play.audio, play.repeat).await {
+        let id = match self
+            .start_playing(&play.audio, play.repeat, play.manner)
+            .await
+        {
             Ok(id) => id,
             Err(reason) => return Ok(failed("play", reason)),
         };
@@ -55,7 +60,10 @@ impl Executor<'_> {
         }
         let mut playing = None;
         if state.prompting() && matches!(next, Next::Wait(_)) {
-            match self.start_playing(&gather.prompts, gather.repeat).await {
+            match self
+                .start_playing(&gather.prompts, gather.repeat, Manner::default())
+                .await
+            {
                 Ok(id) => playing = Some(id),
                 Err(reason) => return Ok(failed("gather", reason)),
             }
@@ -151,7 +159,12 @@ impl Executor<'_> {
         }
     }
 
-    async fn start_playing(&mut self, audio: &[Audio], repeat: Repeat) -> Result<u32, String> {
+    async fn start_playing(
+        &mut self,
+        audio: &[Audio],
+        repeat: Repeat,
+        manner: Manner,
+    ) -> Result<u32, String> {
         let mut items = Vec::with_capacity(audio.len());
         for piece in audio {
             items.push(self.media_audio(piece).await?);
@@ -160,7 +173,14 @@ impl Executor<'_> {
             Repeat::Times(times) => Some(times),
             Repeat::Forever => None,
         };
-        self.play_media(items, times)
+        let id = self.fresh_id();
+        self.leg.media(Command::PlayIn {
+            manner,
+            id,
+            audio: items,
+            repeat: times,
+        })?;
+        Ok(id)
     }
 
     pub(super) fn play_media(

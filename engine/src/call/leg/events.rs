@@ -170,6 +170,13 @@ impl Leg {
                 self.doing.played(id);
                 Some(Input::PlayDone(id))
             }
+            MediaEvent::PlayRefused { id } => {
+                tracing::warn!(
+                    rule = "play-queue-full",
+                    "audio is not played: too much waits to be played already"
+                );
+                Some(Input::PlayDone(id))
+            }
             MediaEvent::KeyBegin { key, source, .. } => {
                 let source = source_of(source);
                 let new = self.hears(source) && self.arbiter.begin(Instant::now(), key, source);

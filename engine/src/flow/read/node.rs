@@ -1,9 +1,8 @@
 //! Nodes: the steps that are not menus. Owns their keys and defaults.
 use super::super::model::{Destination, Node, Step};
 use super::super::template::Template;
-use super::Reader;
 use super::destination::not_built;
-use crate::call::{Conference, Echo, Record, Repeat};
+use crate::call::{Conference, Echo, Manner, Record, Repeat};
 use crate::config::document::Value;
 use crate::config::document::field::{Field, Table};
 use std::collections::BTreeMap;
@@ -71,11 +70,20 @@ impl Reader<'_> {
             .and_then(|field| self.prompt(&field, false));
         let repeat = self.repeat(table);
         let interrupt = self.stop_keys(table, "interrupt", "");
+        let volume = table
+            .field("volume_db")
+            .and_then(|f| f.number(-60.0..=20.0));
+        let manner = Manner {
+            volume_db: volume.unwrap_or(0.0) as f32,
+            from_ms: self.ms(table, "from_seconds", 0.0, DAY, 0),
+            fade_in_ms: self.ms(table, "fade_in_seconds", 0.0, 60.0, 0),
+        };
         let then = self.then_key(table);
         Some(Step::Play {
             prompt: prompt?,
             repeat,
             interrupt,
+            manner,
             then: then?,
         })
     }
