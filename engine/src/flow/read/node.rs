@@ -2,6 +2,7 @@
 use super::super::model::{Destination, Node, Step};
 use super::super::template::Template;
 use super::destination::not_built;
+use super::{DAY, Reader};
 use crate::call::{Conference, Echo, Manner, Record, Repeat};
 use crate::config::document::Value;
 use crate::config::document::field::{Field, Table};
