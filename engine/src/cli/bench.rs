@@ -22,6 +22,9 @@ pub(super) struct Args {
     /// First of the UDP ports used on loopback, two for each channel.
     #[arg(long, default_value_t = BenchOptions::default().first_port)]
     first_port: u16,
+    /// Only measure work whose name holds this, such as "room".
+    #[arg(long)]
+    only: Option<String>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -31,6 +34,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         shard_cpu: args.shard_cpu,
         generator_cpu: args.generator_cpu,
         first_port: args.first_port,
+        only: args.only.clone(),
     };
     let report = run_bench(&options).context("cannot measure")?;
     writeln!(std::io::stdout(), "{report}")?;

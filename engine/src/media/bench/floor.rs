@@ -1,0 +1,71 @@
+//! What the machine takes without us: the kernel's UDP path, and a codec by itself. Measured in the same run as everything else.
+
+use std::io;
+use std::net::UdpSocket;
+
+use super::super::codec::opus::OpusSettings;
+use super::super::codec::{Decoder, Encoder, Encoding};
+use super::caller::{payloads, voice};
+use crate::net::thread::cpu_time;
+use crate::rtp::packet::HEADER_LEN;
+
+/// Sockets of the bare measurement.
+const BARE_SOCKETS: usize = 200;
+/// Octets of a G.711 packet's payload.
+const PAYLOAD: usize = 160;
+/// Frames that a codec is measured over, and longest frame of any in samples and octets.
+const FRAMES: usize = 500;
+const LONGEST: usize = 1500;
+
+/// The bare cost of send and receive on connected sockets, median of the rounds.
+pub(super) fn bare() -> io::Result<(f64, f64)> {
+    let mut pairs = Vec::new();
+    for _ in 0..BARE_SOCKETS {
+        let (a, b) = (
+            UdpSocket::bind("127.0.0.1:0")?,
+            UdpSocket::bind("127.0.0.1:0")?,
+        );
+        a.connect(b.local_addr()?)?;
+        b.connect(a.local_addr()?)?;
+        b.set_nonblocking(true)?;
+        pairs.push((a, b));
+    }
+    let (mut sends, mut receives) = (Vec::new(), Vec::new());
+    let datagram = [0x80; HEADER_LEN + PAYLOAD];
+    for _ in 0..100 {
+        let start = cpu_time();
+        for (a, _) in &pairs {
+            a.send(&datagram)?;
+        }
+        let sent = cpu_time();
+        for (_, b) in &pairs {
+            b.recv(&mut [0; 2048])?;
+        }
+        sends.push((sent - start).as_nanos() as f64 / BARE_SOCKETS as f64);
+        receives.push((cpu_time() - sent).as_nanos() as f64 / BARE_SOCKETS as f64);
+    }
+    Ok((median(sends), median(receives)))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// CPU time in ns that decoding one frame of 20 ms and encoding one takes.
+///
+/// # Errors
+/// When the codec cannot be made.
+pub(super) fn codec(encoding: Encoding) -> io::Result<f64> {
+    let coded = payloads(encoding, FRAMES, &voice)?;
+    let mut decoder = Decoder::new(encoding).map_err(io::Error::other)?;
+    let mut encoder = Encoder::new(encoding, OpusSettings::default()).map_err(io::Error::other)?;
+    let (mut samples, mut octets) = ([0; LONGEST], [0; LONGEST]);
+    let length = encoder.rate().samples_per_frame();
+    let start = cpu_time();
+    for payload in &coded {
+        let _ = std::hint::black_box(decoder.decode(payload, &mut samples));
+        std::hint::black_box(encoder.encode(&samples[..length], &mut octets));
+    }
+    Ok((cpu_time() - start).as_nanos() as f64 / coded.len().max(1) as f64)
+}

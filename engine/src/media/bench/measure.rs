@@ -1,0 +1,168 @@
+//! Runs one kind of work on a shard of its own and takes its CPU time.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::super::bridge::Carriage;
+use super::super::codec::Encoding;
+use super::super::handle::{BridgeError, Media, MediaConfig};
+use super::super::room::{Edge, Room, RoomConfig, RoomEvents};
+use super::super::shard::Shard;
+use super::super::stats::Lateness;
+use super::caller::{Call, Sound, generate};
+use super::{BenchLine, BenchOptions, Size, Work, floor};
+use crate::net::thread::{cpu_time, pin};
+
+/// Channels after whose orders the shard has a turn.
+const ORDERS: usize = 16;
+
+pub(super) fn measure(
+    options: &BenchOptions,
+    name: &'static str,
+    work: Work,
+) -> io::Result<BenchLine> {
+    let last_port = u32::from(options.first_port) + options.channels as u32 * 2 + 200;
+    let config = MediaConfig {
+        bind: std::net::Ipv4Addr::LOCALHOST.into(),
+        ports: options.first_port..=u16::try_from(last_port).unwrap_or(u16::MAX),
+        max_channels: options.channels,
+        dscp: None,
+        ..MediaConfig::default()
+    };
+    let (media, mut shard) = Media::assemble(config).map_err(io::Error::other)?;
+    let (mut calls, rooms) = connect(options, &media, &mut shard, work)?;
+    let (stop, settled) = (AtomicBool::new(false), AtomicBool::new(false));
+    let line = thread::scope(|scope| {
+        let running = scope
+            .spawn(|| on_cpu_here(options.shard_cpu, || drive(shard, &media, &settled, &stop)));
+        let generating = scope.spawn(|| {
+            on_cpu_here(options.generator_cpu, || {
+                generate(&mut calls, work, options.seconds, &settled)
+            })
+        });
+        let generated = generating.join();
+        stop.store(true, Ordering::Release);
+        let failed = || io::Error::other("a thread of the bench panicked");
+        let (cpu, wall, lateness) = running.join().map_err(|_| failed())??;
+        let (received, pressed, heard) = generated.map_err(|_| failed())??;
+        let frames = wall.as_secs_f64() * 50.0 * options.channels as f64;
+        Ok(BenchLine {
+            work: name,
+            channels: options.channels,
+            ns_per_frame: cpu.as_nanos() as f64 / frames,
+            lateness_us: [0.5, 0.99, 0.9999].map(|q| lateness.quantile_us(q)),
+            delivered_percent: received as f64
+                / (f64::from(options.seconds) * 50.0 * options.channels as f64)
+                * 100.0,
+            keys: (pressed, heard),
+            codec_ns: codec_ns(options, work)?,
+        })
+    });
+    drop(rooms);
+    line
+}
+
+/// Opens the channels and joins them. The shard takes the orders of a few at a time, as its queue holds.
+fn connect(
+    options: &BenchOptions,
+    media: &Media,
+    shard: &mut Shard,
+    work: Work,
+) -> io::Result<(Vec<Call>, Vec<(Room, RoomEvents)>)> {
+    let encodings: Vec<Encoding> = (0..2).map(|channel| work.encoding(channel)).collect();
+    let sound = Sound::new(&encodings)?;
+    let (mut calls, mut rooms) = (Vec::new(), Vec::new());
+    for channel in 0..options.channels {
+        calls.push(Call::new(
+            media,
+            work,
+            work.encoding(channel),
+            work.talks(channel),
+            &sound,
+        )?);
+        if let Work::Room(size) = work {
+            if channel == 0 || (size == Size::Three && channel % 3 == 0) {
+                rooms.push(open_room(options, media)?);
+            }
+            if let (Some((room, _)), Some(call)) = (rooms.last(), calls.last()) {
+                room.join(&call.channel, Edge::default())
+                    .map_err(io::Error::other)?;
+            }
+        }
+        if channel % ORDERS == ORDERS - 1 {
+            shard.pass();
+        }
+    }
+    if matches!(work, Work::Relay | Work::Decoded | Work::Transcode(_)) {
+        bridge_pairs(media, &calls, work).map_err(io::Error::other)?;
+    }
+    Ok((calls, rooms))
+}
+
+fn open_room(options: &BenchOptions, media: &Media) -> io::Result<(Room, RoomEvents)> {
+    let config = RoomConfig {
+        max_members: options.channels,
+        ..RoomConfig::default()
+    };
+    media.room(config).map_err(io::Error::other)
+}
+
+/// What the codecs of a transcoded pair take for each of its two channels.
+fn codec_ns(options: &BenchOptions, work: Work) -> io::Result<Option<f64>> {
+    let Work::Transcode(other) = work else {
+        return Ok(None);
+    };
+    let both = || Ok(floor::codec(Encoding::Pcmu)? + floor::codec(other)?);
+    let both: io::Result<f64> = on_cpu(options.shard_cpu, both)?;
+    Ok(Some(both? / 2.0))
+}
+
+/// Bridges the first channel with the second, the third with the fourth and so on.
+fn bridge_pairs(media: &Media, calls: &[Call], work: Work) -> Result<(), BridgeError> {
+    let carriage = Carriage {
+        events: true,
+        mute_inband_keys: work == Work::Decoded,
+    };
+    calls
+        .chunks_exact(2)
+        .try_for_each(|pair| media.bridge(&pair[0].channel, &pair[1].channel, carriage, carriage))
+}
+
+fn on_cpu_here<T>(cpu: usize, job: impl FnOnce() -> T) -> io::Result<T> {
+    pin(cpu)?;
+    Ok(job())
+}
+
+/// Runs the shard; returns CPU time, wall time and lateness of the measured part.
+fn drive(
+    mut shard: Shard,
+    media: &Media,
+    settled: &AtomicBool,
+    stop: &AtomicBool,
+) -> (Duration, Duration, Lateness) {
+    while !settled.load(Ordering::Acquire) && !stop.load(Ordering::Acquire) {
+        shard.pass();
+    }
+    let before = media.stats().lateness;
+    let (start, cpu) = (Instant::now(), cpu_time());
+    while !stop.load(Ordering::Acquire) {
+        shard.pass();
+    }
+    let lateness = media.stats().lateness.since(&before);
+    (cpu_time() - cpu, start.elapsed(), lateness)
+}
+
+/// Runs something on a thread of its own that is pinned.
+pub(super) fn on_cpu<T: Send>(cpu: usize, job: impl FnOnce() -> T + Send) -> io::Result<T> {
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            pin(cpu)?;
+            Ok(job())
+        });
+        thread
+            .join()
+            .map_err(|_| io::Error::other("a thread of the bench panicked"))?
+    })
+}
