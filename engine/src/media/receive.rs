@@ -9,7 +9,6 @@ use super::bridge::Passed;
 use super::channel::{ChannelState, Moment, Surroundings};
 use super::codec::{AudioRate, ClockRate, Encoding, FRAME_SAMPLES, Law};
 use super::conceal::Concealment;
-use super::convert::Converter;
 use super::event::{ChannelStats, KeySource, MediaEvent};
 use super::frame::Frame;
 use super::latch::Verdict;
@@ -34,8 +33,6 @@ pub(crate) struct Incoming {
     pub(crate) concealment: Concealment,
     /// What the jitter buffer holds.
     law: Law,
-    /// Brings what is heard to the rate somebody wants.
-    pub(crate) converter: Converter,
     pub(crate) keys: Receiver,
     /// What the source's timestamps count in.
     clock: ClockRate,
@@ -61,7 +58,6 @@ impl Incoming {
             jitter: JitterBuffer::new(Law::Mu.silence()),
             concealment: Concealment::new(Law::Mu.silence()),
             law: Law::Mu,
-            converter: Converter::default(),
             keys: Receiver::default(),
             clock: ClockRate::HZ_8000,
             packets: 0,

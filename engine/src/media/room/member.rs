@@ -2,6 +2,8 @@
 
 use trunkline_dsp::{level, mix};
 
+use super::super::codec::AudioRate;
+use super::super::convert::Converter;
 use super::super::player::Player;
 use super::super::retire::ChannelId;
 use super::MemberId;
@@ -123,6 +125,12 @@ pub(crate) struct Member {
     pub(super) whispers_to: Option<u32>,
     /// Heard by this member alone, over the room.
     pub(super) player: Option<Box<Player>>,
+    /// The rate of its audio, once that is known.
+    pub(super) rate: Option<AudioRate>,
+    /// Of what its peer says.
+    pub(super) ears: Converter,
+    /// Of what only it hears.
+    pub(super) converter: Converter,
     /// The newest round in which its level was reported.
     pub(super) reported: u64,
     pub(super) speaking: bool,
@@ -146,6 +154,9 @@ impl Member {
             whispered_by: 0,
             whispers_to: None,
             player: None,
+            rate: None,
+            ears: Converter::default(),
+            converter: Converter::default(),
             reported: 0,
             speaking: false,
         }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use trunkline_dsp::{level, mix};
 
-use super::super::codec::{FRAME_MS, Law};
+use super::super::codec::{AudioRate, FRAME_MS, FRAME_SAMPLES, Law};
+use super::super::convert::Converter;
+use super::super::frame::Frame;
 use super::super::player::Player;
 use super::super::recorder::Recording;
 use super::super::retire::{ChannelId, Left};
@@ -36,7 +38,7 @@ struct Sum {
 #[derive(Debug)]
 struct Encoded {
     round: u64,
-    octets: [u8; LONGEST],
+    octets: [u8; FRAME_SAMPLES],
 }
 
 /// What a member is sent.
@@ -60,8 +62,13 @@ pub(crate) struct RoomState {
     free: Vec<u32>,
     occupied: usize,
     round: u64,
-    /// Samples of a frame.
-    length: usize,
+    /// Of the mix: wide while all members are.
+    rate: AudioRate,
+    /// Members whose audio is narrow, and those whose is wide.
+    narrow: usize,
+    wide: usize,
+    /// Of announcements.
+    converter: Converter,
     sums: [Sum; 2],
     encoded: [Encoded; 2],
     talkers: Talkers,
@@ -86,7 +93,7 @@ impl RoomState {
         };
         let encoded = || Encoded {
             round: u64::MAX,
-            octets: [0; LONGEST],
+            octets: [0; FRAME_SAMPLES],
         };
         RoomState {
             place,
@@ -96,7 +103,10 @@ impl RoomState {
             free: (0..config.max_members as u32).rev().collect(),
             occupied: 0,
             round: 0,
-            length: 160,
+            rate: AudioRate::Narrow,
+            narrow: 0,
+            wide: 0,
+            converter: Converter::default(),
             sums: [sum(), sum()],
             encoded: [encoded(), encoded()],
             shared,
@@ -135,6 +145,7 @@ impl RoomState {
         let member = self.members.get_mut(seat as usize)?.take()?;
         self.free.push(seat);
         self.occupied -= 1;
+        self.count_rate(member.rate, false);
         self.talkers.leave(seat);
         if let Some(listener) = self.whispered_to(&member) {
             listener.whispered_by -= 1;
@@ -146,6 +157,55 @@ impl RoomState {
         }
         self.tell(RoomEvent::Left(member.id));
         Some(member)
+    }
+
+    /// The rate of a member's audio, as it is now.
+    pub(super) fn note_rate(&mut self, seat: u32, rate: AudioRate) {
+        let Some(member) = self.member(seat) else {
+            return;
+        };
+        let before = member.rate.replace(rate);
+        if before != Some(rate) {
+            self.count_rate(before, false);
+            self.count_rate(Some(rate), true);
+        }
+    }
+
+    fn count_rate(&mut self, rate: Option<AudioRate>, comes: bool) {
+        let count = match rate {
+            None => return,
+            Some(AudioRate::Narrow) => &mut self.narrow,
+            Some(AudioRate::Wide) => &mut self.wide,
+        };
+        *count = if comes { *count + 1 } else { *count - 1 };
+    }
+
+    /// The rate of the mix.
+    pub(super) fn rate(&self) -> AudioRate {
+        self.rate
+    }
+
+    /// Mixes at the rate that fits the members. What was said in the round before is brought to it, roughly: it is one frame.
+    fn follow_rate(&mut self) {
+        let rate = match (self.narrow, self.wide) {
+            (0, 1..) => AudioRate::Wide,
+            _ => AudioRate::Narrow,
+        };
+        if rate == self.rate {
+            return;
+        }
+        self.rate = rate;
+        let (before, round) = (self.complete(), self.round.wrapping_sub(1));
+        let sum = &mut self.sums[before].samples;
+        stretch(sum, rate, |a, b| (a + b) / 2);
+        for member in self.members.iter_mut().flatten() {
+            let part = &mut member.parts[before];
+            if part.round == round {
+                stretch(&mut part.samples, rate, |a, b| {
+                    ((i32::from(a) + i32::from(b)) / 2) as i16
+                });
+            }
+        }
     }
 
     fn whispered_to(&mut self, member: &Member) -> Option<&mut Member> {
@@ -211,6 +271,7 @@ impl RoomState {
             sum.samples.fill(0);
             sum.parts = 0;
         }
+        self.follow_rate();
         self.announce();
         self.record();
         let members = &mut self.members;
@@ -223,25 +284,30 @@ impl RoomState {
 
     /// Adds what is announced to all to the complete sum.
     fn announce(&mut self) {
-        let mut place = 0;
+        if self.players.is_empty() {
+            return;
+        }
+        let mut said = Frame::silence(AudioRate::Narrow);
+        let (mut place, mut sounds) = (0, false);
         while place < self.players.len() {
-            let mut samples = [0; LONGEST];
-            let samples = &mut samples[..self.length];
-            let before = self.complete();
             let player = &mut self.players[place];
-            let sum = &mut self.sums[before];
-            if play(player, samples) {
-                mix::add_to_sum(&mut sum.samples, samples);
-                sum.parts += 1;
-            }
+            sounds |= play(player, &mut said);
             if player.is_done() {
-                let id = player.id();
                 let player = self.players.remove(place);
+                let id = player.id();
                 self.spent.push(player);
                 self.tell(RoomEvent::PlayDone { id });
             } else {
                 place += 1;
             }
+        }
+        if sounds {
+            let mut converted = Frame::silence(self.rate);
+            self.converter.convert(&said, self.rate, &mut converted);
+            let before = self.complete();
+            let sum = &mut self.sums[before];
+            mix::add_to_sum(&mut sum.samples, converted.samples());
+            sum.parts += 1;
         }
     }
 
@@ -253,9 +319,7 @@ impl RoomState {
         let mut samples = [0; LONGEST];
         let sum = &self.sums[before];
         mix::clip_sum(&sum.samples, &mut samples);
-        let Some(frame) = samples.first_chunk::<160>() else {
-            return;
-        };
+        let frame = &samples[..self.rate.samples_per_frame()];
         recording.hear(frame);
         if !recording.turn()
             && let Some(recording) = self.recording.take()
@@ -379,7 +443,7 @@ impl RoomState {
 
     /// Adds what only this member hears, and fades the rest.
     fn finish_mix(&mut self, seat: u32, ratio: f32, out: &mut [i16]) -> bool {
-        let before = self.round.wrapping_sub(1);
+        let (before, rate) = (self.round.wrapping_sub(1), self.rate);
         let Some(member) = self.member(seat) else {
             return false;
         };
@@ -389,10 +453,11 @@ impl RoomState {
         }
         let whispers = member.whispered_by > 0 && ratio > 0.0;
         if let Some(player) = &mut member.player {
-            let mut samples = [0; LONGEST];
-            let samples = &mut samples[..out.len()];
-            sounds |= play(player, samples);
-            mix::add_saturating(out, samples);
+            let mut said = Frame::silence(AudioRate::Narrow);
+            sounds |= play(player, &mut said);
+            let mut converted = Frame::silence(rate);
+            member.converter.convert(&said, rate, &mut converted);
+            mix::add_saturating(out, converted.samples());
             if player.is_done() {
                 let id = player.id();
                 let spent = member.player.take();
@@ -414,7 +479,7 @@ impl RoomState {
         sounds
     }
 
-    /// What all hear who do not speak, encoded once in a round, and whether that was now.
+    /// What all hear who do not speak, encoded once in a round, and whether that was now. Only of a narrow mix.
     pub(super) fn shared(&mut self, law: Law) -> (&[u8], bool) {
         let before = self.complete();
         let encoded = &mut self.encoded[match law {
@@ -424,12 +489,12 @@ impl RoomState {
         let fresh = encoded.round != self.round;
         if fresh {
             let mut samples = [0; LONGEST];
-            let samples = &mut samples[..self.length];
+            let samples = &mut samples[..FRAME_SAMPLES];
             mix::clip_sum(&self.sums[before].samples, samples);
             law.encode(samples, &mut encoded.octets);
             encoded.round = self.round;
         }
-        (&encoded.octets[..self.length], fresh)
+        (&encoded.octets, fresh)
     }
 }
 
@@ -441,12 +506,32 @@ impl RoomState {
     }
 }
 
-/// The next frame of what plays; whether there is any.
-fn play(player: &mut Player, samples: &mut [i16]) -> bool {
-    let mut octets = [0; 160];
-    let sounds = player.fill(Law::Mu, &mut octets);
-    Law::Mu.decode(&octets, samples);
+/// Adds the next frame of what plays to a narrow one; whether there is any.
+fn play(player: &mut Player, said: &mut Frame) -> bool {
+    let mut frame = Frame::silence(AudioRate::Narrow);
+    let sounds = player.fill_frame(&mut frame);
+    mix::add_saturating(said.samples_mut(), frame.samples());
     sounds
+}
+
+/// Brings a frame to a rate from the other.
+fn stretch<T: Copy>(samples: &mut [T; LONGEST], to: AudioRate, between: impl Fn(T, T) -> T) {
+    let half = LONGEST / 2;
+    match to {
+        AudioRate::Wide => {
+            for at in (0..half).rev() {
+                let next = samples[if at + 1 < half { 2 * at + 2 } else { at }];
+                let this = samples[at];
+                samples[2 * at + 1] = between(this, next);
+                samples[2 * at] = this;
+            }
+        }
+        AudioRate::Narrow => {
+            for at in 0..half {
+                samples[at] = between(samples[2 * at], samples[2 * at + 1]);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -430,6 +430,48 @@ fn speakers_and_levels_are_reported_when_asked_and_not_too_often() {
 }
 
 #[test]
+fn the_mix_is_wide_while_all_members_are() {
+    let mut scene = of(3);
+    let wide = |value: i16| vec![value; 320];
+    let round = |scene: &mut Scene, rates: [AudioRate; 3]| {
+        scene.round += 1;
+        let mut heard = Vec::new();
+        for (place, rate) in rates.into_iter().enumerate() {
+            let seat = scene.seats[place];
+            if seat == u32::MAX {
+                continue;
+            }
+            scene.room.advance(scene.round);
+            scene.room.note_rate(seat, rate);
+            let mix_rate = scene.room.rate();
+            let mut said = wide([1000, 300, 150][place]);
+            let length = mix_rate.samples_per_frame();
+            scene.room.contribute(seat, Some(&mut said[..length]));
+            let mut out = vec![0; length];
+            scene.room.mix(seat, &mut out);
+            heard.push(out);
+        }
+        heard
+    };
+    use AudioRate::{Narrow, Wide};
+    (0..3).for_each(|_| _ = round(&mut scene, [Wide; 3]));
+    assert_eq!(
+        round(&mut scene, [Wide; 3]),
+        [wide(450), wide(1150), wide(1300)]
+    );
+    // A narrow one comes: the mix follows within a round, without a hole.
+    round(&mut scene, [Wide, Wide, Narrow]);
+    for _ in 0..3 {
+        let heard = round(&mut scene, [Wide, Wide, Narrow]);
+        assert_eq!(heard, [vec![450; 160], vec![1150; 160], vec![1300; 160]]);
+    }
+    scene.leave(2);
+    round(&mut scene, [Wide; 3]);
+    let heard = round(&mut scene, [Wide; 3]);
+    assert_eq!(heard, [wide(300), wide(1000)]);
+}
+
+#[test]
 fn nobody_is_let_in_beyond_the_limit() {
     let mut scene = scene(RoomConfig {
         max_members: 2,

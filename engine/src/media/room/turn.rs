@@ -37,13 +37,9 @@ impl ChannelState {
         let room = rooms.room(seat.room)?;
         room.advance(moment.tick_ms / u64::from(FRAME_MS));
         let says = seat.heard && params.receive && self.tone_down.is_none();
+        room.note_rate(seat.seat, params.encoding.audio());
         match heard.filter(|_| says) {
-            Some(heard) => {
-                let mut frame = Frame::silence(AudioRate::Narrow);
-                let ears = &mut self.incoming.converter;
-                ears.convert(heard, AudioRate::Narrow, &mut frame);
-                room.contribute(seat.seat, Some(frame.samples_mut()));
-            }
+            Some(heard) => room.listen(seat.seat, heard),
             None => room.contribute(seat.seat, None),
         }
         let wanted = params.send && self.player.is_none() && self.digits.is_none();
@@ -60,16 +56,27 @@ impl ChannelState {
 }
 
 impl RoomState {
+    /// Takes what a member heard from its peer, at whatever rate.
+    fn listen(&mut self, seat: u32, heard: &Frame) {
+        let rate = self.rate();
+        let mut frame = Frame::silence(rate);
+        if let Some(member) = self.member(seat) {
+            member.ears.convert(heard, rate, &mut frame);
+        }
+        self.contribute(seat, Some(frame.samples_mut()));
+    }
+
     /// What a member is sent, in its law if it has one.
     fn mix_for(&mut self, seat: u32, law: Option<Law>, counters: &RoomStats) -> Mix {
-        let mut frame = Frame::silence(AudioRate::Narrow);
+        let mut frame = Frame::silence(self.rate());
         let heard = self.mix(seat, frame.samples_mut());
         if heard == Heard::Own {
             counters.own_mixes.add(1);
         }
-        let Some(law) = law else {
+        // One whose audio is narrow hears a wide mix for a round at most.
+        let Some(law) = law.filter(|_| self.rate() == AudioRate::Narrow) else {
             match heard {
-                Heard::Silence => frame.silence_at(AudioRate::Narrow),
+                Heard::Silence => frame.silence_at(self.rate()),
                 Heard::Shared => self.shared_linear(frame.samples_mut()),
                 Heard::Own => {}
             }
