@@ -1,12 +1,13 @@
 //! One sent stream: frames of the pattern in their order, and now and then a key. Sans-IO: told when a frame is due.
 
-use crate::media::codec::FRAME_MS;
 use crate::rtp::clock::ClockRate;
 use crate::rtp::packet::{self, Header};
 use crate::rtp::telephone_event::Sender;
 
 use super::sound::{FRAME, KEY_FRAMES, KEY_LAST, Sound};
 
+/// ms of a frame.
+const FRAME_MS: u32 = 20;
 /// How long an event lasts (RFC 4733).
 const KEY_MS: u32 = 100;
 
