@@ -47,7 +47,7 @@ impl Edge {
 fn ratio(db: f32, off: bool) -> f32 {
     match db.clamp(-MAX_GAIN_DB, MAX_GAIN_DB) {
         _ if off => 0.0,
-        db if db == 0.0 => 1.0, // exactly
+        0.0 => 1.0, // exactly
         db => level::db_to_ratio(db),
     }
 }

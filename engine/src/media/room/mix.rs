@@ -72,6 +72,8 @@ pub(crate) struct RoomState {
     sums: [Sum; 2],
     encoded: [Encoded; 2],
     talkers: Talkers,
+    #[allow(clippy::vec_box)]
+    // a player comes in its box and leaves in it: unpacking would free memory in the loop
     pub(super) players: Vec<Box<Player>>,
     pub(super) recording: Option<Box<Recording>>,
     pub(super) events: mpsc::Sender<RoomEvent>,
