@@ -14,4 +14,5 @@ pub mod net;
 pub mod registrar;
 pub mod route;
 pub mod rtp;
+pub mod stream;
 pub mod trunk;

@@ -9,6 +9,8 @@ mod documents;
 mod info;
 #[path = "../../fuzz/src/rtp.rs"]
 mod rtp_checks;
+#[path = "../../fuzz/src/stream.rs"]
+mod stream;
 #[path = "../../fuzz/src/stun.rs"]
 mod stun_checks;
 
@@ -88,11 +90,17 @@ fn info_dtmf() {
     replay("info_dtmf", info::info_dtmf);
 }
 
+#[test]
+fn stream_message() {
+    replay("stream_message", stream::stream_message);
+}
+
 /// Each seed cut short everywhere and with octets changed, in a fixed order: what libFuzzer does first.
 #[test]
 fn damaged_seeds() {
-    let targets: [(&str, fn(&[u8])); 8] = [
+    let targets: [(&str, fn(&[u8])); 9] = [
         ("jitter", rtp_checks::jitter),
+        ("stream_message", stream::stream_message),
         ("opus", codec_checks::opus),
         ("comfort_noise", codec_checks::comfort_noise),
         ("stun", stun_checks::stun),

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use trunkline::media::{
-    Carriage, Channel, Command, Edge, Encoding, Law, Media, MediaAudio, MediaConfig, MediaEvent,
-    MediaEvents, Prompt, RecordingSpec, RoomConfig, Shard, SrtpParams, StreamParams,
+    Carriage, Channel, Command, Edge, Encoding, Law, Listening, Media, MediaAudio, MediaConfig,
+    MediaEvent, MediaEvents, Prompt, RecordingSpec, RoomConfig, Shard, SrtpParams, StreamParams,
+    TapSpec, Tracks,
 };
 use trunkline::rtp::packet::{self, Header};
 use trunkline::rtp::srtp::{MasterKey, Sender, Suite};
@@ -263,6 +264,44 @@ fn recording() {
         }))],
     );
     drop(line);
+    assert!(std::fs::metadata(path).unwrap().len() > 2 * 16_000);
+}
+
+#[test]
+fn recording_of_both_sides_and_a_tap() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wav");
+    let line = Line::new(41_290, false);
+    let spec = TapSpec {
+        rate_hz: 8000,
+        received: true,
+        sent: true,
+    };
+    let mut ends = line.channel.tap(spec).unwrap();
+    let program = std::thread::spawn(move || {
+        let (mut frames, mut marks) = (0, 0);
+        while !ends.is_over() {
+            ends.write(&[1000; 800]);
+            ends.mark(1);
+            marks += ends.turn().len();
+            while ends.read().is_some() {
+                frames += 1;
+            }
+            std::thread::yield_now();
+        }
+        (frames, marks)
+    });
+    let record = Command::Record(Box::new(RecordingSpec {
+        tracks: Tracks::Stereo,
+        ..RecordingSpec::new(1, &path)
+    }));
+    let listen = Command::Listen(Listening {
+        speech: true,
+        beep: true,
+    });
+    drop(steady_on(line, "recording and tap", vec![record, listen]));
+    let (frames, marks) = program.join().unwrap();
+    assert!(frames > 0 && marks > 0, "{frames} frames, {marks} marks");
     assert!(std::fs::metadata(path).unwrap().len() > 2 * 16_000);
 }
 

@@ -5,6 +5,7 @@ pub mod codec;
 pub mod endpoint;
 pub mod flow;
 pub mod info;
+pub mod stream;
 pub mod rtp;
 pub mod services;
 pub mod sdes;

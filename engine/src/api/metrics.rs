@@ -6,6 +6,7 @@ use crate::call::{CallCounters, Troubled};
 use crate::media::{Media, MediaStats, Pulse};
 use crate::net::sip::PumpCounters;
 use crate::registrar::Location;
+use crate::stream::Streams;
 use crate::trunk::Trunks;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
@@ -35,6 +36,8 @@ pub struct Sources {
     pub sip: Arc<PumpCounters>,
     /// Media.
     pub media: Media,
+    /// Streams to services.
+    pub streams: Arc<Streams>,
     /// Trunks.
     pub trunks: Arc<Trunks>,
     /// Phones.
@@ -54,6 +57,7 @@ impl Collector for Sources {
         self.encode_calls(&mut encoder)?;
         self.encode_sip(&mut encoder)?;
         self.encode_media(&mut encoder)?;
+        self.encode_streams(&mut encoder)?;
         self.encode_phones(&mut encoder)?;
         trunk_metrics::encode(&mut encoder, &self.trunks.status())
     }
@@ -246,7 +250,82 @@ impl Sources {
         Ok(())
     }
 
+    /// Recordings and taps.
+    fn encode_recordings(&self, encoder: &mut DescriptorEncoder) -> Result<(), Error> {
+        let (recordings, taps) = (self.media.recordings(), self.media.taps());
+        gauge(
+            encoder,
+            "trunkline_recordings_active",
+            "Recordings being written",
+            recordings.active(),
+        )?;
+        family(
+            encoder,
+            "trunkline_recordings",
+            "Recordings that ended, by what became of their files",
+            "outcome",
+            &recordings.by_outcome(),
+        )?;
+        counter(
+            encoder,
+            "trunkline_recording_lost_ms",
+            "Audio that recordings lost to slow or full disks, ms",
+            recordings.lost_ms(),
+        )?;
+        gauge(encoder, "trunkline_taps_active", "Taps open", taps.active())?;
+        let lost = [
+            ("frame-not-read", taps.lost_frames()),
+            ("sample-without-room", taps.refused_samples()),
+        ];
+        family(
+            encoder,
+            "trunkline_tap_lost",
+            "What taps lost, by cause",
+            "cause",
+            &lost,
+        )
+    }
+
+    /// Streams to services.
+    fn encode_streams(&self, encoder: &mut DescriptorEncoder) -> Result<(), Error> {
+        let streams = &self.streams.stats;
+        gauge(
+            encoder,
+            "trunkline_streams_active",
+            "Audio streams to services in progress",
+            streams.active(),
+        )?;
+        family(
+            encoder,
+            "trunkline_streams",
+            "Audio streams that ended, by cause",
+            "cause",
+            &streams.ended(),
+        )?;
+        for (name, help, value) in [
+            (
+                "trunkline_stream_connections",
+                "Connections made to services of streams",
+                streams.connected(),
+            ),
+            (
+                "trunkline_stream_lost_frames",
+                "Frames that services of streams did not take in time",
+                streams.lost_frames(),
+            ),
+            (
+                "trunkline_stream_messages_refused",
+                "Messages of services of streams that were not understood",
+                streams.malformed(),
+            ),
+        ] {
+            counter(encoder, name, help, value)?;
+        }
+        Ok(())
+    }
+
     fn encode_media(&self, encoder: &mut DescriptorEncoder) -> Result<(), Error> {
+        self.encode_recordings(encoder)?;
         let media = self.media.stats();
         gauge(
             encoder,

@@ -50,8 +50,8 @@ pub use troubled::{Troubled, TroubledLeg};
 pub use verb::{
     Audio, Conference, ConferenceEnd, Conferenced, Dial, DialEnd, DialOrder, DialTarget, Dialled,
     DigitSource, Echo, Failure, Gather, GatherEnd, Gathered, Hangup, HangupCause, KeyPress, Manner,
-    Outcome, Play, Record, RecordEnd, Recorded, RecordingId, Refer, Reject, Repeat, SendDigits,
-    ToneSpec, Verb, Wait,
+    Outcome, Play, Record, RecordCall, RecordEnd, Recorded, RecordingControl, RecordingId, Refer,
+    Reject, Repeat, SendDigits, Stream, ToneSpec, Verb, Wait,
 };
 
 pub use crate::route::Refusal;
@@ -63,6 +63,7 @@ use takeover::Places;
 use crate::config::{DtmfMode, Opus, SrtpPolicy};
 use crate::media::{Media, MediaAudio, PromptLibrary};
 use crate::net::sip::{Command, Incoming, SipHandle};
+use crate::stream::Streams;
 use arc_swap::ArcSwap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -233,6 +234,8 @@ pub struct Calls {
     cdr: Option<CdrWriter>,
     /// Conferences.
     pub conferences: conference::Conferences,
+    /// Audio streams to services.
+    pub streams: Arc<Streams>,
     /// Where legs can be replaced.
     places: Places,
     /// Counters for the metrics page.
@@ -263,6 +266,7 @@ impl Calls {
             in_force: ArcSwap::from_pointee(InForce::new(settings, parts.music)),
             cdr: parts.cdr,
             conferences: conference::Conferences::default(),
+            streams: Arc::default(),
             places: Places::default(),
             counters: parts.counters,
             troubled: Arc::default(),

@@ -1,4 +1,9 @@
 //! The verbs a program can ask for and the outcomes it gets back. One vocabulary for every dialect.
+use crate::config::Secret;
+use crate::media::{Pause, Tracks};
+use crate::stream::Address;
+use crate::stream::protocol::Framing;
+
 pub use super::dial::{Dial, DialEnd, DialOrder, DialTarget, Dialled};
 pub use crate::media::Manner;
 
@@ -15,11 +20,14 @@ pub enum Verb {
     Echo(Echo),
     /// Record the caller. Outcome: [`Outcome::Recorded`].
     Record(Record),
-    /// Start recording what is received, in the background, to the given file; it ends with the call. Outcome: `Done`.
-    RecordCall {
-        /// WAV file to write.
-        path: std::path::PathBuf,
-    },
+    /// Start recording in the background; it ends with the call. Outcome: `Done`.
+    RecordCall(RecordCall),
+    /// Pause, resume or stop the recording in the background. Outcome: `Done`, also where none runs.
+    RecordingControl(RecordingControl),
+    /// Stream audio to a service and from it. Outcome: `Done` when it began (in the background) or when it is over.
+    Stream(Box<Stream>),
+    /// End the stream, if there is one. Outcome: `Done`.
+    StopStream,
     /// Send digits to the far end. Outcome: `Done`.
     SendDigits(SendDigits),
     /// Let time pass. Outcome: `Done`.
@@ -48,7 +56,10 @@ impl Verb {
             Verb::Gather(_) => "gather",
             Verb::Echo(_) => "echo",
             Verb::Record(_) => "record",
-            Verb::RecordCall { .. } => "record_call",
+            Verb::RecordCall(_) => "record_call",
+            Verb::RecordingControl(_) => "recording_control",
+            Verb::Stream(_) => "stream",
+            Verb::StopStream => "stop_stream",
             Verb::SendDigits(_) => "send_digits",
             Verb::Wait(_) => "wait",
             Verb::Dial(_) => "dial",
@@ -67,7 +78,8 @@ impl Verb {
             | Verb::Gather(_)
             | Verb::Echo(_)
             | Verb::Record(_)
-            | Verb::RecordCall { .. }
+            | Verb::RecordCall(_)
+            | Verb::Stream(_)
             | Verb::SendDigits(_)
             | Verb::Conference(_)
             | Verb::Refer(_) => true,
@@ -75,6 +87,8 @@ impl Verb {
             | Verb::Wait(_)
             | Verb::Dial(_)
             | Verb::EarlyMedia
+            | Verb::RecordingControl(_)
+            | Verb::StopStream
             | Verb::Reject(_)
             | Verb::Hangup(_) => false,
         }
@@ -87,13 +101,16 @@ impl Verb {
             Verb::Gather(gather) => gather.timeout_ms > 0 || !gather.prompts.is_empty(),
             Verb::Echo(echo) => echo.max_ms > 0,
             Verb::Record(_) => true,
+            Verb::Stream(stream) => !stream.background,
             Verb::SendDigits(send) => !send.digits.is_empty(),
             Verb::Wait(wait) => wait.ms > 0,
             Verb::Dial(_) | Verb::Refer(_) => true,
             Verb::Conference(conference) => conference.max_ms > 0,
             Verb::Answer
             | Verb::EarlyMedia
-            | Verb::RecordCall { .. }
+            | Verb::RecordCall(_)
+            | Verb::RecordingControl(_)
+            | Verb::StopStream
             | Verb::Reject(_)
             | Verb::Hangup(_) => false,
         }
@@ -194,6 +211,53 @@ pub struct Record {
     pub stop_keys: String,
     /// Whether the file stays when the call is over.
     pub keep: bool,
+    /// Which sides of the call it holds.
+    pub tracks: Tracks,
+}
+
+/// [`Verb::RecordCall`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordCall {
+    /// WAV file to write; `None`: one in the folder of recordings, which stays.
+    pub path: Option<std::path::PathBuf>,
+    /// Which sides of the call it holds.
+    pub tracks: Tracks,
+    /// What it holds for the time of a pause.
+    pub pause: Pause,
+}
+
+/// [`Verb::RecordingControl`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordingControl {
+    /// Nothing is recorded until it is resumed.
+    Pause,
+    /// Goes on.
+    Resume,
+    /// Ends it.
+    Stop,
+}
+
+/// [`Verb::Stream`]; see `docs/streams.md`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stream {
+    /// Where the service is.
+    pub address: Address,
+    /// Sent as `Authorization: Bearer …`.
+    pub token: Option<Secret>,
+    /// Samples per second both ways: 8000 or 16,000.
+    pub rate_hz: u32,
+    /// The service gets what the far end says.
+    pub received: bool,
+    /// The service gets what the far end is sent.
+    pub sent: bool,
+    /// The service's audio is played.
+    pub playback: bool,
+    /// How audio is framed to the service.
+    pub framing: Framing,
+    /// The program goes on meanwhile; the stream ends with the call.
+    pub background: bool,
+    /// Given to the service as they are.
+    pub parameters: Vec<(String, String)>,
 }
 
 /// [`Verb::SendDigits`].

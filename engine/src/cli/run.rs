@@ -136,6 +136,7 @@ async fn serve(
         troubled: calls.troubled.clone(),
         sip: sip.counters.clone(),
         media: media.clone(),
+        streams: calls.streams.clone(),
         trunks: trunks.clone(),
         phones,
     };

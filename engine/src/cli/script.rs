@@ -1,8 +1,9 @@
 //! The program of `trunkline call`: records, plays a file, sends digits one after the other, listens, and hangs up.
 use crate::call::{
-    Audio, CallInfo, Hangup, HangupCause, Manner, Outcome, Play, Program, Repeat, SendDigits, Step,
-    Verb, Wait,
+    Audio, CallInfo, Hangup, HangupCause, Manner, Outcome, Play, Program, RecordCall, Repeat,
+    SendDigits, Step, Verb, Wait,
 };
+use crate::media::{Pause, Tracks};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
@@ -32,11 +33,16 @@ pub(super) struct Wishes {
 impl Script {
     pub(super) fn new(wishes: Wishes) -> Script {
         let mut steps = VecDeque::new();
-        steps.extend(
-            wishes
-                .record
-                .map(|path| ("record", Verb::RecordCall { path })),
-        );
+        steps.extend(wishes.record.map(|path| {
+            (
+                "record",
+                Verb::RecordCall(RecordCall {
+                    path: Some(path),
+                    tracks: Tracks::default(),
+                    pause: Pause::default(),
+                }),
+            )
+        }));
         steps.extend(wishes.play.map(|key| {
             (
                 "play",

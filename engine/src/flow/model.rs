@@ -2,7 +2,10 @@
 //! node, menu or prompt that is not there.
 use super::pattern::Pattern;
 use super::template::Template;
-use crate::call::{Audio, Conference, Echo, HangupCause, Manner, Record, Repeat};
+use crate::call::{
+    Audio, Conference, Echo, HangupCause, Manner, Record, RecordCall, RecordingControl, Repeat,
+    Stream,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -192,6 +195,34 @@ pub enum Step {
         /// What follows.
         then: Destination,
     },
+    /// Begins to record both sides in the background.
+    RecordCall {
+        /// The verb.
+        record: RecordCall,
+        /// What follows.
+        then: Destination,
+    },
+    /// Pauses, resumes or stops that.
+    RecordingControl {
+        /// The verb.
+        control: RecordingControl,
+        /// What follows.
+        then: Destination,
+    },
+    /// Streams audio to a service.
+    Stream {
+        /// The verb, without parameters.
+        stream: Box<Stream>,
+        /// Given to the service.
+        parameters: Vec<(String, Template)>,
+        /// What follows.
+        then: Destination,
+    },
+    /// Ends the stream.
+    StopStream {
+        /// What follows.
+        then: Destination,
+    },
     /// Sets variables.
     Set {
         /// Name and value.
@@ -285,6 +316,10 @@ impl Step {
             | Self::Echo { then, .. }
             | Self::Conference { then, .. }
             | Self::Record { then, .. }
+            | Self::RecordCall { then, .. }
+            | Self::RecordingControl { then, .. }
+            | Self::Stream { then, .. }
+            | Self::StopStream { then }
             | Self::Set { then, .. } => vec![then],
             Self::Collect { then, no_input, .. } => std::iter::once(then).chain(no_input).collect(),
             Self::Branch {
@@ -296,6 +331,13 @@ impl Step {
 
     /// Whether it takes no time at all: neither media nor input.
     pub fn is_instant(&self) -> bool {
-        matches!(self, Self::Set { .. } | Self::Branch { .. })
+        match self {
+            Self::Set { .. } | Self::Branch { .. } => true,
+            Self::RecordCall { .. } | Self::RecordingControl { .. } | Self::StopStream { .. } => {
+                true
+            }
+            Self::Stream { stream, .. } => stream.background,
+            _ => false,
+        }
     }
 }

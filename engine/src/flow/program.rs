@@ -9,7 +9,7 @@ use super::model::{
 use crate::call::{
     Audio, Conference, ConferenceEnd, Conferenced, DigitSource, Gather, GatherEnd, Gathered,
     Hangup, HangupCause, KeyPress, Manner, Outcome, Play, RecordEnd, Recorded, RecordingId, Repeat,
-    Verb,
+    Stream, Verb,
 };
 use crate::call::{CallInfo, Direction, Program, Step};
 use std::collections::BTreeMap;
@@ -303,6 +303,27 @@ impl FlowProgram {
                 };
                 self.await_node(id, Verb::Conference(conference))
             }
+            NodeStep::RecordCall { record, .. } => {
+                self.await_node(id, Verb::RecordCall(record.clone()))
+            }
+            NodeStep::RecordingControl { control, .. } => {
+                self.await_node(id, Verb::RecordingControl(*control))
+            }
+            NodeStep::Stream {
+                stream, parameters, ..
+            } => {
+                let parameters = parameters.iter();
+                let parameters = parameters.map(|(name, value)| {
+                    let value = value.expand(|name| self.look_up(call, name));
+                    (name.clone(), value)
+                });
+                let stream = Stream {
+                    parameters: parameters.collect(),
+                    ..(**stream).clone()
+                };
+                self.await_node(id, Verb::Stream(Box::new(stream)))
+            }
+            NodeStep::StopStream { .. } => self.await_node(id, Verb::StopStream),
             NodeStep::Record { record, .. } => self.await_node(id, Verb::Record(record.clone())),
         }
     }
@@ -343,6 +364,10 @@ impl FlowProgram {
                 }
                 then
             }
+            NodeStep::RecordCall { then, .. }
+            | NodeStep::RecordingControl { then, .. }
+            | NodeStep::Stream { then, .. }
+            | NodeStep::StopStream { then } => then,
             NodeStep::Play { then, .. }
             | NodeStep::Echo { then, .. }
             | NodeStep::Set { then, .. } => {

@@ -548,6 +548,7 @@ async fn a_recording_that_is_not_kept_goes_with_its_call() {
             silence_ms: 0,
             stop_keys: "#".to_owned(),
             keep,
+            tracks: trunkline::media::Tracks::Received,
         });
         Plan::of([Verb::Answer, verb])
     };

@@ -8,6 +8,7 @@ mod dial;
 mod handover;
 mod inputs;
 mod recording;
+mod streaming;
 mod transfer;
 mod verbs;
 
@@ -188,7 +189,13 @@ impl<'a> Executor<'a> {
             Verb::Gather(gather) => self.gather(gather).await,
             Verb::Echo(echo) => self.echo(echo).await,
             Verb::Record(record) => self.record(record).await,
-            Verb::RecordCall { path } => self.record_call(path),
+            Verb::RecordCall(record) => self.record_call(record),
+            Verb::RecordingControl(control) => self.control_recording(control),
+            Verb::Stream(stream) => self.stream(&stream).await,
+            Verb::StopStream => {
+                self.leg.end_stream();
+                Ok(Outcome::Done)
+            }
             Verb::SendDigits(digits) => self.send_digits(digits).await,
             Verb::Wait(wait) => self.wait(wait.ms).await,
             Verb::Dial(dial) => self.dial(dial).await,

@@ -1,6 +1,8 @@
 //! The verbs that record, and the files a call has made.
 use super::super::leg::Input;
-use super::super::verb::{Outcome, Record, RecordEnd, Recorded, RecordingId};
+use super::super::verb::{
+    Outcome, Record, RecordCall, RecordEnd, Recorded, RecordingControl, RecordingId,
+};
 use super::{Executor, VerbResult, failed, log_key};
 use crate::media::{Command, MediaAudio, RecordingEnd, RecordingSpec};
 use std::collections::HashMap;
@@ -19,6 +21,8 @@ const BEEP: MediaAudio = MediaAudio::Tone {
 pub(in super::super) struct Recordings {
     folder: PathBuf,
     call: String,
+    /// The one in the background, as last begun.
+    running: Option<u32>,
     /// File, and whether it stays when the call is over.
     made: HashMap<RecordingId, (PathBuf, bool)>,
 }
@@ -28,6 +32,7 @@ impl Recordings {
         Recordings {
             folder: folder.to_owned(),
             call: call.to_owned(),
+            running: None,
             made: HashMap::new(),
         }
     }
@@ -79,6 +84,7 @@ impl Executor<'_> {
         let spec = RecordingSpec {
             max_ms: record.max_ms,
             silence_ms: record.silence_ms,
+            tracks: record.tracks,
             ..RecordingSpec::new(id, self.recordings.begin(id, record.keep))
         };
         match self.leg.media(Command::Record(Box::new(spec))) {
@@ -132,12 +138,37 @@ impl Executor<'_> {
         }
     }
 
-    pub(super) fn record_call(&mut self, path: PathBuf) -> VerbResult {
+    pub(super) fn record_call(&mut self, record: RecordCall) -> VerbResult {
         let id = self.fresh_id();
-        let spec = RecordingSpec::new(id, path);
+        let path = record.path;
+        let path = path.unwrap_or_else(|| self.recordings.begin(id, true));
+        let spec = RecordingSpec {
+            tracks: record.tracks,
+            pause: record.pause,
+            ..RecordingSpec::new(id, path)
+        };
         Ok(match self.leg.media(Command::Record(Box::new(spec))) {
-            Ok(()) => Outcome::Done,
+            Ok(()) => {
+                self.recordings.running = Some(id);
+                Outcome::Done
+            }
             Err(reason) => failed("record_call", reason),
+        })
+    }
+
+    pub(super) fn control_recording(&mut self, control: RecordingControl) -> VerbResult {
+        let Some(id) = self.recordings.running else {
+            return Ok(Outcome::Done);
+        };
+        tracing::info!(recording = id, ?control, "recording");
+        let command = match control {
+            RecordingControl::Pause => Command::PauseRecord { id, paused: true },
+            RecordingControl::Resume => Command::PauseRecord { id, paused: false },
+            RecordingControl::Stop => Command::StopRecord { id },
+        };
+        Ok(match self.leg.media(command) {
+            Ok(()) => Outcome::Done,
+            Err(reason) => failed("recording_control", reason),
         })
     }
 }

@@ -11,6 +11,7 @@ mod farewell;
 mod info;
 mod joined;
 mod keys;
+mod streaming;
 mod takeover;
 
 pub(super) use joined::plain_music;
@@ -33,6 +34,7 @@ use crate::media::{
 };
 use crate::net::sip::{Command, LegEvents, SipHandle};
 use crate::route::{CallerIdentity, Place, retry_after_value, terms};
+use crate::stream::{StreamEnd, StreamHandle};
 use description::spoken;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -112,6 +114,8 @@ pub(super) enum Input {
         lost_ms: u32,
         gaps: Vec<RecordingGap>,
     },
+    /// The stream to a service is over.
+    StreamEnded(StreamEnd),
     /// All digits are out.
     DigitsSent(u32),
     /// The leg is gone.
@@ -187,6 +191,8 @@ pub(super) struct Leg {
     /// Gone when the leg is closed.
     channel: Option<Channel>,
     media: MediaEvents,
+    /// To a service.
+    stream: Option<StreamHandle>,
     /// The channel's last words; when they come before [`Leg::close`], the channel broke.
     last_words: Option<ChannelStats>,
     settings: LegSettings,
@@ -240,6 +246,7 @@ impl Leg {
             doing: Doing::default(),
             channel: Some(channel),
             media,
+            stream: None,
             last_words: None,
             settings,
             negotiation,
@@ -392,11 +399,18 @@ impl Leg {
                     Some(event) => self.media_event(event),
                     None => self.media_lost(ChannelStats::default()),
                 },
+                end = streaming::over(&mut self.stream) => {
+                    self.stream = None;
+                    Some(Input::StreamEnded(end))
+                }
                 Some(new) = self.successors.recv() => Some(self.replaced_by(*new)),
             };
             if let Some(input) = input {
                 if let Input::Key(key) = &input {
                     self.settings.call.calls.counters.key(key.source);
+                    if let Some(stream) = &self.stream {
+                        stream.key(key.digit, key.duration_ms);
+                    }
                 }
                 return input;
             }

@@ -39,7 +39,6 @@ pub(super) const NOT_BUILT: &[&str] = &[
     "queue",
     "recording",
     "schedule",
-    "stream",
     "switchboard",
     "transfer",
     "user",

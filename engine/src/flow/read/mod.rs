@@ -1,4 +1,5 @@
 //! From a document to a typed flow. Owns the schema: its keys, defaults and limits. Every mistake is noted and reading goes on.
+mod audio_node;
 mod destination;
 mod menu;
 mod names;

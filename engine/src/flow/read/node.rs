@@ -6,6 +6,7 @@ use super::{DAY, Reader};
 use crate::call::{Conference, Echo, Manner, Record, Repeat};
 use crate::config::document::Value;
 use crate::config::document::field::{Field, Table};
+use crate::media::Tracks;
 use std::collections::BTreeMap;
 
 /// The types that run.
@@ -16,18 +17,26 @@ enum Kind {
     Echo,
     Conference,
     Record,
+    RecordCall,
+    RecordingControl,
+    Stream,
+    StopStream,
     Set,
     Branch,
     Hangup,
 }
 
-const KINDS: [(&str, Kind); 9] = [
+const KINDS: [(&str, Kind); 13] = [
     ("play", Kind::Play),
     ("sound", Kind::Play),
     ("collect", Kind::Collect),
     ("echo", Kind::Echo),
     ("conference", Kind::Conference),
     ("record_message", Kind::Record),
+    ("record_call", Kind::RecordCall),
+    ("recording_control", Kind::RecordingControl),
+    ("stream", Kind::Stream),
+    ("stop_stream", Kind::StopStream),
     ("set", Kind::Set),
     ("branch", Kind::Branch),
     ("hangup", Kind::Hangup),
@@ -53,6 +62,13 @@ impl Reader<'_> {
             Kind::Echo => self.echo(&mut table),
             Kind::Conference => self.conference(&mut table),
             Kind::Record => self.record(&mut table),
+            Kind::RecordCall => self.record_call(&mut table),
+            Kind::RecordingControl => self.recording_control(&mut table),
+            Kind::Stream => self.stream(&mut table),
+            Kind::StopStream => {
+                let then = self.then_key(&mut table);
+                then.map(|then| Step::StopStream { then })
+            }
             Kind::Set => self.set(&mut table),
             Kind::Branch => self.branch(&mut table),
             Kind::Hangup => {
@@ -155,6 +171,7 @@ impl Reader<'_> {
             stop_keys: self.stop_keys(table, "stop_keys", "#"),
             // What callers say stays on disk only where the flow says so.
             keep: self.flag(table, "keep", false),
+            tracks: self.tracks(table, Tracks::Received),
         };
         let set = table.required("set").and_then(|field| field.string());
         let then = self.then_key(table);

@@ -183,6 +183,37 @@ nodes:
 }
 
 #[test]
+fn a_call_is_recorded_and_streamed_on_the_way() {
+    let body = "
+entry: rec
+nodes:
+  rec: {type: record_call, pause: silence, then: {type: goto, node: hush}}
+  hush: {type: recording_control, action: pause, then: {type: goto, node: bot}}
+  bot: {type: stream, url: 'wss://bot.example/a?k=s3cret', token: t0ken, direction: both, rate: 16000, parameters: {keys: '${digits}'}, then: {type: goto, node: off}}
+  off: {type: stop_stream, then: {type: hangup}}
+";
+    let steps = heard(body, &[Nothing, Nothing, Nothing, Nothing]);
+    assert!(
+        steps[0].contains("tracks: Stereo, pause: Silence"),
+        "{steps:?}"
+    );
+    assert_eq!(steps[1], "hush: RecordingControl(Pause)");
+    for part in [
+        "wss://bot.example:443/a,",
+        "rate_hz: 16000",
+        "sent: true",
+        "(\"keys\", \"\")",
+    ] {
+        assert!(steps[2].contains(part), "{part}: {steps:?}");
+    }
+    assert!(
+        !steps[2].contains("s3cret") && !steps[2].contains("t0ken"),
+        "{steps:?}"
+    );
+    assert_eq!(steps[3..], ["off: StopStream", "off: hangup Normal"]);
+}
+
+#[test]
 fn variables_are_set_and_cannot_grow_without_end() {
     let body = "
 entry: start

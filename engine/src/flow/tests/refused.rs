@@ -92,7 +92,7 @@ fn mistakes_in_nodes_and_prompts_are_told_exactly() {
     for (nodes, expected) in [
         (
             "  n: {type: plai, prompt: ask}",
-            r#"f.yaml:5:13 nodes.n.type: must be "play", "sound", "collect", "echo", "conference", "record_message", "set", "branch" or "hangup", but is "plai"; did you mean "play"?"#,
+            r#"f.yaml:5:13 nodes.n.type: must be "play", "sound", "collect", "echo", "conference", "record_message", "record_call", "recording_control", "stream", "stop_stream", "set", "branch" or "hangup", but is "plai"; did you mean "play"?"#,
         ),
         (
             "  n: {type: webhook, url: x}",
@@ -109,6 +109,10 @@ fn mistakes_in_nodes_and_prompts_are_told_exactly() {
         (
             "  n: {type: play, prompt: {file: a, silence_ms: 3}}",
             r#"f.yaml:5:27 nodes.n.prompt: must be one of "file", "url", "tone", "silence_ms" or "recording" alone, but is a table of keys"#,
+        ),
+        (
+            "  n: {type: stream, url: 'http://bot.example'}",
+            r#"f.yaml:5:26 nodes.n.url: must be "ws://host/…" or "wss://host/…""#,
         ),
         (
             "  n: {type: play, prompt: {recording: note}}",

@@ -182,7 +182,7 @@ fn wideband_is_kept_and_a_change_of_rate_is_converted() {
         let half = samples.len() / 2;
         for part in [&samples[..half], &samples[half..]] {
             assert!(
-                (980..=1005).contains(&crossings(part)),
+                (980..=1020).contains(&crossings(part)),
                 "{}",
                 crossings(part)
             );
