@@ -1,4 +1,5 @@
 //! The load generator against a server that loses and delays frames: both are seen from outside.
+#![allow(clippy::unwrap_used)]
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};

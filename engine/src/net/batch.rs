@@ -250,7 +250,7 @@ impl Inbox {
         let header = self.slots.headers.get(index)?;
         let length = (header.msg_len as usize).min(self.slots.size);
         let first = index * self.slots.size;
-        let (at_ns, dropped) = stamps(&self.control[index], header.msg_hdr.msg_controllen as usize);
+        let (at_ns, dropped) = stamps(&self.control[index], header.msg_hdr.msg_controllen);
         Some(Datagram {
             octets: &self.slots.octets[first..first + length],
             from: address(&self.slots.names[index])?,
