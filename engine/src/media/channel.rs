@@ -19,6 +19,7 @@ use super::ears::Ears;
 use super::emit::Outgoing;
 use super::event::{ChannelStats, KeySource, MediaEvent};
 use super::frame::Frame;
+use super::hearing::Hearing;
 use super::latch::Latch;
 use super::path::{Path, SendErrors, Watch};
 use super::player::Player;
@@ -106,6 +107,7 @@ pub(crate) struct ChannelState {
     pub(crate) outgoing_tone: Frame,
     pub(crate) echo: bool,
     pub(crate) detector: Option<Detector>,
+    pub(crate) detector_rate: AudioRate,
     /// The key the detector hears, and for how many frames.
     pub(crate) tone_down: Option<(char, u32)>,
     pub(crate) recording: Option<Box<Recording>>,
@@ -133,6 +135,7 @@ pub(crate) enum Order {
 pub(crate) struct NewStream {
     params: Box<StreamParams>,
     voice: Box<Voice>,
+    hearing: Box<Hearing>,
 }
 
 impl NewStream {
@@ -141,6 +144,7 @@ impl NewStream {
         let voice = Voice::new(params.encoding, params.opus, params.ptime_ms)?;
         Ok(NewStream {
             voice: Box::new(voice),
+            hearing: Box::new(Hearing::new(&params)?),
             params,
         })
     }
@@ -183,6 +187,7 @@ impl ChannelState {
             outgoing_tone: Frame::silence(AudioRate::Narrow),
             echo: false,
             detector: None,
+            detector_rate: AudioRate::Narrow,
             tone_down: None,
             recording: None,
             tap: None,
@@ -285,10 +290,10 @@ impl ChannelState {
     }
 
     /// Begins or ends looking for tones.
-    fn detect(&mut self, inband: bool) {
+    pub(crate) fn detect(&mut self, inband: bool) {
         if inband && self.detector.is_none() {
             self.begin_listening();
-            self.detector = Some(Detector::new(8000, Profile::TELEPHONE));
+            self.detector = Some(Detector::new(self.detector_rate.hz(), Profile::TELEPHONE));
         } else if !inband {
             self.detector = None;
             if let Some((key, frames)) = self.tone_down.take() {
@@ -320,7 +325,11 @@ impl ChannelState {
     }
 
     fn set_stream(&mut self, stream: NewStream, moment: Moment) {
-        let NewStream { params, mut voice } = stream;
+        let NewStream {
+            params,
+            mut voice,
+            hearing,
+        } = stream;
         let now = moment.now;
         tracing::debug!(call = %params.log_id, port = self.port, remote = %params.remote_rtp, send = params.send,
                         receive = params.receive, codec = params.encoding.name(), "media stream set");
@@ -340,6 +349,14 @@ impl ChannelState {
             let mut on = report_keys(self.incoming.keys.clock(), &self.events);
             let events = params.telephone_event_clock;
             self.incoming.change_codec(params.encoding, events, &mut on);
+        }
+        if self
+            .incoming
+            .hearing
+            .as_ref()
+            .is_none_or(|before| !before.continues(&hearing))
+        {
+            self.incoming.hearing = Some(hearing);
         }
         let resumes = self
             .stream

@@ -271,7 +271,7 @@ impl ChannelState {
     ) -> Option<ChannelId> {
         self.watch(around, moment.now);
         self.stream.as_ref()?;
-        let sounding = self.is_listened_to() && self.listen(heard);
+        let sounding = self.is_listened_to() && self.listen(moment.now, heard);
         let mix = self.room_turn(rooms, around, moment, sounding.then_some(&*heard));
         self.speak(around, moment, mix, sounding.then_some(heard));
         self.end_frame();

@@ -3,20 +3,19 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use trunkline_dsp::dtmf::{Event as ToneEvent, Key};
+use trunkline_dsp::dtmf::{Detector, Event as ToneEvent, Key, Profile};
 
 use super::bridge::Passed;
 use super::channel::{ChannelState, Moment, Surroundings};
-use super::codec::{AudioRate, ClockRate, Encoding, FRAME_SAMPLES, Law};
-use super::conceal::Concealment;
+use super::codec::{AudioRate, ClockRate, Encoding};
 use super::event::{ChannelStats, KeySource, MediaEvent};
 use super::frame::Frame;
+use super::hearing::Hearing;
 use super::latch::Verdict;
+use super::playout::Pulled;
 use super::relay::Kind;
 use super::stats::MediaStats;
-use super::voice::LONGEST_PAYLOAD;
 use crate::net::rtp_socket;
-use crate::rtp::octet_ring::{Inserted, JitterBuffer, Pulled};
 use crate::rtp::packet::{self, Header, Malformed, Packet};
 use crate::rtp::reception::{Arrival, Reception};
 use crate::rtp::stun;
@@ -29,10 +28,8 @@ const COMFORT_NOISE: u8 = 13;
 #[derive(Debug)]
 pub(crate) struct Incoming {
     pub(crate) reception: Option<Reception>,
-    pub(crate) jitter: JitterBuffer,
-    pub(crate) concealment: Concealment,
-    /// What the jitter buffer holds.
-    law: Law,
+    /// Makes frames of what comes; there once a stream is set.
+    pub(crate) hearing: Option<Box<Hearing>>,
     pub(crate) keys: Receiver,
     /// What the source's timestamps count in.
     clock: ClockRate,
@@ -55,9 +52,7 @@ impl Incoming {
     pub(crate) fn new(now: Instant) -> Incoming {
         Incoming {
             reception: None,
-            jitter: JitterBuffer::new(Law::Mu.silence()),
-            concealment: Concealment::new(Law::Mu.silence()),
-            law: Law::Mu,
+            hearing: None,
             keys: Receiver::default(),
             clock: ClockRate::HZ_8000,
             packets: 0,
@@ -81,11 +76,8 @@ impl Incoming {
         events: ClockRate,
         on: &mut impl FnMut(KeyEvent),
     ) {
-        self.law = encoding.law().unwrap_or(self.law);
         self.keys.set_clock(events, on);
         self.change_clock(encoding.clock());
-        self.forget();
-        self.concealment = Concealment::new(self.law.silence());
     }
 
     fn change_clock(&mut self, clock: ClockRate) {
@@ -97,7 +89,9 @@ impl Incoming {
 
     /// Audio begins anew in the same codec.
     pub(crate) fn forget(&mut self) {
-        self.jitter.reset(self.law.silence());
+        if let Some(hearing) = &mut self.hearing {
+            hearing.forget();
+        }
     }
 
     /// The RTP timeout counts from now.
@@ -268,7 +262,9 @@ impl ChannelState {
             self.receive_audio(stats, now, packet, encoding);
             Kind::Audio
         } else {
-            self.incoming.jitter.skip(header.sequence);
+            if let Some(hearing) = &mut self.incoming.hearing {
+                hearing.quieten(header.sequence);
+            }
             Kind::ComfortNoise
         };
         let frames = self.passes_frames();
@@ -298,7 +294,9 @@ impl ChannelState {
             ..
         } = packet.header;
         self.path.facts.keys = true;
-        self.incoming.jitter.skip(sequence);
+        if let Some(hearing) = &mut self.incoming.hearing {
+            hearing.skip(sequence);
+        }
         let mut on = report_keys(self.incoming.keys.clock(), &self.events);
         self.incoming
             .keys
@@ -319,20 +317,10 @@ impl ChannelState {
         if let Some(reception) = &mut self.incoming.reception {
             reception.time(now, header.timestamp);
         }
-        let (true, Some(law)) = (self.is_listened_to(), encoding.law()) else {
-            return;
-        };
-        let mut space = [0; LONGEST_PAYLOAD];
-        let Some(octets) = space.get_mut(..packet.payload.len()) else {
-            return;
-        };
-        octets.copy_from_slice(packet.payload);
-        law.convert(self.incoming.law, octets);
-        if self
-            .incoming
-            .jitter
-            .insert(header.sequence, header.timestamp, header.marker, octets)
-            == Inserted::Late
+        let now_us = self.us_at(now);
+        if self.is_listened_to()
+            && let Some(hearing) = &mut self.incoming.hearing
+            && hearing.insert(now_us, encoding, &header, packet.payload)
         {
             self.incoming.late += 1;
             stats.late.add(1);
@@ -396,8 +384,9 @@ impl ChannelState {
 
     /// Takes the next received frame for whoever listens: detector and recording here, others by `heard`.
     /// Returns whether there is anything but silence.
-    pub(crate) fn listen(&mut self, heard: &mut Frame) -> bool {
-        let sounding = self.pull(heard);
+    pub(crate) fn listen(&mut self, now: Instant, heard: &mut Frame) -> bool {
+        let sounding = self.pull(now, heard);
+        self.retune(heard.rate());
         if self.detector.is_none() && !self.wants_samples() {
             return sounding;
         }
@@ -421,23 +410,30 @@ impl ChannelState {
 }
 
 impl ChannelState {
+    /// The time of the jitter buffer.
+    fn us_at(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.opened).as_micros() as u64
+    }
+
     /// The next frame of the peer's audio. Returns whether there is anything but silence.
-    fn pull(&mut self, heard: &mut Frame) -> bool {
-        let law = self.incoming.law;
-        let mut octets = [0; FRAME_SAMPLES];
-        let sounding = match self.incoming.jitter.pull(&mut octets) {
-            Pulled::Audio { .. } => {
-                self.incoming.concealment.keep(&octets);
-                true
-            }
-            Pulled::Missing => self.incoming.concealment.conceal(law, &mut octets),
-            Pulled::Idle => false,
+    fn pull(&mut self, now: Instant, heard: &mut Frame) -> bool {
+        let now_us = self.us_at(now);
+        let Some(hearing) = &mut self.incoming.hearing else {
+            return false;
         };
-        match sounding {
-            true => law.decode(&octets, heard.fill_at(AudioRate::Narrow)),
-            false => heard.silence_at(AudioRate::Narrow),
+        match hearing.pull(now_us, heard) {
+            Pulled::Audio | Pulled::Concealed(_) => true,
+            Pulled::Comfort | Pulled::Idle => false,
         }
-        sounding
+    }
+
+    /// The detector hears at the rate of the audio. A key that is down is let go where it changes.
+    fn retune(&mut self, rate: AudioRate) {
+        if self.detector.is_some() && self.detector_rate != rate {
+            self.detect(false);
+            self.detector_rate = rate;
+            self.detector = Some(Detector::new(rate.hz(), Profile::TELEPHONE));
+        }
     }
 }
 
