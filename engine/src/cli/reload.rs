@@ -59,6 +59,13 @@ impl Reload {
         let lines = |error: &dyn std::fmt::Display| -> Vec<String> {
             error.to_string().lines().map(str::to_owned).collect()
         };
+        let (exchanged, broken) = self.prompts.refresh();
+        for error in &broken {
+            tracing::warn!(
+                rule = "prompt-kept",
+                "SIGHUP: what was read before stays in force: {error}"
+            );
+        }
         let (table, warnings) =
             RouteTable::load(new.clone(), &self.prompts).map_err(|error| lines(&error))?;
         let music = music(&new, &self.prompts).map_err(|error| vec![format!("{error:#}")])?;
@@ -86,6 +93,7 @@ impl Reload {
             trunks = new.trunks.len(),
             endpoints = new.endpoints.len(),
             numbers = new.numbers.len(),
+            prompts_exchanged = exchanged.len(),
             "SIGHUP: {} is in force",
             file.display()
         );

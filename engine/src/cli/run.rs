@@ -17,6 +17,7 @@ use crate::route::{LearnedPeers, TrustGate, terms};
 use crate::trunk::Trunks;
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use std::collections::HashSet;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -30,6 +31,8 @@ use trunkline_sip::{EndpointConfig, Timers, Transport};
 
 /// Text messages that may wait to be routed.
 const TEXT_QUEUE: usize = 256;
+/// How often files of prompts are looked at.
+const PROMPTS_EVERY: Duration = Duration::from_secs(5);
 /// URLs whose audio is kept.
 const MOST_URLS: usize = 10_000;
 /// A timeout that does not come.
@@ -120,6 +123,7 @@ async fn serve(
         counters,
     };
     let calls = Calls::new(parts, call_settings(config), boot);
+    tokio::spawn(watch_prompts(prompts.clone()));
     let reload = Reload {
         file: config_file,
         config: shared,
@@ -190,6 +194,33 @@ impl Signals {
                 _ = self.hangup.recv() => tokio::task::block_in_place(|| reload.run()),
             }
         }
+    }
+}
+
+/// Takes up changed prompt files. What cannot be read is told once.
+async fn watch_prompts(prompts: Arc<PromptLibrary>) {
+    let mut told = HashSet::new();
+    loop {
+        tokio::time::sleep(PROMPTS_EVERY).await;
+        let library = prompts.clone();
+        let Ok((exchanged, errors)) = tokio::task::spawn_blocking(move || library.refresh()).await
+        else {
+            return;
+        };
+        for key in exchanged {
+            tracing::info!(
+                key,
+                "the prompt's file has changed: calls hear it from now on"
+            );
+        }
+        let errors: HashSet<String> = errors.iter().map(ToString::to_string).collect();
+        for error in errors.difference(&told) {
+            tracing::warn!(
+                rule = "prompt-kept",
+                "what was read before stays in force: {error}"
+            );
+        }
+        told = errors;
     }
 }
 

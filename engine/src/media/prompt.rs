@@ -136,7 +136,32 @@ pub enum PromptError {
 pub struct PromptLibrary {
     base: PathBuf,
     embedded: &'static [(&'static str, &'static [u8])],
-    loaded: Mutex<HashMap<String, Arc<Prompt>>>,
+    loaded: Mutex<HashMap<String, Loaded>>,
+}
+
+/// A prompt and the file it was read from.
+#[derive(Debug, Clone)]
+struct Loaded {
+    prompt: Arc<Prompt>,
+    /// `None`: embedded.
+    file: Option<(PathBuf, Version)>,
+}
+
+/// What tells that a file has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Version {
+    modified: Option<std::time::SystemTime>,
+    length: u64,
+}
+
+impl Version {
+    fn of(path: &Path) -> std::io::Result<Version> {
+        let found = std::fs::metadata(path)?;
+        Ok(Version {
+            modified: found.modified().ok(),
+            length: found.len(),
+        })
+    }
 }
 
 impl PromptLibrary {
@@ -156,11 +181,11 @@ impl PromptLibrary {
     /// The prompt of that key if it is loaded already. Never blocks on a file.
     pub fn loaded(&self, key: &str) -> Option<Arc<Prompt>> {
         let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        loaded.get(key).cloned()
+        loaded.get(key).map(|loaded| loaded.prompt.clone())
     }
 
     /// The prompt of that key: `builtin:NAME`, or a path below the base (any path where the base is empty), each with or
-    /// without its extension. It is read once; a file changed later is not seen.
+    /// without its extension. It is read once; [`refresh`](Self::refresh) sees that its file has changed.
     ///
     /// # Errors
     /// When there is none, when it cannot be read, or when the key leads out of the base folder.
@@ -168,15 +193,47 @@ impl PromptLibrary {
         if let Some(prompt) = self.loaded(key) {
             return Ok(prompt);
         }
-        let prompt = match key.strip_prefix("builtin:") {
-            Some(name) => self.load_embedded(key, name)?,
-            None => self.load_below_base(key)?,
+        let loaded = match key.strip_prefix("builtin:") {
+            Some(name) => Loaded {
+                prompt: Arc::new(self.load_embedded(key, name)?),
+                file: None,
+            },
+            None => read(key, self.file_below_base(key)?)?,
         };
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(loaded
-            .entry(key.to_owned())
-            .or_insert_with(|| Arc::new(prompt))
-            .clone())
+        let mut all = self.all();
+        Ok(all.entry(key.to_owned()).or_insert(loaded).prompt.clone())
+    }
+
+    /// Reads again the files that have changed since they were read, and returns the keys of those that are exchanged. What plays goes on with
+    /// the audio it began with. A changed file that cannot be read, or is gone, leaves what was read before in force: its errors are returned.
+    /// Blocks while it reads.
+    pub fn refresh(&self) -> (Vec<String>, Vec<PromptError>) {
+        let known: Vec<(String, PathBuf, Version)> = self
+            .all()
+            .iter()
+            .filter_map(|(key, loaded)| {
+                let (path, version) = loaded.file.clone()?;
+                Some((key.clone(), path, version))
+            })
+            .collect();
+        let (mut exchanged, mut errors) = (Vec::new(), Vec::new());
+        for (key, path, version) in known {
+            if Version::of(&path).is_ok_and(|now| now == version) {
+                continue;
+            }
+            match read(&key, path) {
+                Ok(loaded) => {
+                    self.all().insert(key.clone(), loaded);
+                    exchanged.push(key);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        (exchanged, errors)
+    }
+
+    fn all(&self) -> std::sync::MutexGuard<'_, HashMap<String, Loaded>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads a file by its path, without keeping it: for recordings made during a call.
@@ -203,7 +260,7 @@ impl PromptLibrary {
         decode(key, Path::new(file), content)
     }
 
-    fn load_below_base(&self, key: &str) -> Result<Prompt, PromptError> {
+    fn file_below_base(&self, key: &str) -> Result<PathBuf, PromptError> {
         // Without a base there is nothing to stay below: the keys are paths that a flow's loader has joined to its folder.
         let below_base = self.base.as_os_str().is_empty()
             || Path::new(key)
@@ -218,11 +275,11 @@ impl PromptLibrary {
         }
         let path = self.base.join(key);
         if path.is_file() {
-            return read_file(key, &path);
+            return Ok(path);
         }
         let candidate = |extension: &&str| PathBuf::from(format!("{}.{extension}", path.display()));
         match EXTENSIONS.iter().map(candidate).find(|path| path.is_file()) {
-            Some(path) => read_file(key, &path),
+            Some(path) => Ok(path),
             None => {
                 let looked_for =
                     format!("{}, also with .{}", path.display(), EXTENSIONS.join(", ."));
@@ -237,6 +294,19 @@ impl PromptLibrary {
 
 fn stem(file: &str) -> &str {
     file.rsplit_once('.').map_or(file, |(stem, _)| stem)
+}
+
+/// Reads a file that will be kept.
+fn read(key: &str, path: PathBuf) -> Result<Loaded, PromptError> {
+    // Before it is read: a change meanwhile is seen by the next refresh.
+    let version = Version::of(&path).map_err(|error| PromptError::Unusable {
+        key: key.to_owned(),
+        reason: format!("{}: {error}", path.display()),
+    })?;
+    Ok(Loaded {
+        prompt: Arc::new(read_file(key, &path)?),
+        file: Some((path, version)),
+    })
 }
 
 fn read_file(key: &str, path: &Path) -> Result<Prompt, PromptError> {
@@ -346,6 +416,40 @@ mod tests {
         let anywhere = PromptLibrary::new("", &[]);
         let key = folder.path().join("sub/../a").display().to_string();
         assert_eq!(anywhere.load(&key).unwrap().slin8[..], [1, 2]);
+    }
+
+    #[test]
+    fn changed_files_are_exchanged_and_broken_ones_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let shape = wav::Shape {
+            rate_hz: 8000,
+            channels: 1,
+        };
+        let file = |name: &str| folder.path().join(name);
+        std::fs::write(file("a.raw"), [1, 0]).unwrap();
+        std::fs::write(
+            file("b.wav"),
+            [&wav::header(shape, 2, 0)[..], &[7, 0]].concat(),
+        )
+        .unwrap();
+        let library = PromptLibrary::new(folder.path(), &EMBEDDED);
+        let first = library.load("a").unwrap();
+        library.load("b").unwrap();
+        library.load("builtin:hello").unwrap();
+        assert!(
+            matches!(library.refresh(), (keys, errors) if keys.is_empty() && errors.is_empty())
+        );
+        std::fs::write(file("a.raw"), [1, 0, 2, 0]).unwrap();
+        std::fs::write(file("b.wav"), "broken").unwrap();
+        let (keys, errors) = library.refresh();
+        assert_eq!((keys, errors.len()), (vec!["a".to_owned()], 1));
+        assert!(errors[0].to_string().contains("b.wav"), "{}", errors[0]);
+        assert_eq!(library.load("a").unwrap().slin8[..], [1, 2]);
+        assert_eq!(library.load("b").unwrap().slin8[..], [7]);
+        assert_eq!(first.slin8[..], [1], "what plays goes on");
+        std::fs::remove_file(file("a.raw")).unwrap();
+        assert_eq!(library.refresh().1.len(), 2);
+        assert_eq!(library.load("a").unwrap().slin8[..], [1, 2]);
     }
 
     #[test]

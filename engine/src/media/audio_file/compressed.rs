@@ -14,10 +14,13 @@ use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 
+use super::super::codec::opus::OpusDecoder;
 use super::super::wav::Audio;
 use super::rate::Converter;
 use super::{MAX_SECONDS, served_rate};
 
+/// Samples of the longest Opus packet, 120 ms at 16 kHz.
+const OPUS_SAMPLES: usize = 1920;
 /// Most channels that are mixed to one.
 const MOST_CHANNELS: usize = 8;
 
@@ -66,18 +69,24 @@ fn next(format: &mut dyn FormatReader) -> Result<Option<Packet>, Error> {
 }
 
 /// Decodes the packets of one track.
-struct Frames {
-    decoder: Box<dyn AudioDecoder>,
-    interleaved: Vec<i16>,
+enum Frames {
+    Any {
+        decoder: Box<dyn AudioDecoder>,
+        interleaved: Vec<i16>,
+    },
+    Opus(OpusDecoder),
 }
 
 impl Frames {
     fn new(parameters: &AudioCodecParameters) -> Result<Frames, Error> {
         if parameters.codec == CODEC_ID_OPUS {
-            return Err(Error::Unsupported("Opus"));
+            let decoder = OpusDecoder::new();
+            return decoder
+                .map(Frames::Opus)
+                .map_err(|_| Error::Unsupported("Opus"));
         }
         let options = AudioDecoderOptions::default();
-        Ok(Frames {
+        Ok(Frames::Any {
             decoder: symphonia::default::get_codecs().make_audio_decoder(parameters, &options)?,
             interleaved: Vec::new(),
         })
@@ -85,16 +94,33 @@ impl Frames {
 
     fn decode(&mut self, packet: &Packet, sound: &mut Sound) -> Result<(), String> {
         sound.packets += 1;
-        let audio = match self.decoder.decode(packet) {
-            Ok(audio) => audio,
-            Err(_) => {
-                sound.damaged += 1;
-                return Ok(());
+        match self {
+            Frames::Any {
+                decoder,
+                interleaved,
+            } => {
+                let Ok(audio) = decoder.decode(packet) else {
+                    sound.damaged += 1;
+                    return Ok(());
+                };
+                let (rate_hz, channels) = (audio.spec().rate(), audio.spec().channels().count());
+                audio.copy_to_vec_interleaved(interleaved);
+                sound.take(rate_hz, channels, interleaved)
             }
-        };
-        let (rate_hz, channels) = (audio.spec().rate(), audio.spec().channels().count());
-        audio.copy_to_vec_interleaved(&mut self.interleaved);
-        sound.take(rate_hz, channels, &self.interleaved)
+            Frames::Opus(decoder) => {
+                let mut samples = [0; OPUS_SAMPLES];
+                let Ok(count) = decoder.decode(&packet.data, &mut samples) else {
+                    sound.damaged += 1;
+                    return Ok(());
+                };
+                // What the encoder put before and behind the audio, told on the clock of 48 kHz (RFC 7845 section 4).
+                let samples = &samples[..count.min(OPUS_SAMPLES)];
+                let of_16_khz = |ticks: u64| (ticks / 3).min(count as u64) as usize;
+                let begin = of_16_khz(packet.trim_start.get());
+                let end = samples.len() - of_16_khz(packet.trim_end.get());
+                sound.take(16_000, 1, samples.get(begin..end).unwrap_or_default())
+            }
+        }
     }
 }
 
