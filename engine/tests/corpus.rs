@@ -1,6 +1,8 @@
 //! Replays the fuzz corpora of the engine on stable Rust: every seed and every input that once broke a check.
 #![allow(unreachable_pub)] // the checks are public for the fuzz crate
 
+#[path = "../../fuzz/src/audio.rs"]
+mod audio;
 #[path = "../../fuzz/src/codec.rs"]
 mod codec_checks;
 #[path = "../../fuzz/src/flow.rs"]
@@ -73,6 +75,11 @@ fn opus() {
 #[test]
 fn comfort_noise() {
     replay("comfort_noise", codec_checks::comfort_noise);
+}
+
+#[test]
+fn audio_file() {
+    replay("audio_file", audio::audio_file);
 }
 
 #[test]
