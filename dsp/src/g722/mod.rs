@@ -51,6 +51,7 @@ impl Encoder {
     pub fn encode(&mut self, samples: &[i16], out: &mut [u8]) -> usize {
         let (pairs, _) = samples.as_chunks::<2>();
         let count = pairs.len().min(out.len());
+        let out = &mut out[..count];
         for (pairs, octets) in pairs[..count].chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
             let (mut low, mut high) = ([0; BLOCK], [0; BLOCK]);
             self.split.split(pairs, &mut low, &mut high);

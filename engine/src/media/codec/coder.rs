@@ -214,4 +214,19 @@ mod tests {
         assert_eq!(encoder(Encoding::Pcma).encode(&[0; 5], &mut [0; 4]), 0);
         assert_eq!(encoder(Encoding::L16Wide).encode(&[0; 3], &mut [0; 4]), 0);
     }
+
+    #[test]
+    fn more_room_than_needed_changes_nothing() {
+        let samples: Vec<i16> = (0..3200).map(|n| (n * 37 % 9000) as i16).collect();
+        for encoding in Encoding::ALL {
+            let (mut exact, mut ample) = (encoder(encoding), encoder(encoding));
+            for frame in samples.chunks(320) {
+                let (mut large, mut small) = ([0; 1280], [0; 1280]);
+                let octets = ample.encode(frame, &mut large);
+                let room = encoding.octets_per_ms().map_or(1280, |_| octets);
+                assert_eq!(exact.encode(frame, &mut small[..room]), octets);
+                assert_eq!(large[..octets], small[..octets], "{encoding:?}");
+            }
+        }
+    }
 }
