@@ -8,6 +8,7 @@ use trunkline::rtp::packet;
 use trunkline::rtp::reception::Reception;
 use trunkline::rtp::rtcp::{self, RtcpPacket};
 use trunkline::rtp::telephone_event::{KeyEvent, Receiver};
+use trunkline::rtp::xr::XrBlock;
 
 /// The octets as one datagram, and as datagrams each after an octet with its length: what is read can be built and read again; statistics
 /// and jitter buffer take any sequence of packets.
@@ -123,9 +124,29 @@ pub fn rtcp(octets: &[u8]) {
         if let RtcpPacket::Report { blocks: of, .. } = packet {
             blocks += of.iter().count();
         }
+        if let RtcpPacket::Extended { blocks: of, .. } = packet {
+            let read: usize = of.iter().map(extended).sum();
+            assert!(read <= octets.len());
+        }
     });
     assert_eq!(result.is_ok(), packets > 0);
     assert!(packets <= rtcp::MAX_PACKETS && blocks <= 31 * packets && blocks * 24 <= octets.len());
+}
+
+/// Octets a block of an extended report takes at least. Scores are within their bounds.
+fn extended(block: XrBlock<'_>) -> usize {
+    match block {
+        XrBlock::ReferenceTime(_) => 12,
+        XrBlock::Delays(delays) => 4 + 12 * delays.iter().count(),
+        XrBlock::Summary(_) => 40,
+        XrBlock::Voip(metrics) => {
+            assert!(metrics.r_factor.is_none_or(|r| r <= 100));
+            let mut scores = [metrics.mos_lq, metrics.mos_cq].into_iter().flatten();
+            assert!(scores.all(|mos| (10..=50).contains(&mos)));
+            36
+        }
+        XrBlock::Other(_) => 4,
+    }
 }
 
 /// Records of ms since the last one (1 octet), sequence (2), timestamp (4), marker (1) and payload (4): every key that goes down goes up,

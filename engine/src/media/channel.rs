@@ -23,6 +23,7 @@ use super::hearing::Hearing;
 use super::latch::Latch;
 use super::path::{Path, SendErrors, Watch};
 use super::player::Player;
+use super::quality::QualityWatch;
 use super::receive::{Incoming, report_keys};
 use super::recorder::{Recording, RecordingLedger};
 use super::retire::ChannelId;
@@ -117,6 +118,7 @@ pub(crate) struct ChannelState {
     pub(crate) ledgers: Vec<RecordingLedger>,
     pub(crate) ever_latched: bool,
     pub(crate) path: Path,
+    pub(crate) quality: QualityWatch,
     /// The time of its newest frame, on the clock of all shards.
     pub(crate) stepped_ms: Option<u64>,
 }
@@ -195,6 +197,7 @@ impl ChannelState {
             ledgers: Vec::new(),
             ever_latched: false,
             path: Path::default(),
+            quality: QualityWatch::new(),
             stepped_ms: None,
         }
     }
@@ -395,6 +398,7 @@ impl ChannelState {
                 .outgoing
                 .first_at
                 .map(|at| (at - self.opened).as_millis() as u32),
+            quality: self.quality.quality,
             path: self.path_facts(),
             ..ChannelStats::default()
         };

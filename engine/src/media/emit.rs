@@ -72,6 +72,11 @@ impl Outgoing {
             .wrapping_add(self.clock.samples_in_ms(tick_ms as u32))
     }
 
+    /// What its timestamps count in.
+    pub(crate) fn clock_rate(&self) -> ClockRate {
+        self.clock
+    }
+
     /// From now on timestamps count in other units. They go on from the newest one by the time that goes by, in the new units
     /// (RFC 7160 section 4.1): the source remains the same.
     pub(crate) fn set_clock(&mut self, clock: ClockRate, tick_ms: u64) {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::quality::Quality;
 use super::recorder::RecordingGap;
 
 /// Something that happened on a channel.
@@ -139,6 +140,8 @@ pub struct ChannelStats {
     pub first_rtp_in_ms: Option<u32>,
     /// Time from the opening of the channel to the first packet sent.
     pub first_rtp_out_ms: Option<u32>,
+    /// How it sounds.
+    pub quality: Quality,
     /// What may explain that one side hears nothing.
     pub path: PathFacts,
 }

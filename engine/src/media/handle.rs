@@ -14,6 +14,7 @@ use super::channel::{ChannelState, NewStream, Order};
 use super::command::Command;
 use super::engine::{Engine, lock};
 use super::event::MediaEvent;
+use super::quality::LiveQuality;
 use super::recorder::{self, RecordingSpec, RecordingStats, WriterOrder};
 use super::retire::ChannelId;
 use super::shard::{Shard, ShardOrder};
@@ -199,6 +200,7 @@ impl Media {
         let (state_events, state_closed) = (events.clone(), closed.clone());
         let now = Instant::now();
         let state = ChannelState::new(id, port, sockets, state_events, state_closed, seed, now);
+        let quality = state.quality.live.clone();
         if engine.open_on(shard, state).is_err() {
             engine.give_place_back(id, port);
             return Err(OpenError::Overloaded);
@@ -208,6 +210,7 @@ impl Media {
             port,
             events,
             closed,
+            quality,
             home: Mutex::new(shard),
             engine,
         };
@@ -292,6 +295,7 @@ pub struct Channel {
     port: u16,
     events: mpsc::UnboundedSender<MediaEvent>,
     closed: Arc<AtomicBool>,
+    quality: Arc<LiveQuality>,
     /// The shard it is on or on the way to, held while an order is sent: orders and moves of a channel have one order.
     pub(crate) home: Mutex<usize>,
     pub(crate) engine: Arc<Engine>,
@@ -301,6 +305,11 @@ impl Channel {
     /// The local RTP port; RTCP is the next one.
     pub fn rtp_port(&self) -> u16 {
         self.port
+    }
+
+    /// How it sounds, brought up to date every 5 s.
+    pub fn quality(&self) -> &Arc<LiveQuality> {
+        &self.quality
     }
 
     /// The shard it is on, or on the way to.

@@ -4,10 +4,10 @@
 //! between them; with any other change the playout begins anew. Made by the handle, boxed; never allocates afterwards.
 
 use super::codec::opus::OpusError;
-use super::codec::{Decoder, Encoding, Law};
+use super::codec::{AudioRate, Decoder, Encoding, Law};
 use super::command::StreamParams;
 use super::frame::Frame;
-use super::playout::{Playout, Pulled};
+use super::playout::{Playout, PlayoutStats, Pulled};
 use super::voice::LONGEST_PAYLOAD;
 use crate::rtp::jitter::Inserted;
 use crate::rtp::packet::Header;
@@ -103,6 +103,11 @@ impl Hearing {
     /// Takes note of comfort noise: the peer is silent from now on.
     pub(crate) fn quieten(&mut self, sequence: u16) {
         self.playout.quieten(sequence);
+    }
+
+    /// What the playout did, and the rate of its samples.
+    pub(crate) fn stats(&self) -> (PlayoutStats, AudioRate) {
+        (self.playout.stats(), self.playout.rate())
     }
 
     /// Sequence numbers and timestamps begin anew.

@@ -27,12 +27,14 @@ mod handle;
 mod hearing;
 mod ice;
 mod latch;
+mod life;
 mod path;
 mod pcm_queue;
 mod player;
 pub mod playout;
 mod ports;
 mod prompt;
+mod quality;
 mod receive;
 mod recorder;
 mod relay;
@@ -59,8 +61,9 @@ pub use handle::{
     BridgeError, Busy, Channel, Media, MediaConfig, MediaError, MediaEvents, OpenError,
 };
 pub use prompt::{Prompt, PromptError, PromptLibrary};
+pub use quality::{LiveFigures, LiveQuality, Marks, Quality};
 pub use recorder::{Pause, RecordingFormat, RecordingGap, RecordingSpec, RecordingStats, Tracks};
 pub use room::{Edge, JoinError, MemberId, Room, RoomConfig, RoomError, RoomEvent, RoomEvents};
 pub use shard::Shard;
-pub use stats::{BridgeDropped, Counter, Dropped, Lateness, MediaStats};
+pub use stats::{BridgeDropped, Counter, Dropped, Lateness, MOS_BOUNDS, MediaStats, MosSpread};
 pub use tap::{TapEnds, TapFrame, TapSide, TapSpec, TapStats};

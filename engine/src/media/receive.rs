@@ -12,6 +12,7 @@ use super::event::{ChannelStats, KeySource, MediaEvent};
 use super::frame::Frame;
 use super::hearing::Hearing;
 use super::latch::Verdict;
+use super::life::Life;
 use super::playout::Pulled;
 use super::relay::Kind;
 use super::stats::MediaStats;
@@ -45,7 +46,7 @@ pub(crate) struct Incoming {
     first_at: Option<Instant>,
     /// When the last packet came, or the stream was last set.
     heard_at: Instant,
-    timed_out: bool,
+    pub(crate) life: Life,
 }
 
 impl Incoming {
@@ -65,7 +66,7 @@ impl Incoming {
             reordered_before: 0,
             first_at: None,
             heard_at: now,
-            timed_out: false,
+            life: Life::new(now),
         }
     }
 
@@ -97,7 +98,12 @@ impl Incoming {
     /// The RTP timeout counts from now.
     pub(crate) fn expect_from(&mut self, now: Instant) {
         self.heard_at = now;
-        self.timed_out = false;
+        self.life.sign(now);
+    }
+
+    /// Packets that came too late to be played.
+    pub(crate) fn late(&self) -> u64 {
+        self.late
     }
 
     /// Fills in its part of the statistics.
@@ -363,22 +369,20 @@ impl ChannelState {
                 &mut report_keys(self.incoming.keys.clock(), &self.events),
             );
         }
-        let expected = self
-            .stream
-            .as_ref()
-            .is_some_and(|stream| stream.params.receive);
+        let (expected, wanted) = match &self.stream {
+            Some(stream) => (stream.params.receive, stream.params.send),
+            None => (false, false),
+        };
+        let (life, talking) = (&mut self.incoming.life, expected && wanted);
+        if life.watch(now, talking, around.rtp_timeout) {
+            self.tell(MediaEvent::RtpTimeout);
+        }
         if !expected {
             self.incoming.heard_at = now;
             return;
         }
         if self.incoming.packets == 0 {
             self.watch_path(now, now.saturating_duration_since(self.incoming.heard_at));
-        }
-        if !self.incoming.timed_out
-            && now.saturating_duration_since(self.incoming.heard_at) >= around.rtp_timeout
-        {
-            self.incoming.timed_out = true;
-            self.tell(MediaEvent::RtpTimeout);
         }
     }
 

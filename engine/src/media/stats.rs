@@ -76,6 +76,14 @@ counted! {
         pub bridge_dropped: BridgeDropped,
         /// Rooms.
         pub rooms: RoomStats,
+        /// Jitter of received audio in µs, every 5 s of each channel.
+        pub jitter: Lateness,
+        /// Round trips in µs, from each report of a peer.
+        pub round_trips: Lateness,
+        /// MOS of what is heard of peers, every 5 s of each channel.
+        pub mos_heard: MosSpread,
+        /// MOS of what peers hear, from each of their reports.
+        pub mos_sent: MosSpread,
         /// Sends the kernel refused.
         pub send_errors: Counter,
         /// Channels that a defect of ours ended; the panic is in the log.
@@ -205,6 +213,47 @@ impl BridgeDropped {
     }
 }
 
+/// Upper bounds of MOS between the categories of ITU-T G.109: R of 50, 60, 70, 80 and 90.
+pub const MOS_BOUNDS: [f32; 5] = [2.58, 3.10, 3.60, 4.03, 4.34];
+
+/// A histogram of MOS with the bounds of [`MOS_BOUNDS`].
+#[derive(Debug, Default)]
+pub struct MosSpread {
+    /// The last one takes what is above all bounds.
+    buckets: [Counter; MOS_BOUNDS.len() + 1],
+    sum_hundredths: Counter,
+}
+
+impl MosSpread {
+    pub(crate) fn record(&self, mos: f32) {
+        let bucket = MOS_BOUNDS.iter().filter(|bound| mos > **bound).count();
+        self.buckets[bucket].add(1);
+        self.sum_hundredths.add((mos * 100.0) as u64);
+    }
+
+    fn absorb(&self, other: &MosSpread) {
+        for (bucket, others) in self.buckets.iter().zip(&other.buckets) {
+            bucket.absorb(others);
+        }
+        self.sum_hundredths.absorb(&other.sum_hundredths);
+    }
+
+    /// How many there are in each bucket, the lowest MOS first.
+    pub fn buckets(&self) -> [u64; MOS_BOUNDS.len() + 1] {
+        std::array::from_fn(|n| self.buckets[n].value())
+    }
+
+    /// How many were recorded.
+    pub fn count(&self) -> u64 {
+        self.buckets().iter().sum()
+    }
+
+    /// The sum of all.
+    pub fn sum(&self) -> f64 {
+        self.sum_hundredths.value() as f64 / 100.0
+    }
+}
+
 /// Sub-buckets per power of two: a quantile is right to 1/8.
 const SUB: usize = 8;
 /// Buckets: up to 2^24 µs.
@@ -331,6 +380,16 @@ mod tests {
         assert!((990..=1114).contains(&histogram.quantile_us(0.99)));
         assert_eq!(Lateness::default().quantile_us(0.99), 0);
         assert_eq!(histogram.at_most(u64::MAX), 1000);
+    }
+
+    #[test]
+    fn a_mos_lies_in_its_category() {
+        let spread = MosSpread::default();
+        for mos in [1.0, 2.58, 2.59, 4.0, 4.41, 4.5] {
+            spread.record(mos);
+        }
+        assert_eq!(spread.buckets(), [2, 1, 0, 1, 0, 2]);
+        assert!((spread.sum() - 19.08).abs() < 0.02);
     }
 
     #[test]

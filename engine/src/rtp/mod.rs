@@ -1,6 +1,7 @@
 //! RTP, RTCP, RFC 4733 events and the jitter buffer: sans-IO. Bytes and time in, bytes and events out.
 
 pub mod clock;
+pub mod emodel;
 pub mod jitter;
 pub mod octet_ring;
 pub mod packet;
@@ -9,6 +10,7 @@ pub mod rtcp;
 pub mod srtp;
 pub mod stun;
 pub mod telephone_event;
+pub mod xr;
 
 /// Whether sequence number `a` comes after `b` (RFC 1982 arithmetic on 16 bits).
 pub(crate) fn is_newer(a: u16, b: u16) -> bool {

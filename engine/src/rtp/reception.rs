@@ -44,6 +44,9 @@ pub struct Reception {
     duplicates: u64,
     reordered: u64,
     lost_before: u64,
+    /// Runs of lost packets.
+    runs: u64,
+    expected_before: u64,
     expected_prior: u64,
     received_prior: u64,
     clock_hz: u32,
@@ -68,6 +71,8 @@ impl Reception {
             duplicates: 0,
             reordered: 0,
             lost_before: 0,
+            runs: 0,
+            expected_before: 0,
             expected_prior: 0,
             received_prior: 0,
             clock_hz,
@@ -92,6 +97,7 @@ impl Reception {
         self.received += 1;
         if step > 0 {
             let step = step as u64;
+            self.runs += u64::from(step > 1);
             self.seen = if step >= WINDOW { 0 } else { self.seen << step } | 1;
             self.highest += step;
             self.unique += 1;
@@ -102,6 +108,7 @@ impl Reception {
             self.duplicates += 1;
             return Arrival::Duplicate;
         }
+        self.fill(back);
         self.seen |= 1 << back;
         self.unique += 1;
         self.reordered += 1;
@@ -109,9 +116,22 @@ impl Reception {
         Arrival::Reordered
     }
 
+    /// A lost packet came after all: its run of lost ones vanishes, shrinks or falls into two.
+    fn fill(&mut self, back: u64) {
+        let came = |back: u64| back < WINDOW && self.seen & (1 << back) != 0;
+        let begins = self.highest - back < self.base;
+        match (came(back + 1), came(back - 1)) {
+            (true, true) if !begins => self.runs = self.runs.saturating_sub(1),
+            (false, false) => self.runs += 1,
+            _ => {}
+        }
+    }
+
     fn restart(&mut self, sequence: u16) {
         let kept = Reception {
             lost_before: self.lost(),
+            runs: self.runs,
+            expected_before: self.expected_in_all(),
             duplicates: self.duplicates,
             reordered: self.reordered,
             jitter_q4: self.jitter_q4,
@@ -139,6 +159,16 @@ impl Reception {
 
     fn expected(&self) -> u64 {
         self.highest + 1 - self.base
+    }
+
+    /// Packets that should have come, over all restarts.
+    pub fn expected_in_all(&self) -> u64 {
+        self.expected_before + self.expected()
+    }
+
+    /// Runs of packets that never came, over all restarts.
+    pub fn runs(&self) -> u64 {
+        self.runs
     }
 
     /// Packets that never came, over all restarts.
@@ -263,6 +293,32 @@ mod tests {
                 .collect();
             assert_eq!(arrivals, case.arrivals, "{}", case.name);
             assert_eq!(reception.lost(), case.lost, "{}", case.name);
+        }
+    }
+
+    #[test]
+    fn runs_of_loss() {
+        for (sequences, lost, runs) in [
+            (&[10u16, 11, 12][..], 0, 0),
+            (&[10, 13, 14, 16], 3, 2),
+            (&[10, 12, 11, 13], 0, 0),
+            // One in the middle makes two runs of one, the others make them vanish.
+            (&[10, 14, 12], 2, 2),
+            (&[10, 14, 11], 2, 1),
+            (&[10, 14, 12, 13, 11], 0, 0),
+            (&[10, 9, 11], 0, 0),
+            (&[10, 8], 1, 1),
+            (&[10, 8, 9], 0, 0),
+        ] {
+            let mut reception = Reception::new(1, sequences[0], 8000);
+            sequences.iter().for_each(|sequence| {
+                reception.receive(*sequence);
+            });
+            assert_eq!(
+                (reception.lost(), reception.runs()),
+                (lost, runs),
+                "{sequences:?}"
+            );
         }
     }
 

@@ -1,13 +1,15 @@
-//! RTCP sender and receiver reports, source descriptions and BYE (RFC 3550 section 6): read, built and timed.
+//! RTCP sender and receiver reports, source descriptions, BYE (RFC 3550 section 6) and extended reports (RFC 3611): read, built and timed.
 //!
 //! Other packet types are skipped. Limits: [`MAX_PACKETS`] packets in a datagram, 31 report blocks each (the format's own limit).
 
 use std::time::Duration;
 
+use super::xr::{self, Delay, XrBlocks};
+
 /// Packets read of one compound datagram.
 pub const MAX_PACKETS: usize = 32;
 /// Large enough for what [`build`] writes.
-pub const MAX_BUILT: usize = 160;
+pub const MAX_BUILT: usize = 200;
 /// Longest CNAME that is sent.
 pub const MAX_CNAME: usize = 64;
 
@@ -15,6 +17,7 @@ const SR: u8 = 200;
 const RR: u8 = 201;
 const SDES: u8 = 202;
 const BYE: u8 = 203;
+const XR: u8 = 207;
 const BLOCK_LEN: usize = 24;
 
 /// One report block (RFC 3550 section 6.4.1).
@@ -72,6 +75,13 @@ pub enum RtcpPacket<'a> {
     Bye {
         /// The first source that leaves, if one is named.
         ssrc: Option<u32>,
+    },
+    /// An extended report.
+    Extended {
+        /// Who reports.
+        ssrc: u32,
+        /// What about.
+        blocks: XrBlocks<'a>,
     },
     /// Anything else.
     Other(u8),
@@ -196,6 +206,13 @@ fn packet_of(packet_type: u8, count: u8, body: &[u8]) -> Result<RtcpPacket<'_>, 
                 ssrc: (count > 0).then(|| word(sources, 0)),
             })
         }
+        XR => {
+            let (ssrc, rest) = body.split_first_chunk::<4>().ok_or(RtcpError::Count)?;
+            Ok(RtcpPacket::Extended {
+                ssrc: u32::from_be_bytes(*ssrc),
+                blocks: xr::blocks(rest).ok_or(RtcpError::Count)?,
+            })
+        }
         other => Ok(RtcpPacket::Other(other)),
     }
 }
@@ -230,11 +247,15 @@ pub struct Report<'a> {
     pub block: Option<ReportBlock>,
     /// Our canonical name; cut at [`MAX_CNAME`].
     pub cname: &'a [u8],
+    /// Our time, for a peer that answers by [`delay`](Self::delay) (RFC 3611 section 4.4): NTP, 32.32 bits.
+    pub reference: Option<u64>,
+    /// The answer to the peer's reference time.
+    pub delay: Option<Delay>,
     /// Ends with a BYE.
     pub bye: bool,
 }
 
-/// Writes SR or RR, SDES with the CNAME and, if asked for, BYE. Returns the length.
+/// Writes SR or RR, SDES with the CNAME and, if asked for, an extended report and BYE. Returns the length.
 pub fn build(report: &Report<'_>, out: &mut [u8; MAX_BUILT]) -> usize {
     let mut writer = Writer { out, at: 0 };
     let start = writer.begin(
@@ -270,6 +291,7 @@ pub fn build(report: &Report<'_>, out: &mut [u8; MAX_BUILT]) -> usize {
         writer.bytes(&[0]);
     }
     writer.end(start);
+    writer.extended(report);
     if report.bye {
         let start = writer.begin(BYE, 1);
         writer.word(report.ssrc);
@@ -278,7 +300,7 @@ pub fn build(report: &Report<'_>, out: &mut [u8; MAX_BUILT]) -> usize {
     writer.at
 }
 
-/// At most 28 + 24 + 4 + 4 + 2 + 64 + 4 + 8 octets are written, so [`MAX_BUILT`] always suffices.
+/// At most 28 + 24 + 4 + 4 + 2 + 64 + 4 + 36 + 8 octets are written, so [`MAX_BUILT`] always suffices.
 struct Writer<'a> {
     out: &'a mut [u8; MAX_BUILT],
     at: usize,
@@ -292,6 +314,26 @@ impl Writer<'_> {
 
     fn word(&mut self, word: u32) {
         self.bytes(&word.to_be_bytes());
+    }
+
+    fn extended(&mut self, report: &Report<'_>) {
+        if report.reference.is_none() && report.delay.is_none() {
+            return;
+        }
+        let start = self.begin(XR, 0);
+        self.word(report.ssrc);
+        if let Some(ntp) = report.reference {
+            self.bytes(&[4, 0, 0, 2]);
+            self.word((ntp >> 32) as u32);
+            self.word(ntp as u32);
+        }
+        if let Some(delay) = report.delay {
+            self.bytes(&[5, 0, 0, 3]);
+            self.word(delay.ssrc);
+            self.word(delay.last_rr);
+            self.word(delay.delay);
+        }
+        self.end(start);
     }
 
     fn begin(&mut self, packet_type: u8, count: u8) -> usize {
@@ -317,6 +359,7 @@ pub fn interval(random: u32, first: bool) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rtp::xr::XrBlock;
     use proptest::prelude::*;
 
     fn packets(datagram: &[u8]) -> Result<Vec<RtcpPacket<'_>>, RtcpError> {
@@ -399,6 +442,8 @@ mod tests {
                 sender: None,
                 block: Some(block),
                 cname: b"c",
+                reference: None,
+                delay: None,
                 bye: false,
             },
             &mut out,
@@ -420,20 +465,27 @@ mod tests {
         #[test]
         fn what_is_built_is_read_back(ssrc: u32, ntp: u64, is_sender: bool, has_block: bool, fraction_lost: u8,
                                       cumulative_lost in -0x80_0000i32..0x80_0000, number: u32,
-                                      cname in proptest::collection::vec(any::<u8>(), 0..64), bye: bool) {
+                                      cname in proptest::collection::vec(any::<u8>(), 0..=64), extended: bool, bye: bool) {
             let sender = is_sender.then_some(SenderInfo { ntp, rtp_timestamp: number, packets: 3, octets: 4 });
             let block = has_block.then_some(ReportBlock { ssrc: number, fraction_lost, cumulative_lost, highest_sequence: 1,
                                                           jitter: 2, last_sr: 3, delay_since_last_sr: number });
             let mut out = [0; MAX_BUILT];
-            let length = build(&Report { ssrc, sender, block, cname: &cname, bye }, &mut out);
+            let length = build(&Report { ssrc, sender, block, cname: &cname, reference: extended.then_some(ntp),
+                                              delay: extended.then_some(Delay { ssrc, last_rr: number, delay: 9 }), bye }, &mut out);
             let read = packets(&out[..length]).unwrap();
-            prop_assert_eq!(read.len(), 2 + usize::from(bye));
+            prop_assert_eq!(read.len(), 2 + usize::from(extended) + usize::from(bye));
             let RtcpPacket::Report { ssrc: by, sender: from, blocks } = read[0] else { panic!("no report") };
             prop_assert_eq!((by, from), (ssrc, sender));
             prop_assert_eq!(blocks.iter().next(), block);
             prop_assert_eq!(read[1], RtcpPacket::Description { ssrc, cname: Some(&cname[..]) });
+            if extended {
+                let RtcpPacket::Extended { ssrc: by, blocks } = read[2] else { panic!("no extended report") };
+                let [XrBlock::ReferenceTime(at), XrBlock::Delays(delays)] = blocks.iter().collect::<Vec<_>>()[..] else { panic!("{blocks:?}") };
+                prop_assert_eq!((by, at), (ssrc, ntp));
+                prop_assert_eq!(delays.iter().collect::<Vec<_>>(), [Delay { ssrc, last_rr: number, delay: 9 }]);
+            }
             if bye {
-                prop_assert_eq!(read[2], RtcpPacket::Bye { ssrc: Some(ssrc) });
+                prop_assert_eq!(read[2 + usize::from(extended)], RtcpPacket::Bye { ssrc: Some(ssrc) });
             }
         }
 
@@ -441,7 +493,7 @@ mod tests {
         fn no_datagram_panics(mut datagram in proptest::collection::vec(any::<u8>(), 0..200)) {
             if let [first, second, ..] = &mut datagram[..] {
                 *first = 0x80 | *first & 0x3F;
-                *second = 200 + *second % 5;
+                *second = 200 + *second % 8;
             }
             let _ = packets(&datagram);
         }

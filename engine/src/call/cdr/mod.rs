@@ -9,7 +9,7 @@ pub use writer::{CdrError, CdrWriter};
 use super::caller::Caller;
 use super::leg::End;
 use super::program::{CallInfo, Direction};
-use crate::media::ChannelStats;
+use crate::media::{ChannelStats, Marks, Quality};
 use serde_json::{Value, json};
 use stamp::stamp;
 use std::net::SocketAddr;
@@ -118,8 +118,9 @@ impl LegRecord<'_> {
                 "lost": s.lost,
                 "late": s.late,
                 "duplicate": s.duplicate,
-                "jitter_ms": (f64::from(s.jitter_ms) * 10.0).round() / 10.0,
+                "jitter_ms": tenths(s.jitter_ms),
             },
+            "quality": quality(&s.quality),
         });
         with(record, self.times, self.end, now)
     }
@@ -146,6 +147,38 @@ fn with(mut record: Value, times: &Times, end: &End, now: SystemTime) -> String 
         record.extend(more);
     }
     record.to_string()
+}
+
+/// How a leg sounded; `null` where nothing is known.
+fn quality(of: &Quality) -> Value {
+    json!({
+        "heard": marks(&of.heard),
+        "sent": marks(&of.sent),
+        "round_trip_ms": of.round_trip_ms.map(tenths),
+        "worst_round_trip_ms": of.worst_round_trip_ms.map(tenths),
+        "playout_delay_ms": of.playout_delay_ms,
+        "concealed_ms": of.concealed_ms,
+        "remote_lost": of.remote_lost,
+        "remote_jitter_ms": of.remote_jitter_ms.map(tenths),
+        "remote_mos_lq": of.remote_mos_lq.map(tenths),
+    })
+}
+
+fn marks(of: &Marks) -> Value {
+    json!({
+        "mos_lq": of.mean.map(|score| hundredths(score.mos_lq)),
+        "mos_cq": of.mean.map(|score| hundredths(score.mos_cq)),
+        "r": of.mean.map(|score| tenths(score.r)),
+        "worst_mos_lq": of.worst.map(|score| hundredths(score.mos_lq)),
+    })
+}
+
+fn tenths(value: f32) -> f64 {
+    (f64::from(value) * 10.0).round() / 10.0
+}
+
+fn hundredths(value: f32) -> f64 {
+    (f64::from(value) * 100.0).round() / 100.0
 }
 
 fn word(direction: Direction) -> &'static str {
