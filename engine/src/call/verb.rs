@@ -1,6 +1,6 @@
 //! The verbs a program can ask for and the outcomes it gets back. One vocabulary for every dialect.
 use crate::config::Secret;
-use crate::media::{Pause, Tracks};
+use crate::media::{Pause, RecordingFormat, Tracks};
 use crate::stream::Address;
 use crate::stream::protocol::Framing;
 
@@ -213,15 +213,19 @@ pub struct Record {
     pub keep: bool,
     /// Which sides of the call it holds.
     pub tracks: Tracks,
+    /// The kind of file.
+    pub format: RecordingFormat,
 }
 
 /// [`Verb::RecordCall`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordCall {
-    /// WAV file to write; `None`: one in the folder of recordings, which stays.
+    /// File to write; `None`: one in the folder of recordings, which stays.
     pub path: Option<std::path::PathBuf>,
     /// Which sides of the call it holds.
     pub tracks: Tracks,
+    /// The kind of file.
+    pub format: RecordingFormat,
     /// What it holds for the time of a pause.
     pub pause: Pause,
 }

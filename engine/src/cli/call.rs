@@ -36,7 +36,7 @@ pub(super) struct Args {
     /// Keys to press, in groups separated by commas; w and W in a group pause 0.5 s and 1 s.
     #[arg(long, value_delimiter = ',')]
     digits: Vec<String>,
-    /// WAV file to record what is heard to.
+    /// File to record what is heard to: Ogg/Opus if it ends with .opus or .ogg, else WAV.
     #[arg(long)]
     record: Option<PathBuf>,
     /// Seconds to wait before each group of keys.

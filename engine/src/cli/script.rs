@@ -3,7 +3,7 @@ use crate::call::{
     Audio, CallInfo, Hangup, HangupCause, Manner, Outcome, Play, Program, RecordCall, Repeat,
     SendDigits, Step, Verb, Wait,
 };
-use crate::media::{Pause, Tracks};
+use crate::media::{Pause, RecordingFormat, Tracks};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
@@ -37,8 +37,9 @@ impl Script {
             (
                 "record",
                 Verb::RecordCall(RecordCall {
-                    path: Some(path),
                     tracks: Tracks::default(),
+                    format: RecordingFormat::named_by(&path),
+                    path: Some(path),
                     pause: Pause::default(),
                 }),
             )

@@ -549,6 +549,7 @@ async fn a_recording_that_is_not_kept_goes_with_its_call() {
             stop_keys: "#".to_owned(),
             keep,
             tracks: trunkline::media::Tracks::Received,
+            format: trunkline::media::RecordingFormat::Wav,
         });
         Plan::of([Verb::Answer, verb])
     };

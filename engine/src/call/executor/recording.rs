@@ -4,7 +4,7 @@ use super::super::verb::{
     Outcome, Record, RecordCall, RecordEnd, Recorded, RecordingControl, RecordingId,
 };
 use super::{Executor, VerbResult, failed, log_key};
-use crate::media::{Command, MediaAudio, RecordingEnd, RecordingSpec};
+use crate::media::{Command, MediaAudio, RecordingEnd, RecordingFormat, RecordingSpec};
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -37,8 +37,9 @@ impl Recordings {
         }
     }
 
-    fn begin(&mut self, id: u32, keep: bool) -> PathBuf {
-        let path = self.folder.join(format!("{}-{id}.wav", self.call));
+    fn begin(&mut self, id: u32, format: RecordingFormat, keep: bool) -> PathBuf {
+        let name = format!("{}-{id}.{}", self.call, format.extension());
+        let path = self.folder.join(name);
         self.made.insert(RecordingId(id), (path.clone(), keep));
         path
     }
@@ -80,12 +81,13 @@ impl Executor<'_> {
                 }
             }
         }
-        let id = self.fresh_id();
+        let (id, format) = (self.fresh_id(), record.format);
         let spec = RecordingSpec {
             max_ms: record.max_ms,
             silence_ms: record.silence_ms,
             tracks: record.tracks,
-            ..RecordingSpec::new(id, self.recordings.begin(id, record.keep))
+            format,
+            ..RecordingSpec::new(id, self.recordings.begin(id, format, record.keep))
         };
         match self.leg.media(Command::Record(Box::new(spec))) {
             Ok(()) => self.until_recorded(id, &record.stop_keys).await,
@@ -139,11 +141,12 @@ impl Executor<'_> {
     }
 
     pub(super) fn record_call(&mut self, record: RecordCall) -> VerbResult {
-        let id = self.fresh_id();
+        let (id, format) = (self.fresh_id(), record.format);
         let path = record.path;
-        let path = path.unwrap_or_else(|| self.recordings.begin(id, true));
+        let path = path.unwrap_or_else(|| self.recordings.begin(id, format, true));
         let spec = RecordingSpec {
             tracks: record.tracks,
+            format,
             pause: record.pause,
             ..RecordingSpec::new(id, path)
         };

@@ -5,7 +5,7 @@ use super::Reader;
 use crate::call::{RecordCall, RecordingControl, Stream};
 use crate::config::Secret;
 use crate::config::document::field::{Field, Table};
-use crate::media::{Pause, Tracks};
+use crate::media::{Pause, RecordingFormat, Tracks};
 use crate::stream::Address;
 use crate::stream::protocol::Framing;
 
@@ -13,6 +13,10 @@ const TRACKS: [(&str, Tracks); 3] = [
     ("caller", Tracks::Received),
     ("mixed", Tracks::Mixed),
     ("stereo", Tracks::Stereo),
+];
+const FORMATS: [(&str, RecordingFormat); 2] = [
+    ("wav", RecordingFormat::Wav),
+    ("opus", RecordingFormat::Opus),
 ];
 const PAUSES: [(&str, Pause); 2] = [("nothing", Pause::Nothing), ("silence", Pause::Silence)];
 const ACTIONS: [(&str, RecordingControl); 3] = [
@@ -37,11 +41,19 @@ impl Reader<'_> {
         chosen.unwrap_or(default)
     }
 
+    pub(super) fn format(&self, table: &mut Table<'_>) -> RecordingFormat {
+        let field = table.field("format");
+        field
+            .and_then(|field| field.choice(&FORMATS))
+            .unwrap_or_default()
+    }
+
     pub(super) fn record_call(&self, table: &mut Table<'_>) -> Option<Step> {
         let pause = table.field("pause").and_then(|field| field.choice(&PAUSES));
         let record = RecordCall {
             path: None,
             tracks: self.tracks(table, Tracks::Stereo),
+            format: self.format(table),
             pause: pause.unwrap_or_default(),
         };
         let then = self.then_key(table)?;

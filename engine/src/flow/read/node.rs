@@ -172,6 +172,7 @@ impl Reader<'_> {
             // What callers say stays on disk only where the flow says so.
             keep: self.flag(table, "keep", false),
             tracks: self.tracks(table, Tracks::Received),
+            format: self.format(table),
         };
         let set = table.required("set").and_then(|field| field.string());
         let then = self.then_key(table);

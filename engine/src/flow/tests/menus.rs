@@ -187,14 +187,14 @@ fn a_call_is_recorded_and_streamed_on_the_way() {
     let body = "
 entry: rec
 nodes:
-  rec: {type: record_call, pause: silence, then: {type: goto, node: hush}}
+  rec: {type: record_call, pause: silence, format: opus, then: {type: goto, node: hush}}
   hush: {type: recording_control, action: pause, then: {type: goto, node: bot}}
   bot: {type: stream, url: 'wss://bot.example/a?k=s3cret', token: t0ken, direction: both, rate: 16000, parameters: {keys: '${digits}'}, then: {type: goto, node: off}}
   off: {type: stop_stream, then: {type: hangup}}
 ";
     let steps = heard(body, &[Nothing, Nothing, Nothing, Nothing]);
     assert!(
-        steps[0].contains("tracks: Stereo, pause: Silence"),
+        steps[0].contains("tracks: Stereo, format: Opus, pause: Silence"),
         "{steps:?}"
     );
     assert_eq!(steps[1], "hush: RecordingControl(Pause)");

@@ -10,7 +10,10 @@
 //! meanwhile the header is brought up to date every few seconds, so that a crash leaves a file that can be played.
 
 mod losses;
+mod ogg;
 mod options;
+mod opus_file;
+mod sound_file;
 mod storage;
 mod take;
 mod threads;

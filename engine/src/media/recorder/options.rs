@@ -1,6 +1,6 @@
 //! What a recording is to be. Plain values.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A recording to begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,27 @@ pub enum RecordingFormat {
     /// RIFF/WAVE, PCM of 16 bits at 8 or 16 kHz.
     #[default]
     Wav,
+    /// Ogg/Opus (RFC 7845) at 16 kHz, 32 kbit/s for each channel.
+    Opus,
+}
+
+impl RecordingFormat {
+    /// The kind that the name of a file asks for: Opus by `.opus` and `.ogg`, else WAV.
+    pub fn named_by(path: &Path) -> RecordingFormat {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        match extension.map(str::to_ascii_lowercase).as_deref() {
+            Some("opus" | "ogg") => RecordingFormat::Opus,
+            _ => RecordingFormat::Wav,
+        }
+    }
+
+    /// What the names of its files end with.
+    pub fn extension(self) -> &'static str {
+        match self {
+            RecordingFormat::Wav => "wav",
+            RecordingFormat::Opus => "opus",
+        }
+    }
 }
 
 /// What a recording holds for the time it is paused.

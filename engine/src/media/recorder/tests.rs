@@ -1,3 +1,5 @@
+mod opus;
+
 use super::storage::Storage;
 use super::*;
 use crate::media::codec::FRAME_SAMPLES;

@@ -12,8 +12,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use trunkline_dsp::resample::{Down2, Up2};
 
 use super::losses::{Losses, ms};
+use super::sound_file::SoundFile;
 use super::storage::{self, Open};
-use super::wav_file::WavFile;
 use super::{MAX_LENGTH, Mark, RecordingSpec, RecordingStats, SILENCE, Shared, What};
 use crate::media::event::{MediaEvent, RecordingEnd};
 use crate::media::wav::Shape;
@@ -44,7 +44,7 @@ pub(crate) struct WriterHalf {
     events: UnboundedSender<MediaEvent>,
     stats: Arc<RecordingStats>,
     open: Open,
-    file: Option<WavFile>,
+    file: Option<SoundFile>,
     /// Samples per second of the file, and of what comes.
     file_hz: u32,
     rate_hz: u32,
@@ -176,7 +176,7 @@ impl WriterHalf {
         Ok(())
     }
 
-    /// Creates the file, at the rate that is heard first.
+    /// Creates the file: a WAV file at the rate that is heard first.
     fn begin(&mut self) -> io::Result<()> {
         if self.file.is_some() {
             return Ok(());
@@ -184,12 +184,14 @@ impl WriterHalf {
         if self.rate_hz == 0 {
             self.rate_hz = 8000;
         }
-        self.file_hz = self.rate_hz;
+        self.file_hz = SoundFile::rate_hz(self.spec.format, self.rate_hz);
         let shape = Shape {
             rate_hz: self.file_hz,
             channels: self.channels() as u16,
         };
-        self.file = Some(WavFile::begin((self.open)(&self.spec.path)?, shape)?);
+        let storage = (self.open)(&self.spec.path)?;
+        let file = SoundFile::begin(self.spec.format, storage, shape, self.spec.id)?;
+        self.file = Some(file);
         Ok(())
     }
 
@@ -254,7 +256,7 @@ impl WriterHalf {
     }
 
     fn lose(&mut self, samples: u64) {
-        let at = self.file.as_ref().map_or(0, WavFile::samples) + self.owed;
+        let at = self.file.as_ref().map_or(0, SoundFile::samples) + self.owed;
         self.losses.note(at, samples);
         self.owed += samples;
     }
@@ -317,7 +319,7 @@ impl WriterHalf {
 
     /// Samples of each channel in the file.
     fn written(&self) -> u64 {
-        self.file.as_ref().map_or(0, WavFile::samples)
+        self.file.as_ref().map_or(0, SoundFile::samples)
     }
 
     fn fail(&mut self, error: &io::Error) -> bool {

@@ -10,9 +10,15 @@ use super::{OpusError, OpusSettings};
 pub(super) struct Encoder(LibEncoder);
 
 impl Encoder {
-    pub(super) fn new() -> Result<Self, OpusError> {
+    pub(super) fn new(channels: usize) -> Result<Self, OpusError> {
+        let channels = match channels {
+            1 => Channels::Mono,
+            _ => Channels::Stereo,
+        };
         let mut encoder =
-            LibEncoder::new(SampleRate::Hz16000, Channels::Mono, Application::Voip).map_err(own)?;
+            LibEncoder::new(SampleRate::Hz16000, channels, Application::Voip).map_err(own)?;
+        // Two channels are two speakers: never folded into one to save bits.
+        encoder.set_force_channels(channels).map_err(own)?;
         encoder
             .set_max_bandwidth(Bandwidth::Wideband)
             .map_err(own)?;
@@ -30,6 +36,11 @@ impl Encoder {
             encoder.set_packet_loss_perc(settings.expected_loss_percent)
         };
         set(encoder).map_err(own)
+    }
+
+    /// Samples by which the decoder is behind.
+    pub(super) fn lookahead(&self) -> Result<u32, OpusError> {
+        self.0.lookahead().map_err(own)
     }
 
     pub(super) fn encode(&mut self, samples: &[i16], out: &mut [u8]) -> Result<usize, OpusError> {

@@ -101,30 +101,51 @@ impl OpusSettings {
 
 /// Makes packets of 16 kHz mono audio.
 #[derive(Debug)]
-pub struct OpusEncoder(back_end::Encoder);
+pub struct OpusEncoder {
+    inner: back_end::Encoder,
+    channels: usize,
+}
 
 impl OpusEncoder {
     /// An encoder with silence in its past. Allocates; [`encode`](Self::encode) does not (with libopus).
     pub fn new(settings: OpusSettings) -> Result<Self, OpusError> {
-        let mut encoder = Self(back_end::Encoder::new()?);
+        Self::with_channels(settings, 1)
+    }
+
+    /// An encoder of one or two channels, which [`encode`](Self::encode) takes in turn. Files have two, calls one.
+    pub fn with_channels(settings: OpusSettings, channels: usize) -> Result<Self, OpusError> {
+        if !(1..=2).contains(&channels) {
+            return Err(OpusError::Length);
+        }
+        let inner = back_end::Encoder::new(channels)?;
+        let mut encoder = Self { inner, channels };
         encoder.apply(settings)?;
         Ok(encoder)
     }
 
+    /// How far the decoder's output is behind, in ticks of 48 kHz.
+    pub(crate) fn lookahead_ticks(&self) -> Result<u16, OpusError> {
+        let samples = self.inner.lookahead()?;
+        Ok((samples * TICKS_PER_SAMPLE) as u16)
+    }
+
     /// Other settings from the next packet on.
     pub fn apply(&mut self, settings: OpusSettings) -> Result<(), OpusError> {
-        self.0.apply(&settings.in_range())
+        self.inner.apply(&settings.in_range())
     }
 
     /// Codes 2.5, 5, 10, 20, 40 or 60 ms into `out` and says how many octets it took, at most `out.len()`.
     pub fn encode(&mut self, samples: &[i16], out: &mut [u8]) -> Result<usize, OpusError> {
-        if !matches!(samples.len(), 40 | 80 | 160 | 320 | 640 | 960) {
+        if !matches!(
+            samples.len() / self.channels,
+            40 | 80 | 160 | 320 | 640 | 960
+        ) {
             return Err(OpusError::Length);
         }
         if out.len() < 2 {
             return Err(OpusError::Room);
         }
-        self.0.encode(samples, out)
+        self.inner.encode(samples, out)
     }
 }
 

@@ -8,15 +8,16 @@ use super::{OpusError, OpusSettings};
 const SAMPLES_PER_SECOND: i32 = 16_000;
 
 #[derive(Debug)]
-pub(super) struct Encoder(Box<opus_pure::OpusEncoder>);
+pub(super) struct Encoder(Box<opus_pure::OpusEncoder>, usize);
 
 impl Encoder {
-    pub(super) fn new() -> Result<Self, OpusError> {
+    pub(super) fn new(channels: usize) -> Result<Self, OpusError> {
         let mut encoder =
-            opus_pure::OpusEncoder::new(SAMPLES_PER_SECOND, 1, Application::Voip).map_err(own)?;
+            opus_pure::OpusEncoder::new(SAMPLES_PER_SECOND, channels, Application::Voip)
+                .map_err(own)?;
         encoder.max_bandwidth = Bandwidth::Wideband;
         encoder.signal_type = Some(Signal::Voice);
-        Ok(Self(Box::new(encoder)))
+        Ok(Self(Box::new(encoder), channels))
     }
 
     pub(super) fn apply(&mut self, settings: &OpusSettings) -> Result<(), OpusError> {
@@ -28,8 +29,14 @@ impl Encoder {
         Ok(())
     }
 
+    /// Samples by which the decoder is behind.
+    pub(super) fn lookahead(&self) -> Result<u32, OpusError> {
+        Ok(self.0.lookahead() as u32)
+    }
+
     pub(super) fn encode(&mut self, samples: &[i16], out: &mut [u8]) -> Result<usize, OpusError> {
-        self.0.encode_s16(samples, samples.len(), out).map_err(own)
+        let length = samples.len() / self.1;
+        self.0.encode_s16(samples, length, out).map_err(own)
     }
 }
 

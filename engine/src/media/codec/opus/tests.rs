@@ -239,11 +239,11 @@ fn both_back_ends_agree() {
                     dtx: false,
                     expected_loss_percent: 15,
                 };
-                let mut by_lib = audiopus::Encoder::new().unwrap();
+                let mut by_lib = audiopus::Encoder::new(1).unwrap();
                 by_lib.apply(&settings).unwrap();
                 let lib = |frame: &[i16], out: &mut [u8]| by_lib.encode(frame, out).unwrap();
                 packets_compared += agree(&sent, length, lib);
-                let mut by_pure = pure::Encoder::new().unwrap();
+                let mut by_pure = pure::Encoder::new(1).unwrap();
                 by_pure.apply(&settings).unwrap();
                 let pure = |frame: &[i16], out: &mut [u8]| by_pure.encode(frame, out).unwrap();
                 packets_compared += agree(&sent, length, pure);
