@@ -15,6 +15,7 @@ use trunkline::media::{
 use trunkline::rtp::packet::Header;
 use trunkline::rtp::rtcp::{self, RtcpPacket};
 use trunkline::rtp::telephone_event::Payload;
+use trunkline::rtp::xr::XrBlock;
 use trunkline_dsp::dtmf;
 
 mod phone;
@@ -545,6 +546,81 @@ fn rtcp_is_sent_with_a_bye_at_the_end() {
     })
     .unwrap();
     assert_eq!(seen, (0x1234, true, true));
+}
+
+#[test]
+fn the_peer_answers_and_is_answered_by_rtcp() {
+    let media = media(41_170..=41_179);
+    let (channel, mut events) = media.open().unwrap();
+    let mut phone = Phone::new("127.0.0.1", channel.rtp_port());
+    let rtcp_socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    rtcp_socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let params = StreamParams {
+        remote_rtcp: rtcp_socket.local_addr().ok(),
+        ..stream(phone.address())
+    };
+    let set = Command::Stream(Box::new(params));
+    channel.send(set).unwrap();
+    phone.exchange(&vec![0; 1600]);
+    let mut datagram = [0; 1500];
+    let (length, from) = rtcp_socket.recv_from(&mut datagram).unwrap();
+    let (mut ours, mut answered) = (0, 0);
+    rtcp::parse(&datagram[..length], |packet| match packet {
+        RtcpPacket::Report {
+            ssrc,
+            sender: Some(sender),
+            ..
+        } => (ours, answered) = (ssrc, (sender.ntp >> 16) as u32),
+        RtcpPacket::Extended { .. } => panic!("nobody asked for extended reports"),
+        _ => {}
+    })
+    .unwrap();
+    let mut out = [0; rtcp::MAX_BUILT];
+    let report = rtcp::Report {
+        ssrc: 0x1234,
+        sender: None,
+        block: Some(rtcp::ReportBlock {
+            ssrc: ours,
+            cumulative_lost: 3,
+            jitter: 80,
+            last_sr: answered,
+            ..rtcp::ReportBlock::default()
+        }),
+        cname: b"phone",
+        reference: Some(0x1_2345_6789_ABCD),
+        delay: None,
+        bye: false,
+    };
+    let length = rtcp::build(&report, &mut out);
+    rtcp_socket.send_to(&out[..length], from).unwrap();
+    // What was heard meanwhile waits in the socket; what comes after that is later.
+    phone.exchange(&vec![0; 1600]);
+    let stats = close(channel, &mut events);
+    let quality = stats.quality;
+    let trip = quality.round_trip_ms.unwrap();
+    assert!((0.0..5_000.0).contains(&trip), "{trip}");
+    assert_eq!(
+        (quality.remote_lost, quality.remote_jitter_ms),
+        (Some(3), Some(10.0))
+    );
+    assert!(quality.sent.worst.is_some() && quality.heard.worst.is_some());
+    // The last word, and what may have been on its way before.
+    let mut delay = None;
+    while delay.is_none() {
+        let (length, _) = rtcp_socket.recv_from(&mut datagram).unwrap();
+        rtcp::parse(&datagram[..length], |packet| {
+            if let RtcpPacket::Extended { blocks, .. } = packet {
+                for block in blocks.iter() {
+                    if let XrBlock::Delays(delays) = block {
+                        delay = delays.iter().next();
+                    }
+                }
+            }
+        })
+        .unwrap();
+    }
+    let delay = delay.unwrap();
+    assert_eq!((delay.ssrc, delay.last_rr), (0x1234, 0x2345_6789));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The diagnosis page: the state of each trunk, and the last legs whose audio did not flow. Its shape is in `docs/doctor.md`.
+//! The diagnosis page: the state of each trunk, how the legs that are up sound, and the last legs whose audio did not flow. Its shape is in `docs/doctor.md`.
 use super::Face;
 use crate::trunk::{TargetStatus, TrunkStatus};
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ pub(super) fn page(face: &Face) -> Value {
         "schema": SCHEMA,
         "version": env!("CARGO_PKG_VERSION"),
         "trunks": trunks,
+        "legs": face.sources.live.to_json(),
         "audio": face.sources.troubled.to_json(),
     })
 }

@@ -1,8 +1,8 @@
 //! The metrics page: reads the counters of SIP, calls and media and writes them in Prometheus' text format.
 //!
 //! It owns the names; the counters belong to those who count. Every name is listed in `docs/operations.md`.
-use super::trunk_metrics;
-use crate::call::{CallCounters, Troubled};
+use super::{quality_metrics, trunk_metrics};
+use crate::call::{CallCounters, LiveLegs, Troubled};
 use crate::media::{Media, MediaStats, Pulse};
 use crate::net::sip::PumpCounters;
 use crate::registrar::Location;
@@ -32,6 +32,8 @@ pub struct Sources {
     pub calls: Arc<CallCounters>,
     /// Legs whose audio did not flow.
     pub troubled: Arc<Troubled>,
+    /// Legs that are up.
+    pub live: Arc<LiveLegs>,
     /// SIP.
     pub sip: Arc<PumpCounters>,
     /// Media.
@@ -441,6 +443,7 @@ impl Sources {
             "cause",
             &dropped,
         )?;
+        quality_metrics::encode(encoder, &media)?;
         let (name, help) = (
             "trunkline_media_tick_lateness_seconds",
             "How late the media loop began its 1 ms slots",

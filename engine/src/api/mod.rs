@@ -2,6 +2,7 @@
 //! `GET /diagnosis` for `trunkline doctor`. The diagnosis names callers and addresses: only this host gets it, wherever the socket listens.
 mod diagnosis;
 mod metrics;
+mod quality_metrics;
 mod trunk_metrics;
 
 pub use metrics::Sources;

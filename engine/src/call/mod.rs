@@ -18,6 +18,7 @@ mod gather;
 mod hunt;
 pub mod info_dtmf;
 mod leg;
+mod live_legs;
 mod negotiation;
 mod phonebook;
 mod place;
@@ -41,6 +42,7 @@ pub use counters::CallCounters;
 pub use dial_program::DialProgram;
 pub use directory::{AttemptOutcome, Attempts, Branch, Directory, Found, NoDirectory};
 pub use leg::End;
+pub use live_legs::LiveLegs;
 pub use phonebook::{PhoneBook, Phones};
 pub use program::{CallInfo, Direction, Program, Step};
 pub use session::{Outbound, outbound};
@@ -242,6 +244,8 @@ pub struct Calls {
     pub counters: Arc<CallCounters>,
     /// Whose audio did not flow.
     pub troubled: Arc<Troubled>,
+    /// The legs that are up.
+    pub live: Arc<LiveLegs>,
     /// Told to hang up.
     stop: watch::Sender<bool>,
     /// Every call that the SIP side handed over before draining has begun.
@@ -270,6 +274,7 @@ impl Calls {
             places: Places::default(),
             counters: parts.counters,
             troubled: Arc::default(),
+            live: Arc::default(),
             stop: watch::Sender::new(false),
             all_begun: watch::Sender::new(false),
             boot,

@@ -138,6 +138,7 @@ async fn serve(
     let sources = Sources {
         calls: calls.counters.clone(),
         troubled: calls.troubled.clone(),
+        live: calls.live.clone(),
         sip: sip.counters.clone(),
         media: media.clone(),
         streams: calls.streams.clone(),

@@ -3,6 +3,8 @@
 //! A peer may switch between the codecs it named without a word. PCMU and PCMA are told apart octet by octet, so that nothing is lost
 //! between them; with any other change the playout begins anew. Made by the handle, boxed; never allocates afterwards.
 
+use trunkline_dsp::comfort::{Noise, Silence};
+
 use super::codec::opus::OpusError;
 use super::codec::{AudioRate, Decoder, Encoding, Law};
 use super::command::StreamParams;
@@ -20,6 +22,9 @@ pub(crate) struct Hearing {
     decoders: Vec<(Encoding, Decoder)>,
     /// Which of them the playout is for.
     present: usize,
+    /// What the peer's pauses sound like, if it said so.
+    silence: Option<Silence>,
+    noise: Noise,
 }
 
 impl Hearing {
@@ -35,6 +40,8 @@ impl Hearing {
             playout: Playout::new(params.encoding),
             decoders,
             present: 0,
+            silence: None,
+            noise: Noise::new(1),
         })
     }
 
@@ -100,8 +107,12 @@ impl Hearing {
         self.playout.skip(sequence);
     }
 
-    /// Takes note of comfort noise: the peer is silent from now on.
-    pub(crate) fn quieten(&mut self, sequence: u16) {
+    /// Takes comfort noise (RFC 3389): the peer is silent from now on, and sounds like this until its audio goes on.
+    pub(crate) fn quieten(&mut self, sequence: u16, payload: &[u8]) {
+        self.silence = Silence::parse(payload);
+        if let Some(silence) = &self.silence {
+            self.noise.become_like(silence);
+        }
         self.playout.quieten(sequence);
     }
 
@@ -113,12 +124,27 @@ impl Hearing {
     /// Sequence numbers and timestamps begin anew.
     pub(crate) fn forget(&mut self) {
         self.playout.reset(self.encoding());
+        self.silence = None;
+    }
+
+    /// Whether a pause of the peer is anything but silent.
+    pub(crate) fn has_noise(&self) -> bool {
+        self.silence.is_some()
     }
 
     /// The next frame. To be called every 20 ms.
     pub(crate) fn pull(&mut self, now_us: u64, out: &mut Frame) -> Pulled {
         let (_, decoder) = &mut self.decoders[self.present];
-        self.playout.pull(now_us, decoder, out)
+        let pulled = self.playout.pull(now_us, decoder, out);
+        match pulled {
+            Pulled::Comfort if self.silence.is_some() => {
+                let rate = self.playout.rate();
+                self.noise.fill(out.fill_at(rate));
+            }
+            Pulled::Idle => self.silence = None,
+            Pulled::Comfort | Pulled::Audio | Pulled::Concealed(_) => {}
+        }
+        pulled
     }
 }
 
@@ -178,6 +204,44 @@ mod tests {
         // One period later it is the same, across every change of law.
         let tail = &heard[400..];
         assert!(tail.windows(17).all(|of| of[0].abs_diff(of[16]) < 900));
+    }
+
+    #[test]
+    fn a_pause_sounds_as_the_peer_said_until_it_speaks_again() {
+        for encoding in [Encoding::Pcmu, Encoding::L16Wide] {
+            let mut hearing = hearing(encoding, Encoding::Pcma);
+            let hz = encoding.clock().hz();
+            let mut frame = Frame::silence(encoding.audio());
+            let mut pause = Vec::new();
+            for packet in 0..100u16 {
+                let now_us = u64::from(packet) * 20_000;
+                let header = Header {
+                    sequence: packet - if packet < 70 { 0 } else { 39 },
+                    ..header(packet, hz)
+                };
+                match packet {
+                    // -50 dBov, which is -46.99 - 3.01 + 6.18 dBm0
+                    30 => hearing.quieten(packet, &[50]),
+                    31..70 => {}
+                    _ => {
+                        let octets = encoding.octets_per_ms().unwrap_or(8) * 20;
+                        hearing.insert(now_us, encoding, &header, &vec![0x20; octets]);
+                    }
+                };
+                match (hearing.pull(now_us, &mut frame), packet) {
+                    (Pulled::Comfort, _) => pause.extend_from_slice(frame.samples()),
+                    (_, 90..) => assert!(frame.samples().iter().any(|of| of.unsigned_abs() > 2000)),
+                    _ => {}
+                }
+            }
+            assert!(pause.len() > 20 * encoding.audio().samples_per_frame());
+            let level = trunkline_dsp::level::dbm0(&pause);
+            let told = Silence::parse(&[50]).unwrap().dbm0();
+            assert!(
+                (level - told).abs() < 1.0,
+                "{encoding:?}: {level} not {told}"
+            );
+        }
     }
 
     #[test]

@@ -314,7 +314,7 @@ pub struct LiveFigures {
 }
 
 impl LiveQuality {
-    fn publish(&self, stats: &super::event::ChannelStats) {
+    pub(crate) fn publish(&self, stats: &super::event::ChannelStats) {
         let q = &stats.quality;
         let packets = [stats.packets_in, stats.packets_out, stats.lost, stats.late];
         for (cell, value) in self.packets.iter().zip(packets) {

@@ -269,7 +269,7 @@ impl ChannelState {
             Kind::Audio
         } else {
             if let Some(hearing) = &mut self.incoming.hearing {
-                hearing.quieten(header.sequence);
+                hearing.quieten(header.sequence, packet.payload);
             }
             Kind::ComfortNoise
         };
@@ -427,7 +427,8 @@ impl ChannelState {
         };
         match hearing.pull(now_us, heard) {
             Pulled::Audio | Pulled::Concealed(_) => true,
-            Pulled::Comfort | Pulled::Idle => false,
+            Pulled::Comfort => hearing.has_noise(),
+            Pulled::Idle => false,
         }
     }
 

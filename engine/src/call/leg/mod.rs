@@ -22,6 +22,7 @@ use super::arbiter::Arbiter;
 use super::causes;
 use super::cdr::Times;
 use super::context::CallContext;
+use super::live_legs::LivePlace;
 use super::negotiation::Negotiation;
 use super::program::Direction;
 use super::text_message::InCall;
@@ -226,6 +227,8 @@ pub(super) struct Leg {
     pub(super) first_rtp: Option<SocketAddr>,
     /// The log has said why nothing is heard.
     explained: Vec<&'static str>,
+    /// Where its quality can be seen while it is there.
+    _live: LivePlace,
 }
 
 impl Leg {
@@ -238,6 +241,11 @@ impl Leg {
         negotiation: Negotiation,
     ) -> Leg {
         let successors = settings.call.calls.places.enter(id);
+        let (call, quality) = (&settings.call, channel.quality().clone());
+        let live = call
+            .calls
+            .live
+            .enter(id.number(), &call.info.id, &settings.label, quality);
         Leg {
             id,
             sip,
@@ -270,6 +278,7 @@ impl Leg {
             confirmed: false,
             first_rtp: None,
             explained: Vec::new(),
+            _live: live,
         }
     }
 
