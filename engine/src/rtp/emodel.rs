@@ -50,9 +50,9 @@ pub struct Score {
     pub mos_cq: f32,
 }
 
-/// The estimate. What is no number, or beyond its bounds, counts as the nearest bound.
+/// The estimate. What is beyond its bounds counts as the nearest one; what is no number gives the worst score.
 pub fn score(codec: Robustness, of: Conditions) -> Score {
-    let percent = of.loss.max(0.0).min(1.0) * 100.0;
+    let percent = of.loss.clamp(0.0, 1.0) * 100.0;
     let burst = of.burst_ratio.max(1.0);
     let spent = (95.0 - codec.impairment) * percent / (percent / burst + codec.loss);
     let listening = BEST_R - codec.impairment - spent;
@@ -71,8 +71,8 @@ fn delay_impairment(ms: f32) -> f32 {
 
 /// MOS of an R (G.107 Annex B).
 pub fn mos(r: f32) -> f32 {
-    let r = r.max(0.0).min(100.0);
-    // The cubic falls below 1 where R is under 6.5.
+    let r = r.clamp(0.0, 100.0);
+    // The cubic falls below 1 where R is under 6.5, and `max` takes the number where one is none.
     (1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6).max(1.0)
 }
 
