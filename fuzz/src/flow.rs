@@ -135,6 +135,7 @@ fn outcome(choice: u8, turn: usize) -> Outcome {
         3 => Outcome::Recorded(Recorded {
             recording: RecordingId(turn as u32),
             duration_ms: 10,
+            lost_ms: 0,
             end: RecordEnd::Silence,
         }),
         4 | 5 => Outcome::Done,

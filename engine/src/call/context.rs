@@ -4,6 +4,7 @@ use super::cdr::{CallRecord, Times};
 use super::counters::Active;
 use super::leg::End;
 use super::program::CallInfo;
+use super::recorded::RecordedFiles;
 use super::{Calls, InForce};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -19,6 +20,8 @@ pub(super) struct CallContext {
     pub(super) routed: OnceLock<(String, String)>,
     /// The media thread its first leg was opened on.
     pub(super) shard: OnceLock<usize>,
+    /// What it has recorded.
+    pub(super) recorded: RecordedFiles,
     _active: Active,
 }
 
@@ -36,6 +39,7 @@ impl CallContext {
             caller,
             routed: OnceLock::new(),
             shard: OnceLock::new(),
+            recorded: RecordedFiles::default(),
             _active: active,
         })
     }
@@ -49,6 +53,7 @@ impl CallContext {
             caller: &self.caller,
             rule: routed.map(|(rule, _)| rule.as_str()),
             program: routed.map(|(_, program)| program.as_str()),
+            recordings: self.recorded.as_json(),
             times,
             end,
         };

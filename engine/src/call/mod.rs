@@ -23,6 +23,7 @@ mod negotiation;
 mod phonebook;
 mod place;
 mod program;
+mod recorded;
 mod secrets;
 mod see_off;
 mod session;

@@ -71,7 +71,7 @@ async fn run_inbound(call: Arc<CallContext>, incoming: Incoming, rank: usize) {
     let mut recordings = Recordings::new(&call.in_force.settings.recordings_dir, &info.id);
     let mut executor = Executor::new(&mut leg, &call, &mut recordings, program);
     let end = executor.run(calls.stop.subscribe()).await;
-    account(&call, &mut leg, &end, began).await;
+    account(&call, &mut leg, &end, began, Some(&recordings)).await;
     recordings.delete_unkept().await;
 }
 
@@ -168,7 +168,7 @@ async fn replace(call: &Arc<CallContext>, incoming: Incoming, old: LegId) {
                 Some(hangup_reason("SIP", 481, "replaces-gone")),
             );
             let end = leg.farewell().await;
-            account(call, &mut leg, &end, Instant::now()).await;
+            account(call, &mut leg, &end, Instant::now(), None).await;
         }
     }
 }
@@ -272,7 +272,7 @@ async fn run_outbound(
         Ok(()) => executor.run(stop).await,
         Err(end) => end,
     };
-    let stats = account(&call, &mut leg, &end, began).await;
+    let stats = account(&call, &mut leg, &end, began, Some(&recordings)).await;
     recordings.delete_unkept().await;
     Ok((end, stats))
 }
@@ -283,8 +283,11 @@ async fn account(
     leg: &mut Leg,
     end: &End,
     began: Instant,
+    recordings: Option<&Recordings>,
 ) -> Option<ChannelStats> {
     let stats = leg.finish(end).await;
+    let unkept = recordings.into_iter().flat_map(Recordings::unkept);
+    unkept.for_each(|path| call.recorded.forget(path));
     call.calls.counters.ended(end);
     tracing::info!(
         by = end.by,

@@ -457,6 +457,8 @@ pub struct Recorded {
     pub recording: RecordingId,
     /// Length in ms.
     pub duration_ms: u32,
+    /// Audio that is missing in it because the disk was slow or full, in ms.
+    pub lost_ms: u32,
     /// Why it ended.
     pub end: RecordEnd,
 }

@@ -514,6 +514,7 @@ impl FlowProgram {
         };
         self.recordings.insert(name.to_owned(), recorded.recording);
         self.set("recording_ms", recorded.duration_ms.to_string());
+        self.set("recording_lost_ms", recorded.lost_ms.to_string());
         self.set("recording_end", end.to_owned());
     }
 

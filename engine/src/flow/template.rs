@@ -11,6 +11,7 @@ pub const CALL_VARIABLES: &[&str] = &[
     "key",
     "key_source",
     "recording_end",
+    "recording_lost_ms",
     "conference_end",
     "conference_seconds",
     "recording_ms",

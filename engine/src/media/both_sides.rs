@@ -155,10 +155,12 @@ impl ChannelState {
     /// The end of a frame.
     pub(crate) fn end_frame(&mut self) {
         if self.recording.as_mut().is_some_and(|of| !of.turn()) {
-            self.recording = None;
+            let ended = self.recording.take();
+            self.scrap(ended);
         }
         if self.tap.as_mut().is_some_and(|of| !of.turn()) {
-            self.tap = None;
+            let ended = self.tap.take();
+            self.scrap(ended);
         }
     }
 }

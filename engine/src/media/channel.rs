@@ -26,7 +26,7 @@ use super::player::Player;
 use super::quality::QualityWatch;
 use super::receive::{Incoming, report_keys};
 use super::recorder::{Recording, RecordingLedger};
-use super::retire::ChannelId;
+use super::retire::{ChannelId, Left};
 use super::room::Seat;
 use super::rtcp_session::RtcpSession;
 use super::secure::Secure;
@@ -34,6 +34,9 @@ use super::stats::MediaStats;
 use super::tap::Tap;
 use super::voice::Voice;
 use crate::net::rtp_socket;
+
+/// Recordings and taps that may end within a frame and be freed elsewhere.
+const SPENT: usize = 8;
 
 /// What all channels of a shard share.
 #[derive(Debug)]
@@ -116,6 +119,8 @@ pub(crate) struct ChannelState {
     pub(crate) ears: Option<Ears>,
     /// Recordings whose files may not be complete yet.
     pub(crate) ledgers: Vec<RecordingLedger>,
+    /// What is to be freed elsewhere.
+    pub(crate) spent: Vec<Box<dyn Left>>,
     pub(crate) ever_latched: bool,
     pub(crate) path: Path,
     pub(crate) quality: QualityWatch,
@@ -194,7 +199,8 @@ impl ChannelState {
             recording: None,
             tap: None,
             ears: None,
-            ledgers: Vec::new(),
+            ledgers: Vec::with_capacity(SPENT),
+            spent: Vec::with_capacity(SPENT),
             ever_latched: false,
             path: Path::default(),
             quality: QualityWatch::new(),
@@ -215,14 +221,18 @@ impl ChannelState {
     pub(crate) fn obey(&mut self, order: Order, moment: Moment) {
         match order {
             Order::Record(recording) => {
-                self.ledgers.retain(|ledger| !ledger.is_reported());
+                if self.ledgers.len() == self.ledgers.capacity() {
+                    self.ledgers.retain(|ledger| !ledger.is_reported());
+                }
                 self.ledgers.push(recording.ledger());
                 self.begin_listening();
-                self.recording = Some(recording);
+                let before = self.recording.replace(recording);
+                self.scrap(before);
             }
             Order::Tap(tap) => {
                 self.begin_listening();
-                self.tap = Some(tap);
+                let before = self.tap.replace(tap);
+                self.scrap(before);
             }
             Order::Stream(stream) => self.set_stream(*stream, moment),
             Order::Plain(command) => match command {
@@ -254,7 +264,8 @@ impl ChannelState {
                 }
                 Command::Detect { inband } => self.detect(inband),
                 Command::StopRecord { id } => {
-                    _ = self.recording.take_if(|recording| recording.id() == id)
+                    let stopped = self.recording.take_if(|recording| recording.id() == id);
+                    self.scrap(stopped);
                 }
                 Command::Listen(wanted) => {
                     self.begin_listening();
@@ -278,6 +289,15 @@ impl ChannelState {
                 // Made into orders of their own by the handle; done by the shard for both ends.
                 Command::Stream(_) | Command::Record(_) | Command::Unbridge => {}
             },
+        }
+    }
+
+    /// Has it freed elsewhere: the shard sends what is spent to the reaper with the next frame.
+    pub(crate) fn scrap<T: Left + 'static>(&mut self, gone: Option<Box<T>>) {
+        if let Some(gone) = gone
+            && self.spent.len() < self.spent.capacity()
+        {
+            self.spent.push(gone);
         }
     }
 

@@ -1,9 +1,10 @@
 //! What a channel tells its call. Plain values.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::quality::Quality;
-use super::recorder::RecordingGap;
+use super::recorder::{RecordingFormat, RecordingGap};
 
 /// Something that happened on a channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,10 @@ pub enum MediaEvent {
     RecordDone {
         /// The id given with it.
         id: u32,
+        /// The file.
+        path: PathBuf,
+        /// Its kind.
+        format: RecordingFormat,
         /// Length of the audio in the file.
         duration_ms: u32,
         /// Why it ended.

@@ -197,6 +197,7 @@ impl Shard {
             self.wheel.remove(index as u32);
             return false;
         };
+        free_spent(channel, &self.reaper);
         channel.stepped_ms = Some(moment.tick_ms);
         let (around, rooms) = (&self.around, &mut self.rooms);
         let mut heard = Frame::silence(AudioRate::Narrow);
@@ -357,7 +358,11 @@ impl Shard {
         self.crossing.whereabouts.ended(channel.id);
         let (around, tick_ms) = (&self.around, self.tick_ms);
         contained(around, || channel.send_bye(around, Moment { now, tick_ms }));
-        channel.recording = None;
+        let (recording, tap) = (channel.recording.take(), channel.tap.take());
+        free_spent(&mut channel, &self.reaper);
+        channel.scrap(recording);
+        channel.scrap(tap);
+        free_spent(&mut channel, &self.reaper);
         self.around.stats.lost.add(channel.stats().lost);
         let retired = Retired::Channel(channel);
         // The other ends live until this thread has ended.
@@ -409,6 +414,14 @@ impl Shard {
                 far.sound(around, |far| far.pass_packet(around, moment, &passed));
             }
         });
+    }
+}
+
+/// Has freed what the channel is done with.
+fn free_spent(channel: &mut ChannelState, reaper: &Sender<Retired>) {
+    for spent in channel.spent.drain(..) {
+        // The reaper lives until this thread has ended.
+        let _ = reaper.send(Retired::Left(spent));
     }
 }
 

@@ -563,6 +563,18 @@ async fn a_recording_that_is_not_kept_goes_with_its_call() {
         let calls = rig.calls.clone();
         calls.counters.idle().await;
         assert_eq!(std::fs::read_dir(folder).unwrap().count(), files);
+        let records = rig.records(2).await;
+        let call = records.iter().find(|record| record["type"] == "call");
+        let named = call.unwrap()["recordings"].as_array().unwrap();
+        assert_eq!(named.len(), files, "{named:?}");
+        for file in named {
+            assert!(std::path::Path::new(file["file"].as_str().unwrap()).is_file());
+            assert_eq!(
+                (&file["format"], &file["lost_ms"]),
+                (&"wav".into(), &0.into())
+            );
+            assert_eq!(file["ended"], "stopped");
+        }
         rig.rests().await;
     }
 }

@@ -54,6 +54,8 @@ pub(super) struct CallRecord<'a> {
     /// What routed it; `None`: nothing did.
     pub(super) rule: Option<&'a str>,
     pub(super) program: Option<&'a str>,
+    /// The files that stay.
+    pub(super) recordings: Value,
     pub(super) times: &'a Times,
     pub(super) end: &'a End,
 }
@@ -76,6 +78,7 @@ impl CallRecord<'_> {
             "to": cut(&self.info.to),
             "rule": self.rule,
             "program": self.program,
+            "recordings": self.recordings,
         });
         with(record, self.times, self.end, now)
     }
@@ -220,6 +223,7 @@ mod tests {
             caller: &Caller::ourselves(),
             rule: Some("[[number]] line 3"),
             program: Some("dial"),
+            recordings: json!([]),
             times: &times,
             end: &end,
         };

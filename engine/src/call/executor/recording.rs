@@ -52,6 +52,13 @@ impl Recordings {
         }
     }
 
+    /// The files that go with the call.
+    pub(in super::super) fn unkept(&self) -> impl Iterator<Item = &Path> {
+        let made = self.made.values();
+        made.filter(|(_, keep)| !keep)
+            .map(|(path, _)| path.as_path())
+    }
+
     /// Recordings that were only for this call go with it. To be called when the channel is closed: until then a recording
     /// may be written.
     pub(in super::super) async fn delete_unkept(self) {
@@ -114,20 +121,13 @@ impl Executor<'_> {
                     duration_ms,
                     end,
                     lost_ms,
-                    gaps,
                 } if done == id => {
-                    tracing::info!(
-                        recording = id,
-                        duration_ms,
-                        lost_ms,
-                        ?gaps,
-                        ?end,
-                        "recorded"
-                    );
+                    tracing::info!(recording = id, duration_ms, lost_ms, ?end, "recorded");
                     return Ok(match recorded(end, stopped_by) {
                         Ok(end) => Outcome::Recorded(Recorded {
                             recording: RecordingId(id),
                             duration_ms,
+                            lost_ms,
                             end,
                         }),
                         Err(reason) => failed("record", reason),

@@ -3,6 +3,7 @@ use super::description::session_description;
 use super::{End, Input, Leg, hangup_reason};
 use crate::call::Refusal;
 use crate::call::causes::{self, Causes};
+use crate::call::recorded::RecordedFile;
 use crate::call::text_message::{self, InCall};
 use crate::call::transfer::Referral;
 use crate::call::verb::DigitSource;
@@ -192,17 +193,27 @@ impl Leg {
                 .map(Input::Key),
             MediaEvent::RecordDone {
                 id,
+                path,
+                format,
                 duration_ms,
                 end,
                 lost_ms,
-                gaps,
-            } => Some(Input::RecordDone {
-                id,
-                duration_ms,
-                end,
-                lost_ms,
-                gaps,
-            }),
+                ..
+            } => {
+                self.settings.call.recorded.note(RecordedFile {
+                    path,
+                    format,
+                    duration_ms,
+                    lost_ms,
+                    end: end.clone(),
+                });
+                Some(Input::RecordDone {
+                    id,
+                    duration_ms,
+                    end,
+                    lost_ms,
+                })
+            }
             MediaEvent::SpeechBegin => {
                 tracing::debug!("speech begins");
                 None

@@ -30,9 +30,7 @@ use super::transfer::Referral;
 use super::verb::{KeyPress, Reject};
 use crate::call::secrets;
 use crate::config::{DtmfMode, SrtpPolicy};
-use crate::media::{
-    Channel, ChannelStats, Command as MediaCommand, MediaEvents, RecordingEnd, RecordingGap,
-};
+use crate::media::{Channel, ChannelStats, Command as MediaCommand, MediaEvents, RecordingEnd};
 use crate::net::sip::{Command, LegEvents, SipHandle};
 use crate::route::{CallerIdentity, Place, retry_after_value, terms};
 use crate::stream::{StreamEnd, StreamHandle};
@@ -113,7 +111,6 @@ pub(super) enum Input {
         duration_ms: u32,
         end: RecordingEnd,
         lost_ms: u32,
-        gaps: Vec<RecordingGap>,
     },
     /// The stream to a service is over.
     StreamEnded(StreamEnd),

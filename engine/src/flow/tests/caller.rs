@@ -95,6 +95,7 @@ pub(super) fn outcome(verb: &Verb, act: Act) -> Outcome {
                 .map_or(RecordEnd::MaxLength, RecordEnd::Key);
             Outcome::Recorded(Recorded {
                 recording: RecordingId(7),
+                lost_ms: 0,
                 duration_ms: 1500,
                 end,
             })

@@ -72,6 +72,7 @@ fn anything() -> impl Strategy<Value = Outcome> {
         })),
         Just(Outcome::Recorded(Recorded {
             recording: RecordingId(1),
+            lost_ms: 0,
             duration_ms: 0,
             end: RecordEnd::Silence
         })),

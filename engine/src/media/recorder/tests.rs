@@ -57,6 +57,7 @@ impl Taking {
             end,
             lost_ms,
             gaps,
+            ..
         }) = self.events.try_recv()
         else {
             panic!("no end reported");

@@ -349,6 +349,8 @@ impl WriterHalf {
         // The call may have ended meanwhile.
         let _ = self.events.send(MediaEvent::RecordDone {
             id: self.spec.id,
+            path: self.spec.path.clone(),
+            format: self.spec.format,
             duration_ms: ms(self.written(), self.file_hz),
             end,
             lost_ms,

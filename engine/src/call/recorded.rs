@@ -1,0 +1,101 @@
+//! The files that a call has recorded, for its record.
+//!
+//! Limit: the first [`MAX_FILES`] are named; the log has them all.
+use crate::media::{RecordingEnd, RecordingFormat};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Files that a record names.
+const MAX_FILES: usize = 100;
+
+/// A file that is complete, or as complete as it will be.
+#[derive(Debug)]
+pub(super) struct RecordedFile {
+    pub(super) path: PathBuf,
+    pub(super) format: RecordingFormat,
+    pub(super) duration_ms: u32,
+    pub(super) lost_ms: u32,
+    pub(super) end: RecordingEnd,
+}
+
+/// All of a call.
+#[derive(Debug, Default)]
+pub(super) struct RecordedFiles(Mutex<Vec<RecordedFile>>);
+
+impl RecordedFiles {
+    /// Takes note of a file. What is missing in it is said in the call's log.
+    pub(super) fn note(&self, file: RecordedFile) {
+        let (path, lost_ms) = (file.path.display(), file.lost_ms);
+        match &file.end {
+            RecordingEnd::WriteFailed(reason) => {
+                tracing::warn!(rule = "recording-failed", %path, reason, "a recording of this call could not be written")
+            }
+            end if lost_ms > 0 => {
+                tracing::warn!(rule = "recording-incomplete", %path, lost_ms, ?end, "a recording of this call misses audio")
+            }
+            end => {
+                tracing::info!(%path, duration_ms = file.duration_ms, ?end, "recording complete")
+            }
+        }
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if files.len() < MAX_FILES {
+            files.push(file);
+        }
+    }
+
+    /// Leaves out a file that does not stay.
+    pub(super) fn forget(&self, path: &Path) {
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        files.retain(|file| file.path != path);
+    }
+
+    /// As the record has them.
+    pub(super) fn as_json(&self) -> Value {
+        let files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        files.iter().map(RecordedFile::as_json).collect()
+    }
+}
+
+impl RecordedFile {
+    fn as_json(&self) -> Value {
+        let ended = match &self.end {
+            RecordingEnd::Stopped => "stopped",
+            RecordingEnd::Silence => "silence",
+            RecordingEnd::MaxLength => "max-length",
+            RecordingEnd::WriteFailed(_) => "write-failed",
+        };
+        json!({
+            "file": self.path.display().to_string(),
+            "format": self.format.extension(),
+            "ms": self.duration_ms,
+            "lost_ms": self.lost_ms,
+            "ended": ended,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_names_what_stays_and_what_it_misses() {
+        let files = RecordedFiles::default();
+        for (name, lost_ms) in [("a.wav", 0), ("b.opus", 40), ("c.wav", 0)] {
+            let path = PathBuf::from(name);
+            files.note(RecordedFile {
+                format: RecordingFormat::named_by(&path),
+                path,
+                duration_ms: 1500,
+                lost_ms,
+                end: RecordingEnd::Stopped,
+            });
+        }
+        files.forget(Path::new("c.wav"));
+        let said = files.as_json();
+        assert_eq!(said.as_array().unwrap().len(), 2);
+        let b = json!({"file": "b.opus", "format": "opus", "ms": 1500, "lost_ms": 40, "ended": "stopped"});
+        assert_eq!(said[1], b);
+    }
+}
