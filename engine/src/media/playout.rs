@@ -20,7 +20,7 @@ const ARENA: usize = 12 * 1024;
 const FADED_MS: u32 = 200;
 /// Audio that stretching works on, ms.
 const STRETCHED_MS: u32 = 35;
-/// Longest cut in a quiet frame, ms.
+/// Longest piece left out or put in where it is quiet, ms.
 const CUT_MS: u32 = 10;
 /// What counts as quiet, in dBm0.
 const QUIET_DBM0: f32 = -48.0;
@@ -44,6 +44,14 @@ pub enum Pulled {
     Comfort,
     /// Nothing comes: silence.
     Idle,
+}
+
+/// Whether the delay could be mended.
+enum Mended {
+    No,
+    Voice,
+    /// Where it is quiet, to the sample.
+    Quiet,
 }
 
 /// What a playout did, for the statistics of a leg.
@@ -277,17 +285,20 @@ impl Playout {
             return;
         }
         let most = (surplus.unsigned_abs() * u64::from(self.rate().hz()) / 1_000_000) as usize;
-        self.rest = if surplus.abs() > URGENT_US { 1 } else { 2 };
-        if surplus < 0 {
-            return self.lengthen();
-        }
-        self.gather_ahead(now_us, decoder, frame);
-        let before = self.stats.shortened;
-        self.shorten(frame, most);
-        if self.stats.shortened == before && surplus <= URGENT_US {
+        let urgent = surplus.abs() > URGENT_US;
+        let mended = if surplus < 0 {
+            self.lengthen(most)
+        } else {
+            self.gather_ahead(now_us, decoder, frame);
+            self.shorten(frame, most)
+        };
+        self.rest = match mended {
+            Mended::Quiet => 1,
+            _ if urgent => 1,
             // Less than a period, or no voice: that can wait.
-            self.rest = REFUSED_FRAMES;
-        }
+            Mended::No if surplus > 0 => REFUSED_FRAMES,
+            Mended::No | Mended::Voice => 2,
+        };
     }
 
     /// Decodes a packet more than the frame needs, so that there is something to shorten.
@@ -300,36 +311,49 @@ impl Playout {
     }
 
     /// Leaves out a period of at most so many samples, or anything in a quiet place.
-    fn shorten(&mut self, frame: usize, most: usize) {
+    fn shorten(&mut self, frame: usize, most: usize) -> Mended {
         let (mut before, mut after) = ([0; WINDOW], [0; WINDOW]);
-        let window = self.rate().samples_in_ms(STRETCHED_MS).min(self.pcm.len());
-        let spare = self.pcm.len().saturating_sub(frame);
-        let before = &mut before[..window];
-        before.copy_from_slice(self.pcm.front(window));
-        let cut = most.min(spare).min(self.rate().samples_in_ms(CUT_MS));
-        let length = if level::dbm0(before) < QUIET_DBM0 {
-            cut_out(before, cut, &mut after)
+        let before = self.window(&mut before);
+        let spare = most.min(self.pcm.len().saturating_sub(frame));
+        let quiet = level::dbm0(before) < QUIET_DBM0;
+        let length = if quiet {
+            let cut = spare.min(self.rate().samples_in_ms(CUT_MS));
+            shift(before, before.len().saturating_sub(cut), &mut after)
         } else {
             stretch::shorten(before, self.rate().hz(), &mut after)
         };
-        if let Some(length) = length
-            && window - length <= most.min(spare)
-        {
-            self.pcm.replace_front(window, &after[..length]);
-            self.stats.shortened += (window - length) as u64;
-        }
+        let Some(length) = length.filter(|length| before.len() - length <= spare) else {
+            return Mended::No;
+        };
+        self.pcm.replace_front(before.len(), &after[..length]);
+        self.stats.shortened += (before.len() - length) as u64;
+        if quiet { Mended::Quiet } else { Mended::Voice }
     }
 
-    /// Repeats a period.
-    fn lengthen(&mut self) {
+    /// Repeats a period, or anything of at most so many samples in a quiet place.
+    fn lengthen(&mut self, most: usize) -> Mended {
         let (mut before, mut after) = ([0; WINDOW], [0; WINDOW]);
-        let window = self.rate().samples_in_ms(STRETCHED_MS).min(self.pcm.len());
-        let before = &mut before[..window];
-        before.copy_from_slice(self.pcm.front(window));
-        if let Some(length) = stretch::lengthen(before, self.rate().hz(), &mut after) {
-            self.pcm.replace_front(window, &after[..length]);
-            self.stats.lengthened += (length - window) as u64;
-        }
+        let before = self.window(&mut before);
+        let quiet = level::dbm0(before) < QUIET_DBM0;
+        let length = if quiet {
+            let more = most.min(self.rate().samples_in_ms(CUT_MS));
+            shift(before, before.len() + more, &mut after)
+        } else {
+            stretch::lengthen(before, self.rate().hz(), &mut after)
+        };
+        let Some(length) = length else {
+            return Mended::No;
+        };
+        self.pcm.replace_front(before.len(), &after[..length]);
+        self.stats.lengthened += (length - before.len()) as u64;
+        if quiet { Mended::Quiet } else { Mended::Voice }
+    }
+
+    /// What stretching works on.
+    fn window<'w>(&self, space: &'w mut [i16; WINDOW]) -> &'w [i16] {
+        let front = self.pcm.front(self.rate().samples_in_ms(STRETCHED_MS));
+        space[..front.len()].copy_from_slice(front);
+        &space[..front.len()]
     }
 
     fn units(&self, samples: usize) -> u32 {
@@ -346,15 +370,21 @@ fn decode(decoder: &mut Decoder, payload: &[u8], skip: usize, out: &mut [i16]) -
     Some(count - skip)
 }
 
-/// Leaves out `cut` samples in the middle: a sound passes into itself.
-fn cut_out(samples: &[i16], cut: usize, out: &mut [i16]) -> Option<usize> {
-    let length = samples.len().checked_sub(cut)?;
-    let out = out.get_mut(..length)?;
-    let joint = length / 2;
+/// Makes a sound longer or shorter: its beginning passes into its end. The lengths differ by half of the shorter one at most.
+fn shift(samples: &[i16], length: usize, out: &mut [i16]) -> Option<usize> {
+    let (short, long) = (samples.len().min(length), samples.len().max(length));
+    if (long - short) * 2 > short {
+        return None;
+    }
+    let joint = short / 2;
     let at = (length - joint) / 2;
-    for (index, out) in out.iter_mut().enumerate() {
-        let weight = (index.saturating_sub(at) as i32).min(joint as i32);
-        let (before, after) = (i32::from(samples[index]), i32::from(samples[index + cut]));
+    for (index, out) in out.get_mut(..length)?.iter_mut().enumerate() {
+        let weight = index.saturating_sub(at).min(joint) as i32;
+        let of = |place: usize| samples.get(place).map_or(0, |sample| i32::from(*sample));
+        let (before, after) = (
+            of(index),
+            of((index + samples.len()).saturating_sub(length)),
+        );
         *out = ((before * (joint as i32 - weight) + after * weight) / joint.max(1) as i32) as i16;
     }
     Some(length)

@@ -1,7 +1,9 @@
-//! How long packets should wait: the distribution of their transit times with forgetting, a quantile of it, and peaks that come back.
+//! How long packets should wait: the distribution of their transit times with forgetting, and the delay that costs least by it.
 //!
 //! Transit time is arrival time less media time: only its changes mean anything. The lowest of the last seconds is the base; what
-//! packets need above it is the delay. A clock that runs fast or slow moves base and distribution alike.
+//! packets need above it is the delay. More delay means less that is made up; where the next ms saves less than it is worth, that is
+//! enough. A stand of the line that comes once a minute is not worth waiting for all the minute. A clock that runs fast or slow moves
+//! base and distribution alike.
 
 /// Width of a bin of the distribution in µs.
 const BIN_US: i64 = 4_000;
@@ -13,42 +15,33 @@ const HEAVY: f32 = 1e6;
 const BASE_SLOT_US: u64 = 1_250_000;
 /// Slots of the base.
 const BASE_SLOTS: usize = 8;
-/// Peaks remembered.
-const PEAKS: usize = 4;
-/// Peaks that mean that more will come.
-const PEAKS_TELL: usize = 3;
 /// Packets from one reckoning to the next, unless one comes late.
 const RECKONED: u8 = 8;
-/// What packets wait beyond the quantile, in µs: a clock that drifts comes near it slowly.
-const SPARE_US: i64 = 2_000;
-/// What a packet must be beyond the quantile for a peak, in µs.
-const PEAK_US: i64 = 20_000;
-/// Packets of one peak come within this time, in µs.
-const PEAK_APART_US: u64 = 500_000;
+/// What packets wait beyond what is reckoned, in µs: a clock that drifts comes near it slowly.
+const SPARE_US: i64 = 3_000;
+/// What one believes before anything was seen: delays that fall off exponentially with this mean, in ms, worth so many ms of packets.
+const BELIEF_MEAN_MS: f32 = 14.0;
+const BELIEF_WEIGHT: f32 = 2_000.0;
+/// What is less than this part of the target is usual.
+const USUAL_PART: i64 = 4;
 
 /// What the estimate strives for. The default is for talk.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Aim {
-    /// Share of packets that shall be in time (0 to 1).
-    pub quantile: f32,
+    /// Delay that is worth having if one per cent less of the time is made up, in ms.
+    pub worth_ms: f32,
     /// Share of packets that come in what is usual: one that takes longer makes what is there last longer (0 to 1).
     pub usual: f32,
     /// Time after which what was seen counts half, in ms.
     pub half_life_ms: f32,
-    /// Time in which three peaks mean that a fourth will come, in ms.
-    pub peak_memory_ms: u32,
-    /// Delay before anything is known, in ms.
-    pub first_ms: u32,
 }
 
 impl Default for Aim {
     fn default() -> Aim {
         Aim {
-            quantile: 0.99,
-            usual: 0.8,
+            worth_ms: 20.0,
+            usual: 0.93,
             half_life_ms: 20_000.0,
-            peak_memory_ms: 5_000,
-            first_ms: 40,
         }
     }
 }
@@ -67,23 +60,12 @@ pub(super) struct Delay {
     lows: [i64; BASE_SLOTS],
     slot_began_us: u64,
     base: i64,
-    quantile: i64,
+    /// Transit time up to which packets are waited for.
+    enough: i64,
     usual: i64,
-    peaks: [Peak; PEAKS],
     target: i64,
     unreckoned: u8,
 }
-
-#[derive(Debug, Clone, Copy)]
-struct Peak {
-    at_us: u64,
-    transit: i64,
-}
-
-const NO_PEAK: Peak = Peak {
-    at_us: 0,
-    transit: i64::MIN,
-};
 
 impl Delay {
     pub(super) fn new(aim: Aim) -> Delay {
@@ -96,9 +78,8 @@ impl Delay {
             lows: [i64::MAX; BASE_SLOTS],
             slot_began_us: 0,
             base: 0,
-            quantile: 0,
+            enough: 0,
             usual: 0,
-            peaks: [NO_PEAK; PEAKS],
             target: 0,
             unreckoned: 0,
         }
@@ -111,10 +92,13 @@ impl Delay {
         self.base = transit;
         self.lows[0] = transit;
         self.slot_began_us = now_us;
-        // What one believes before anything was seen: a quarter of a second of packets at the first delay.
-        let first = i64::from(self.aim.first_ms) * 1000;
-        self.add(first - BIN_US, 250.0);
-        self.settle(now_us);
+        let step = (-(BIN_US as f32) / (BELIEF_MEAN_MS * 1000.0)).exp();
+        let mut share = BELIEF_WEIGHT * (1.0 - step);
+        for bin in 0..BINS as i64 {
+            self.add(bin * BIN_US, share);
+            share *= step;
+        }
+        self.settle();
     }
 
     /// The lowest transit time of the last seconds.
@@ -135,7 +119,6 @@ impl Delay {
     /// Takes note of one packet of so many ms.
     pub(super) fn observe(&mut self, now_us: u64, transit: i64, ms: f32) {
         self.follow_base(now_us, transit);
-        let peak = transit > self.quantile + PEAK_US;
         self.weight *= (ms / self.aim.half_life_ms).exp2();
         self.add(transit - self.origin, self.weight * ms);
         if self.weight > HEAVY {
@@ -144,12 +127,9 @@ impl Delay {
             self.total = self.bins.iter().sum();
             self.weight = 1.0;
         }
-        if peak {
-            self.note_peak(now_us, transit);
-        }
         self.unreckoned += 1;
-        if transit > self.quantile || self.unreckoned >= RECKONED {
-            self.settle(now_us);
+        if transit > self.enough || self.unreckoned >= RECKONED {
+            self.settle();
         }
     }
 
@@ -168,61 +148,42 @@ impl Delay {
         self.lows[0] = self.lows[0].min(transit);
         self.base = self.lows.iter().copied().fold(i64::MAX, i64::min);
         let bins = (self.base - self.origin).div_euclid(BIN_US);
-        if bins != 0 {
-            self.shift(bins);
+        self.origin += bins * BIN_US;
+        if bins > 0 {
+            self.shift(bins.min(BINS as i64) as usize);
         }
+        // A path that became faster, or a fast clock: what was above the base before is what will be above it now.
     }
 
-    /// Moves the origin up by so many bins, or down if negative.
-    fn shift(&mut self, by: i64) {
-        let bins = by.unsigned_abs().min(BINS as u64) as usize;
-        if by > 0 {
-            let below: f32 = self.bins[..bins].iter().sum();
-            self.bins.copy_within(bins.., 0);
-            self.bins[BINS - bins..].fill(0.0);
-            self.bins[0] += below;
-        } else {
-            let above: f32 = self.bins[BINS - bins..].iter().sum();
-            self.bins.copy_within(..BINS - bins, bins);
-            self.bins[..bins].fill(0.0);
-            self.bins[BINS - 1] += above;
-        }
-        self.origin += by * BIN_US;
+    /// What was above the base is less by so many bins.
+    fn shift(&mut self, bins: usize) {
+        let below: f32 = self.bins[..bins].iter().sum();
+        self.bins.copy_within(bins.., 0);
+        self.bins[BINS - bins..].fill(0.0);
+        self.bins[0] += below;
     }
 
-    /// Later packets of a peak raise it, they are no peak of their own.
-    fn note_peak(&mut self, now_us: u64, transit: i64) {
-        let newest = &mut self.peaks[0];
-        if newest.transit != i64::MIN && now_us.saturating_sub(newest.at_us) < PEAK_APART_US {
-            newest.transit = newest.transit.max(transit);
-            return;
-        }
-        self.peaks.copy_within(..PEAKS - 1, 1);
-        self.peaks[0] = Peak {
-            at_us: now_us,
-            transit,
-        };
-    }
-
-    /// Works out quantile and target.
-    fn settle(&mut self, now_us: u64) {
+    /// Works out what is enough, what is usual, and the target.
+    fn settle(&mut self) {
         self.unreckoned = 0;
-        self.quantile = self.quantile_of(self.aim.quantile);
-        self.usual = self.quantile_of(self.aim.usual) - self.base;
-        let memory = u64::from(self.aim.peak_memory_ms) * 1000;
-        let recent =
-            |peak: &&Peak| peak.transit != i64::MIN && now_us.saturating_sub(peak.at_us) < memory;
-        let (mut count, mut highest) = (0usize, i64::MIN);
-        for peak in self.peaks.iter().filter(recent) {
-            count += 1;
-            highest = highest.max(peak.transit);
+        self.enough = self.cheapest();
+        self.target = (self.enough - self.base).max(0) + SPARE_US;
+        self.usual = (self.quantile_of(self.aim.usual) - self.base).max(self.target / USUAL_PART);
+    }
+
+    /// The transit time with the least sum of delay and what is made up if one waits no longer, each at its worth.
+    fn cheapest(&self) -> i64 {
+        let worth = self.aim.worth_ms * 100_000.0 / self.total.max(f32::MIN_POSITIVE);
+        let (mut above, mut best, mut least) = (0.0, 0, f32::INFINITY);
+        for bin in (0..BINS).rev() {
+            let delay = (bin as i64 + 1) * BIN_US;
+            let cost = above * worth + delay as f32;
+            if cost < least {
+                (best, least) = (delay, cost);
+            }
+            above += self.bins[bin];
         }
-        let peak = if count >= PEAKS_TELL {
-            highest
-        } else {
-            i64::MIN
-        };
-        self.target = (self.quantile.max(peak) - self.base).max(0) + SPARE_US;
+        self.origin + best
     }
 
     /// The transit time that the share `q` of packets does not exceed.

@@ -434,8 +434,10 @@ impl JitterBuffer {
         if self.phase != Phase::Running || self.waited > 0 {
             return 0;
         }
-        let overdue = self.delay_at(now_us, self.play);
-        if self.store.first().is_none() && overdue > self.delay.usual() + SLACK_US && !self.quiet {
+        // Of a packet that was lost the next one tells in time.
+        let packet = self.clock.us(i64::from(self.packet_units));
+        let usual = self.delay.usual().max(packet) + SLACK_US;
+        if self.delay_at(now_us, self.end) > usual && !self.quiet {
             // The network seems to stand: what is there has to last longer.
             return -OVERDUE_US;
         }

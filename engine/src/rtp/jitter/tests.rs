@@ -5,6 +5,13 @@ use super::*;
 /// Units of a frame: the tests run on a clock of 8 kHz where an octet is a unit.
 pub(super) const FRAME: u32 = 160;
 
+/// Begins to play 40 ms after the first packet.
+const SOON: Aim = Aim {
+    worth_ms: 2.5,
+    usual: 0.93,
+    half_life_ms: 20_000.0,
+};
+
 /// Plays a buffer without any sound: counts what it would have to play.
 pub(super) struct Player {
     pub(super) buffer: JitterBuffer,
@@ -83,7 +90,7 @@ struct Arriving(u64, u16, u32, bool, usize, u8);
 
 /// Plays `frames` frames; each gives its first octet.
 fn play(packets: &[Arriving], frames: u64) -> String {
-    let mut player = Player::new(Aim::default());
+    let mut player = Player::new(SOON);
     player.stretches = false;
     play_on(&mut player, packets, 0..frames)
 }
@@ -314,7 +321,7 @@ fn delay_grows_at_once_and_comes_back() {
 
 #[test]
 fn odd_payloads_and_events_between_do_no_harm() {
-    let mut buffer = JitterBuffer::new(ClockRate::HZ_8000, 4096, Aim::default());
+    let mut buffer = JitterBuffer::new(ClockRate::HZ_8000, 4096, SOON);
     let packet = |sequence, timestamp, marker, payload| Arrived {
         sequence,
         timestamp,

@@ -1,12 +1,19 @@
-//! The buffer against a fixed one on made-up networks: late loss and delay on each trace.
+//! The buffer against a fixed one on made-up networks: damage and delay on each trace.
+//!
+//! Damage is all the time in which the listener does not hear what was said: a packet that came and was not played, and every sample that
+//! was made up, be it that the packet never came or that it was waited for. Nothing is better by definition that way: who waits
+//! for a packet pays for it as who drops it does. The fixed buffer knows the whole trace beforehand and plays to the microsecond; ours learns and
+//! works in frames of 20 ms.
+
+use std::ops::RangeInclusive;
 
 use super::*;
 
 /// Milliseconds in units of the clock of the tests, and a packet.
 const MS: i64 = 8;
 const PACKET: i64 = 20 * MS;
-/// Packets of a trace: six minutes.
-const PACKETS: usize = 18_000;
+/// Packets of a trace: ten minutes.
+const PACKETS: usize = 30_000;
 
 /// Numbers from a seed (xorshift).
 struct Random(u64);
@@ -189,10 +196,12 @@ const TRACES: [Trace; 7] = [
 struct Outcome {
     /// Mean time from sending to playing, ms.
     delay_ms: f64,
+    /// Share of the time that was not heard as it was said.
+    damage: f64,
     /// Share of packets that came and were not played.
     late: f64,
-    /// Share of the time that was made up because packets had not come.
-    made_up: f64,
+    /// Share of the time that was left out or repeated by stretching.
+    stretched: f64,
 }
 
 /// When packets were sent and came, in µs.
@@ -229,8 +238,9 @@ impl Arrivals {
         let late = late as f64 / self.0.len() as f64;
         Outcome {
             delay_ms: delay / f64::from(played),
+            damage: late,
             late,
-            made_up: late,
+            stretched: 0.0,
         }
     }
 
@@ -249,23 +259,30 @@ impl Arrivals {
             now_us += 20_000;
         }
         let sent = self.0.len() as f64;
+        let late = model.buffer.tally().late as f64 / sent;
         Outcome {
-            delay_ms: model.delay_ms / model.played as f64,
-            late: model.buffer.tally().late as f64 / sent,
-            made_up: model.made_up as f64 / (sent * PACKET as f64),
+            delay_ms: model.delay_ms / f64::from(model.played),
+            damage: model.made_up as f64 / (sent * PACKET as f64) + late,
+            late,
+            stretched: model.stretched as f64 / (sent * PACKET as f64),
         }
     }
 }
 
-/// A caller that stretches as speech lets it: by a period of 3 to 10 ms, three times of four, no more often than the playout does.
+/// A caller that stretches as speech lets it, no more often than the playout does: by a period of 3 to 10 ms, three times of four, while
+/// the peer talks, and by up to 10 ms in its pauses. Talk and pauses are those of ITU-T P.59: 1.004 s and 1.587 s on average.
 struct Model {
     buffer: JitterBuffer,
     random: Random,
     /// Units to play.
     lead: i64,
     made_up: i64,
+    stretched: i64,
     rest: u8,
     period: i64,
+    talks: bool,
+    /// Frames until it changes between talk and pause.
+    turn: u32,
     delay_ms: f64,
     played: u32,
 }
@@ -277,8 +294,11 @@ impl Model {
             random: Random::new(77),
             lead: 0,
             made_up: 0,
+            stretched: 0,
             rest: 0,
             period: 6 * MS,
+            talks: true,
+            turn: 50,
             delay_ms: 0.0,
             played: 0,
         }
@@ -331,6 +351,12 @@ impl Model {
         }
         self.mend(now_us, sent);
         self.lead -= PACKET;
+        self.turn -= 1;
+        if self.turn == 0 {
+            self.talks = !self.talks;
+            let mean_s = if self.talks { 1.004 } else { 1.587 };
+            self.turn = (self.random.exponential(mean_s) * 50.0) as u32 + 1;
+        }
     }
 
     fn mend(&mut self, now_us: u64, sent: &[(u64, u64)]) {
@@ -341,123 +367,187 @@ impl Model {
         if surplus == 0 || self.rest > 0 {
             return;
         }
-        self.rest = if surplus.abs() > 60_000 { 1 } else { 2 };
+        let urgent = surplus.abs() > 60_000 || !self.talks;
+        self.rest = if urgent { 1 } else { 2 };
         let change = self.random.between(-4.0, 4.0) as i64;
         self.period = (self.period + change).clamp(3 * MS, 10 * MS);
-        if self.random.unit() < 0.25 {
-            return;
-        }
+        let piece = match self.talks {
+            true if self.random.unit() < 0.25 => return,
+            true => self.period,
+            false => (surplus.abs() / 125).min(10 * MS),
+        };
         if surplus < 0 {
-            self.lead += self.period;
+            self.lead += piece;
+            self.stretched += piece;
             return;
         }
         if self.lead < PACKET + 15 * MS && self.buffer.has_next() {
             self.gather(now_us, self.lead + 1, sent);
         }
-        if self.period * 125 <= surplus && self.lead >= PACKET + self.period {
-            self.lead -= self.period;
+        if piece * 125 <= surplus && self.lead >= PACKET + piece {
+            self.lead -= piece;
+            self.stretched += piece;
         }
     }
 }
 
-/// The knob: shares of packets in time that are tried.
-const QUANTILES: [f32; 8] = [0.7, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.9995];
+/// Means over seeds.
+fn mean(outcomes: impl ExactSizeIterator<Item = Outcome>) -> Outcome {
+    let count = outcomes.len() as f64;
+    outcomes.fold(Outcome::default(), |sum, outcome| Outcome {
+        delay_ms: sum.delay_ms + outcome.delay_ms / count,
+        damage: sum.damage + outcome.damage / count,
+        late: sum.late + outcome.late / count,
+        stretched: sum.stretched + outcome.stretched / count,
+    })
+}
 
-/// Means over seeds, and the table that shows them.
-fn compare(trace: &Trace) -> (Outcome, [Outcome; QUANTILES.len()], String) {
-    const SEEDS: [u64; 3] = [1, 2, 3];
-    let (mut fixed, mut adaptive) = (Outcome::default(), [Outcome::default(); QUANTILES.len()]);
-    for seed in SEEDS {
-        let arrivals = Arrivals::of(trace, seed);
-        fixed.add(arrivals.fixed(0.98, 40.0), SEEDS.len());
-        for (outcome, quantile) in adaptive.iter_mut().zip(QUANTILES) {
-            let aim = Aim {
-                quantile,
-                ..Aim::default()
-            };
-            outcome.add(arrivals.adaptive(aim), SEEDS.len());
+/// A trace with several seeds.
+struct Comparison {
+    name: &'static str,
+    arrivals: Vec<Arrivals>,
+    fixed: Outcome,
+}
+
+impl Comparison {
+    fn new(trace: &Trace, seeds: RangeInclusive<u64>) -> Comparison {
+        let arrivals: Vec<Arrivals> = seeds.map(|seed| Arrivals::of(trace, seed)).collect();
+        let fixed = mean(arrivals.iter().map(|arrivals| arrivals.fixed(0.98, 40.0)));
+        Comparison {
+            name: trace.name,
+            arrivals,
+            fixed,
         }
     }
-    let line = |name: String, of: &Outcome| {
+
+    fn ours(&self, worth_ms: f32) -> Outcome {
+        let aim = Aim {
+            worth_ms,
+            ..Aim::default()
+        };
+        mean(self.arrivals.iter().map(|arrivals| arrivals.adaptive(aim)))
+    }
+
+    /// Turns the knob until ours fits just so: the last that does.
+    fn turn(&self, fits: impl Fn(&Outcome) -> bool, longer: bool) -> Option<Outcome> {
+        let (mut low, mut high) = (3.0f32, 600.0f32);
+        let mut best = None;
+        for _ in 0..6 {
+            let worth_ms = (low * high).sqrt();
+            let outcome = self.ours(worth_ms);
+            let fits = fits(&outcome);
+            if fits {
+                best = Some(outcome);
+            }
+            if fits == longer {
+                low = worth_ms;
+            } else {
+                high = worth_ms;
+            }
+        }
+        best
+    }
+
+    /// With a mean delay up to that of the fixed one, as near as the knob goes.
+    fn at_equal_delay(&self) -> Option<Outcome> {
+        self.turn(|outcome| outcome.delay_ms <= self.fixed.delay_ms, true)
+    }
+
+    /// With a damage up to that of the fixed one, as near as the knob goes.
+    fn at_equal_damage(&self) -> Option<Outcome> {
+        self.turn(|outcome| outcome.damage <= self.fixed.damage, false)
+    }
+
+    fn line(&self, name: &str, outcome: &Outcome) -> String {
         format!(
-            "{:10} {name:8} delay {:6.1} ms  late {:.4} %  made up {:.4} %\n",
-            trace.name,
-            of.delay_ms,
-            of.late * 100.0,
-            of.made_up * 100.0
+            "{:10} {name:12} delay {:6.1} ms  damage {:.4} %  late {:.4} %  stretched {:.2} %\n",
+            self.name,
+            outcome.delay_ms,
+            outcome.damage * 100.0,
+            outcome.late * 100.0,
+            outcome.stretched * 100.0
         )
-    };
-    let mut table = line("fixed".into(), &fixed);
-    for (outcome, quantile) in adaptive.iter().zip(QUANTILES) {
-        table += &line(format!("q {quantile}"), outcome);
-    }
-    (fixed, adaptive, table)
-}
-
-impl Outcome {
-    fn add(&mut self, other: Outcome, of: usize) {
-        self.delay_ms += other.delay_ms / of as f64;
-        self.late += other.late / of as f64;
-        self.made_up += other.made_up / of as f64;
     }
 }
 
-/// Lower loss at equal mean delay, lower mean delay at equal loss: `loss` says what counts as lost.
-fn beats(trace: &Trace, loss: fn(&Outcome) -> f64) {
-    let (fixed, adaptive, table) = compare(trace);
-    let at_equal_delay = adaptive
-        .iter()
-        .filter(|outcome| outcome.delay_ms <= fixed.delay_ms)
-        .map(loss)
-        .fold(f64::INFINITY, f64::min);
+/// Less damage at equal mean delay, and with it a lower mean delay at equal damage.
+fn beats(trace: &Trace) {
+    // The estimate was never tuned on these seeds.
+    let comparison = Comparison::new(trace, 11..=13);
+    let fixed = comparison.fixed;
+    let ours = comparison.at_equal_delay().unwrap_or_default();
     assert!(
-        at_equal_delay < loss(&fixed),
-        "loss at equal delay\n{table}"
+        ours.delay_ms < fixed.delay_ms && ours.damage < fixed.damage && ours.late < fixed.late,
+        "{}{}",
+        comparison.line("fixed", &fixed),
+        comparison.line("ours", &ours)
     );
-    let at_equal_loss = adaptive
-        .iter()
-        .filter(|outcome| loss(outcome) <= loss(&fixed))
-        .map(|outcome| outcome.delay_ms)
-        .fold(f64::INFINITY, f64::min);
-    assert!(
-        at_equal_loss < fixed.delay_ms,
-        "delay at equal loss\n{table}"
-    );
+    assert!(ours.delay_ms > fixed.delay_ms / 2.0, "{ours:?}");
 }
-
-// Where the state of the line tells something about what comes next the stricter measure holds: the time the listener hears something
-// made up, waiting included.
 
 #[test]
 fn steady_line() {
-    beats(&TRACES[0], |outcome| outcome.made_up);
+    beats(&TRACES[0]);
+}
+
+#[test]
+fn stands_of_the_line() {
+    beats(&TRACES[1]);
 }
 
 #[test]
 fn fast_and_slow_senders() {
-    beats(&TRACES[2], |outcome| outcome.made_up);
-    beats(&TRACES[3], |outcome| outcome.made_up);
+    beats(&TRACES[2]);
+    beats(&TRACES[3]);
 }
 
 #[test]
 fn changing_routes() {
-    beats(&TRACES[4], |outcome| outcome.made_up);
+    beats(&TRACES[4]);
 }
 
 #[test]
 fn congested_seconds() {
-    beats(&TRACES[5], |outcome| outcome.made_up);
-}
-
-// Stands of the line that nothing announces cost any buffer their time. A fixed one loses what was said, this one says it later: packets
-// that came and were not played count.
-
-#[test]
-fn spikes() {
-    beats(&TRACES[1], |outcome| outcome.late);
+    beats(&TRACES[5]);
 }
 
 #[test]
 fn air() {
-    beats(&TRACES[6], |outcome| outcome.late);
+    beats(&TRACES[6]);
+}
+
+#[test]
+#[ignore = "the table of docs/media.md: cargo test -p trunkline --lib -- --ignored --nocapture jitter_table"]
+fn jitter_table() {
+    for trace in &TRACES {
+        let comparison = Comparison::new(trace, 11..=20);
+        let none = Outcome::default();
+        let rows = [
+            ("fixed", comparison.fixed),
+            ("as it is", comparison.ours(Aim::default().worth_ms)),
+            ("equal delay", comparison.at_equal_delay().unwrap_or(none)),
+            ("equal damage", comparison.at_equal_damage().unwrap_or(none)),
+        ];
+        for (name, outcome) in &rows {
+            print!("{}", comparison.line(name, outcome));
+        }
+        let better = |seed: &Arrivals| {
+            let one = Comparison {
+                name: trace.name,
+                fixed: seed.fixed(0.98, 40.0),
+                arrivals: vec![Arrivals(seed.0.clone())],
+            };
+            let ours = one.at_equal_delay();
+            ours.is_some_and(|ours| ours.damage < one.fixed.damage)
+        };
+        let count = comparison
+            .arrivals
+            .iter()
+            .filter(|seed| better(seed))
+            .count();
+        println!(
+            "{:10} better with {count} of 10 seeds each by itself",
+            trace.name
+        );
+    }
 }
