@@ -3,7 +3,6 @@
 pub mod clock;
 pub mod emodel;
 pub mod jitter;
-pub mod octet_ring;
 pub mod packet;
 pub mod reception;
 pub mod rtcp;
