@@ -201,6 +201,23 @@ mod tests {
     use std::time::Duration;
 
     #[test]
+    fn what_is_not_known_of_the_sound_is_null() {
+        assert_eq!(quality(&Quality::default())["heard"]["mos_lq"], Value::Null);
+        let known = Quality {
+            round_trip_ms: Some(31.26),
+            remote_lost: Some(-2),
+            concealed_ms: 40,
+            ..Quality::default()
+        };
+        let read = quality(&known);
+        assert_eq!(read["round_trip_ms"], 31.3);
+        assert_eq!(
+            (&read["remote_lost"], &read["concealed_ms"]),
+            (&json!(-2), &json!(40))
+        );
+    }
+
+    #[test]
     fn a_record_is_one_line_whatever_far_ends_wrote() {
         let info = CallInfo {
             id: "c-1".to_owned(),
