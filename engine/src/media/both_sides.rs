@@ -1,6 +1,8 @@
 //! Who gets the audio of a channel besides its peers: its recording, its tap, and the detectors of speech and beeps. Each is given the
 //! received frame and the one that is sent in the same 20 ms.
 
+use trunkline_dsp::resample::{Down2, Up2};
+
 use super::channel::ChannelState;
 use super::codec::{FRAME_SAMPLES, Law};
 use super::frame::Frame;
@@ -17,6 +19,8 @@ pub(crate) const LONGEST: usize = 320;
 pub(crate) struct Side {
     samples: [i16; LONGEST],
     length: usize,
+    up: Up2,
+    down: Down2,
 }
 
 impl Side {
@@ -24,6 +28,8 @@ impl Side {
         Side {
             samples: [0; LONGEST],
             length: 0,
+            up: Up2::new(),
+            down: Down2::new(),
         }
     }
 
@@ -36,21 +42,20 @@ impl Side {
         self.samples[..self.length].copy_from_slice(&frame[..self.length]);
     }
 
-    /// The frame with `length` samples, silence where none came.
+    /// The frame with `length` samples, silence where none came. The sides of a call may be of different rates as long as it lasts.
     pub(crate) fn take(&mut self, length: usize) -> &[i16] {
-        if self.length == 0 {
-            self.samples[..length].fill(0);
-        } else if self.length < length {
-            // The side of another rate, for the one frame until both agree: what the ear hears of it is not worth a filter.
-            for at in (0..length).rev() {
-                self.samples[at] = self.samples[at * self.length / length];
-            }
-        } else if self.length > length {
-            for at in 0..length {
-                self.samples[at] = self.samples[at * self.length / length];
-            }
+        let came = std::mem::take(&mut self.length);
+        if came != length {
+            let frame = self.samples;
+            let written = match came {
+                0 => 0,
+                _ if came < length => self.up.process(&frame[..came], &mut self.samples[..length]),
+                _ => self
+                    .down
+                    .process(&frame[..came], &mut self.samples[..length]),
+            };
+            self.samples[written..length].fill(0);
         }
-        self.length = 0;
         &self.samples[..length]
     }
 }

@@ -106,6 +106,8 @@ pub(crate) struct ChannelState {
     /// Where it is in a room.
     pub(crate) seat: Option<Seat>,
     pub(crate) player: Option<Player>,
+    /// What plays when that has faded.
+    pub(crate) next_player: Option<Player>,
     pub(crate) digits: Option<DigitSender>,
     /// Where tones of digits are made.
     pub(crate) outgoing_tone: Frame,
@@ -190,6 +192,7 @@ impl ChannelState {
             inlet: Inlet::default(),
             seat: None,
             player: None,
+            next_player: None,
             digits: None,
             outgoing_tone: Frame::silence(AudioRate::Narrow),
             echo: false,
@@ -237,21 +240,22 @@ impl ChannelState {
             Order::Stream(stream) => self.set_stream(*stream, moment),
             Order::Plain(command) => match command {
                 Command::Play { id, audio, repeat } => {
-                    self.player = Some(Player::new(id, audio, repeat))
+                    self.play_next(Player::new(id, audio, repeat));
                 }
                 Command::PlayIn {
                     manner,
                     id,
                     audio,
                     repeat,
-                } => self.player = Some(Player::new(id, audio, repeat).in_manner(manner)),
+                } => self.play_next(Player::new(id, audio, repeat).in_manner(manner)),
                 Command::Append { id, audio, repeat } => self.append(id, audio, repeat),
                 Command::ChangePlay(change) => {
-                    if let Some(player) = &mut self.player {
+                    if let Some(player) = self.next_player.as_mut().or(self.player.as_mut()) {
                         player.change(change);
                     }
                 }
                 Command::StopPlay => {
+                    self.next_player = None;
                     if let Some(player) = &mut self.player {
                         player.stop();
                     }
@@ -302,13 +306,24 @@ impl ChannelState {
     }
 
     fn append(&mut self, id: u32, audio: Vec<MediaAudio>, repeat: Option<u32>) {
-        match &mut self.player {
+        match self.next_player.as_mut().or(self.player.as_mut()) {
             Some(player) if !player.is_leaving() => {
                 if let Some(id) = player.append(id, audio, repeat) {
                     self.tell(MediaEvent::PlayRefused { id });
                 }
             }
-            _ => self.player = Some(Player::new(id, audio, repeat)),
+            _ => self.play_next(Player::new(id, audio, repeat)),
+        }
+    }
+
+    /// Plays something else: at once, or when what plays has faded, so that it does not click.
+    fn play_next(&mut self, next: Player) {
+        match &mut self.player {
+            Some(player) => {
+                player.stop();
+                self.next_player = Some(next);
+            }
+            None => self.player = Some(next),
         }
     }
 

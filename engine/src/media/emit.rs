@@ -382,7 +382,7 @@ impl ChannelState {
         }
         if player.is_done() {
             let (id, told) = (player.id(), player.tells_its_end());
-            self.player = None;
+            self.player = self.next_player.take();
             if told {
                 self.tell(MediaEvent::PlayDone { id });
             }

@@ -306,13 +306,16 @@ impl Shard {
         };
         let (wants, far) = (Wants::of(&stream.params), bridge.peer);
         let wants_sent = channel.wants_sent();
-        if let Some(far) = present(&mut self.slab, far)
-            && let Some(bridge) = &mut far.bridge
-        {
-            bridge.far = Some(wants);
-        }
         if let Some(far) = present(&mut self.slab, far) {
+            let listening = far.is_listened_to();
+            if let Some(bridge) = &mut far.bridge {
+                bridge.far = Some(wants);
+            }
             far.set_overheard(wants_sent);
+            // What it heard before it was last relayed is of another time.
+            if !listening && far.is_listened_to() {
+                far.forget_audio();
+            }
         }
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct Tap {
     shared: Arc<Shared>,
     received: Side,
     sent: Side,
+    /// What the program has said.
+    played: Side,
     number: u64,
     /// Marks passed since the newest clear.
     epoch: u32,
@@ -39,6 +41,7 @@ impl Tap {
             shared,
             received: Side::new(),
             sent: Side::new(),
+            played: Side::new(),
             number: 0,
             epoch: 0,
             marks: 0,
@@ -106,7 +109,7 @@ impl Tap {
         }
         let Ok(frame) = self.back.pop() else { return };
         self.pass(frame.epoch, frame.marks);
-        let mut side = Side::new();
+        let side = &mut self.played;
         side.set(&frame.samples[..usize::from(frame.length).min(LONGEST)]);
         out.copy_from_slice(side.take(out.len()));
     }

@@ -1,0 +1,80 @@
+//! Both sides of a call in one recording.
+
+use trunkline::media::{Command, Encoding, RecordingSpec, Tracks};
+
+use crate::sound::{WIDE_MS, assert_heard, voice, wide};
+use crate::wire::{Party, Rig};
+
+/// Silence at the beginning.
+const BEFORE: usize = 600 * WIDE_MS;
+
+/// The sides of a stereo WAV file, and its rate.
+fn sides(file: &[u8]) -> ([Vec<i16>; 2], u32) {
+    let rate = u32::from_le_bytes(file[24..28].try_into().unwrap());
+    let samples: Vec<i16> = file[44..]
+        .chunks_exact(2)
+        .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+        .collect();
+    let side = |n: usize| samples.iter().skip(n).step_by(2).copied().collect();
+    ([side(0), side(1)], rate)
+}
+
+#[test]
+fn a_recording_holds_both_sides_as_they_were() {
+    use trunkline::media::AudioRate;
+    for (n, [a, b]) in [
+        [Encoding::Pcmu, Encoding::Pcmu],
+        [Encoding::Pcmu, Encoding::Opus],
+        [Encoding::G722, Encoding::Pcma],
+        [Encoding::Opus, Encoding::L16Wide],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut rig = Rig::new(48_000 + 20 * n as u16);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("both.wav");
+        let mut parties = [a, b].map(|encoding| Party::new(&rig.media, encoding));
+        rig.bridge(&parties[0], &parties[1]);
+        let spec = RecordingSpec {
+            tracks: Tracks::Stereo,
+            ..RecordingSpec::new(3, path.clone())
+        };
+        parties[0]
+            .channel
+            .send(Command::Record(Box::new(spec)))
+            .unwrap();
+        rig.run(&mut parties, 600);
+        let said = [voice(1, 800), voice(2, 800)];
+        for (party, said) in parties.iter_mut().zip(&said) {
+            party.say(said);
+        }
+        rig.run(&mut parties, 1200);
+        let [first, second] = parties;
+        rig.close(first);
+        rig.close(second);
+        // What was before they spoke is passed over.
+        let ([left, right], rate) = sides(&std::fs::read(&path).unwrap());
+        let rate = match rate {
+            8000 => AudioRate::Narrow,
+            16_000 => AudioRate::Wide,
+            other => panic!("{other} Hz"),
+        };
+        let name = format!("{a:?} and {b:?}");
+        let said_by = assert_heard(
+            &format!("{name}, left"),
+            &wide(&left, rate)[BEFORE..],
+            &said[0],
+            &[a],
+        );
+        let heard = assert_heard(
+            &format!("{name}, right"),
+            &wide(&right, rate)[BEFORE..],
+            &said[1],
+            &[b],
+        );
+        // They spoke at the same time.
+        let apart_ms = said_by.at.abs_diff(heard.at) / WIDE_MS;
+        assert!(apart_ms < 120, "{name}: {apart_ms} ms apart");
+    }
+}

@@ -1,0 +1,327 @@
+//! Phones with a codec and a line of their own, and the engine they call, in made-up time.
+
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use trunkline::media::codec::{Decoder, Encoder};
+use trunkline::media::{
+    Carriage, Channel, ChannelStats, Command, Encoding, Media, MediaConfig, MediaEvent,
+    MediaEvents, OpusSettings, Shard, StreamParams,
+};
+use trunkline::rtp::packet::{self, Header};
+
+use crate::sound::{at_rate, wide};
+
+/// Time goes by in steps of so many µs.
+const STEP_US: u64 = 5000;
+
+pub(crate) fn payload_type(encoding: Encoding) -> u8 {
+    Encoding::ALL.iter().position(|of| *of == encoding).unwrap() as u8 + 102
+}
+
+/// What a line does to what a phone sends.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Faults {
+    /// Packets lost, of 1000, at places that only the seed decides.
+    pub(crate) loss: u32,
+    pub(crate) seed: u32,
+    /// Every so many packets, one is overtaken by the next.
+    pub(crate) swaps: Option<u32>,
+    /// Every so many packets, one comes twice.
+    pub(crate) twice: Option<u32>,
+    /// By how much the phone's clock is too slow, in millionths.
+    pub(crate) slow_ppm: i64,
+}
+
+/// A packet as the phone got it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Got {
+    pub(crate) header: Header,
+    pub(crate) ms: u32,
+    pub(crate) at_us: u64,
+}
+
+/// A phone and the channel it talks to.
+pub(crate) struct Party {
+    pub(crate) channel: Channel,
+    pub(crate) events: MediaEvents,
+    socket: UdpSocket,
+    pub(crate) encoding: Encoding,
+    encoder: Encoder,
+    decoder: Decoder,
+    pub(crate) header: Header,
+    /// Length of the packets it sends, and of those it wants.
+    ptime_ms: u32,
+    wants_ms: u8,
+    /// Packets it sent or lost.
+    pub(crate) sent: u32,
+    began_us: Option<u64>,
+    pub(crate) faults: Faults,
+    overtaken: Option<Vec<u8>>,
+    /// Which packets of the present speech were lost.
+    pub(crate) lost: Vec<bool>,
+    /// What it says, at its rate, and how much of it was said.
+    says: Vec<i16>,
+    said: usize,
+    /// At the rate of its codec.
+    heard: Vec<i16>,
+    pub(crate) got: Vec<Got>,
+}
+
+impl Party {
+    pub(crate) fn new(media: &Media, encoding: Encoding) -> Party {
+        Party::framing(media, encoding, 20, 20)
+    }
+
+    pub(crate) fn framing(media: &Media, encoding: Encoding, ptime_ms: u32, wants_ms: u8) -> Party {
+        let (channel, events) = media.open().unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(("127.0.0.1", channel.rtp_port())).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let party = Party {
+            channel,
+            events,
+            socket,
+            encoding,
+            encoder: Encoder::new(encoding, OpusSettings::default()).unwrap(),
+            decoder: Decoder::new(encoding).unwrap(),
+            header: Header {
+                marker: true,
+                payload_type: payload_type(encoding),
+                sequence: 65_500,
+                timestamp: 4_294_960_000,
+                ssrc: 99,
+            },
+            ptime_ms,
+            wants_ms,
+            sent: 0,
+            began_us: None,
+            faults: Faults::default(),
+            overtaken: None,
+            lost: Vec::new(),
+            says: Vec::new(),
+            said: 0,
+            heard: Vec::new(),
+            got: Vec::new(),
+        };
+        party.agree(true, true);
+        party
+    }
+
+    /// Agrees on its stream, and whether it is sent and listened to.
+    pub(crate) fn agree(&self, send: bool, receive: bool) {
+        let remote = self.socket.local_addr().unwrap();
+        let stream = StreamParams {
+            ptime_ms: self.wants_ms,
+            send,
+            receive,
+            ..StreamParams::plain(self.encoding, payload_type(self.encoding), remote)
+        };
+        let stream = Command::Stream(Box::new(stream));
+        self.channel.send(stream).unwrap();
+    }
+
+    /// Agrees on another codec; what it hears begins anew.
+    pub(crate) fn change(&mut self, encoding: Encoding) {
+        self.encoding = encoding;
+        self.header.payload_type = payload_type(encoding);
+        self.encoder = Encoder::new(encoding, OpusSettings::default()).unwrap();
+        self.decoder = Decoder::new(encoding).unwrap();
+        self.heard.clear();
+        self.agree(true, true);
+    }
+
+    /// Its coder repeats what may be lost, if it is one that can (Opus).
+    pub(crate) fn expect_loss(&mut self) {
+        let settings = OpusSettings {
+            expected_loss_percent: 20,
+            ..OpusSettings::default()
+        };
+        self.encoder = Encoder::new(self.encoding, settings).unwrap();
+    }
+
+    /// From now on it says that, at 8 kHz, then silence; what it hears begins anew.
+    pub(crate) fn say(&mut self, samples: &[i16]) {
+        self.says = at_rate(samples, self.encoding.audio());
+        self.said = 0;
+        self.lost.clear();
+        self.listen_anew();
+    }
+
+    pub(crate) fn listen_anew(&mut self) {
+        self.heard.clear();
+    }
+
+    /// What it heard, at 16 kHz.
+    pub(crate) fn sound(&self) -> Vec<i16> {
+        wide(&self.heard, self.encoding.audio())
+    }
+
+    /// Sends the packets that are due.
+    fn turn(&mut self, now_us: u64) {
+        let began = *self.began_us.get_or_insert(now_us);
+        loop {
+            let ptime_ms = i64::from(self.ptime_ms);
+            let length_us = ptime_ms * 1000 + ptime_ms * self.faults.slow_ppm / 1000;
+            if began + u64::from(self.sent) * length_us as u64 > now_us {
+                return;
+            }
+            self.send_next();
+        }
+    }
+
+    fn send_next(&mut self) {
+        let length = self.encoding.audio().samples_in_ms(self.ptime_ms);
+        let mut samples = vec![0; length];
+        let part = &self.says[self.said.min(self.says.len())..];
+        let part = &part[..part.len().min(length)];
+        samples[..part.len()].copy_from_slice(part);
+        self.said += length;
+        let (mut payload, mut datagram) = ([0; 1400], [0; 1500]);
+        let octets = self.encoder.encode(&samples, &mut payload);
+        let length = packet::build(&self.header, &payload[..octets], &mut datagram).unwrap();
+        let units = self.encoding.clock().samples_in_ms(self.ptime_ms);
+        self.header.timestamp = self.header.timestamp.wrapping_add(units);
+        self.header.sequence = self.header.sequence.wrapping_add(1);
+        self.header.marker = false;
+        self.sent += 1;
+        self.transmit(&datagram[..length]);
+    }
+
+    fn transmit(&mut self, datagram: &[u8]) {
+        let draw = mixed(self.faults.seed.wrapping_mul(0x9E37_79B9) ^ self.sent);
+        let lost = draw % 1000 < self.faults.loss;
+        self.lost.push(lost);
+        if lost {
+            return;
+        }
+        let falls = |every: Option<u32>| every.is_some_and(|every| self.sent.is_multiple_of(every));
+        if falls(self.faults.swaps) && self.overtaken.is_none() {
+            self.overtaken = Some(datagram.to_vec());
+            return;
+        }
+        self.socket.send(datagram).unwrap();
+        if falls(self.faults.twice) {
+            self.socket.send(datagram).unwrap();
+        }
+        if let Some(overtaken) = self.overtaken.take() {
+            self.socket.send(&overtaken).unwrap();
+        }
+    }
+
+    fn hear(&mut self, at_us: u64) {
+        let mut datagram = [0; 2000];
+        while let Ok(length) = self.socket.recv(&mut datagram) {
+            let packet = packet::parse(&datagram[..length]).unwrap();
+            let header = packet.header;
+            if header.payload_type != payload_type(self.encoding) {
+                continue; // of before a change
+            }
+            let mut samples = [0; 1920];
+            let count = self.decoder.decode(packet.payload, &mut samples).unwrap();
+            let ms = count as u32 * 1000 / self.encoding.audio().hz();
+            self.heard.extend(&samples[..count]);
+            self.got.push(Got { header, ms, at_us });
+        }
+    }
+
+    /// Whether everything it got from there on is one stream: one source, numbers without gaps, each packet where the last one ended.
+    #[track_caller]
+    pub(crate) fn assert_one_stream(&self, name: &str, from: usize) {
+        let clock = self.encoding.clock();
+        for pair in self.got[from..].windows(2) {
+            let (before, after) = (pair[0].header, pair[1].header);
+            let facts = format!("{name}: {pair:?}");
+            assert_eq!(before.ssrc, after.ssrc, "{facts}");
+            assert_eq!(after.sequence, before.sequence.wrapping_add(1), "{facts}");
+            let step = after.timestamp.wrapping_sub(before.timestamp);
+            assert_eq!(step, clock.samples_in_ms(pair[0].ms), "{facts}");
+            assert!(!after.marker, "{facts}");
+        }
+    }
+}
+
+/// A number that looks like any other.
+fn mixed(of: u32) -> u32 {
+    let mut x = of.wrapping_add(0x7F4A_7C15);
+    x = (x ^ (x >> 16)).wrapping_mul(0x85EB_CA6B);
+    x = (x ^ (x >> 13)).wrapping_mul(0xC2B2_AE35);
+    x ^ (x >> 16)
+}
+
+/// The engine, driven by the test. The shard goes first: the engine's end waits for it.
+pub(crate) struct Rig {
+    shard: Shard,
+    pub(crate) media: Media,
+    now: Instant,
+    pub(crate) us: u64,
+}
+
+impl Rig {
+    pub(crate) fn new(first_port: u16) -> Rig {
+        let config = MediaConfig {
+            bind: "127.0.0.1".parse().unwrap(),
+            ports: first_port..=first_port + 199,
+            max_channels: 100,
+            dscp: None,
+            ..MediaConfig::default()
+        };
+        let (media, shard) = Media::assemble(config).unwrap();
+        Rig {
+            media,
+            shard,
+            // Ahead of the machine's time, so that a slow one does not catch up with it.
+            now: Instant::now() + Duration::from_secs(3600),
+            us: 0,
+        }
+    }
+
+    pub(crate) fn bridge(&self, a: &Party, b: &Party) {
+        let carriage = Carriage::default();
+        let bridged = self
+            .media
+            .bridge(&a.channel, &b.channel, carriage, carriage);
+        bridged.unwrap();
+    }
+
+    /// So many ms go by.
+    pub(crate) fn run(&mut self, parties: &mut [Party], ms: u64) {
+        self.run_in_steps(parties, ms, STEP_US);
+    }
+
+    pub(crate) fn run_in_steps(&mut self, parties: &mut [Party], ms: u64, step_us: u64) {
+        let end = self.us + ms * 1000;
+        while self.us < end {
+            for party in &mut *parties {
+                party.turn(self.us);
+            }
+            self.us += step_us;
+            self.now += Duration::from_micros(step_us);
+            // Each takes one packet of a socket.
+            self.shard.turn(self.now);
+            self.shard.turn(self.now);
+            parties.iter_mut().for_each(|party| party.hear(self.us));
+        }
+    }
+
+    /// Ends a party's channel.
+    pub(crate) fn close(&mut self, party: Party) -> ChannelStats {
+        let Party {
+            channel,
+            mut events,
+            ..
+        } = party;
+        drop(channel);
+        for _ in 0..50 {
+            self.now += Duration::from_micros(STEP_US);
+            self.shard.turn(self.now);
+        }
+        // Another thread reports the end.
+        while let Some(event) = events.blocking_recv() {
+            if let MediaEvent::Closed(stats) = event {
+                return *stats;
+            }
+        }
+        panic!("a channel ended without a word");
+    }
+}
