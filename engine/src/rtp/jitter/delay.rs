@@ -22,6 +22,8 @@ const SPARE_US: i64 = 3_000;
 /// What one believes before anything was seen: delays that fall off exponentially with this mean, in ms, worth so many ms of packets.
 const BELIEF_MEAN_MS: f32 = 14.0;
 const BELIEF_WEIGHT: f32 = 2_000.0;
+/// Time in which a new stream's target does not fall, in µs: so little says nothing about how low it may be.
+const FIRST_US: u64 = 5_000_000;
 /// What is less than this part of the target is usual.
 const USUAL_PART: i64 = 4;
 
@@ -59,6 +61,7 @@ pub(super) struct Delay {
     /// Lowest transit times of the last slots.
     lows: [i64; BASE_SLOTS],
     slot_began_us: u64,
+    began_us: u64,
     base: i64,
     /// Transit time up to which packets are waited for.
     enough: i64,
@@ -77,6 +80,7 @@ impl Delay {
             origin: 0,
             lows: [i64::MAX; BASE_SLOTS],
             slot_began_us: 0,
+            began_us: 0,
             base: 0,
             enough: 0,
             usual: 0,
@@ -92,13 +96,14 @@ impl Delay {
         self.base = transit;
         self.lows[0] = transit;
         self.slot_began_us = now_us;
+        self.began_us = now_us;
         let step = (-(BIN_US as f32) / (BELIEF_MEAN_MS * 1000.0)).exp();
         let mut share = BELIEF_WEIGHT * (1.0 - step);
         for bin in 0..BINS as i64 {
             self.add(bin * BIN_US, share);
             share *= step;
         }
-        self.settle();
+        self.settle(now_us);
     }
 
     /// The lowest transit time of the last seconds.
@@ -129,7 +134,7 @@ impl Delay {
         }
         self.unreckoned += 1;
         if transit > self.enough || self.unreckoned >= RECKONED {
-            self.settle();
+            self.settle(now_us);
         }
     }
 
@@ -164,10 +169,16 @@ impl Delay {
     }
 
     /// Works out what is enough, what is usual, and the target.
-    fn settle(&mut self) {
+    fn settle(&mut self, now_us: u64) {
         self.unreckoned = 0;
         self.enough = self.cheapest();
-        self.target = (self.enough - self.base).max(0) + SPARE_US;
+        let target = (self.enough - self.base).max(0) + SPARE_US;
+        let young = now_us.saturating_sub(self.began_us) < FIRST_US;
+        self.target = if young {
+            target.max(self.target)
+        } else {
+            target
+        };
         self.usual = (self.quantile_of(self.aim.usual) - self.base).max(self.target / USUAL_PART);
     }
 
