@@ -1,6 +1,6 @@
 //! The verbs a program can ask for and the outcomes it gets back. One vocabulary for every dialect.
 use crate::config::Secret;
-use crate::media::{Pause, RecordingFormat, Tracks};
+use crate::media::{Listening, Pause, RecordingFormat, Tracks};
 use crate::stream::Address;
 use crate::stream::protocol::Framing;
 
@@ -258,6 +258,8 @@ pub struct Stream {
     pub playback: bool,
     /// How audio is framed to the service.
     pub framing: Framing,
+    /// What is told to the service besides the audio.
+    pub listen: Listening,
     /// The program goes on meanwhile; the stream ends with the call.
     pub background: bool,
     /// Given to the service as they are.

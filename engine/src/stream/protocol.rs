@@ -32,6 +32,25 @@ pub struct CallFacts {
     pub to: String,
 }
 
+/// What a service is told of the far end's audio.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Heard {
+    /// It began to speak.
+    SpeechBegin,
+    /// It stopped.
+    SpeechEnd {
+        /// Since it began, in ms.
+        duration_ms: u32,
+    },
+    /// A single steady tone has ended.
+    Beep {
+        /// Its frequency in Hz.
+        hz: f32,
+        /// Its length in ms.
+        duration_ms: u32,
+    },
+}
+
 /// A message of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromService {
@@ -169,6 +188,20 @@ pub fn binary_media(track: u8, at_ms: u64, samples: &[i16]) -> Vec<u8> {
 /// A key of the far end.
 pub fn dtmf(digit: char, duration_ms: Option<u32>) -> String {
     json!({"event": "dtmf", "digit": digit.to_string(), "duration_ms": duration_ms}).to_string()
+}
+
+/// Something heard that was asked for: the far end began or stopped speaking, or a beep has ended.
+pub fn heard(heard: Heard) -> String {
+    let message = match heard {
+        Heard::SpeechBegin => json!({"event": "speech", "state": "begin"}),
+        Heard::SpeechEnd { duration_ms } => {
+            json!({"event": "speech", "state": "end", "duration_ms": duration_ms})
+        }
+        Heard::Beep { hz, duration_ms } => {
+            json!({"event": "beep", "hz": hz.round(), "duration_ms": duration_ms})
+        }
+    };
+    message.to_string()
 }
 
 /// The playback has reached a mark.

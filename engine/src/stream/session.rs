@@ -4,7 +4,7 @@
 //! messages pile up is given up. [`TRIES`] connections in a row may fail.
 
 use super::connect::{self, Socket};
-use super::protocol::{self, Framing, FromService};
+use super::protocol::{self, Framing, FromService, Heard};
 use super::{StreamSpec, Streams};
 use crate::media::{TapEnds, TapSide};
 use futures_util::{SinkExt, StreamExt};
@@ -71,6 +71,7 @@ impl StreamEnd {
 #[derive(Debug)]
 enum Word {
     Key(char, Option<u32>),
+    Heard(Heard),
     Pause(bool),
 }
 
@@ -85,6 +86,11 @@ impl StreamHandle {
     /// Tells the service of a key. One that finds 64 others waiting is not told.
     pub fn key(&self, digit: char, duration_ms: Option<u32>) {
         let _ = self.words.try_send(Word::Key(digit, duration_ms));
+    }
+
+    /// Tells the service of something heard. Of keys and these 64 may wait; further ones are not told.
+    pub fn heard(&self, heard: Heard) {
+        let _ = self.words.try_send(Word::Heard(heard));
     }
 
     /// Holds back the leg's audio, or lets it go on.
@@ -244,7 +250,7 @@ impl Session {
                 () = tokio::time::sleep_until(until.min(tokio::time::Instant::now() + TURN)) => {}
                 word = self.words.recv() => match word {
                     Some(Word::Pause(paused)) => self.tap.set_paused(paused),
-                    Some(Word::Key(..)) => {}
+                    Some(Word::Key(..) | Word::Heard(_)) => {}
                     None => return Some(StreamEnd::Stopped),
                 },
             }
@@ -368,6 +374,7 @@ impl Session {
     fn word(&mut self, word: Option<Word>, out: &Queues) -> Option<Over> {
         match word {
             Some(Word::Key(digit, ms)) => say(out, protocol::dtmf(digit, ms)),
+            Some(Word::Heard(heard)) => say(out, protocol::heard(heard)),
             Some(Word::Pause(paused)) => {
                 self.tap.set_paused(paused);
                 None

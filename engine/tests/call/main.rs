@@ -13,6 +13,7 @@ mod programs;
 mod races;
 mod rig;
 mod secure;
+mod streaming;
 mod transfer;
 
 use phone::{PATIENCE, Phone, audio_port, direction, header, status};

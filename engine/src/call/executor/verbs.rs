@@ -44,6 +44,13 @@ impl Executor<'_> {
     }
 
     pub(super) async fn gather(&mut self, gather: Gather) -> VerbResult {
+        self.leg.keys_are_secret(gather.sensitive);
+        let outcome = self.gather_keys(gather).await;
+        self.leg.keys_are_secret(false);
+        outcome
+    }
+
+    async fn gather_keys(&mut self, gather: Gather) -> VerbResult {
         if !gather.typeahead {
             self.leg.drop_ahead();
         }

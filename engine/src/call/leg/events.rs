@@ -8,6 +8,7 @@ use crate::call::text_message::{self, InCall};
 use crate::call::transfer::Referral;
 use crate::call::verb::DigitSource;
 use crate::media::{ChannelStats, KeySource, MediaEvent};
+use crate::stream::protocol::Heard;
 use std::time::{Duration, Instant};
 use trunkline_sip::{EndCause, Event, Message, Origin, ReferId, RequestId};
 
@@ -216,14 +217,17 @@ impl Leg {
             }
             MediaEvent::SpeechBegin => {
                 tracing::debug!("speech begins");
+                self.stream_heard(Heard::SpeechBegin);
                 None
             }
             MediaEvent::SpeechEnd { duration_ms } => {
                 tracing::debug!(duration_ms, "speech ends");
+                self.stream_heard(Heard::SpeechEnd { duration_ms });
                 None
             }
             MediaEvent::Beep { hz, duration_ms } => {
                 tracing::info!(hz, duration_ms, "beep");
+                self.stream_heard(Heard::Beep { hz, duration_ms });
                 None
             }
             MediaEvent::DigitsSent { id } => self.digits_sent(id),

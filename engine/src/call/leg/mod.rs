@@ -191,6 +191,8 @@ pub(super) struct Leg {
     media: MediaEvents,
     /// To a service.
     stream: Option<StreamHandle>,
+    /// The program gathers keys that nobody else is to have.
+    secret_keys: bool,
     /// The channel's last words; when they come before [`Leg::close`], the channel broke.
     last_words: Option<ChannelStats>,
     settings: LegSettings,
@@ -252,6 +254,7 @@ impl Leg {
             channel: Some(channel),
             media,
             stream: None,
+            secret_keys: false,
             last_words: None,
             settings,
             negotiation,
@@ -406,7 +409,7 @@ impl Leg {
                     None => self.media_lost(ChannelStats::default()),
                 },
                 end = streaming::over(&mut self.stream) => {
-                    self.stream = None;
+                    self.end_stream();
                     Some(Input::StreamEnded(end))
                 }
                 Some(new) = self.successors.recv() => Some(self.replaced_by(*new)),
@@ -414,9 +417,7 @@ impl Leg {
             if let Some(input) = input {
                 if let Input::Key(key) = &input {
                     self.settings.call.calls.counters.key(key.source);
-                    if let Some(stream) = &self.stream {
-                        stream.key(key.digit, key.duration_ms);
-                    }
+                    self.stream_key(key);
                 }
                 return input;
             }

@@ -1,9 +1,9 @@
 //! The leg's stream: its audio at a service.
 use super::Leg;
 use crate::call::program::Direction;
-use crate::call::verb::Stream;
-use crate::media::TapSpec;
-use crate::stream::protocol::CallFacts;
+use crate::call::verb::{KeyPress, Stream};
+use crate::media::{Command, Listening, TapSpec};
+use crate::stream::protocol::{CallFacts, Heard};
 use crate::stream::{StreamEnd, StreamHandle, StreamSpec};
 
 impl Leg {
@@ -38,12 +38,39 @@ impl Leg {
             parameters: stream.parameters.clone(),
         };
         self.stream = Some(call.calls.streams.begin(spec, tap));
+        self.listen(stream.listen);
         Ok(())
     }
 
     /// Ends the stream, if there is one.
     pub(in super::super) fn end_stream(&mut self) {
-        self.stream = None;
+        if self.stream.take().is_some() {
+            self.listen(Listening::default());
+        }
+    }
+
+    fn listen(&mut self, wanted: Listening) {
+        // Refused only where the channel is gone or its shard far behind: the stream goes on without it.
+        let _ = self.media(Command::Listen(wanted));
+    }
+
+    /// While keys are secret no service is told of them.
+    pub(in super::super) fn keys_are_secret(&mut self, secret: bool) {
+        self.secret_keys = secret;
+    }
+
+    /// Tells the service of a key.
+    pub(super) fn stream_key(&self, key: &KeyPress) {
+        if let Some(stream) = self.stream.as_ref().filter(|_| !self.secret_keys) {
+            stream.key(key.digit, key.duration_ms);
+        }
+    }
+
+    /// Tells the service of something heard.
+    pub(super) fn stream_heard(&self, heard: Heard) {
+        if let Some(stream) = &self.stream {
+            stream.heard(heard);
+        }
     }
 }
 

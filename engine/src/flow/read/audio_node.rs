@@ -5,7 +5,7 @@ use super::Reader;
 use crate::call::{RecordCall, RecordingControl, Stream};
 use crate::config::Secret;
 use crate::config::document::field::{Field, Table};
-use crate::media::{Pause, RecordingFormat, Tracks};
+use crate::media::{Listening, Pause, RecordingFormat, Tracks};
 use crate::stream::Address;
 use crate::stream::protocol::Framing;
 
@@ -82,6 +82,10 @@ impl Reader<'_> {
         let token = self.text(table, "token").map(Secret::new);
         let playback = self.flag(table, "playback", true);
         let background = self.flag(table, "background", false);
+        let listen = Listening {
+            speech: self.flag(table, "speech", false),
+            beep: self.flag(table, "beep", false),
+        };
         let parameters = self.parameters(table);
         let then = self.then_key(table);
         Some(Step::Stream {
@@ -93,6 +97,7 @@ impl Reader<'_> {
                 sent,
                 playback,
                 framing: framing.unwrap_or_default(),
+                listen,
                 background,
                 parameters: Vec::new(),
             }),
