@@ -13,7 +13,7 @@ use trunkline::media::{
 };
 
 mod phone;
-use phone::{EVENTS, Heard, PATIENCE, Phone, call, close, wait};
+use phone::{EVENTS, Heard, PATIENCE, Phone, call, close, correlation, tone, wait};
 
 fn shards(threads: usize, ports: RangeInclusive<u16>) -> Media {
     let config = MediaConfig {
@@ -272,4 +272,58 @@ fn members_come_to_the_shard_of_their_room() {
     close(b, &mut b_events);
     assert_eq!(channels_of(&media), [0, 0]);
     assert_eq!(media.stats().orders_lost.value(), 0);
+}
+
+/// The samples of a WAV file of one channel at 8 kHz.
+fn samples_of(path: &std::path::Path) -> Vec<i16> {
+    let octets = std::fs::read(path).unwrap();
+    let data = octets.windows(4).position(|name| name == b"data").unwrap();
+    let (pairs, _) = octets[data + 8..].as_chunks::<2>();
+    pairs.iter().map(|pair| i16::from_le_bytes(*pair)).collect()
+}
+
+#[test]
+fn members_from_two_shards_hear_each_other_and_their_tracks_make_up_the_mix() {
+    let media = shards(2, 46_180..=46_199);
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let (room, _room_events) = media.room(RoomConfig::default()).unwrap();
+    let ((a, _a_events, mut a_phone), (b, _b_events, mut b_phone)) = (call(&media), call(&media));
+    assert_ne!(a.shard(), b.shard());
+    let mut recordings = vec![room.record(0, file("mix"), 0, 0).unwrap()];
+    room.join(&a, Edge::default()).unwrap();
+    recordings.push(room.record_track(&a, 1, file("a")).unwrap());
+    let (of_a, of_b) = (tone(500.0, 600), tone(1100.0, 600));
+    a_phone.exchange(&of_a);
+    // Later: its file has silence first.
+    room.join(&b, Edge::default()).unwrap();
+    recordings.push(room.record_track(&b, 2, file("b")).unwrap());
+    let heard = std::thread::scope(|scope| {
+        let by_a = scope.spawn(|| a_phone.exchange(&of_a));
+        let by_b = b_phone.exchange(&of_b);
+        [by_a.join().unwrap(), by_b]
+    });
+    for (heard, theirs, own) in [(&heard[0], 1100.0, 500.0), (&heard[1], 500.0, 1100.0)] {
+        let tail = &heard[2400..4400];
+        assert!(correlation(tail, &tone(theirs, 100)) > 0.98);
+        assert!(correlation(tail, &tone(own, 100)) < 0.1, "it hears itself");
+    }
+    drop(room);
+    for events in &mut recordings {
+        wait(events, |event| {
+            matches!(event, MediaEvent::RecordDone { .. })
+        });
+    }
+    let [mix, a, b] = ["mix", "a", "b"].map(|name| samples_of(&file(name)));
+    assert_eq!((a.len(), b.len()), (mix.len(), mix.len()));
+    let loud = |samples: &[i16]| samples.iter().filter(|s| s.abs() > 1000).count();
+    assert!(
+        loud(&a) > 6000 && loud(&b) > 2500,
+        "{} {}",
+        loud(&a),
+        loud(&b)
+    );
+    assert!(loud(&b[..mix.len() / 3]) == 0, "b came later");
+    let together = a.iter().zip(&b).map(|(a, b)| a + b);
+    assert!(together.eq(mix));
 }

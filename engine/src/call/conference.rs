@@ -2,13 +2,14 @@
 //!
 //! It owns who is there, whether the conference has begun, and what is asked of an attendee from outside. Mixing is the media engine's.
 //! Limits: names of 128 characters; each conference has as many attendees as its first one allows.
-use crate::media::{Edge, JoinError, MediaAudio, MediaEvent, Room, RoomConfig};
+use crate::media::{Edge, JoinError, MediaAudio, MediaEvent, MediaEvents, Room, RoomConfig};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::watch;
 
+use super::leg::Leg;
 use super::verb::Conference;
 use crate::media::Media;
 
@@ -48,6 +49,8 @@ pub(super) struct Standing {
     pub(super) begun: bool,
     /// Somebody left with whom it ends, or it was ended from outside.
     pub(super) over: bool,
+    /// What each attendee says is recorded.
+    pub(super) tracks: bool,
 }
 
 /// A conference that goes on.
@@ -58,6 +61,7 @@ struct Running {
     standing: watch::Sender<Standing>,
     attendees: Mutex<BTreeMap<String, watch::Sender<Wish>>>,
     recorded: AtomicU32,
+    tracks: AtomicU32,
     next_play: AtomicU32,
 }
 
@@ -154,6 +158,7 @@ impl Running {
             standing: watch::Sender::default(),
             attendees: Mutex::default(),
             recorded: AtomicU32::new(0),
+            tracks: AtomicU32::new(0),
             next_play: AtomicU32::new(0),
         })
     }
@@ -255,21 +260,43 @@ impl Attendance {
         let path = folder.join(format!("{}-conference.wav", self.call));
         let (name, file) = (running.name.clone(), path.display().to_string());
         let recorded = running.room.record(0, path, 0, 0);
-        let mut events = recorded.map_err(|error| error.to_string())?;
+        let events = recorded.map_err(|error| error.to_string())?;
         tracing::info!(conference = name, file, "recording the conference");
-        tokio::spawn(async move {
-            if let Some(MediaEvent::RecordDone {
-                duration_ms,
-                end,
-                lost_ms,
-                ..
-            }) = events.recv().await
-            {
-                tracing::info!(conference = name, file, duration_ms, lost_ms, end = ?end, "conference recorded");
-            }
-        });
+        tell_its_end(events, name, file);
         Ok(())
     }
+
+    /// From now on what each attendee says is recorded.
+    pub(super) fn want_tracks(&self) {
+        self.running.change(|standing| standing.tracks = true);
+    }
+
+    /// Records what this attendee says to a file in `folder`.
+    pub(super) fn record_track(&self, leg: &Leg, folder: &Path) -> Result<(), String> {
+        let running = &self.running;
+        let number = running.tracks.fetch_add(1, Ordering::Relaxed) + 1;
+        let path = folder.join(format!("{}-conference-track{number}.wav", self.call));
+        let (name, file) = (running.name.clone(), path.display().to_string());
+        let events = leg.record_in_room(&running.room, number, path)?;
+        tracing::info!(conference = name, file, "recording an attendee");
+        tell_its_end(events, name, file);
+        Ok(())
+    }
+}
+
+/// Logs the end of a recording.
+fn tell_its_end(mut events: MediaEvents, name: String, file: String) {
+    tokio::spawn(async move {
+        if let Some(MediaEvent::RecordDone {
+            duration_ms,
+            end,
+            lost_ms,
+            ..
+        }) = events.recv().await
+        {
+            tracing::info!(conference = name, file, duration_ms, lost_ms, end = ?end, "conference recorded");
+        }
+    });
 }
 
 impl Drop for Attendance {

@@ -1,12 +1,12 @@
 //! What all legs of one call share: its name, the server's parts, and its place in the gauge of calls, which is free when the last leg is gone.
 use super::caller::Caller;
-use super::cdr::{CallRecord, Times};
+use super::cdr::{CallRecord, ConferenceStay, MAX_CONFERENCES, Times};
 use super::counters::Active;
 use super::leg::End;
 use super::program::CallInfo;
 use super::recorded::RecordedFiles;
 use super::{Calls, InForce};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 /// See the module's text.
@@ -22,6 +22,7 @@ pub(super) struct CallContext {
     pub(super) shard: OnceLock<usize>,
     /// What it has recorded.
     pub(super) recorded: RecordedFiles,
+    conferences: Mutex<Vec<ConferenceStay>>,
     _active: Active,
 }
 
@@ -40,20 +41,36 @@ impl CallContext {
             routed: OnceLock::new(),
             shard: OnceLock::new(),
             recorded: RecordedFiles::default(),
+            conferences: Mutex::default(),
             _active: active,
         })
+    }
+
+    fn stays(&self) -> MutexGuard<'_, Vec<ConferenceStay>> {
+        let stays = self.conferences.lock();
+        stays.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of a conference it was in.
+    pub(super) fn left_conference(&self, stay: ConferenceStay) {
+        let mut stays = self.stays();
+        if stays.len() < MAX_CONFERENCES {
+            stays.push(stay);
+        }
     }
 
     /// Writes the call's record.
     pub(super) fn record(&self, times: &Times, end: &End) {
         let Some(cdr) = &self.calls.cdr else { return };
         let routed = self.routed.get();
+        let stays = self.stays();
         let record = CallRecord {
             info: &self.info,
             caller: &self.caller,
             rule: routed.map(|(rule, _)| rule.as_str()),
             program: routed.map(|(_, program)| program.as_str()),
             recordings: self.recorded.as_json(),
+            conferences: &stays,
             times,
             end,
         };

@@ -303,6 +303,9 @@ pub struct Conference {
     pub tones: bool,
     /// Whether the mix is recorded, from now until the conference ends, to a file that stays: `CALL-conference.wav`.
     pub record: bool,
+    /// Whether what each attendee says is recorded from now on, each to a file of its own that stays and lines up with the others:
+    /// `CALL-conference-trackN.wav`.
+    pub record_tracks: bool,
     /// Keys that leave it; others are not kept for the next gather.
     pub stop_keys: String,
     /// Limit in ms; `u32::MAX`: none.
@@ -321,6 +324,7 @@ impl Conference {
             stay_alone: true,
             tones: true,
             record: false,
+            record_tracks: false,
             stop_keys: String::new(),
             max_ms: u32::MAX,
         }

@@ -149,7 +149,7 @@ async fn limits_and_errors_are_told_without_secrets() {
     let (base, _) = server(vec![
         answer("200 OK", "", &"x".repeat(1001)),
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned()
-            + &"3E8\r\n".repeat(1)
+            + "3E8\r\n"
             + &"y".repeat(1000)
             + "\r\n1\r\nz\r\n0\r\n\r\n",
         answer("404 Not Found", "", "no"),

@@ -75,6 +75,7 @@ pub(crate) fn keep_sent(
     let mut decoded = [0; FRAME_SAMPLES];
     let samples = match (speech, law) {
         (Speech::Frame(frame), _) => frame.samples(),
+        (Speech::Packet(packet), _) => packet.said().samples(),
         (Speech::Octets(octets), Some(law)) => {
             law.decode(octets, &mut decoded);
             &decoded[..]

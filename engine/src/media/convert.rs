@@ -6,7 +6,7 @@ use super::codec::AudioRate;
 use super::frame::Frame;
 
 /// Rate conversion both ways, with silence in its past.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Converter {
     up: Up2,
     down: Down2,

@@ -289,7 +289,7 @@ impl ChannelState {
         &mut self,
         around: &Surroundings,
         moment: Moment,
-        mix: Option<Mix>,
+        mix: Option<Mix<'_>>,
         echo: Option<&Frame>,
     ) {
         let own = self.speaks_itself();
@@ -316,6 +316,7 @@ impl ChannelState {
         let mut octets = [law.map_or(0, Law::silence); FRAME_SAMPLES];
         let mut frame = Frame::silence(encoding.audio());
         let mut linear = law.is_none();
+        let mut packet = None;
         match (digits, mix) {
             (Some(DigitFrame::Tone), _) => {
                 frame.clone_from(&self.outgoing_tone);
@@ -327,6 +328,7 @@ impl ChannelState {
                 linear = true;
             }
             (None, Some(Mix::Octets(mixed))) => octets = mixed,
+            (None, Some(Mix::Packet(shared))) => packet = Some(shared),
             (None, Some(Mix::Linear(mixed))) => {
                 frame = mixed;
                 linear = true;
@@ -340,9 +342,10 @@ impl ChannelState {
             }
             _ => {}
         }
-        let speech = match linear {
-            true => Speech::Frame(&frame),
-            false => Speech::Octets(&octets),
+        let speech = match packet {
+            Some(packet) => Speech::Packet(packet),
+            None if linear => Speech::Frame(&frame),
+            None => Speech::Octets(&octets),
         };
         if may_send {
             self.say(around, moment, speech, false);
@@ -403,10 +406,15 @@ impl ChannelState {
         };
         let law = stream.params.encoding.law();
         both_sides::keep_sent(&mut self.recording, &mut self.tap, law, speech);
-        if let Speech::Octets(octets) = speech
+        let ready = match speech {
+            Speech::Octets(octets) => Some(&octets[..]),
+            Speech::Packet(packet) => Some(packet.payload()),
+            Speech::Frame(_) => None,
+        };
+        if let Some(payload) = ready
             && stream.voice.takes_octets_as_packets()
         {
-            self.send_audio(around, moment, octets, FRAME_MS, bridged);
+            self.send_audio(around, moment, payload, FRAME_MS, bridged);
             return;
         }
         stream.voice.take(speech);

@@ -11,6 +11,8 @@ use tokio::sync::mpsc;
 use super::admission::{AdmissionLimits, Pulse};
 use super::bridge::Carriage;
 use super::channel::{ChannelState, NewStream, Order};
+use super::codec::Encoding;
+use super::codec::opus::OpusSettings;
 use super::command::Command;
 use super::engine::{Engine, lock};
 use super::event::MediaEvent;
@@ -212,6 +214,7 @@ impl Media {
             closed,
             quality,
             home: Mutex::new(shard),
+            coding: Mutex::default(),
             engine,
         };
         Ok((channel, receiver))
@@ -298,6 +301,8 @@ pub struct Channel {
     quality: Arc<LiveQuality>,
     /// The shard it is on or on the way to, held while an order is sent: orders and moves of a channel have one order.
     pub(crate) home: Mutex<usize>,
+    /// The codec of its stream where several can share an encoding of it: not G.711, for which a room needs no encoder.
+    pub(crate) coding: Mutex<Option<(Encoding, OpusSettings)>>,
     pub(crate) engine: Arc<Engine>,
 }
 
@@ -339,12 +344,20 @@ impl Channel {
     pub fn send(&self, command: Command) -> Result<(), Busy> {
         let order = match command {
             Command::Record(spec) => return self.record(*spec),
-            Command::Stream(params) => Order::Stream(Box::new(NewStream::new(params).map_err(
-                |error| {
+            Command::Stream(params) => {
+                let opus = match params.encoding {
+                    Encoding::Opus => params.opus,
+                    _ => OpusSettings::default(),
+                };
+                *lock(&self.coding) = match params.encoding.law() {
+                    Some(_) => None,
+                    None => Some((params.encoding, opus)),
+                };
+                Order::Stream(Box::new(NewStream::new(params).map_err(|error| {
                     tracing::error!(%error, "no codec for a media stream: is there no memory left?");
                     Busy
-                },
-            )?)),
+                })?))
+            }
             command => Order::Plain(command),
         };
         self.order(order)

@@ -476,6 +476,53 @@ mod tests {
         assert_eq!(around.stats.panics.value(), 1);
     }
 
+    /// A defect that shows in one member's step takes that one out; the room is whole for the others.
+    #[test]
+    fn a_panic_in_a_room_costs_one_member_its_seat() {
+        use crate::media::{Edge, Encoding, Media, MediaConfig, RoomConfig, StreamParams};
+        let config = MediaConfig {
+            bind: [127, 0, 0, 1].into(),
+            ports: 46_900..=46_919,
+            max_channels: 4,
+            dscp: None,
+            ..MediaConfig::default()
+        };
+        let (media, mut shard) = Media::assemble(config).unwrap();
+        let (room, mut events) = media.room(RoomConfig::default()).unwrap();
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let channels: Vec<_> = (0..3).map(|_| media.open().unwrap()).collect();
+        let mut members = Vec::new();
+        for (channel, _) in &channels {
+            let params = StreamParams::plain(Encoding::Pcmu, 0, peer.local_addr().unwrap());
+            channel.send(Command::Stream(Box::new(params))).unwrap();
+            members.push(room.join(channel, Edge::default()).unwrap());
+        }
+        let rooms = |shard: &Shard| shard.around.stats.rooms.members.value();
+        while rooms(&shard) < 3 {
+            shard.pass();
+        }
+        let id = channels[1].0.id;
+        let seat = present(&mut shard.slab, id).unwrap().seat.unwrap();
+        shard.rooms.break_member(seat);
+        while rooms(&shard) == 3 {
+            shard.pass();
+        }
+        assert_eq!(shard.around.stats.panics.value(), 1);
+        assert!(present(&mut shard.slab, id).is_none());
+        let told: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).collect();
+        assert_eq!(
+            told.last(),
+            Some(&crate::media::RoomEvent::Left(members[1]))
+        );
+        // The others go on, and hear each other.
+        let sent = shard.around.stats.packets_out.value();
+        while shard.around.stats.packets_out.value() < sent + 20 {
+            shard.pass();
+        }
+        assert_eq!((rooms(&shard), room.members()), (2, 2));
+        assert_eq!(shard.around.stats.panics.value(), 1);
+    }
+
     #[test]
     fn a_channel_is_small() {
         // Beside it: 4 KiB of jitter buffer, 32 KiB while a recording runs, and the kernel's sockets.

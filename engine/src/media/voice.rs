@@ -10,8 +10,10 @@
 //!
 //! Limits: one datagram, [`LONGEST_PAYLOAD`] octets.
 
+use trunkline_dsp::g722;
+
 use super::codec::opus::{OpusError, OpusSettings};
-use super::codec::{Encoder, Encoding, FRAME_MS, FRAME_SAMPLES};
+use super::codec::{AudioRate, Encoder, Encoding, FRAME_MS, FRAME_SAMPLES};
 use super::convert::Converter;
 use super::frame::{Frame, LONGEST_FRAME};
 
@@ -27,6 +29,56 @@ pub(crate) enum Speech<'f> {
     Octets(&'f [u8; FRAME_SAMPLES]),
     /// Linear audio.
     Frame(&'f Frame),
+    /// A packet that others are sent, too.
+    Packet(&'f Packet),
+}
+
+/// A packet of 20 ms for several streams of one codec, and the audio in it.
+#[derive(Debug)]
+pub(crate) struct Packet {
+    said: Frame,
+    octets: usize,
+    payload: [u8; LONGEST_PAYLOAD],
+}
+
+impl Packet {
+    pub(crate) fn new() -> Packet {
+        Packet {
+            said: Frame::silence(AudioRate::Narrow),
+            octets: 0,
+            payload: [0; LONGEST_PAYLOAD],
+        }
+    }
+
+    /// The audio, at a rate, to be written in full and [coded](Self::code) then.
+    pub(crate) fn say_at(&mut self, rate: AudioRate) -> &mut [i16] {
+        self.said.fill_at(rate)
+    }
+
+    /// Makes the payload of the audio with a voice whose packets are of 20 ms.
+    pub(crate) fn code(&mut self, voice: &mut Voice) {
+        voice.take(Speech::Frame(&self.said));
+        let cut = voice.cut(&mut self.payload);
+        self.octets = cut.map_or(0, |cut| cut.octets);
+    }
+
+    pub(crate) fn said(&self) -> &Frame {
+        &self.said
+    }
+
+    /// Empty where the codec sends nothing for this time.
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.payload[..self.octets]
+    }
+}
+
+/// What a voice has kept of the audio before, as far as it can be copied.
+#[derive(Debug, Clone)]
+pub(crate) struct Past {
+    converter: Converter,
+    g722: Option<g722::Encoder>,
+    /// The last frame, for an encoder whose state cannot be copied.
+    said: Option<Frame>,
 }
 
 /// A payload that was cut off.
@@ -80,6 +132,31 @@ impl Voice {
             && (self.encoding != Encoding::Opus || self.opus == other.opus)
     }
 
+    /// `said` is the frame it took last, if that is known.
+    pub(crate) fn past(&self, said: Option<&Frame>) -> Past {
+        Past {
+            said: said.cloned(),
+            converter: self.converter.clone(),
+            g722: match &self.encoder {
+                Encoder::G722(encoder) => Some(encoder.clone()),
+                _ => None,
+            },
+        }
+    }
+
+    /// From here on it says what the voice of that past would say.
+    pub(crate) fn go_on_from(&mut self, past: &Past) {
+        if let (Encoder::Opus(_), Some(said)) = (&self.encoder, &past.said) {
+            // Coded once more, for nobody, so that the next frame is coded as what follows it.
+            self.take(Speech::Frame(said));
+            self.cut(&mut [0; LONGEST_PAYLOAD]);
+        }
+        self.converter = past.converter.clone();
+        if let (Encoder::G722(encoder), Some(past)) = (&mut self.encoder, &past.g722) {
+            encoder.clone_from(past);
+        }
+    }
+
     /// Whether a frame of ready octets is a packet as it is.
     pub(crate) fn takes_octets_as_packets(&self) -> bool {
         self.ptime_ms == FRAME_MS && self.gathered_ms == 0
@@ -101,6 +178,7 @@ impl Voice {
                 }
             }
             Speech::Frame(frame) => self.take_frame(frame),
+            Speech::Packet(packet) => self.take_frame(&packet.said),
         }
     }
 
@@ -170,7 +248,7 @@ const _: () = assert!(LONGEST_GATHERED >= 3 * LONGEST_FRAME);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::codec::{AudioRate, Decoder, Law};
+    use crate::media::codec::{Decoder, Law};
 
     /// Frames that count up, and what comes out of the packets.
     fn said(encoding: Encoding, ptime_ms: u8, frames: usize) -> (Vec<u32>, Vec<i16>) {

@@ -342,10 +342,10 @@ impl Session {
     /// Hands what the tap has to the connection.
     fn tap_turn(&mut self, out: &Queues) -> Option<Over> {
         for mark in self.tap.turn() {
-            if let Some(name) = self.marks.remove(&mark) {
-                if let Some(over) = say(out, protocol::mark(&name)) {
-                    return Some(over);
-                }
+            if let Some(name) = self.marks.remove(&mark)
+                && let Some(over) = say(out, protocol::mark(&name))
+            {
+                return Some(over);
             }
         }
         while let Some(frame) = self.tap.read() {

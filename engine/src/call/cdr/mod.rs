@@ -9,17 +9,20 @@ pub use writer::{CdrError, CdrWriter};
 use super::caller::Caller;
 use super::leg::End;
 use super::program::{CallInfo, Direction};
+use super::verb::ConferenceEnd;
 use crate::media::{ChannelStats, Marks, Quality};
 use serde_json::{Value, json};
 use stamp::stamp;
 use std::net::SocketAddr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use trunkline_sip::Origin;
 
 /// Grows by one when a field changes its meaning or goes; new fields may come at any time.
 const SCHEMA: u32 = 1;
 /// Longest text, in characters.
 const MAX_TEXT: usize = 256;
+/// Conferences of one call; later ones are left out.
+pub(super) const MAX_CONFERENCES: usize = 32;
 
 /// When a call or leg went through what.
 #[derive(Debug, Clone)]
@@ -47,6 +50,30 @@ impl Times {
     }
 }
 
+/// A call's time in a conference.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ConferenceStay {
+    pub(super) room: String,
+    pub(super) lasted: Duration,
+    /// Why it left; `None`: the call ended.
+    pub(super) end: Option<ConferenceEnd>,
+}
+
+impl ConferenceStay {
+    fn value(&self) -> Value {
+        let left = match self.end {
+            Some(ConferenceEnd::Key(_)) => "key",
+            Some(ConferenceEnd::Over) => "over",
+            Some(ConferenceEnd::Removed) => "removed",
+            Some(ConferenceEnd::Alone) => "alone",
+            Some(ConferenceEnd::TimeLimit) => "limit",
+            None => "call-ended",
+        };
+        let seconds = (self.lasted.as_secs_f64() * 1000.0).round() / 1000.0;
+        json!({"room": cut(&self.room), "seconds": seconds, "left": left})
+    }
+}
+
 /// How a call went.
 pub(super) struct CallRecord<'a> {
     pub(super) info: &'a CallInfo,
@@ -56,6 +83,7 @@ pub(super) struct CallRecord<'a> {
     pub(super) program: Option<&'a str>,
     /// The files that stay.
     pub(super) recordings: Value,
+    pub(super) conferences: &'a [ConferenceStay],
     pub(super) times: &'a Times,
     pub(super) end: &'a End,
 }
@@ -67,6 +95,8 @@ impl CallRecord<'_> {
             Origin::Peer(name) => format!("trunk:{name}"),
             Origin::User(name) => format!("endpoint:{name}"),
         };
+        let stays = self.conferences.iter();
+        let conferences: Vec<Value> = stays.map(ConferenceStay::value).collect();
         let record = json!({
             "schema": SCHEMA,
             "type": "call",
@@ -79,6 +109,7 @@ impl CallRecord<'_> {
             "rule": self.rule,
             "program": self.program,
             "recordings": self.recordings,
+            "conferences": conferences,
         });
         with(record, self.times, self.end, now)
     }
@@ -198,7 +229,6 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn what_is_not_known_of_the_sound_is_null() {
@@ -241,6 +271,11 @@ mod tests {
             rule: Some("[[number]] line 3"),
             program: Some("dial"),
             recordings: json!([]),
+            conferences: &[ConferenceStay {
+                room: "team\n".to_owned(),
+                lasted: Duration::from_millis(2500),
+                end: Some(ConferenceEnd::Alone),
+            }],
             times: &times,
             end: &end,
         };
@@ -248,6 +283,10 @@ mod tests {
         assert!(!line.contains('\n'), "{line}");
         let read: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["seconds"], 3.5);
+        assert_eq!(
+            read["conferences"],
+            json!([{"room": "team\n", "seconds": 2.5, "left": "alone"}])
+        );
         assert_eq!(read["began"], "2025-11-21T16:32:04.000Z");
         assert_eq!((&read["cause"], &read["q850"]), (&json!("bye"), &json!(16)));
         assert_eq!(read["from"].as_str().unwrap().chars().count(), MAX_TEXT);

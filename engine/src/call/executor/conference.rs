@@ -1,4 +1,5 @@
 //! The verb that lets a call into a conference, until it leaves, is sent away, or the conference ends.
+use super::super::cdr::ConferenceStay;
 use super::super::conference::{Attendance, Standing, Wish};
 use super::super::leg::Input;
 use super::super::verb::{Conference, ConferenceEnd, Conferenced, Outcome};
@@ -37,11 +38,20 @@ impl Executor<'_> {
                 );
             }
         }
+        if verb.record_tracks {
+            attendance.want_tracks();
+        }
         attendance.greet();
         let ended = self.attend(&mut attendance, &verb).await;
         self.leg.leave_room(attendance.room());
         self.leg.music(false);
-        let seconds = began.elapsed().as_secs() as u32;
+        let lasted = began.elapsed();
+        let seconds = lasted.as_secs() as u32;
+        self.call.left_conference(ConferenceStay {
+            room: verb.room.clone(),
+            lasted,
+            end: ended.as_ref().ok().copied(),
+        });
         tracing::info!(conference = verb.room, seconds, end = ?ended.as_ref().ok(), "left a conference");
         ended.map(|end| Outcome::Conferenced(Conferenced { end, seconds }))
     }
@@ -54,6 +64,7 @@ impl Executor<'_> {
     ) -> Result<ConferenceEnd, super::End> {
         let deadline = deadline_in(verb.max_ms);
         let mut in_force = WAITING;
+        let mut tracked = false;
         loop {
             let (standing, wish) = (
                 *attendance.standing.borrow_and_update(),
@@ -63,6 +74,10 @@ impl Executor<'_> {
                 return Ok(end);
             }
             self.settle(attendance, standing, wish, &mut in_force);
+            if standing.tracks && !tracked {
+                tracked = true;
+                self.record_track(attendance, verb);
+            }
             let next = tokio::select! {
                 biased;
                 input = self.input_until(deadline) => Next::Input(input?),
@@ -82,9 +97,18 @@ impl Executor<'_> {
                     if let Err(reason) = self.leg.enter_room(attendance.room(), in_force) {
                         tracing::error!(reason, "the new leg is not in the conference");
                     }
+                    tracked = false;
                 }
                 Next::Input(Some(_)) => {}
             }
+        }
+    }
+
+    fn record_track(&self, attendance: &Attendance, verb: &Conference) {
+        let folder = &self.call.in_force.settings.recordings_dir;
+        if let Err(reason) = attendance.record_track(&self.leg, folder) {
+            let conference = &verb.room;
+            tracing::warn!(conference, reason, "an attendee is not recorded");
         }
     }
 

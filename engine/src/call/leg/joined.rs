@@ -2,7 +2,8 @@
 use super::Leg;
 use crate::call::crossing::Crossing;
 use crate::call::verb::DigitSource;
-use crate::media::{Carriage, Command as MediaCommand, Edge, MediaAudio, Room};
+use crate::media::{Carriage, Command as MediaCommand, Edge, MediaAudio, MediaEvents, Room};
+use std::path::PathBuf;
 
 /// The id of music on hold; plays of verbs count from 1.
 const MUSIC: u32 = 0;
@@ -46,6 +47,18 @@ impl Leg {
     pub(in super::super) fn change_edge(&self, room: &Room, edge: Edge) -> Result<(), String> {
         let channel = self.channel.as_ref().ok_or(CLOSED)?;
         room.edge(channel, edge).map_err(|error| error.to_string())
+    }
+
+    /// Records what the channel says in a room.
+    pub(in super::super) fn record_in_room(
+        &self,
+        room: &Room,
+        id: u32,
+        path: PathBuf,
+    ) -> Result<MediaEvents, String> {
+        let channel = self.channel.as_ref().ok_or(CLOSED)?;
+        let recorded = room.record_track(channel, id, path);
+        recorded.map_err(|error| error.to_string())
     }
 
     /// Takes the channel out of a room.

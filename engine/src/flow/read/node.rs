@@ -151,6 +151,7 @@ impl Reader<'_> {
             stay_alone: self.flag(table, "stay_alone", true),
             tones: self.flag(table, "tones", true),
             record: self.flag(table, "record", false),
+            record_tracks: self.flag(table, "record_tracks", false),
             stop_keys: self.stop_keys(table, "stop_keys", ""),
             max_ms: self.limit_ms(table, "max_seconds", CONFERENCE_MS),
             ..Conference::of("")

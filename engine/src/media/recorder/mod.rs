@@ -73,6 +73,8 @@ enum What {
     Rate(u32),
     /// So many samples of each channel are missing here.
     Lost(u64),
+    /// So many samples of silence come first: it is one of several recordings that began earlier.
+    Lead(u64),
 }
 
 /// Tells later whether the writer is done with a recording.

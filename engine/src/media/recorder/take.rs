@@ -64,13 +64,15 @@ struct Ring {
     rate_hz: u32,
     /// Samples of each channel that no mark tells of yet.
     lost: u64,
+    /// Frames of silence that are to come before everything else.
+    lead: u64,
 }
 
 impl Ring {
     /// Puts a frame of `length` samples of each channel in, or counts it as lost. Nothing goes in before the mark of what is missing.
     fn put(&mut self, frame: &[i16], length: usize) {
         let rate_hz = rate_of(length);
-        if self.marks.slots() < 2 || self.samples.slots() < frame.len() {
+        if self.marks.slots() < 3 || self.samples.slots() < frame.len() {
             self.lost += length as u64;
             return;
         }
@@ -81,6 +83,10 @@ impl Ring {
         if rate_hz != self.rate_hz {
             self.rate_hz = rate_hz;
             self.mark(What::Rate(rate_hz));
+        }
+        if self.lead > 0 {
+            self.mark(What::Lead(self.lead * length as u64));
+            self.lead = 0;
         }
         if let Ok(mut chunk) = self.samples.write_chunk(frame.len()) {
             let (first, second) = chunk.as_mut_slices();
@@ -94,7 +100,7 @@ impl Ring {
 
     fn mark(&mut self, what: What) {
         let at = self.position;
-        // There is room for two: it was asked before.
+        // There is room for all three: it was asked before.
         let _ = self.marks.push(Mark { at, what });
     }
 }
@@ -132,6 +138,7 @@ impl Recording {
                 position: 0,
                 rate_hz: 0,
                 lost: 0,
+                lead: 0,
             },
             shared,
             received: Side::new(),
@@ -143,6 +150,11 @@ impl Recording {
             silence: (spec.silence_ms > 0).then(|| SilenceStop::new(frames(spec.silence_ms))),
             paused: false,
         }
+    }
+
+    /// Silence of so many frames comes first, so that the file lines up with others that began earlier.
+    pub(crate) fn begin_late(&mut self, frames: u64) {
+        self.ring.lead = frames;
     }
 
     pub(crate) fn id(&self) -> u32 {

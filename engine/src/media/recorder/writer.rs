@@ -167,6 +167,10 @@ impl WriterHalf {
                     self.begin()?;
                     self.make_converters();
                 }
+                What::Lead(samples) => {
+                    self.owed += self.at_file_rate(samples);
+                    self.settle(now)?;
+                }
                 What::Lost(samples) => {
                     self.lose(self.at_file_rate(samples));
                     self.settle(now)?;

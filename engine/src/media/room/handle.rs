@@ -1,18 +1,23 @@
 //! The handle of a room.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 
+use super::super::codec::opus::OpusSettings;
+use super::super::codec::{Encoding, FRAME_MS};
 use super::super::command::MediaAudio;
 use super::super::engine::{Engine, lock};
 use super::super::event::MediaEvent;
 use super::super::handle::{Busy, Channel, Media};
 use super::super::player::Player;
 use super::super::recorder::{self, RecordingSpec, WriterOrder};
+use super::super::retire::ChannelId;
 use super::super::shard::ShardOrder;
+use super::super::voice::Voice;
+use super::lines::{LINES, Line};
 use super::member::{Edge, Member};
 use super::mix::RoomState;
 use super::rooms::{RoomId, RoomOrder, RoomShared};
@@ -52,6 +57,17 @@ pub enum JoinError {
     Busy(#[from] Busy),
 }
 
+/// A codec of members, with its settings.
+#[derive(Debug)]
+struct Coding {
+    encoding: Encoding,
+    opus: OpusSettings,
+    /// Who had it first.
+    first: ChannelId,
+    /// The room has an encoder that those who have it share.
+    shared: bool,
+}
+
 /// A room. Dropping it closes it: its members go on alone.
 #[derive(Debug)]
 pub struct Room {
@@ -59,6 +75,8 @@ pub struct Room {
     limit: usize,
     shared: Arc<RoomShared>,
     next_member: AtomicU32,
+    /// Codecs that members were found to have.
+    codings: Mutex<Vec<Coding>>,
     /// The shard it is on; its members come there.
     shard: usize,
     engine: Arc<Engine>,
@@ -87,6 +105,7 @@ impl Media {
             limit: config.max_members,
             shared,
             next_member: AtomicU32::new(0),
+            codings: Mutex::default(),
             shard,
             engine,
         };
@@ -116,6 +135,8 @@ impl Room {
             .relocate(channel.id, &mut home, self.shard)
             .and_then(|()| self.order(RoomOrder::Join(self.id, member)))
             .inspect_err(|_| _ = self.shared.members.fetch_sub(1, Ordering::AcqRel))?;
+        drop(home);
+        self.share_codec_of(channel);
         Ok(id)
     }
 
@@ -124,6 +145,7 @@ impl Room {
     /// # Errors
     /// [`Busy`] when the shard takes no commands.
     pub fn edge(&self, channel: &Channel, edge: Edge) -> Result<(), Busy> {
+        self.share_codec_of(channel);
         self.order(RoomOrder::Edge(self.id, channel.id, edge))
     }
 
@@ -184,15 +206,41 @@ impl Room {
         max_ms: u32,
         silence_ms: u32,
     ) -> Result<mpsc::UnboundedReceiver<MediaEvent>, Busy> {
-        let (events, receiver) = mpsc::unbounded_channel();
         let spec = RecordingSpec {
             max_ms,
             silence_ms,
             ..RecordingSpec::new(id, path)
         };
+        self.begin_recording(spec, |recording| RoomOrder::Record(self.id, recording))
+    }
+
+    /// Records what a member says, as the others hear it, beside the mix: the files of all members, which end when they leave, are as long
+    /// as if each began with the first of them, in the same 20 ms; together they are the mix without its announcements. Ends with the one
+    /// [`MediaEvent::RecordDone`] of the events returned. Nothing is recorded if the channel is no member.
+    ///
+    /// # Errors
+    /// [`Busy`] when the shard takes no commands.
+    pub fn record_track(
+        &self,
+        channel: &Channel,
+        id: u32,
+        path: PathBuf,
+    ) -> Result<mpsc::UnboundedReceiver<MediaEvent>, Busy> {
+        let of = channel.id;
+        self.begin_recording(RecordingSpec::new(id, path), |track| {
+            RoomOrder::Track(self.id, of, track)
+        })
+    }
+
+    fn begin_recording(
+        &self,
+        spec: RecordingSpec,
+        order: impl FnOnce(Box<recorder::Recording>) -> RoomOrder,
+    ) -> Result<mpsc::UnboundedReceiver<MediaEvent>, Busy> {
+        let (events, receiver) = mpsc::unbounded_channel();
         let stats = self.engine.recordings.clone();
         let (recording, writer_half) = recorder::recording(spec, events, stats);
-        self.order(RoomOrder::Record(self.id, Box::new(recording)))?;
+        self.order(order(Box::new(recording)))?;
         self.engine
             .writer
             .send(WriterOrder::Begin(Box::new(writer_half)))
@@ -206,6 +254,35 @@ impl Room {
     /// [`Busy`] when the shard takes no commands.
     pub fn stop_record(&self, id: u32) -> Result<(), Busy> {
         self.order(RoomOrder::StopRecord(self.id, id))
+    }
+
+    /// Gives the room an encoder for all who only listen in the channel's codec, if it is the second that has it: memory that one alone
+    /// would not need. Without it each has its own.
+    fn share_codec_of(&self, channel: &Channel) {
+        let Some((encoding, opus)) = *lock(&channel.coding) else {
+            return;
+        };
+        let mut codings = lock(&self.codings);
+        let places_left = codings.len() < LINES;
+        let mut known = codings.iter_mut();
+        let found = known.find(|coding| coding.encoding == encoding && coding.opus == opus);
+        match found {
+            Some(coding) if coding.shared || coding.first == channel.id => {}
+            Some(coding) => {
+                // A codec library that cannot make one more has said so to whoever made the channel's.
+                if let Ok(voice) = Voice::new(encoding, opus, FRAME_MS as u8) {
+                    let line = Box::new(Line::new(voice));
+                    coding.shared = self.order(RoomOrder::Line(self.id, line)).is_ok();
+                }
+            }
+            None if places_left => codings.push(Coding {
+                encoding,
+                opus,
+                first: channel.id,
+                shared: false,
+            }),
+            None => {}
+        }
     }
 
     fn order(&self, order: RoomOrder) -> Result<(), Busy> {

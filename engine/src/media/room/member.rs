@@ -5,8 +5,10 @@ use trunkline_dsp::{level, mix};
 use super::super::codec::AudioRate;
 use super::super::convert::Converter;
 use super::super::player::Player;
+use super::super::recorder::Recording;
 use super::super::retire::ChannelId;
 use super::MemberId;
+use super::lines::Standing;
 use super::rooms::RoomId;
 use super::talkers::Voice;
 
@@ -125,15 +127,19 @@ pub(crate) struct Member {
     pub(super) whispers_to: Option<u32>,
     /// Heard by this member alone, over the room.
     pub(super) player: Option<Box<Player>>,
+    /// Its part of the mix, in a file of its own.
+    pub(super) track: Option<Box<Recording>>,
     /// The rate of its audio, once that is known.
     pub(super) rate: Option<AudioRate>,
     /// Of what its peer says.
     pub(super) ears: Converter,
-    /// Of what only it hears.
-    pub(super) converter: Converter,
+    pub(super) line: Standing,
     /// The newest round in which its level was reported.
     pub(super) reported: u64,
     pub(super) speaking: bool,
+    /// Its step panics.
+    #[cfg(test)]
+    pub(super) broken: bool,
 }
 
 impl Member {
@@ -154,11 +160,14 @@ impl Member {
             whispered_by: 0,
             whispers_to: None,
             player: None,
+            track: None,
             rate: None,
             ears: Converter::default(),
-            converter: Converter::default(),
+            line: Standing::default(),
             reported: 0,
             speaking: false,
+            #[cfg(test)]
+            broken: false,
         }
     }
 

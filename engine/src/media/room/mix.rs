@@ -7,11 +7,11 @@ use tokio::sync::mpsc;
 use trunkline_dsp::{level, mix};
 
 use super::super::codec::{AudioRate, FRAME_MS, FRAME_SAMPLES, Law};
-use super::super::convert::Converter;
 use super::super::frame::Frame;
 use super::super::player::Player;
 use super::super::recorder::Recording;
 use super::super::retire::{ChannelId, Left};
+use super::lines::{LINES, Line};
 use super::member::{Edge, LONGEST, Member};
 use super::rooms::{RoomPlace, RoomShared};
 use super::talkers::Talkers;
@@ -19,8 +19,8 @@ use super::{MemberId, RoomConfig, RoomEvent};
 
 /// Announcements at the same time.
 const PLAYERS: usize = 4;
-/// What may end within one step: all announcements, the recording, and the one of the member.
-const SPENT: usize = PLAYERS + 2;
+/// What may end within one step: all announcements, the recording, the one of the member, and some tracks: others wait.
+const SPENT: usize = PLAYERS + 2 + 8;
 /// Up to so many members nobody is silenced for being quiet.
 const INTIMATE: usize = 3;
 /// Levels are not reported more often, ms.
@@ -28,10 +28,17 @@ const MIN_LEVELS_MS: u32 = 100;
 
 /// The sum of one round.
 #[derive(Debug)]
-struct Sum {
+pub(super) struct Sum {
     samples: [i32; LONGEST],
     /// Members and announcements in it.
     parts: u32,
+}
+
+impl Sum {
+    /// Writes as many samples as `out` has room for.
+    pub(super) fn clip(&self, out: &mut [i16]) {
+        mix::clip_sum(&self.samples, out);
+    }
 }
 
 /// The mix of all, encoded once for those who only listen.
@@ -44,8 +51,10 @@ struct Encoded {
 /// What a member is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// Nothing: silence.
+    /// Nothing, while others may hear something.
     Silence,
+    /// Nothing, as all do who do not speak.
+    Quiet,
     /// What all hear who do not speak.
     Shared,
     /// A mix of its own, in the given samples.
@@ -67,15 +76,19 @@ pub(crate) struct RoomState {
     /// Members whose audio is narrow, and those whose is wide.
     narrow: usize,
     wide: usize,
-    /// Of announcements.
-    converter: Converter,
-    sums: [Sum; 2],
+    pub(super) sums: [Sum; 2],
     encoded: [Encoded; 2],
     talkers: Talkers,
     #[allow(clippy::vec_box)]
     // a player comes in its box and leaves in it: unpacking would free memory in the loop
     pub(super) players: Vec<Box<Player>>,
+    #[allow(clippy::vec_box)] // made and freed elsewhere, as the players are
+    pub(super) lines: Vec<Box<Line>>,
     pub(super) recording: Option<Box<Recording>>,
+    /// Members that are recorded each to a file of its own.
+    tracks: u32,
+    /// Rounds recorded so far, of the mix or a track.
+    recorded: u64,
     pub(super) events: mpsc::Sender<RoomEvent>,
     pub(super) lost_events: u64,
     /// What is to be freed, by another thread.
@@ -108,13 +121,15 @@ impl RoomState {
             rate: AudioRate::Narrow,
             narrow: 0,
             wide: 0,
-            converter: Converter::default(),
             sums: [sum(), sum()],
             encoded: [encoded(), encoded()],
             shared,
             talkers: Talkers::new(config.max_talkers, config.max_members),
             players: Vec::with_capacity(PLAYERS),
+            lines: Vec::with_capacity(LINES),
             recording: None,
+            tracks: 0,
+            recorded: 0,
             events,
             lost_events: 0,
             spent: Vec::with_capacity(SPENT),
@@ -149,12 +164,16 @@ impl RoomState {
         self.occupied -= 1;
         self.count_rate(member.rate, false);
         self.talkers.leave(seat);
+        self.tracks -= u32::from(member.track.is_some());
         if let Some(listener) = self.whispered_to(&member) {
             listener.whispered_by -= 1;
         }
-        for other in self.members.iter_mut().flatten() {
-            if other.whispers_to == Some(seat) {
-                other.whispers_to = None;
+        // Mostly nobody whispers: a large room is not looked through for that.
+        if member.whispered_by > 0 {
+            for other in self.members.iter_mut().flatten() {
+                if other.whispers_to == Some(seat) {
+                    other.whispers_to = None;
+                }
             }
         }
         self.tell(RoomEvent::Left(member.id));
@@ -180,6 +199,10 @@ impl RoomState {
             Some(AudioRate::Wide) => &mut self.wide,
         };
         *count = if comes { *count + 1 } else { *count - 1 };
+    }
+
+    pub(super) fn round(&self) -> u64 {
+        self.round
     }
 
     /// The rate of the mix.
@@ -252,7 +275,7 @@ impl RoomState {
     }
 
     /// The place of the complete sum.
-    fn complete(&self) -> usize {
+    pub(super) fn complete(&self) -> usize {
         usize::from(self.round & 1 == 0)
     }
 
@@ -289,11 +312,16 @@ impl RoomState {
         if self.players.is_empty() {
             return;
         }
-        let mut said = Frame::silence(AudioRate::Narrow);
-        let (mut place, mut sounds) = (0, false);
+        let before = self.complete();
+        let mut said = Frame::silence(self.rate);
+        let mut place = 0;
         while place < self.players.len() {
             let player = &mut self.players[place];
-            sounds |= play(player, &mut said);
+            if player.fill_frame(&mut said) {
+                let sum = &mut self.sums[before];
+                mix::add_to_sum(&mut sum.samples, said.samples());
+                sum.parts += 1;
+            }
             if player.is_done() {
                 let player = self.players.remove(place);
                 let id = player.id();
@@ -303,17 +331,66 @@ impl RoomState {
                 place += 1;
             }
         }
-        if sounds {
-            let mut converted = Frame::silence(self.rate);
-            self.converter.convert(&said, self.rate, &mut converted);
-            let before = self.complete();
-            let sum = &mut self.sums[before];
-            mix::add_to_sum(&mut sum.samples, converted.samples());
-            sum.parts += 1;
+    }
+
+    /// Records the mix from now on. Gives back what is not needed any more.
+    pub(super) fn begin_record(&mut self, mut recording: Box<Recording>) -> Option<Box<Recording>> {
+        if self.tracks > 0 {
+            recording.begin_late(self.recorded);
+        } else {
+            self.recorded = 0;
+        }
+        self.recording.replace(recording)
+    }
+
+    /// Records a member's part from now on. Gives back what is not needed any more.
+    pub(super) fn begin_track(
+        &mut self,
+        seat: u32,
+        mut track: Box<Recording>,
+    ) -> Option<Box<Recording>> {
+        track.begin_late(self.recorded);
+        let Some(member) = self.member(seat) else {
+            return Some(track);
+        };
+        let before = member.track.replace(track);
+        self.tracks += u32::from(before.is_none());
+        before
+    }
+
+    /// Records the round that is complete.
+    fn record(&mut self) {
+        if self.recording.is_none() && self.tracks == 0 {
+            self.recorded = 0;
+            return;
+        }
+        self.recorded += 1;
+        self.record_mix();
+        if self.tracks > 0 {
+            self.record_tracks();
         }
     }
 
-    fn record(&mut self) {
+    /// Each file gets what of its member is in the sum, so that all together, with the announcements, are the mix.
+    fn record_tracks(&mut self) {
+        let (before, length) = (self.round.wrapping_sub(1), self.rate.samples_per_frame());
+        for member in self.members.iter_mut().flatten() {
+            let Some(mut track) = member.track.take() else {
+                continue;
+            };
+            let part = member.part(before).filter(|part| part.in_sum);
+            track.hear(part.map_or(&[0; LONGEST][..length], |part| &part.samples[..length]));
+            let ended = !track.turn() && self.spent.len() < SPENT - PLAYERS - 2;
+            if ended {
+                self.tracks -= 1;
+                self.spent.push(track);
+            } else {
+                member.track = Some(track);
+            }
+        }
+    }
+
+    fn record_mix(&mut self) {
         let before = self.complete();
         let Some(recording) = &mut self.recording else {
             return;
@@ -348,6 +425,8 @@ impl RoomState {
         else {
             return;
         };
+        #[cfg(test)]
+        assert!(!member.broken, "made up");
         let watched = self.config.speakers || self.config.levels_ms > 0;
         let Some(samples) = frame else {
             member.fade_in.settle(0.0);
@@ -428,8 +507,12 @@ impl RoomState {
         let others = sum.parts - u32::from(own.is_some());
         let whispers = member.whispered_by > 0;
         if others == 0 && !whispers && member.player.is_none() {
+            let listens = own.is_none() && ratio == 1.0;
             member.fade_out.settle(ratio);
-            return Heard::Silence;
+            return match listens {
+                true => Heard::Quiet,
+                false => Heard::Silence,
+            };
         }
         let alone = member.player.is_none() && !whispers;
         if own.is_none() && alone && member.fade_out.is_through(ratio) {
@@ -455,11 +538,9 @@ impl RoomState {
         }
         let whispers = member.whispered_by > 0 && ratio > 0.0;
         if let Some(player) = &mut member.player {
-            let mut said = Frame::silence(AudioRate::Narrow);
-            sounds |= play(player, &mut said);
-            let mut converted = Frame::silence(rate);
-            member.converter.convert(&said, rate, &mut converted);
-            mix::add_saturating(out, converted.samples());
+            let mut said = Frame::silence(rate);
+            sounds |= player.fill_frame(&mut said);
+            mix::add_saturating(out, said.samples());
             if player.is_done() {
                 let id = player.id();
                 let spent = member.player.take();
@@ -506,14 +587,6 @@ impl RoomState {
         let before = self.complete();
         mix::clip_sum(&self.sums[before].samples, out);
     }
-}
-
-/// Adds the next frame of what plays to a narrow one; whether there is any.
-fn play(player: &mut Player, said: &mut Frame) -> bool {
-    let mut frame = Frame::silence(AudioRate::Narrow);
-    let sounds = player.fill_frame(&mut frame);
-    mix::add_saturating(said.samples_mut(), frame.samples());
-    sounds
 }
 
 /// Brings a frame to a rate from the other.

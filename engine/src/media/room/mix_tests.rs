@@ -68,7 +68,7 @@ impl Scene {
     fn sent(&mut self, seat: u32) -> Vec<i16> {
         let mut out = vec![0; 160];
         match self.room.mix(seat, &mut out) {
-            Heard::Silence => out.fill(0),
+            Heard::Silence | Heard::Quiet => out.fill(0),
             Heard::Own => {}
             Heard::Shared => {
                 let octets = self.room.shared(Law::Mu).0.to_vec();
@@ -191,7 +191,9 @@ fn listeners_share_one_encoding_in_a_round() {
         match scene.room.mix(seat, &mut [0; 160]) {
             Heard::Shared => fresh += usize::from(scene.room.shared(Law::A).1),
             Heard::Own => own += 1,
-            Heard::Silence => assert_eq!(seat, scene.seats[0], "the only talker hears nobody"),
+            Heard::Silence | Heard::Quiet => {
+                assert_eq!(seat, scene.seats[0], "the only talker hears nobody")
+            }
         }
     }
     assert_eq!((fresh, own), (1, 0));
@@ -387,6 +389,32 @@ fn announcements_are_mixed_for_all_or_for_one() {
             && told.contains(&RoomEvent::PlayDone { id: 6 })
     );
     assert_eq!(scene.room.spent.len(), 2);
+}
+
+#[test]
+fn announcements_into_a_wide_room_are_wide() {
+    let mut scene = of(2);
+    let mut wide = vec![0; 320 * 10];
+    Tone::new(16_000, [6000.0, 0.0], -10.0).fill(&mut wide);
+    let prompt = Prompt::from_wide("test", &wide);
+    let audio = vec![MediaAudio::Prompt(Arc::new(prompt))];
+    let player = Box::new(Player::new(5, audio, Some(1)));
+    let mut heard = Vec::new();
+    for seat in scene.seats.clone() {
+        scene.room.note_rate(seat, AudioRate::Wide);
+    }
+    scene.round(&[]);
+    assert!(scene.room.play(player).is_none());
+    for _ in 0..9 {
+        scene.round += 1;
+        scene.room.advance(scene.round);
+        let mut out = vec![0; 320];
+        scene.room.shared_linear(&mut out);
+        heard.extend(out);
+    }
+    // Nothing of 6 kHz is left in what goes through the narrow band.
+    let loud = level::dbm0(&heard[320..]);
+    assert!((loud + 10.0).abs() < 0.5, "{loud}");
 }
 
 #[test]

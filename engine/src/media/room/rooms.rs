@@ -10,6 +10,7 @@ use super::super::player::Player;
 use super::super::recorder::Recording;
 use super::super::retire::{ChannelId, Retired};
 use super::super::stats::MediaStats;
+use super::lines::Line;
 use super::member::{Edge, Member, Seat};
 use super::mix::RoomState;
 
@@ -79,6 +80,8 @@ pub(crate) enum RoomOrder {
     Open(Box<RoomState>),
     Close(RoomId),
     Join(RoomId, Box<Member>),
+    /// An encoder that members share.
+    Line(RoomId, Box<Line>),
     Edge(RoomId, ChannelId, Edge),
     Leave(RoomId, ChannelId),
     /// To all, or to one member.
@@ -86,6 +89,8 @@ pub(crate) enum RoomOrder {
     StopPlay(RoomId, u32),
     Record(RoomId, Box<Recording>),
     StopRecord(RoomId, u32),
+    /// A member's part, beside the mix.
+    Track(RoomId, ChannelId, Box<Recording>),
 }
 
 impl RoomOrder {
@@ -135,6 +140,13 @@ impl Rooms {
             }
             RoomOrder::Close(id) => self.close(id, channels),
             RoomOrder::Join(id, member) => self.join(id, member, channels),
+            RoomOrder::Line(id, line) => {
+                let refused = match self.room(id) {
+                    Some(room) => room.add_line(line),
+                    None => Some(line),
+                };
+                refused.into_iter().for_each(|line| self.scrap(line));
+            }
             RoomOrder::Edge(id, channel, edge) => self.set_edge(id, channel, edge, channels),
             RoomOrder::Leave(id, channel) => {
                 if let Some(channel) = present(channels, channel)
@@ -157,9 +169,13 @@ impl Rooms {
             }
             RoomOrder::Record(id, recording) => {
                 let before = match self.room(id) {
-                    Some(room) => room.recording.replace(recording),
+                    Some(room) => room.begin_record(recording),
                     None => Some(recording),
                 };
+                before.into_iter().for_each(|gone| self.scrap(gone));
+            }
+            RoomOrder::Track(id, channel, track) => {
+                let before = self.track(id, channel, track, channels);
                 before.into_iter().for_each(|gone| self.scrap(gone));
             }
             RoomOrder::StopRecord(id, recording) => {
@@ -240,6 +256,20 @@ impl Rooms {
         }
     }
 
+    fn track(
+        &mut self,
+        id: RoomId,
+        channel: ChannelId,
+        track: Box<Recording>,
+        channels: &mut Channels,
+    ) -> Option<Box<Recording>> {
+        let seat = present(channels, channel).and_then(|channel| channel.seat);
+        match (seat.filter(|seat| seat.room == id), self.room(id)) {
+            (Some(seat), Some(room)) => room.begin_track(seat.seat, track),
+            _ => Some(track),
+        }
+    }
+
     /// Takes a channel out of its room, if it is in one.
     pub(crate) fn leave(&mut self, channel: &mut ChannelState) {
         let Some(seat) = channel.seat.take() else {
@@ -306,4 +336,13 @@ impl Rooms {
 fn present(channels: &mut Channels, id: ChannelId) -> Option<&mut ChannelState> {
     let channel = channels.get_mut(id.index as usize)?.as_deref_mut()?;
     (channel.id == id).then_some(channel)
+}
+
+#[cfg(test)]
+impl Rooms {
+    /// From now on the member's step panics in the middle of its contribution.
+    pub(crate) fn break_member(&mut self, seat: Seat) {
+        let room = self.room(seat.room).expect("a room");
+        room.member(seat.seat).expect("a member").broken = true;
+    }
 }

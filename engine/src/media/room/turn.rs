@@ -4,17 +4,28 @@ use super::super::channel::{ChannelState, Moment, Surroundings};
 use super::super::codec::{AudioRate, FRAME_MS, FRAME_SAMPLES, Law};
 use super::super::frame::Frame;
 use super::super::stats::RoomStats;
+use super::super::voice::{Packet, Voice};
 use super::mix::{Heard, RoomState};
 use super::rooms::Rooms;
 
 /// What a room has for a peer.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant)] // lives on the stack for one step; a box would allocate
-pub(crate) enum Mix {
+pub(crate) enum Mix<'r> {
     /// In the stream's own law.
     Octets([u8; FRAME_SAMPLES]),
     /// Linear audio.
     Linear(Frame),
+    /// What all hear who do not speak, in the stream's own codec and packet time.
+    Packet(&'r Packet),
+}
+
+/// A mix, or where it is.
+#[allow(clippy::large_enum_variant)] // as above
+enum Mixed {
+    Here(Mix<'static>),
+    /// The packet of that line.
+    Line(usize),
 }
 
 impl ChannelState {
@@ -25,15 +36,16 @@ impl ChannelState {
 
     /// Leaves the received frame with the room. Returns what the room has for the peer, unless there is no room, or nobody to send it to.
     /// A key that is heard as a tone is for us and not for the others.
-    pub(crate) fn room_turn(
+    pub(crate) fn room_turn<'r>(
         &mut self,
-        rooms: &mut Rooms,
+        rooms: &'r mut Rooms,
         around: &Surroundings,
         moment: Moment,
         heard: Option<&Frame>,
-    ) -> Option<Mix> {
+    ) -> Option<Mix<'r>> {
         let seat = self.seat?;
-        let params = &self.stream.as_ref()?.params;
+        let stream = self.stream.as_mut()?;
+        let (params, voice) = (&stream.params, &mut stream.voice);
         let room = rooms.room(seat.room)?;
         room.advance(moment.tick_ms / u64::from(FRAME_MS));
         let says = seat.heard && params.receive && self.tone_down.is_none();
@@ -44,14 +56,28 @@ impl ChannelState {
         }
         let wanted = params.send && self.player.is_none() && self.digits.is_none();
         let counters = &around.stats.rooms;
-        let mix = wanted.then(|| room.mix_for(seat.seat, params.encoding.law(), counters));
+        let law = params.encoding.law();
+        let mix = match wanted {
+            true => Some(room.mix_for(seat.seat, law, voice, counters)),
+            false => {
+                room.go_apart(seat.seat, voice);
+                None
+            }
+        };
         counters
             .lost_events
             .add(std::mem::take(&mut room.lost_events));
         if !room.spent.is_empty() {
             rooms.free_spent(seat.room);
         }
-        mix
+        match mix? {
+            Mixed::Here(mix) => Some(mix),
+            Mixed::Line(line) => {
+                let (packet, fresh) = rooms.room(seat.room)?.line_packet(line)?;
+                counters.shared_mixes.add(u64::from(fresh));
+                Some(Mix::Packet(packet))
+            }
+        }
     }
 }
 
@@ -66,25 +92,52 @@ impl RoomState {
         self.contribute(seat, Some(frame.samples_mut()));
     }
 
-    /// What a member is sent, in its law if it has one.
-    fn mix_for(&mut self, seat: u32, law: Option<Law>, counters: &RoomStats) -> Mix {
+    /// What a member is sent, in its law or by its codec's line if it has one.
+    fn mix_for(
+        &mut self,
+        seat: u32,
+        law: Option<Law>,
+        voice: &mut Voice,
+        counters: &RoomStats,
+    ) -> Mixed {
         let mut frame = Frame::silence(self.rate());
         let heard = self.mix(seat, frame.samples_mut());
         if heard == Heard::Own {
             counters.own_mixes.add(1);
         }
         // One whose audio is narrow hears a wide mix for a round at most.
-        let Some(law) = law.filter(|_| self.rate() == AudioRate::Narrow) else {
-            match heard {
-                Heard::Silence => frame.silence_at(self.rate()),
-                Heard::Shared => self.shared_linear(frame.samples_mut()),
-                Heard::Own => {}
+        if let Some(law) = law
+            && self.rate() == AudioRate::Narrow
+        {
+            return Mixed::Here(Mix::Octets(self.octets(heard, law, &frame, counters)));
+        }
+        match heard {
+            Heard::Shared | Heard::Quiet => {
+                if let Some(line) = self.follow(seat, voice) {
+                    return Mixed::Line(line);
+                }
+                counters.own_mixes.add(1);
+                self.shared_linear(frame.samples_mut());
             }
-            return Mix::Linear(frame);
-        };
+            Heard::Silence => {
+                self.go_apart(seat, voice);
+                frame.silence_at(self.rate());
+            }
+            Heard::Own => self.go_apart(seat, voice),
+        }
+        Mixed::Here(Mix::Linear(frame))
+    }
+
+    fn octets(
+        &mut self,
+        heard: Heard,
+        law: Law,
+        frame: &Frame,
+        counters: &RoomStats,
+    ) -> [u8; FRAME_SAMPLES] {
         let mut octets = [law.silence(); FRAME_SAMPLES];
         match heard {
-            Heard::Silence => {}
+            Heard::Silence | Heard::Quiet => {}
             Heard::Shared => {
                 let (shared, fresh) = self.shared(law);
                 octets.copy_from_slice(shared);
@@ -92,6 +145,10 @@ impl RoomState {
             }
             Heard::Own => law.encode(frame.samples(), &mut octets),
         }
-        Mix::Octets(octets)
+        octets
     }
 }
+
+#[cfg(test)]
+#[path = "turn_tests.rs"]
+mod tests;
