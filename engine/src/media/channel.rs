@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Sender;
 use tokio::sync::mpsc::UnboundedSender;
 use trunkline_dsp::dtmf::{Detector, Profile};
 
@@ -19,18 +20,18 @@ use super::ears::Ears;
 use super::emit::Outgoing;
 use super::event::{ChannelStats, KeySource, MediaEvent};
 use super::frame::Frame;
-use super::hearing::Hearing;
 use super::latch::Latch;
 use super::path::{Path, SendErrors, Watch};
 use super::player::Player;
 use super::quality::QualityWatch;
 use super::receive::{Incoming, report_keys};
 use super::recorder::{Recording, RecordingLedger};
-use super::retire::{ChannelId, Left};
+use super::retire::{ChannelId, Left, Retired};
 use super::room::Seat;
 use super::rtcp_session::RtcpSession;
 use super::secure::Secure;
 use super::stats::MediaStats;
+use super::stock::Stock;
 use super::tap::Tap;
 use super::voice::Voice;
 use crate::net::rtp_socket;
@@ -43,6 +44,16 @@ const SPENT: usize = 8;
 pub(crate) struct Surroundings {
     pub(crate) stats: Arc<MediaStats>,
     pub(crate) rtp_timeout: Duration,
+    pub(crate) stock: Stock,
+    pub(crate) reaper: Sender<Retired>,
+}
+
+impl Surroundings {
+    /// Has it freed elsewhere.
+    pub(crate) fn scrap(&self, left: Box<impl std::fmt::Debug + Send + 'static>) {
+        // The reaper lives until the shard has ended.
+        let _ = self.reaper.send(Retired::Left(left));
+    }
 }
 
 /// The moment of a step: wall time, and the shard's count of milliseconds from which media time is made.
@@ -74,6 +85,23 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// Another description. What it replaces is freed elsewhere.
+    fn renew(
+        &mut self,
+        around: &Surroundings,
+        params: Box<StreamParams>,
+        mut voice: Box<Voice>,
+        now: Instant,
+    ) {
+        self.latch = self.latch.renew(params.remote_rtp, now);
+        self.secure = Secure::follow(self.secure.take(), params.srtp.as_deref());
+        around.scrap(std::mem::replace(&mut self.params, params));
+        if !self.voice.continues(&voice) {
+            std::mem::swap(&mut self.voice, &mut voice);
+        }
+        around.scrap(voice);
+    }
+
     /// Where RTCP goes.
     pub(crate) fn rtcp_destination(&self) -> SocketAddr {
         let rtp = self.latch.destination();
@@ -134,7 +162,7 @@ pub(crate) struct ChannelState {
 #[derive(Debug)]
 pub(crate) enum Order {
     Plain(Command),
-    Stream(Box<NewStream>),
+    Stream(NewStream),
     Record(Box<Recording>),
     Tap(Box<Tap>),
 }
@@ -144,16 +172,14 @@ pub(crate) enum Order {
 pub(crate) struct NewStream {
     params: Box<StreamParams>,
     voice: Box<Voice>,
-    hearing: Box<Hearing>,
 }
 
 impl NewStream {
-    /// Makes the state of the codec, which allocates.
+    /// Makes the state of the encoder, which allocates.
     pub(crate) fn new(params: Box<StreamParams>) -> Result<NewStream, OpusError> {
         let voice = Voice::new(params.encoding, params.opus, params.ptime_ms)?;
         Ok(NewStream {
             voice: Box::new(voice),
-            hearing: Box::new(Hearing::new(&params)?),
             params,
         })
     }
@@ -221,7 +247,7 @@ impl ChannelState {
     }
 
     /// Carries out a command.
-    pub(crate) fn obey(&mut self, order: Order, moment: Moment) {
+    pub(crate) fn obey(&mut self, around: &Surroundings, order: Order, moment: Moment) {
         match order {
             Order::Record(recording) => {
                 if self.ledgers.len() == self.ledgers.capacity() {
@@ -237,7 +263,7 @@ impl ChannelState {
                 let before = self.tap.replace(tap);
                 self.scrap(before);
             }
-            Order::Stream(stream) => self.set_stream(*stream, moment),
+            Order::Stream(stream) => self.set_stream(around, stream, moment),
             Order::Plain(command) => match command {
                 Command::Play { id, audio, repeat } => {
                     self.play_next(Player::new(id, audio, repeat));
@@ -362,63 +388,51 @@ impl ChannelState {
         }
     }
 
-    fn set_stream(&mut self, stream: NewStream, moment: Moment) {
-        let NewStream {
-            params,
-            mut voice,
-            hearing,
-        } = stream;
+    fn set_stream(&mut self, around: &Surroundings, stream: NewStream, moment: Moment) {
+        let NewStream { params, voice } = stream;
         let now = moment.now;
         tracing::debug!(call = %params.log_id, port = self.port, remote = %params.remote_rtp, send = params.send,
                         receive = params.receive, codec = params.encoding.name(), "media stream set");
-        let latch = match &self.stream {
-            Some(stream) => stream.latch.renew(params.remote_rtp, now),
-            None => Latch::new(params.remote_rtp, now),
-        };
         if self.sockets.connected {
             // On failure the old peer stays connected, which is the best that is left.
             self.sockets.connected = rtp_socket::disconnect(&self.sockets.rtp).is_err();
         }
-        if self.stream.as_ref().is_none_or(|stream| {
-            let before = &stream.params;
-            (before.encoding, before.telephone_event_clock)
-                != (params.encoding, params.telephone_event_clock)
-        }) {
-            let mut on = report_keys(self.incoming.keys.clock(), &self.events);
-            let events = params.telephone_event_clock;
-            self.incoming.change_codec(params.encoding, events, &mut on);
-        }
-        if self
-            .incoming
-            .hearing
-            .as_ref()
-            .is_none_or(|before| !before.continues(&hearing))
-        {
-            self.incoming.hearing = Some(hearing);
-        }
-        let resumes = self
-            .stream
-            .as_ref()
-            .is_some_and(|stream| !stream.params.send)
-            && params.send;
+        self.follow_codec(around, &params);
+        let before = self.stream.as_ref();
+        let resumes = before.is_some_and(|stream| !stream.params.send) && params.send;
         self.outgoing.marker |= resumes;
         self.incoming.expect_from(now);
         self.path.watch = Watch::default();
         self.outgoing
             .set_clock(params.encoding.clock(), moment.tick_ms);
-        let before = self.stream.take();
-        let secure = before.and_then(|mut before| {
-            if before.voice.continues(&voice) {
-                std::mem::swap(&mut before.voice, &mut voice);
+        match &mut self.stream {
+            Some(stream) => stream.renew(around, params, voice, now),
+            None => {
+                self.stream = Some(Stream {
+                    secure: Secure::follow(None, params.srtp.as_deref()),
+                    latch: Latch::new(params.remote_rtp, now),
+                    params,
+                    voice,
+                });
             }
-            before.secure
-        });
-        self.stream = Some(Stream {
-            secure: Secure::follow(secure, params.srtp.as_deref()),
-            params,
-            latch,
-            voice,
-        });
+        }
+    }
+
+    /// What is received is as a new description says from now on.
+    fn follow_codec(&mut self, around: &Surroundings, params: &StreamParams) {
+        let codecs = |params: &StreamParams| (params.encoding, params.telephone_event_clock);
+        let before = self.stream.as_ref().map(|stream| codecs(&stream.params));
+        if before == Some(codecs(params)) {
+            return;
+        }
+        let mut on = report_keys(self.incoming.keys.clock(), &self.events);
+        let events = params.telephone_event_clock;
+        self.incoming.change_codec(params.encoding, events, &mut on);
+        if before.is_some_and(|(encoding, _)| encoding != params.encoding)
+            && let Some(hearing) = &mut self.incoming.hearing
+        {
+            hearing.tune(&around.stock, params.encoding);
+        }
     }
 
     /// The statistics so far.

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use super::both_sides;
 use super::channel::{ChannelState, Moment, Sockets, Stream, Surroundings};
-use super::codec::{ClockRate, FRAME_MS, FRAME_SAMPLES, Law};
+use super::codec::{ClockRate, FRAME_MS, FRAME_SAMPLES};
 use super::digits::DigitFrame;
 use super::event::MediaEvent;
 use super::frame::Frame;
+use super::player::Player;
 use super::relay::Position;
 use super::retire::ChannelId;
 use super::room::{Mix, Rooms};
@@ -276,7 +277,12 @@ impl ChannelState {
     ) -> Option<ChannelId> {
         self.watch(around, moment.now);
         self.stream.as_ref()?;
-        let sounding = self.is_listened_to() && self.listen(moment.now, heard);
+        let sounding = if self.is_heard(around) {
+            self.listen(moment.now, heard)
+        } else {
+            heard.silence_at(heard.rate());
+            false
+        };
         let mix = self.room_turn(rooms, around, moment, sounding.then_some(&*heard));
         self.speak(around, moment, mix, sounding.then_some(heard));
         self.end_frame();
@@ -312,40 +318,54 @@ impl ChannelState {
             }
             return;
         }
-        let law = encoding.law();
-        let mut octets = [law.map_or(0, Law::silence); FRAME_SAMPLES];
-        let mut frame = Frame::silence(encoding.audio());
-        let mut linear = law.is_none();
-        let mut packet = None;
-        match (digits, mix) {
-            (Some(DigitFrame::Tone), _) => {
-                frame.clone_from(&self.outgoing_tone);
-                linear = true;
+        let (mut octets, mut frame);
+        let speech = match (digits, mix) {
+            (Some(_), _) => {
+                frame = self.outgoing_tone.clone();
+                Speech::Frame(&frame)
             }
-            (None, _) if self.player.is_some() => self.play(law, &mut octets, &mut frame),
+            (None, _) if self.player.is_some() => match encoding.law() {
+                Some(law) => {
+                    octets = [0; FRAME_SAMPLES];
+                    self.play(|player| player.fill(law, &mut octets));
+                    Speech::Octets(&octets)
+                }
+                None => {
+                    frame = Frame::silence(encoding.audio());
+                    self.play(|player| player.fill_frame(&mut frame));
+                    Speech::Frame(&frame)
+                }
+            },
             (None, _) if self.tap_plays() => {
+                frame = Frame::silence(encoding.audio());
                 self.play_tap(&mut frame);
-                linear = true;
+                Speech::Frame(&frame)
             }
-            (None, Some(Mix::Octets(mixed))) => octets = mixed,
-            (None, Some(Mix::Packet(shared))) => packet = Some(shared),
+            (None, Some(Mix::Octets(mixed))) => {
+                octets = mixed;
+                Speech::Octets(&octets)
+            }
+            (None, Some(Mix::Packet(shared))) => Speech::Packet(shared),
             (None, Some(Mix::Linear(mixed))) => {
                 frame = mixed;
-                linear = true;
+                Speech::Frame(&frame)
             }
             (None, None)
                 if self.echo
                     && let Some(echo) = echo =>
             {
-                frame.clone_from(echo);
-                linear = true;
+                Speech::Frame(echo)
             }
-            _ => {}
-        }
-        let speech = match packet {
-            Some(packet) => Speech::Packet(packet),
-            None if linear => Speech::Frame(&frame),
-            None => Speech::Octets(&octets),
+            (None, None) => match encoding.law() {
+                Some(law) => {
+                    octets = [law.silence(); FRAME_SAMPLES];
+                    Speech::Octets(&octets)
+                }
+                None => {
+                    frame = Frame::silence(encoding.audio());
+                    Speech::Frame(&frame)
+                }
+            },
         };
         if may_send {
             self.say(around, moment, speech, false);
@@ -372,14 +392,11 @@ impl ChannelState {
         }
     }
 
-    fn play(&mut self, law: Option<Law>, octets: &mut [u8; FRAME_SAMPLES], frame: &mut Frame) {
+    fn play(&mut self, fill: impl FnOnce(&mut Player) -> bool) {
         let Some(player) = &mut self.player else {
             return;
         };
-        match law {
-            Some(law) => player.fill(law, octets),
-            None => player.fill_frame(frame),
-        };
+        fill(player);
         while let Some(id) = player.take_ended() {
             let _ = self.events.send(MediaEvent::PlayDone { id });
         }
@@ -428,12 +445,15 @@ impl ChannelState {
 
     /// Sends what waits for the rest of its packet: something else follows.
     pub(crate) fn say_the_rest(&mut self, around: &Surroundings, moment: Moment) {
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
+        if !stream.voice.is_gathering() {
+            return;
+        }
         let mut payload = [0; LONGEST_PAYLOAD];
         let bridged = self.outgoing.last.is_some_and(|last| last.bridged);
-        if let Some(stream) = &mut self.stream
-            && stream.voice.is_gathering()
-            && let Some(cut) = stream.voice.flush(&mut payload)
-        {
+        if let Some(cut) = stream.voice.flush(&mut payload) {
             self.send_audio(around, moment, &payload[..cut.octets], cut.ms, bridged);
         }
     }

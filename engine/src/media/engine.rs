@@ -20,6 +20,7 @@ use super::retire::{ChannelId, Registry, Retirement};
 use super::room::RoomPlaces;
 use super::shard::{Shard, ShardEnds, ShardOrder};
 use super::stats::MediaStats;
+use super::stock::Stock;
 use super::tap::TapStats;
 use crate::net::poller::{Poller, Waker};
 use crate::net::{rtp_socket, thread as media_thread};
@@ -97,6 +98,7 @@ impl Engine {
         let doors: Arc<[Door]> = doors.into();
         let whereabouts = Arc::new(Whereabouts::new(config.max_channels));
         let start = Instant::now();
+        let (stock, refill) = Stock::new();
         let (mut shards, mut links) = (Vec::new(), Vec::new());
         for (poller, arrivals) in pollers.into_iter().zip(arrivals) {
             let (orders, shard_orders) = crossbeam_channel::bounded(QUEUE);
@@ -104,6 +106,8 @@ impl Engine {
             let around = Surroundings {
                 stats: stats.clone(),
                 rtp_timeout: config.rtp_timeout,
+                stock: stock.clone(),
+                reaper: reaper.clone(),
             };
             links.push(ShardLink {
                 orders,
@@ -129,10 +133,13 @@ impl Engine {
         }
         let reaping = retirement.clone();
         let reap = move || reaping.run(&retired);
-        let threads = vec![
+        let mut threads = vec![
             named("media-reaper").spawn(reap)?,
             named("media-writer").spawn(move || recorder::run(&writer_orders, &retirement))?,
         ];
+        for (name, work) in refill.into_work() {
+            threads.push(named(name).spawn(work)?);
+        }
         let rooms = RoomPlaces::new(config.max_channels);
         let engine = Engine {
             config,

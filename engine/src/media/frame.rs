@@ -40,11 +40,12 @@ impl Frame {
         &mut self.samples[..self.rate.samples_per_frame()]
     }
 
-    /// Makes it silence, at a rate.
+    /// Makes it silence, at a rate. Costs nothing where it is known to be.
     pub fn silence_at(&mut self, rate: AudioRate) {
         self.rate = rate;
-        self.silent = true;
-        self.samples.fill(0);
+        if !std::mem::replace(&mut self.silent, true) {
+            self.samples.fill(0);
+        }
     }
 
     /// The samples at a rate, to be written in full: what was there before is left as it is.

@@ -353,10 +353,10 @@ impl Channel {
                     Some(_) => None,
                     None => Some((params.encoding, opus)),
                 };
-                Order::Stream(Box::new(NewStream::new(params).map_err(|error| {
+                Order::Stream(NewStream::new(params).map_err(|error| {
                     tracing::error!(%error, "no codec for a media stream: is there no memory left?");
                     Busy
-                })?))
+                })?)
             }
             command => Order::Plain(command),
         };

@@ -1,74 +1,79 @@
 //! The listening half of a stream's codec: packets of every payload type that was agreed in, frames of 20 ms out.
 //!
 //! A peer may switch between the codecs it named without a word. PCMU and PCMA are told apart octet by octet, so that nothing is lost
-//! between them; with any other change the playout begins anew. Made by the handle, boxed; never allocates afterwards.
+//! between them; with any other change the playout begins anew. A channel has one while somebody listens to it: taken from the stock, where
+//! it was made for any codec, and never allocating afterwards.
 
 use trunkline_dsp::comfort::{Noise, Silence};
 
-use super::codec::opus::OpusError;
 use super::codec::{AudioRate, Decoder, Encoding, Law};
-use super::command::StreamParams;
 use super::frame::Frame;
 use super::playout::{Playout, PlayoutStats, Pulled};
+use super::stock::Stock;
 use super::voice::LONGEST_PAYLOAD;
 use crate::rtp::jitter::Inserted;
 use crate::rtp::packet::Header;
 
-/// Playout and decoders of one source.
+/// Playout and decoder of one source.
 #[derive(Debug)]
 pub(crate) struct Hearing {
     playout: Playout,
-    /// One for each codec that may come; that of the stream first.
-    decoders: Vec<(Encoding, Decoder)>,
-    /// Which of them the playout is for.
-    present: usize,
+    /// What the playout is for.
+    present: Encoding,
+    /// Of the last encoding that was not Opus.
+    plain: Decoder,
+    /// From the stock, once Opus came.
+    opus: Option<Decoder>,
     /// What the peer's pauses sound like, if it said so.
     silence: Option<Silence>,
     noise: Noise,
 }
 
-impl Hearing {
-    /// Makes the decoders.
-    pub(crate) fn new(params: &StreamParams) -> Result<Hearing, OpusError> {
-        let mut decoders = vec![(params.encoding, Decoder::new(params.encoding)?)];
-        for (_, encoding) in &params.also {
-            if decoders.iter().all(|(known, _)| known != encoding) {
-                decoders.push((*encoding, Decoder::new(*encoding)?));
-            }
-        }
-        Ok(Hearing {
-            playout: Playout::new(params.encoding),
-            decoders,
-            present: 0,
+impl Default for Hearing {
+    /// One for PCMU. Allocates.
+    fn default() -> Hearing {
+        Hearing {
+            playout: Playout::new(Encoding::Pcmu),
+            present: Encoding::Pcmu,
+            plain: Decoder::G711(Law::Mu),
+            opus: None,
             silence: None,
             noise: Noise::new(1),
-        })
+        }
     }
+}
 
-    /// Whether others would hear the same from here on.
-    pub(crate) fn continues(&self, other: &Hearing) -> bool {
-        let known = |hearing: &Hearing| hearing.decoders.len();
-        let same =
-            |(ours, theirs): (&(Encoding, Decoder), &(Encoding, Decoder))| ours.0 == theirs.0;
-        known(self) == known(other) && self.decoders.iter().zip(&other.decoders).all(same)
+impl Hearing {
+    /// Begins anew in an encoding. Returns whether it could: the stock may have no decoder just now.
+    pub(crate) fn tune(&mut self, stock: &Stock, encoding: Encoding) -> bool {
+        match Decoder::plain(encoding) {
+            Some(decoder) => self.plain = decoder,
+            None if self.opus.is_some() => {}
+            None => match stock.opus() {
+                Some(decoder) => self.opus = Some(decoder),
+                None => return false,
+            },
+        }
+        self.present = encoding;
+        self.playout.reset(encoding);
+        true
     }
 
     /// Takes an audio packet. Returns whether it came too late.
     pub(crate) fn insert(
         &mut self,
+        stock: &Stock,
         now_us: u64,
         encoding: Encoding,
         header: &Header,
         payload: &[u8],
     ) -> bool {
-        let present = self.encoding();
+        let present = self.present;
         let inserted = match (encoding.law(), present.law()) {
             _ if encoding == present => self.playout.insert(now_us, header, payload),
             (Some(from), Some(to)) => self.insert_converted(now_us, from, to, header, payload),
-            _ => {
-                self.switch(encoding);
-                self.playout.insert(now_us, header, payload)
-            }
+            _ if self.tune(stock, encoding) => self.playout.insert(now_us, header, payload),
+            _ => Inserted::Refused,
         };
         inserted == Inserted::Late
     }
@@ -88,18 +93,6 @@ impl Hearing {
         octets.copy_from_slice(payload);
         from.convert(to, octets);
         self.playout.insert(now_us, header, octets)
-    }
-
-    fn encoding(&self) -> Encoding {
-        self.decoders[self.present].0
-    }
-
-    fn switch(&mut self, encoding: Encoding) {
-        let mut decoders = self.decoders.iter();
-        if let Some(place) = decoders.position(|(known, _)| *known == encoding) {
-            self.present = place;
-            self.playout.reset(encoding);
-        }
     }
 
     /// Takes note of a packet without audio (an event), so that its number is not missed.
@@ -123,7 +116,7 @@ impl Hearing {
 
     /// Sequence numbers and timestamps begin anew.
     pub(crate) fn forget(&mut self) {
-        self.playout.reset(self.encoding());
+        self.playout.reset(self.present);
         self.silence = None;
     }
 
@@ -134,7 +127,10 @@ impl Hearing {
 
     /// The next frame. To be called every 20 ms.
     pub(crate) fn pull(&mut self, now_us: u64, out: &mut Frame) -> Pulled {
-        let (_, decoder) = &mut self.decoders[self.present];
+        let decoder = match &mut self.opus {
+            Some(opus) if self.present == Encoding::Opus => opus,
+            _ => &mut self.plain,
+        };
         let pulled = self.playout.pull(now_us, decoder, out);
         match pulled {
             Pulled::Comfort if self.silence.is_some() => {
@@ -175,18 +171,13 @@ mod tests {
         octets
     }
 
-    fn hearing(encoding: Encoding, also: Encoding) -> Hearing {
-        let remote = ([127, 0, 0, 1], 9).into();
-        Hearing::new(&StreamParams {
-            also: vec![(8, also)],
-            ..StreamParams::plain(encoding, 0, remote)
-        })
-        .unwrap()
+    fn hearing() -> (Hearing, Stock) {
+        (Hearing::default(), Stock::new().0)
     }
 
     #[test]
     fn both_laws_on_one_stream_are_one_sound() {
-        let mut hearing = hearing(Encoding::Pcmu, Encoding::Pcma);
+        let (mut hearing, stock) = hearing();
         let mut heard = Vec::new();
         let mut frame = Frame::silence(crate::media::AudioRate::Narrow);
         for packet in 0..40 {
@@ -195,7 +186,8 @@ mod tests {
                 0 => (Encoding::Pcma, Law::A),
                 _ => (Encoding::Pcmu, Law::Mu),
             };
-            hearing.insert(now_us, encoding, &header(packet, 8000), &tone(law, packet));
+            let octets = tone(law, packet);
+            hearing.insert(&stock, now_us, encoding, &header(packet, 8000), &octets);
             if hearing.pull(now_us, &mut frame) == Pulled::Audio {
                 heard.extend_from_slice(frame.samples());
             }
@@ -209,7 +201,8 @@ mod tests {
     #[test]
     fn a_pause_sounds_as_the_peer_said_until_it_speaks_again() {
         for encoding in [Encoding::Pcmu, Encoding::L16Wide] {
-            let mut hearing = hearing(encoding, Encoding::Pcma);
+            let (mut hearing, stock) = hearing();
+            hearing.tune(&stock, encoding);
             let hz = encoding.clock().hz();
             let mut frame = Frame::silence(encoding.audio());
             let mut pause = Vec::new();
@@ -225,7 +218,7 @@ mod tests {
                     31..70 => {}
                     _ => {
                         let octets = encoding.octets_per_ms().unwrap_or(8) * 20;
-                        hearing.insert(now_us, encoding, &header, &vec![0x20; octets]);
+                        hearing.insert(&stock, now_us, encoding, &header, &vec![0x20; octets]);
                     }
                 };
                 match (hearing.pull(now_us, &mut frame), packet) {
@@ -246,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_change_of_clock_begins_anew_and_is_heard() {
-        let mut hearing = hearing(Encoding::Pcmu, Encoding::L16Wide);
+        let (mut hearing, stock) = hearing();
         let mut frame = Frame::silence(crate::media::AudioRate::Narrow);
         let mut rates = Vec::new();
         for packet in 0..60 {
@@ -254,11 +247,13 @@ mod tests {
             match packet {
                 0..30 => {
                     let octets = tone(Law::Mu, packet);
-                    hearing.insert(now_us, Encoding::Pcmu, &header(packet, 8000), &octets)
+                    let header = header(packet, 8000);
+                    hearing.insert(&stock, now_us, Encoding::Pcmu, &header, &octets)
                 }
                 _ => {
                     let octets = [0x10; 640];
-                    hearing.insert(now_us, Encoding::L16Wide, &header(packet, 16_000), &octets)
+                    let header = header(packet, 16_000);
+                    hearing.insert(&stock, now_us, Encoding::L16Wide, &header, &octets)
                 }
             };
             if hearing.pull(now_us, &mut frame) == Pulled::Audio {

@@ -44,6 +44,7 @@ mod rtcp_session;
 mod secure;
 mod shard;
 mod stats;
+mod stock;
 mod tap;
 mod voice;
 mod wav;

@@ -241,9 +241,16 @@ impl ChannelState {
             .judge(counts, jitter_ms, &around.stats.mos_heard);
     }
 
+    /// The playout goes: another one counts from 0.
+    pub(crate) fn end_playout(&mut self) {
+        self.update_playout();
+        self.quality.concealed = 0;
+    }
+
     /// What the playout has to say, where audio is decoded.
     fn update_playout(&mut self) {
         let decodes = self.is_listened_to();
+        self.quality.quality.playout_delay_ms = None;
         let Some((playout, rate)) = self.incoming.hearing.as_ref().map(|of| of.stats()) else {
             return;
         };

@@ -24,13 +24,17 @@ use crate::rtp::telephone_event::{KeyEvent, Payload, Receiver};
 
 /// Static payload type of comfort noise (RFC 3389).
 const COMFORT_NOISE: u8 = 13;
+/// Frames for which a playout is kept that nobody listens to: somebody often does again.
+const KEPT_FRAMES: u32 = 250;
 
 /// The receiving side of a channel.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     pub(crate) reception: Option<Reception>,
-    /// Makes frames of what comes; there once a stream is set.
+    /// Makes frames of what comes, while somebody listens.
     pub(crate) hearing: Option<Box<Hearing>>,
+    /// Frames since somebody did.
+    unheard: u32,
     pub(crate) keys: Receiver,
     /// What the source's timestamps count in.
     clock: ClockRate,
@@ -54,6 +58,7 @@ impl Incoming {
         Incoming {
             reception: None,
             hearing: None,
+            unheard: 0,
             keys: Receiver::default(),
             clock: ClockRate::HZ_8000,
             packets: 0,
@@ -265,7 +270,7 @@ impl ChannelState {
             let ms = encoding.clock().ms(encoding.duration(packet.payload)?);
             self.measure_packet(encoding, ms);
             self.path.listen(encoding, packet.payload);
-            self.receive_audio(stats, now, packet, encoding);
+            self.receive_audio(around, now, packet, encoding);
             Kind::Audio
         } else {
             if let Some(hearing) = &mut self.incoming.hearing {
@@ -311,7 +316,7 @@ impl ChannelState {
 
     fn receive_audio(
         &mut self,
-        stats: &MediaStats,
+        around: &Surroundings,
         now: Instant,
         packet: &Packet<'_>,
         encoding: Encoding,
@@ -323,13 +328,16 @@ impl ChannelState {
         if let Some(reception) = &mut self.incoming.reception {
             reception.time(now, header.timestamp);
         }
+        if !self.is_listened_to() {
+            return;
+        }
+        self.open_ears(around);
         let now_us = self.us_at(now);
-        if self.is_listened_to()
-            && let Some(hearing) = &mut self.incoming.hearing
-            && hearing.insert(now_us, encoding, &header, packet.payload)
+        if let Some(hearing) = &mut self.incoming.hearing
+            && hearing.insert(&around.stock, now_us, encoding, &header, packet.payload)
         {
             self.incoming.late += 1;
-            stats.late.add(1);
+            around.stats.late.add(1);
         }
     }
 
@@ -386,6 +394,34 @@ impl ChannelState {
         }
     }
 
+    /// Whether somebody wants the next received frame. The playout is taken from the stock when it is wanted, and freed elsewhere when
+    /// nobody has wanted it for a while.
+    pub(crate) fn is_heard(&mut self, around: &Surroundings) -> bool {
+        let wanted = self.is_listened_to();
+        if wanted {
+            self.incoming.unheard = 0;
+            self.open_ears(around);
+        } else if self.incoming.hearing.is_some() {
+            self.incoming.unheard += 1;
+            if self.incoming.unheard >= KEPT_FRAMES {
+                self.end_playout();
+                let hearing = self.incoming.hearing.take();
+                hearing
+                    .into_iter()
+                    .for_each(|hearing| around.scrap(hearing));
+            }
+        }
+        wanted
+    }
+
+    fn open_ears(&mut self, around: &Surroundings) {
+        if self.incoming.hearing.is_none()
+            && let Some(stream) = &self.stream
+        {
+            self.incoming.hearing = around.stock.hearing(stream.params.encoding);
+        }
+    }
+
     /// Takes the next received frame for whoever listens: detector and recording here, others by `heard`.
     /// Returns whether there is anything but silence.
     pub(crate) fn listen(&mut self, now: Instant, heard: &mut Frame) -> bool {
@@ -423,6 +459,7 @@ impl ChannelState {
     fn pull(&mut self, now: Instant, heard: &mut Frame) -> bool {
         let now_us = self.us_at(now);
         let Some(hearing) = &mut self.incoming.hearing else {
+            heard.silence_at(heard.rate());
             return false;
         };
         match hearing.pull(now_us, heard) {

@@ -62,6 +62,8 @@ pub struct Shard {
     tick_ms: u64,
     cpu_looked: Instant,
     buffer: Box<[u8; LONGEST_DATAGRAM]>,
+    /// What the channel whose turn it is has received.
+    heard: Frame,
     reaper: Sender<Retired>,
     writer: Sender<WriterOrder>,
 }
@@ -98,6 +100,7 @@ impl Shard {
             tick_ms: 0,
             cpu_looked: start,
             buffer: Box::new([0; LONGEST_DATAGRAM]),
+            heard: Frame::silence(AudioRate::Narrow),
             reaper: ends.reaper,
             writer: ends.writer,
         }
@@ -199,11 +202,10 @@ impl Shard {
         };
         free_spent(channel, &self.reaper);
         channel.stepped_ms = Some(moment.tick_ms);
-        let (around, rooms) = (&self.around, &mut self.rooms);
-        let mut heard = Frame::silence(AudioRate::Narrow);
+        let (around, rooms, heard) = (&self.around, &mut self.rooms, &mut self.heard);
         let stepped = match channel.is_closed() {
             true => None,
-            false => contained(around, || channel.step(around, moment, rooms, &mut heard)),
+            false => contained(around, || channel.step(around, moment, rooms, heard)),
         };
         let Some(passes) = stepped else {
             self.retire(index, moment.now);
@@ -212,12 +214,12 @@ impl Shard {
         if let Some(to) = passes
             && let Some(far) = present(&mut self.slab, to)
         {
-            far.sound(around, |far| far.pass_frame(around, moment, &heard));
+            far.sound(around, |far| far.pass_frame(around, moment, heard));
         } else if let Some(channel) = &self.slab[index]
             && let Some(to) = channel.overhearing()
             && let Some(far) = present(&mut self.slab, to)
         {
-            far.sound(around, |far| far.overhear(&heard));
+            far.sound(around, |far| far.overhear(heard));
         }
         true
     }
@@ -234,7 +236,7 @@ impl Shard {
             ShardOrder::Channel(id, Order::Plain(Command::Unbridge)) => self.part(id),
             ShardOrder::Channel(id, order) => {
                 if let Some(channel) = present(&mut self.slab, id) {
-                    channel.obey(order, moment);
+                    channel.obey(&self.around, order, moment);
                     self.tell_far_side(id);
                 }
             }
@@ -464,12 +466,15 @@ fn contained<T>(around: &Surroundings, work: impl FnOnce() -> T) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::stock::Stock;
 
     #[test]
     fn a_panic_is_contained_and_counted() {
         let around = Surroundings {
             stats: Arc::default(),
             rtp_timeout: Duration::from_secs(1),
+            stock: Stock::new().0,
+            reaper: crossbeam_channel::unbounded().0,
         };
         assert_eq!(contained(&around, || 7), Some(7));
         assert_eq!(contained(&around, || panic!("made up")), None::<u8>);
@@ -525,7 +530,7 @@ mod tests {
 
     #[test]
     fn a_channel_is_small() {
-        // Beside it: 4 KiB of jitter buffer, 32 KiB while a recording runs, and the kernel's sockets.
+        // What it has beside itself is in docs/media.md, measured by tests/memory.rs.
         assert!(
             size_of::<ChannelState>() < 8 * 1024,
             "{}",

@@ -15,12 +15,10 @@ use trunkline_dsp::g722;
 use super::codec::opus::{OpusError, OpusSettings};
 use super::codec::{AudioRate, Encoder, Encoding, FRAME_MS, FRAME_SAMPLES};
 use super::convert::Converter;
-use super::frame::{Frame, LONGEST_FRAME};
+use super::frame::Frame;
 
 /// The longest payload that is sent or relayed, in octets: 120 ms of G.711 are 960, 40 ms of L16 at 16 kHz are this many.
 pub(crate) const LONGEST_PAYLOAD: usize = 1280;
-/// Samples of the longest packet that is coded at once: 60 ms at 16 kHz.
-const LONGEST_GATHERED: usize = 960;
 
 /// What a channel says in one frame.
 #[derive(Debug, Clone, Copy)]
@@ -101,9 +99,10 @@ pub(crate) struct Voice {
     converter: Converter,
     /// ms that wait for the rest of their packet.
     gathered_ms: u32,
-    octets: [u8; LONGEST_PAYLOAD],
-    /// Where the codec codes a packet at once.
-    samples: [i16; LONGEST_GATHERED],
+    /// Room for a packet and what a frame leaves over.
+    octets: Box<[u8]>,
+    /// The same where the codec codes a packet at once.
+    samples: Box<[i16]>,
 }
 
 impl Voice {
@@ -113,15 +112,21 @@ impl Voice {
         opus: OpusSettings,
         ptime_ms: u8,
     ) -> Result<Voice, OpusError> {
+        let ptime_ms = u32::from(encoding.sendable_ms(ptime_ms));
+        let room_ms = ptime_ms + FRAME_MS;
+        let (octets, samples) = match encoding.octets_per_ms() {
+            Some(octets_per_ms) => (room_ms as usize * octets_per_ms, 0),
+            None => (0, encoding.audio().samples_in_ms(room_ms)),
+        };
         Ok(Voice {
             encoding,
             opus,
             encoder: Encoder::new(encoding, opus)?,
-            ptime_ms: u32::from(encoding.sendable_ms(ptime_ms)),
+            ptime_ms,
             converter: Converter::default(),
             gathered_ms: 0,
-            octets: [0; LONGEST_PAYLOAD],
-            samples: [0; LONGEST_GATHERED],
+            octets: vec![0; octets].into(),
+            samples: vec![0; samples].into(),
         })
     }
 
@@ -242,8 +247,6 @@ impl Voice {
         Cut { octets, ms }
     }
 }
-
-const _: () = assert!(LONGEST_GATHERED >= 3 * LONGEST_FRAME);
 
 #[cfg(test)]
 mod tests {

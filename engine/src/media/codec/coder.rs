@@ -30,18 +30,26 @@ pub enum Decoder {
 }
 
 impl Decoder {
-    /// The decoder of an encoding, with nothing heard yet. Allocates.
+    /// The decoder of an encoding, with nothing heard yet. Allocates for Opus.
     ///
     /// # Errors
     /// When the codec library cannot make one.
     pub fn new(encoding: Encoding) -> Result<Decoder, OpusError> {
-        Ok(match encoding {
+        match Decoder::plain(encoding) {
+            Some(decoder) => Ok(decoder),
+            None => OpusDecoder::new().map(Decoder::Opus),
+        }
+    }
+
+    /// The same for encodings that need no memory of their own: all but Opus. Never allocates.
+    pub(crate) fn plain(encoding: Encoding) -> Option<Decoder> {
+        Some(match encoding {
             Encoding::Pcmu => Decoder::G711(Law::Mu),
             Encoding::Pcma => Decoder::G711(Law::A),
             Encoding::L16Narrow => Decoder::L16(AudioRate::Narrow),
             Encoding::L16Wide => Decoder::L16(AudioRate::Wide),
             Encoding::G722 => Decoder::G722(g722::Decoder::default()),
-            Encoding::Opus => Decoder::Opus(OpusDecoder::new()?),
+            Encoding::Opus => return None,
         })
     }
 
