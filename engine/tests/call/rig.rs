@@ -111,7 +111,7 @@ impl Routes for Numbers {
             let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/");
             let loaded =
                 trunkline::flow::Flow::load(format!("{folder}{name}.json").as_ref()).unwrap();
-            let program = trunkline::flow::FlowProgram::new(loaded.flow.into());
+            let program = trunkline::flow::FlowProgram::new(loaded.flow);
             return Ok(routed(Box::new(program)));
         }
         let plan = self.plans.iter().find(|(number, _)| *number == call.to);

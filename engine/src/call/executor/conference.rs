@@ -106,7 +106,7 @@ impl Executor<'_> {
 
     fn record_track(&self, attendance: &Attendance, verb: &Conference) {
         let folder = &self.call.in_force.settings.recordings_dir;
-        if let Err(reason) = attendance.record_track(&self.leg, folder) {
+        if let Err(reason) = attendance.record_track(self.leg, folder) {
             let conference = &verb.room;
             tracing::warn!(conference, reason, "an attendee is not recorded");
         }
