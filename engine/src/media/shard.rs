@@ -530,7 +530,7 @@ mod tests {
 
     #[test]
     fn a_channel_is_small() {
-        // What it has beside itself is in docs/media.md, measured by tests/memory.rs.
+        // What it has beside itself is in docs/media.md, measured by tests/alloc_per_channel.rs.
         assert!(
             size_of::<ChannelState>() < 8 * 1024,
             "{}",
