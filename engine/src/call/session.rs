@@ -59,7 +59,7 @@ async fn run_inbound(call: Arc<CallContext>, incoming: Incoming, rank: usize) {
     );
     let id = incoming.leg;
     if let Some(old) = incoming.replaces {
-        return replace(&call, incoming, old).await;
+        return Box::pin(replace(&call, incoming, old)).await;
     }
     let (mut leg, program) = match admit(&call, incoming, rank) {
         Ok(admitted) => admitted,

@@ -191,15 +191,16 @@ impl<'a> Executor<'a> {
             Verb::Record(record) => self.record(record).await,
             Verb::RecordCall(record) => self.record_call(record),
             Verb::RecordingControl(control) => self.control_recording(control),
-            Verb::Stream(stream) => self.stream(&stream).await,
+            Verb::Stream(stream) => Box::pin(self.stream(&stream)).await,
             Verb::StopStream => {
                 self.leg.end_stream();
                 Ok(Outcome::Done)
             }
             Verb::SendDigits(digits) => self.send_digits(digits).await,
             Verb::Wait(wait) => self.wait(wait.ms).await,
-            Verb::Dial(dial) => self.dial(dial).await,
-            Verb::Conference(conference) => self.conference(conference).await,
+            // Boxed: most calls do neither, and each would carry what the largest verb takes.
+            Verb::Dial(dial) => Box::pin(self.dial(dial)).await,
+            Verb::Conference(conference) => Box::pin(self.conference(conference)).await,
             Verb::Refer(refer) => self.send_refer(refer).await,
             Verb::EarlyMedia => {
                 self.leg.early_media(None);

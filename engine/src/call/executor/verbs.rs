@@ -226,7 +226,8 @@ impl Executor<'_> {
         let Some(web_audio) = &self.call.calls.web_audio else {
             return Err("audio cannot be fetched by URL here".into());
         };
-        let loaded = web_audio.load(url).await;
+        // Boxed: a call that fetches nothing is not to carry what fetching takes.
+        let loaded = Box::pin(web_audio.load(url)).await;
         loaded.map_err(|error| error.to_string())
     }
 

@@ -514,11 +514,13 @@ fn congested_seconds() {
 #[test]
 fn air() {
     beats(&TRACES[6]);
+    if std::env::var_os("JITTER_TABLE").is_some() {
+        print_table();
+    }
 }
 
-#[test]
-#[ignore = "the table of docs/media.md: cargo test -p trunkline --lib -- --ignored --nocapture jitter_table"]
-fn jitter_table() {
+/// The table of docs/media.md: `JITTER_TABLE=1 cargo test -p trunkline --lib -- --nocapture jitter::traces::air`.
+fn print_table() {
     for trace in &TRACES {
         let comparison = Comparison::new(trace, 11..=20);
         let none = Outcome::default();
