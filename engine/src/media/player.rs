@@ -22,7 +22,8 @@ const VOLUME_SAMPLES: u32 = 20 * SAMPLES_PER_MS;
 #[derive(Debug)]
 pub(crate) struct Player {
     present: List,
-    waiting: [Option<List>; QUEUE],
+    /// Smaller than lists: most channels have none.
+    waiting: [Option<Waiting>; QUEUE],
     /// Ids of lists that ended and of which nobody was told yet.
     ended: [Option<u32>; QUEUE],
     volume: Volume,
@@ -31,6 +32,14 @@ pub(crate) struct Player {
     leaving: Option<bool>,
     /// Makes narrow audio wide; made when it is first wanted.
     widener: Option<Up2>,
+}
+
+/// A list whose turn has not come.
+#[derive(Debug)]
+struct Waiting {
+    id: u32,
+    audio: Vec<MediaAudio>,
+    repeat: Option<u32>,
 }
 
 /// One list.
@@ -258,7 +267,7 @@ impl Player {
     ) -> Option<u32> {
         match self.waiting.iter_mut().find(|place| place.is_none()) {
             Some(place) => {
-                *place = Some(List::new(id, audio, repeat));
+                *place = Some(Waiting { id, audio, repeat });
                 None
             }
             None => Some(id),
@@ -323,7 +332,7 @@ impl Player {
             if let Some(place) = self.ended.iter_mut().find(|place| place.is_none()) {
                 *place = Some(self.present.id);
             }
-            self.present = next;
+            self.present = List::new(next.id, next.audio, next.repeat);
         }
     }
 
