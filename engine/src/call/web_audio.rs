@@ -89,7 +89,13 @@ impl WebAudio {
             }
             kept.pending.entry(url.to_owned()).or_default().clone()
         };
-        let loaded = pending
+        let waiter = Waiter {
+            web: self,
+            url,
+            pending: Some(pending),
+        };
+        let cell = waiter.pending.as_deref().expect("held until it is dropped");
+        let loaded = cell
             .get_or_init(|| async {
                 let loaded = self.refresh(url).await.map_err(|error| error.to_string());
                 self.kept().pending.remove(url);
@@ -178,6 +184,30 @@ impl WebAudio {
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for a fetch. A call may be over before it is done: the last who waited takes its entry away.
+struct Waiter<'w> {
+    web: &'w WebAudio,
+    url: &'w str,
+    pending: Option<Pending>,
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let mut kept = self.web.kept();
+        let Some(mine) = self.pending.take() else {
+            return;
+        };
+        let same = kept
+            .pending
+            .get(self.url)
+            .is_some_and(|of| Arc::ptr_eq(of, &mine));
+        // Handed out and given back under the lock: two are the table's and this one.
+        if same && Arc::strong_count(&mine) == 2 {
+            kept.pending.remove(self.url);
+        }
     }
 }
 
@@ -292,6 +322,27 @@ mod tests {
             error.contains("500") && !error.contains("secret"),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_over_before_its_audio_leaves_nothing() {
+        // Takes connections and says nothing.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = silent.local_addr().unwrap();
+        let (base, requests) = server(|_, _| ok("", &[1, 0])).await;
+        let web = web_audio(1 << 20);
+        for number in 0..20 {
+            let url = format!("http://{address}/{number}.raw");
+            tokio::select! {
+                biased;
+                _ = web.load(&url) => panic!("nothing can have come"),
+                () = std::future::ready(()) => {}
+            }
+        }
+        assert!(web.kept().pending.is_empty());
+        assert!(web.load(&format!("{base}/0.raw")).await.is_ok());
+        assert_eq!(requests.load(Ordering::SeqCst), 1);
+        assert!(web.kept().pending.is_empty());
     }
 
     #[tokio::test]
