@@ -24,6 +24,7 @@ pub mod stretch;
 pub mod tone;
 pub mod vad;
 
+mod blocks;
 mod oscillator;
 #[cfg(test)]
 mod test_signals;

@@ -4,7 +4,7 @@
 //! the floor for a while; it ends when it has not done so for the hang-over. Levels are of blocks of 20 ms, so an answer is at most that
 //! old. It cannot tell speech from other sounds that change.
 
-use crate::level;
+use crate::blocks::Blocks;
 
 /// Speech begins this far above the floor, dB, and goes on above the lower figure.
 const ONSET_DB: f32 = 9.0;
@@ -28,10 +28,7 @@ const LEARNING_BLOCKS: u32 = 10;
 /// The detector of one direction.
 #[derive(Clone, Debug)]
 pub struct SpeechDetector {
-    block_samples: u32,
-    filled: u32,
-    sum: i64,
-    energy: u64,
+    blocks_of: Blocks,
     blocks: u32,
     /// The least level of each of the last stretches; the newest is in the making.
     least: [f32; STRETCHES],
@@ -44,10 +41,7 @@ impl SpeechDetector {
     /// A detector for audio at `rate_hz` samples per second.
     pub fn new(rate_hz: u32) -> Self {
         Self {
-            block_samples: (rate_hz / 50).max(1),
-            filled: 0,
-            sum: 0,
-            energy: 0,
+            blocks_of: Blocks::new(rate_hz / 50),
             blocks: 0,
             least: [f32::INFINITY; STRETCHES],
             newest: 0,
@@ -59,16 +53,8 @@ impl SpeechDetector {
     /// Takes `samples` and says whether somebody speaks at the end of them.
     pub fn process(&mut self, samples: &[i16]) -> bool {
         let mut rest = samples;
-        while !rest.is_empty() {
-            let wanted = (self.block_samples - self.filled) as usize;
-            let (part, after) = rest.split_at(wanted.min(rest.len()));
-            self.sum += part.iter().map(|sample| i64::from(*sample)).sum::<i64>();
-            self.energy += level::energy(part);
-            self.filled += part.len() as u32;
-            if self.filled == self.block_samples {
-                self.judge();
-            }
-            rest = after;
+        while let Some(level_dbm0) = self.blocks_of.next(&mut rest) {
+            self.judge(level_dbm0);
         }
         self.hang_over > 0
     }
@@ -79,12 +65,7 @@ impl SpeechDetector {
         (least + BIAS_DB).clamp(-70.0, FLOOR_MAX_DBM0)
     }
 
-    fn judge(&mut self) {
-        let count = f64::from(self.block_samples);
-        let mean = self.sum as f64 / count;
-        let power = (self.energy as f64 / count - mean * mean).max(0.0);
-        let level_dbm0 = level::power_to_dbm0(power as f32);
-        (self.filled, self.sum, self.energy) = (0, 0, 0);
+    fn judge(&mut self, level_dbm0: f32) {
         self.follow_floor(level_dbm0);
         if self.blocks < LEARNING_BLOCKS {
             return;
@@ -120,6 +101,7 @@ impl SpeechDetector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::level;
     use crate::test_signals::Random;
     use std::vec::Vec;
 

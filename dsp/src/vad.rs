@@ -3,6 +3,7 @@
 //! Owns the decision "somebody speaks" for recordings that stop on silence and for barge-in; it cannot tell speech from
 //! other sounds. Works in blocks of 10 ms whatever the length of the slices, so its answer is at most 10 ms old.
 
+use crate::blocks::Blocks;
 use crate::level;
 
 /// Speech must exceed the floor by this much, dB.
@@ -32,10 +33,7 @@ pub struct Activity {
 /// The detector; one per direction of a call.
 #[derive(Clone, Debug)]
 pub struct EnergyVad {
-    block_samples: u32,
-    filled: u32,
-    sum: i64,
-    energy: u64,
+    blocks: Blocks,
     floor_dbm0: f32,
     loud_blocks: u8,
     hang_over: u8,
@@ -46,10 +44,7 @@ impl EnergyVad {
     /// A detector for audio at `rate_hz` samples per second, in a silent world.
     pub fn new(rate_hz: u32) -> Self {
         Self {
-            block_samples: (rate_hz / 100).max(1),
-            filled: 0,
-            sum: 0,
-            energy: 0,
+            blocks: Blocks::new(rate_hz / 100),
             floor_dbm0: FLOOR_START_DBM0,
             loud_blocks: 0,
             hang_over: 0,
@@ -63,16 +58,8 @@ impl EnergyVad {
     /// Takes `samples` and says what is true at the end of them.
     pub fn process(&mut self, samples: &[i16]) -> Activity {
         let mut rest = samples;
-        while !rest.is_empty() {
-            let wanted = (self.block_samples - self.filled) as usize;
-            let (part, after) = rest.split_at(wanted.min(rest.len()));
-            self.sum += part.iter().map(|sample| i64::from(*sample)).sum::<i64>();
-            self.energy += level::energy(part);
-            self.filled += part.len() as u32;
-            if self.filled == self.block_samples {
-                self.judge_block();
-            }
-            rest = after;
+        while let Some(level_dbm0) = self.blocks.next(&mut rest) {
+            self.judge_block(level_dbm0);
         }
         self.activity
     }
@@ -82,13 +69,7 @@ impl EnergyVad {
         self.floor_dbm0
     }
 
-    fn judge_block(&mut self) {
-        // The mean is taken away: a constant offset is not sound.
-        let count = f64::from(self.block_samples);
-        let mean = self.sum as f64 / count;
-        let power = (self.energy as f64 / count - mean * mean).max(0.0);
-        let level_dbm0 = level::power_to_dbm0(power as f32);
-        (self.filled, self.sum, self.energy) = (0, 0, 0);
+    fn judge_block(&mut self, level_dbm0: f32) {
         let loud = level_dbm0 > THRESHOLD_DBM0 && level_dbm0 > self.floor_dbm0 + MARGIN_DB;
         self.follow_floor(level_dbm0);
         self.loud_blocks = if loud {
