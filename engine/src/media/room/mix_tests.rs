@@ -1,6 +1,9 @@
+use super::super::MemberId;
+use super::super::member::Edge;
 use super::*;
 use crate::media::command::MediaAudio;
 use crate::media::prompt::Prompt;
+use crate::media::retire::ChannelId;
 use crate::media::room::rooms::RoomPlaces;
 use trunkline_dsp::tone::Tone;
 

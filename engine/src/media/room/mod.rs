@@ -7,7 +7,8 @@
 //!
 //! Members stay on their own slots of the wheel, so that sends stay spread over the frame: a round is 20 ms of the shard's clock, in which
 //! each member steps once. What it heard goes into the sum of the round; what it is sent comes from the sum of the round before, which is
-//! complete. `mix.rs` is the arithmetic, `member.rs` one member, `talkers.rs` who is heard when many speak, `lines.rs`
+//! complete. `mix.rs` is the arithmetic, `sum.rs` what it adds up in, `seats.rs` who is there, `said.rs` announcements, recordings and
+//! reports, `member.rs` one member, `talkers.rs` who is heard when many speak, `lines.rs`
 //! packets that members share, `rooms.rs` the shard's rooms and what orders do to them, `turn.rs` a channel's step in its room, `handle.rs` what calls use.
 //!
 //! Limits: the room's members are limited by its configuration, announcements at the same time by 4.
@@ -18,6 +19,9 @@ mod lines;
 mod member;
 mod mix;
 mod rooms;
+mod said;
+mod seats;
+mod sum;
 mod talkers;
 mod turn;
 
