@@ -9,6 +9,7 @@
 use super::{
     Key, Profile,
     bank::Bank,
+    evidence::Measured,
     high_pass::HighPass,
     history::{HOPS, History},
 };
@@ -20,6 +21,8 @@ pub(super) const HOPS_PER_SECOND: u32 = 400;
 const HOP_MAX: usize = 120;
 /// Hops this many dB below the weakest tone are taken for silence: beats of two tones reach down that far.
 const GATE_DB: f32 = 10.0;
+/// Made-up audio in a row that a key lives through, ms.
+const CONCEALED_MAX_MS: u32 = 100;
 
 /// What the receiver heard. Sample numbers count from the first sample it was given.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,10 +33,8 @@ pub enum Event {
         key: Key,
         /// Where its tone began.
         at_sample: u64,
-        /// The level of both tones together, dBm0.
-        level_dbm0: f32,
-        /// The high tone's level less the low tone's, dB.
-        twist_db: f32,
+        /// What its tones were until it was sure.
+        measured: Measured,
     },
     /// The key of the last `Begin` ended; sent when the pause is long enough not to be a drop-out.
     End {
@@ -43,6 +44,8 @@ pub enum Event {
         at_sample: u64,
         /// From begin to end, drop-outs included, ms.
         duration_ms: u32,
+        /// As in its `Begin`.
+        measured: Measured,
     },
 }
 
@@ -53,6 +56,8 @@ pub struct Detector {
     hop_samples: u32,
     filled: u32,
     pending: [i16; HOP_MAX],
+    /// Some of `pending` is made up.
+    pending_concealed: bool,
     gate_energy: u64,
     /// Silent hops in a row, up to the length of the history.
     silent_hops: u8,
@@ -73,6 +78,9 @@ struct Heard {
     plateau: f32,
     /// Where the tone was last seen on.
     on_until: u64,
+    /// Made-up samples since then.
+    concealed: u32,
+    measured: Measured,
 }
 
 impl Detector {
@@ -86,6 +94,7 @@ impl Detector {
             hop_samples,
             filled: 0,
             pending: [0; HOP_MAX],
+            pending_concealed: false,
             gate_energy: (gate_peak * gate_peak / 2.0 * hop_samples as f32) as u64,
             silent_hops: 0,
             filter: HighPass::new(rate_hz),
@@ -103,12 +112,22 @@ impl Detector {
 
     /// Takes `samples` of any number and reports what became certain.
     pub fn process(&mut self, samples: &[i16], mut on: impl FnMut(Event)) {
+        self.take(samples, false, &mut on);
+    }
+
+    /// Takes `samples` that packet-loss concealment made up: time passes, but they neither end a key nor double it and are
+    /// no evidence of one. After 100 ms of them in a row nothing is known any more, and a key ends where it was last heard.
+    pub fn process_concealed(&mut self, samples: &[i16], mut on: impl FnMut(Event)) {
+        self.take(samples, true, &mut on);
+    }
+
+    fn take(&mut self, samples: &[i16], concealed: bool, on: &mut impl FnMut(Event)) {
         let mut rest = samples;
         let hop = self.hop_samples as usize;
         while !rest.is_empty() {
             if self.filled == 0 && rest.len() >= hop {
                 let (whole, after) = rest.split_at(hop);
-                self.hop(whole, &mut on);
+                self.hop(whole, concealed, on);
                 rest = after;
                 continue;
             }
@@ -116,18 +135,21 @@ impl Detector {
             let (part, after) = rest.split_at((hop - start).min(rest.len()));
             self.pending[start..start + part.len()].copy_from_slice(part);
             self.filled += part.len() as u32;
+            self.pending_concealed |= concealed;
             if self.filled == self.hop_samples {
-                self.filled = 0;
-                let whole = self.pending;
-                self.hop(&whole[..hop], &mut on);
+                let (whole, made_up) = (self.pending, self.pending_concealed);
+                (self.filled, self.pending_concealed) = (0, false);
+                self.hop(&whole[..hop], made_up, on);
             }
             rest = after;
         }
     }
 
-    fn hop(&mut self, samples: &[i16], on: &mut impl FnMut(Event)) {
+    fn hop(&mut self, samples: &[i16], concealed: bool, on: &mut impl FnMut(Event)) {
         let raw_energy = level::energy(samples);
-        if raw_energy < self.gate_energy {
+        if concealed {
+            self.conceal(samples);
+        } else if raw_energy < self.gate_energy {
             self.silence();
         } else {
             self.silent_hops = 0;
@@ -143,8 +165,16 @@ impl Detector {
                 .still_on(heard.row, heard.column, heard.plateau)
             {
                 heard.on_until = heard.on_until.max(until);
+                heard.concealed = 0;
             }
-            let silent = self.history.heard_until().saturating_sub(heard.on_until);
+            if concealed {
+                heard.concealed += self.hop_samples;
+            }
+            let excused = u64::from(heard.concealed.min(CONCEALED_MAX_MS * self.rate_hz / 1000));
+            let silent = self
+                .history
+                .heard_until()
+                .saturating_sub(heard.on_until + excused);
             if silent as f32 * 1000.0 >= self.profile.pause_min_ms * self.rate_hz as f32 {
                 let ended = *heard;
                 self.end(ended, on);
@@ -163,6 +193,15 @@ impl Detector {
         self.filter.clear();
         self.bank.skip();
         self.history.push_silence();
+    }
+
+    fn conceal(&mut self, samples: &[i16]) {
+        self.silent_hops = 0;
+        // Keeps the filter in step with what the peer's ear hears, so that the next real sample is no click to it.
+        self.filter
+            .process(samples, &mut [0.0; HOP_MAX][..samples.len()]);
+        self.bank.skip();
+        self.history.push_concealed();
     }
 
     fn begin(&mut self, on: &mut impl FnMut(Event)) {
@@ -187,12 +226,13 @@ impl Detector {
             began_at: found.began_at,
             plateau: found.plateau,
             on_until: self.history.heard_until(),
+            concealed: 0,
+            measured: found.measured,
         });
         on(Event::Begin {
             key: Key::at(row, column - 4),
             at_sample: found.began_at,
-            level_dbm0: found.level_dbm0,
-            twist_db: found.twist_db,
+            measured: found.measured,
         });
     }
 
@@ -203,6 +243,7 @@ impl Detector {
             key: Key::at(heard.row, heard.column - 4),
             at_sample: heard.on_until,
             duration_ms: (samples * 1000 / u64::from(self.rate_hz)) as u32,
+            measured: heard.measured,
         });
     }
 }

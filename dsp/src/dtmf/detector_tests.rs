@@ -96,6 +96,7 @@ fn keys(samples: &[i16]) -> String {
                 key,
                 at_sample,
                 duration_ms,
+                ..
             } => {
                 let (begun, began_at) = open.take().expect("an end has a beginning");
                 assert_eq!(begun, key);
@@ -381,6 +382,8 @@ fn begin_is_early_and_its_figures_are_right() {
             Digit {
                 low_dbm0: -14.0,
                 high_dbm0: -11.0,
+                low_detune: 0.01,
+                high_detune: -0.005,
                 ..Digit::new(key, 100.0)
             }
             .samples(&mut Random::new(2)),
@@ -395,8 +398,7 @@ fn begin_is_early_and_its_figures_are_right() {
                 begun,
                 Event::Begin {
                     at_sample,
-                    level_dbm0,
-                    twist_db,
+                    measured,
                     ..
                 },
             ),
@@ -428,10 +430,19 @@ fn begin_is_early_and_its_figures_are_right() {
         );
         assert!(duration_ms.abs_diff(100) <= 4, "{key} {duration_ms} ms");
         assert!(
-            (level_dbm0 + 9.24).abs() < 0.5,
-            "{key} at {level_dbm0} dBm0"
+            (measured.level_dbm0 + 9.24).abs() < 0.5,
+            "{key} at {measured:?}"
         );
-        assert!((twist_db - 3.0).abs() < 0.5, "{key} twisted {twist_db} dB");
+        assert!(
+            (measured.twist_db - 3.0).abs() < 0.5,
+            "{key} twisted {measured:?}"
+        );
+        let [low, high] = measured.deviations;
+        assert!(
+            (low - 0.01).abs() < 0.002 && (high + 0.005).abs() < 0.002,
+            "{key} off by {measured:?}"
+        );
+        assert!(measured.snr_db > 20.0, "{key} in {measured:?}");
     }
 }
 
@@ -503,4 +514,100 @@ proptest! {
     fn no_input_panics(samples in proptest::collection::vec(any::<i16>(), 0..4000), rate in any::<u32>()) {
         Detector::new(rate, Profile::TELEPHONE).process(&samples, |_| ());
     }
+}
+
+/// What is heard when packets of `packet` samples are lost as `lost` says and `fill` takes their place, marked as made up.
+fn keys_through_loss(
+    samples: &[i16],
+    packet: usize,
+    mut lost: impl FnMut(usize) -> bool,
+    mut fill: impl FnMut(&mut [i16]),
+) -> String {
+    let mut detector = Detector::new(RATE, Profile::TELEPHONE);
+    let mut heard = String::new();
+    let mut note = |event| {
+        if let Event::Begin { key, .. } = event {
+            heard.push(key.to_char());
+        }
+    };
+    for (index, frame) in samples.chunks(packet).enumerate() {
+        if lost(index) {
+            let mut made_up = frame.to_vec();
+            fill(&mut made_up);
+            detector.process_concealed(&made_up, &mut note);
+        } else {
+            detector.process(frame, &mut note);
+        }
+    }
+    detector.process(&silence(800), &mut note);
+    heard
+}
+
+#[test]
+fn a_packet_lost_inside_a_key_neither_ends_nor_doubles_it() {
+    let mut random = Random::new(21);
+    for (packet, ms) in [(160, 80.0), (160, 100.0), (320, 120.0), (480, 140.0)] {
+        for key in Key::ALL {
+            for lead in (0..packet).step_by(37) {
+                let mut samples = silence(packet * 2 + lead);
+                samples.extend(Digit::new(key, ms).samples(&mut random));
+                samples.extend(silence(800));
+                for hole in 2..samples.len() / packet {
+                    for fill in [0i16, 700] {
+                        let noise = |made_up: &mut [i16]| {
+                            for (index, sample) in made_up.iter_mut().enumerate() {
+                                *sample = if index % 7 < 3 { fill } else { -fill };
+                            }
+                        };
+                        let heard =
+                            keys_through_loss(&samples, packet, |index| index == hole, noise);
+                        assert_eq!(
+                            heard,
+                            String::from(key.to_char()),
+                            "packets of {packet}, {ms} ms from {lead}, hole {hole}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_concealment_made_up_is_no_key() {
+    let mut random = Random::new(22);
+    for key in Key::ALL {
+        let tone = Digit::new(key, 200.0).samples(&mut random);
+        let mut detector = Detector::new(RATE, Profile::TELEPHONE);
+        detector.process_concealed(&tone, |event| panic!("{event:?}"));
+        detector.process(&silence(800), |event| panic!("{event:?}"));
+        // Twenty milliseconds that were sent do not become a key by being made longer.
+        detector.process(&tone[..160], |event| panic!("{event:?}"));
+        detector.process_concealed(&tone[160..480], |event| panic!("{event:?}"));
+        detector.process(&silence(800), |event| panic!("{event:?}"));
+    }
+}
+
+#[test]
+fn a_key_ends_in_concealment_that_never_ends() {
+    let mut detector = Detector::new(RATE, Profile::TELEPHONE);
+    let tone = Digit::new(Key::ALL[3], 60.0).samples(&mut Random::new(23));
+    let mut events = Vec::new();
+    detector.process(&tone, |event| events.push(event));
+    detector.process_concealed(&silence(1600), |event| events.push(event));
+    let [
+        _,
+        Event::End {
+            at_sample,
+            duration_ms,
+            ..
+        },
+    ] = events[..]
+    else {
+        panic!("{events:?}");
+    };
+    assert!(
+        at_sample.abs_diff(480) < 40 && duration_ms.abs_diff(60) < 5,
+        "{events:?}"
+    );
 }

@@ -35,6 +35,8 @@ pub(super) struct Look {
     /// 0..=3 and 4..=7.
     pub(super) row: u8,
     pub(super) column: u8,
+    /// Too much of it was made up by loss concealment to tell anything.
+    pub(super) unknown: bool,
     /// Passed the coarse tests.
     pub(super) candidate: bool,
     /// Mean square of everything in the band.
@@ -45,6 +47,19 @@ pub(super) struct Look {
     pub(super) powers: [f32; 2],
     /// Deviations of the two tones from nominal, radians per hop.
     pub(super) deviations: [f32; 2],
+}
+
+/// What the two tones of a key were measured to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    /// The level of both tones together, dBm0.
+    pub level_dbm0: f32,
+    /// The high tone's level less the low tone's, dB.
+    pub twist_db: f32,
+    /// Deviation of the low and of the high tone from their frequency, relative: 0.01 is 1 % above it.
+    pub deviations: [f32; 2],
+    /// Power of both tones over that of everything else above 670 Hz, dB; at most 40.
+    pub snr_db: f32,
 }
 
 /// The sum of the windows inside a tone.
@@ -79,6 +94,9 @@ impl Evidence {
 
     /// Takes a window inside the tone; one that shows another pair only counts as a miss.
     pub(super) fn add(&mut self, look: &Look) {
+        if look.unknown {
+            return;
+        }
         self.offered += 1.0;
         if !look.candidate || [usize::from(look.row), usize::from(look.column)] != self.tones {
             return;
@@ -94,8 +112,8 @@ impl Evidence {
         }
     }
 
-    /// Level of both tones (dBm0) and twist (dB) if this is a key.
-    pub(super) fn verdict(&self, profile: &Profile) -> Option<(f32, f32)> {
+    /// The figures of the tones if this is a key.
+    pub(super) fn verdict(&self, profile: &Profile) -> Option<Measured> {
         if self.used < LOOKS_NEEDED || self.used + 1.0 < self.offered {
             return None;
         }
@@ -103,24 +121,28 @@ impl Evidence {
         if twist_db > profile.high_stronger_db || -twist_db > profile.low_stronger_db {
             return None;
         }
-        let detune = self.detune();
+        let deviations = self.relative_deviations();
+        let detune = deviations[0].abs().max(deviations[1].abs());
         let steady = (0..2).all(|tone| {
             self.strongest[tone] <= self.weakest[tone] * profile.unsteadiness * profile.unsteadiness
         });
         if detune > profile.frequency_limit || !steady || !self.pure(detune, profile) {
             return None;
         }
-        let power = (self.powers[0] + self.powers[1]) / self.used;
-        Some((level::power_to_dbm0(power), twist_db))
+        let tones = self.powers[0] + self.powers[1];
+        Some(Measured {
+            level_dbm0: level::power_to_dbm0(tones / self.used),
+            twist_db,
+            deviations,
+            snr_db: -ratio_db(self.total - tones, tones),
+        })
     }
 
-    /// The larger relative deviation of the two tones.
-    fn detune(&self) -> f32 {
-        let of = |tone: usize| {
+    fn relative_deviations(&self) -> [f32; 2] {
+        [0, 1].map(|tone| {
             let hz = self.deviations[tone] / self.used / TAU * HOPS_PER_SECOND as f32;
-            (hz / frequencies()[self.tones[tone]]).abs()
-        };
-        of(0).max(of(1))
+            hz / frequencies()[self.tones[tone]]
+        })
     }
 
     fn detune_max_db(&self) -> f32 {

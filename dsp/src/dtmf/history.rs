@@ -7,14 +7,14 @@
 use super::{
     Profile,
     bank::Spectrum,
-    evidence::{Evidence, Look},
+    evidence::{Evidence, Look, Measured},
 };
 use crate::level;
 
 /// Hops remembered.
 pub(super) const HOPS: usize = 16;
 /// Long windows remembered.
-const LOOKS: usize = 8;
+const LOOKS: usize = 6;
 /// Hops of the long window.
 const LONG: usize = 9;
 /// Hann weights `sin²(π (k + ½) / 9)` of the long window.
@@ -31,13 +31,24 @@ const FILTER_DELAY_HOPS: f32 = 0.4;
 /// A window below this share of tone is not even a candidate; a drop-out or an edge inside the window costs that much.
 const CANDIDATE_PURITY: f32 = 0.5;
 
+/// Hops from the newest to the middle of the long window.
+const MIDDLE: f32 = (LONG - 1) as f32 / 2.0;
+/// A window of which less is known, by weight, tells nothing.
+const KNOWN_SHARE: f32 = 0.6;
+
+/// Sum of the weights of the known hops, of their squares, and their middle in hops before the newest.
+struct Window {
+    sum: f32,
+    squares: f32,
+    middle: f32,
+}
+
 /// A key that passed every test.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub(super) began_at: u64,
     pub(super) plateau: f32,
-    pub(super) level_dbm0: f32,
-    pub(super) twist_db: f32,
+    pub(super) measured: Measured,
 }
 
 /// See the head of the file.
@@ -52,8 +63,12 @@ pub(super) struct History {
     energies: [f32; HOPS],
     /// Energies of what the high-pass took away.
     low_energies: [f32; HOPS],
+    /// Which hops were made up by loss concealment; bit 0 is the newest.
+    concealed: u32,
     /// The long sums of the hop before, for phase steps.
     before: Spectrum,
+    /// How many hops ago the middle of the window of `before` is, seen from its newest.
+    middle_before: f32,
     looks: [Look; LOOKS],
 }
 
@@ -67,7 +82,9 @@ impl History {
             spectra: [Spectrum::default(); HOPS],
             energies: [0.0; HOPS],
             low_energies: [0.0; HOPS],
+            concealed: 0,
             before: Spectrum::default(),
+            middle_before: MIDDLE,
             looks: [Look::default(); LOOKS],
         }
     }
@@ -75,6 +92,11 @@ impl History {
     /// Takes the sums and the energy of the next hop behind the high-pass, and the energy before it.
     pub(super) fn push(&mut self, spectrum: Spectrum, energy: f32, raw_energy: f32) {
         let slot = (self.count % HOPS as u64) as usize;
+        self.concealed <<= 1;
+        self.take(slot, spectrum, energy, raw_energy);
+    }
+
+    fn take(&mut self, slot: usize, spectrum: Spectrum, energy: f32, raw_energy: f32) {
         self.spectra[slot] = spectrum;
         self.energies[slot] = energy;
         self.low_energies[slot] = raw_energy - energy;
@@ -86,6 +108,13 @@ impl History {
     /// Takes a hop of silence.
     pub(super) fn push_silence(&mut self) {
         self.push(Spectrum::default(), 0.0, 0.0);
+    }
+
+    /// Takes a hop of which nothing is known.
+    pub(super) fn push_concealed(&mut self) {
+        let slot = (self.count % HOPS as u64) as usize;
+        self.concealed = self.concealed << 1 | 1;
+        self.take(slot, Spectrum::default(), 0.0, 0.0);
     }
 
     /// Lets time pass when nothing but silence is left in here.
@@ -122,12 +151,19 @@ impl History {
 
     /// Measures the newest long window.
     fn look(&mut self) -> Look {
+        let window = self.window();
+        if window.sum < WEIGHT_SUM * KNOWN_SHARE {
+            return Look {
+                unknown: true,
+                ..Look::default()
+            };
+        }
         let (mut energy, mut low) = (0.0, 0.0);
         for (back, weight) in WEIGHTS.iter().enumerate() {
             energy += weight * weight * self.energies[self.slot(back)];
             low += weight * weight * self.low_energies[self.slot(back)];
         }
-        let scale = 1.0 / (self.hop_samples as f32 * WEIGHT_SQUARES);
+        let scale = 1.0 / (self.hop_samples as f32 * window.squares);
         let (total, low) = (energy * scale, low * scale);
         if total < self.power_min {
             self.before = Spectrum::default();
@@ -139,28 +175,58 @@ impl History {
         }
         let look = self.weigh(
             &sums,
+            &window,
             Look {
                 total,
                 low,
                 ..Look::default()
             },
         );
-        self.before = sums;
+        (self.before, self.middle_before) = (sums, window.middle);
         look
     }
 
-    fn weigh(&self, sums: &Spectrum, mut look: Look) -> Look {
+    /// The long window as far as its hops are known.
+    fn window(&self) -> Window {
+        let hidden = |back: usize| self.concealed >> back & 1 == 1;
+        if self.concealed & ((1 << LONG) - 1) == 0 {
+            return Window {
+                sum: WEIGHT_SUM,
+                squares: WEIGHT_SQUARES,
+                middle: MIDDLE,
+            };
+        }
+        let (mut sum, mut squares, mut moment) = (0.0, 0.0, 0.0);
+        for (back, weight) in WEIGHTS
+            .iter()
+            .enumerate()
+            .filter(|(back, _)| !hidden(*back))
+        {
+            sum += weight;
+            squares += weight * weight;
+            moment += weight * back as f32;
+        }
+        Window {
+            sum,
+            squares,
+            middle: moment / sum,
+        }
+    }
+
+    fn weigh(&self, sums: &Spectrum, window: &Window, mut look: Look) -> Look {
         let powers = sums.powers();
         let row = strongest(&powers[..4]);
         let column = 4 + strongest(&powers[4..]);
         let scale =
-            2.0 / (self.hop_samples as f32 * WEIGHT_SUM * self.hop_samples as f32 * WEIGHT_SUM);
+            2.0 / (self.hop_samples as f32 * window.sum * self.hop_samples as f32 * window.sum);
         (look.row, look.column) = (row as u8, column as u8);
         // A tone 2.5 % off loses at most 4.2 dB in the window, so less than a third is never enough.
         if (powers[row] + powers[column]) * scale < look.total * 0.3 {
             return look;
         }
-        look.deviations = [row, column].map(|tone| phase_step(&self.before, sums, tone));
+        // Beside made-up hops the middle of the window moves by more or less than a hop.
+        let moved = (1.0 + self.middle_before - window.middle).max(0.2);
+        look.deviations = [row, column].map(|tone| phase_step(&self.before, sums, tone) / moved);
         look.powers = [0, 1].map(|index| {
             let loss = window_response(look.deviations[index]);
             powers[[row, column][index]] * scale / (loss * loss)
@@ -168,6 +234,11 @@ impl History {
         look.candidate = look.powers[0] + look.powers[1] > look.total * CANDIDATE_PURITY
             && look.powers.iter().all(|power| *power > self.power_min);
         look
+    }
+
+    /// Whether the short window that ends `back` hops before the newest has made-up hops in it.
+    fn hidden(&self, back: usize) -> bool {
+        self.concealed >> back & ((1 << SHORT) - 1) != 0
     }
 
     /// Power of both tones in the short window that ends `back` hops before the newest.
@@ -193,7 +264,7 @@ impl History {
         if now >= half {
             return Some(self.heard_until());
         }
-        if before < half {
+        if before < half || self.hidden(0) || self.hidden(1) {
             return None;
         }
         Some(self.sample_before(SHORT as f32 / 2.0 + 1.0 - crossing(before, now, half)))
@@ -215,14 +286,20 @@ impl History {
             return None;
         }
         // Backwards to where the short window falls below half of the amplitude.
-        let mut length = (HOPS - SHORT) as f32;
+        let mut length = 0.0;
         for back in 1..=HOPS - SHORT {
+            if self.hidden(back) {
+                continue;
+            }
             let power = self.short_power(row, column, back);
             if power < half {
-                length =
-                    back as f32 - crossing(power, self.short_power(row, column, back - 1), half);
+                if !self.hidden(back - 1) {
+                    length = back as f32
+                        - crossing(power, self.short_power(row, column, back - 1), half);
+                }
                 break;
             }
+            length = back as f32;
         }
         let length_ms = length * self.hop_samples as f32 * 1000.0 / rate_hz as f32;
         if length_ms < profile.tone_min_ms {
@@ -235,12 +312,11 @@ impl History {
         for back in 0..inside {
             evidence.add(self.look_back(back));
         }
-        let (level_dbm0, twist_db) = evidence.verdict(profile)?;
+        let measured = evidence.verdict(profile)?;
         Some(Found {
             began_at: self.sample_before(SHORT as f32 / 2.0 + length),
             plateau,
-            level_dbm0,
-            twist_db,
+            measured,
         })
     }
 }

@@ -13,6 +13,7 @@ mod profile;
 mod detector_tests;
 
 pub use detector::{Detector, Event};
+pub use evidence::Measured;
 pub use generator::Generator;
 pub use key::{COLUMNS_HZ, Key, ROWS_HZ};
 pub use profile::Profile;

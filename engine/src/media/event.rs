@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use trunkline_dsp::dtmf::Measured;
+
 use super::quality::Quality;
 use super::recorder::{RecordingFormat, RecordingGap};
 
@@ -25,8 +27,8 @@ pub enum MediaEvent {
         key: char,
         /// How it was heard.
         source: KeySource,
-        /// Level of both tones together in dBm0, for in-band keys.
-        level_dbm0: Option<f32>,
+        /// What the tones were, for in-band keys.
+        tone: Option<Measured>,
     },
     /// A key went up; exactly one for each `KeyBegin` of the same source.
     KeyEnd {

@@ -505,7 +505,7 @@ pub(crate) fn report_keys(
             None => MediaEvent::KeyBegin {
                 key,
                 source,
-                level_dbm0: None,
+                tone: None,
             },
             Some(duration) => MediaEvent::KeyEnd {
                 key,
@@ -519,12 +519,10 @@ pub(crate) fn report_keys(
 fn tone_event(event: ToneEvent) -> MediaEvent {
     let source = KeySource::InBand;
     match event {
-        ToneEvent::Begin {
-            key, level_dbm0, ..
-        } => MediaEvent::KeyBegin {
+        ToneEvent::Begin { key, measured, .. } => MediaEvent::KeyBegin {
             key: key.to_char(),
             source,
-            level_dbm0: Some(level_dbm0),
+            tone: Some(measured),
         },
         ToneEvent::End {
             key, duration_ms, ..
