@@ -18,6 +18,7 @@ pub mod g722;
 pub mod level;
 pub mod mix;
 pub mod plc;
+pub mod progress;
 pub mod resample;
 pub mod speech;
 pub mod stretch;
