@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use trunkline_dsp::resample::{Down2, Down6};
 
 /// Modules of the package baresip-core.
 const MODULES: &str = "/usr/lib/baresip/modules";
@@ -49,6 +50,7 @@ impl Baresip {
         )
     }
 
+    /// Without a word about codecs in its account it speaks PCMU.
     fn with_account(says: &[i16], account: &str, more: &str) -> Self {
         let scratch = tempfile::tempdir().expect("scratch folder");
         // Its RTP sockets are bound to no address, and the kernel sends from 127.0.0.1 what goes to loopback: another address in its SDP
@@ -63,7 +65,10 @@ impl Baresip {
         .expect("write");
         std::fs::write(
             scratch.path().join("accounts"),
-            format!("{account};audio_codecs=PCMU/8000/1\n"),
+            match account.contains("audio_codecs=") {
+                true => format!("{account}\n"),
+                false => format!("{account};audio_codecs=PCMU/8000/1\n"),
+            },
         )
         .expect("write");
         std::fs::write(scratch.path().join("contacts"), "").expect("write");
@@ -154,8 +159,7 @@ impl Baresip {
         }
     }
 
-    /// What it has heard so far, at 8 kHz: it begins another file after each change of the media. The lengths in the headers are only
-    /// right at the end, so the headers are passed over unread.
+    /// What it has heard so far, at 8 kHz: it begins another file after each change of the media.
     pub(crate) fn heard(&self) -> Vec<i16> {
         let mut files: Vec<PathBuf> = std::fs::read_dir(self.scratch.path())
             .expect("scratch folder")
@@ -163,13 +167,9 @@ impl Baresip {
             .filter(|path| path.to_string_lossy().ends_with("-dec.wav"))
             .collect();
         files.sort();
-        let bytes = files
-            .iter()
-            .flat_map(|file| std::fs::read(file).unwrap_or_default().into_iter().skip(44));
-        let bytes: Vec<u8> = bytes.collect();
-        bytes
-            .chunks_exact(2)
-            .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+        let files = files.iter().map(std::fs::read);
+        files
+            .flat_map(|bytes| narrow(&bytes.unwrap_or_default()))
             .collect()
     }
 
@@ -265,9 +265,32 @@ fn configuration(ip: Ipv4Addr, control_port: u16, scratch: &tempfile::TempDir) -
         "sip_listen {ip}:0\nnet_interface {ip}\n\
          audio_source aufile,{folder}/says.wav\naudio_player aubridge,ear\n\
          ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\n\
-         module_path {MODULES}\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule srtp.so\nmodule ice.so\nsnd_path {folder}\n\
+         module_path {MODULES}\nmodule g711.so\nmodule g722.so\nmodule opus.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule srtp.so\nmodule ice.so\nsnd_path {folder}\n\
          module_app account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen {ip}:{control_port}\n"
     )
+}
+
+/// The samples of a WAV file that is still being written, at 8 kHz: the first channel of what the codec made. The lengths in its header
+/// are only right at the end, so they are passed over.
+fn narrow(file: &[u8]) -> Vec<i16> {
+    let Some((header, data)) = file.split_at_checked(44) else {
+        return Vec::new();
+    };
+    let channels = usize::from(u16::from_le_bytes([header[22], header[23]]));
+    let hz = u32::from_le_bytes([header[24], header[25], header[26], header[27]]);
+    let samples: Vec<i16> = data
+        .chunks_exact(2 * channels)
+        .map(|frame| i16::from_le_bytes([frame[0], frame[1]]))
+        .collect();
+    let mut out = vec![0; samples.len()];
+    let count = match hz {
+        8000 => return samples,
+        16_000 => Down2::new().process(&samples, &mut out),
+        48_000 => Down6::new().process(&samples, &mut out),
+        other => panic!("baresip heard {other} Hz"),
+    };
+    out.truncate(count);
+    out
 }
 
 /// A WAV file of 8 kHz, 16-bit mono, padded with a minute of silence so that the source does not end.

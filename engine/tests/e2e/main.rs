@@ -15,6 +15,7 @@ mod load;
 mod menu;
 mod message;
 mod phone;
+mod phone_codecs;
 mod phone_media;
 mod phones;
 mod reload;

@@ -3,29 +3,34 @@ use crate::audio::{Reference, tone};
 use crate::baresip::{Baresip, wav};
 use crate::linphone::Linphone;
 use crate::secure::{certificate, tls};
-use crate::server::{Server, Settings, free_port, own_address};
+use crate::server::{PATIENCE, Server, Settings, free_port, own_address};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// Phones by user and extension; the password is `secret-of-` and the user.
 const PHONES: [(&str, &str); 3] = [("ann", "201"), ("bob", "202"), ("cat", "203")];
 
 /// A server with three phones on all transports, and its certificate.
-struct Office {
-    server: Server,
+pub(crate) struct Office {
+    pub(crate) server: Server,
     tls: SocketAddr,
     ca: PathBuf,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Office {
-    fn open(more: &str) -> Self {
+    pub(crate) fn open(more: &str) -> Self {
         let folder = tempfile::tempdir().expect("scratch folder");
         let ip = own_address();
         let files = certificate(folder.path(), &ip.to_string());
         let port = free_port(ip);
         let music = crate::examples().join("prompts/music.sln16");
-        let mut callers = format!("{}[music]\non_hold = {music:?}\n", tls(&files));
+        let records = folder.path().join("calls.jsonl");
+        let mut callers = format!(
+            "{}[music]\non_hold = {music:?}\n[cdr]\nfile = {records:?}\n",
+            tls(&files)
+        );
         for (user, extension) in PHONES {
             callers.push_str(&format!(
                 "[[endpoint]]\nuser = {user:?}\npassword = \"secret-of-{user}\"\nextension = {extension:?}\nsrtp = \"optional\"\n"
@@ -41,12 +46,12 @@ impl Office {
             server,
             tls: (ip, port).into(),
             ca: files.0,
-            _folder: folder,
+            folder,
         }
     }
 
     /// The server as a phone writes it in a URI of that transport.
-    fn at(&self, transport: &str) -> String {
+    pub(crate) fn at(&self, transport: &str) -> String {
         let address = match transport {
             "tls" => self.tls,
             _ => self.server.sip(),
@@ -55,26 +60,54 @@ impl Office {
     }
 
     /// Waits until no call is left; the connections of the phones stay, and refused INVITEs are remembered for 32 s.
-    fn rests(&self) {
+    pub(crate) fn rests(&self) {
         self.server.wait_metrics("no call is left", |metrics| {
             metrics.sum("trunkline_calls_active") == 0.0
                 && metrics.sum("trunkline_media_channels") == 0.0
         });
     }
 
-    fn wait_registered(&self, phones: f64) {
+    /// Waits for the records of so many legs, which are written after their calls, and asserts that the last of them had these codecs, in
+    /// any order.
+    #[track_caller]
+    pub(crate) fn assert_codecs<const LAST: usize>(&self, legs: usize, mut expected: [&str; LAST]) {
+        let file = self.folder.path().join("calls.jsonl");
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            // The last line may be half a one.
+            let whole = text.rsplit_once('\n').unwrap_or_default().0;
+            let records = whole.lines().map(serde_json::from_str);
+            let codecs: Vec<String> = records
+                .map(|record| record.expect("JSON"))
+                .filter(|record: &serde_json::Value| record["type"] == "leg")
+                .map(|record| record["codec"].as_str().expect("a codec").to_owned())
+                .collect();
+            if codecs.len() >= legs {
+                let mut last: Vec<String> = codecs[legs - LAST..].into();
+                last.sort_unstable();
+                expected.sort_unstable();
+                assert_eq!(last, expected);
+                return;
+            }
+            assert!(Instant::now() < patience, "not {legs} legs:\n{text}");
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
+    pub(crate) fn wait_registered(&self, phones: f64) {
         self.server.wait_metrics("registered phones", |metrics| {
             metrics.sum("trunkline_phones_registered") == phones
         });
     }
 
-    fn linphone(&self, user: &str, transport: &str) -> Linphone {
+    pub(crate) fn linphone(&self, user: &str, transport: &str) -> Linphone {
         let mut phone = Linphone::start(transport, &self.ca);
         phone.register(user, &self.at(transport));
         phone
     }
 
-    fn baresip(&self, user: &str, transport: &str, says: &[i16], more: &str) -> Baresip {
+    pub(crate) fn baresip(&self, user: &str, transport: &str, says: &[i16], more: &str) -> Baresip {
         let registered = |line: &str| {
             line.contains("phone registered") && line.contains(&format!("user={user:?}"))
         };
@@ -108,7 +141,7 @@ fn both_register_and_unregister_over_every_transport() {
 }
 
 /// Words of its own for each phone: two seconds of changing tones.
-fn words(base: f32) -> Vec<i16> {
+pub(crate) fn words(base: f32) -> Vec<i16> {
     (0..8)
         .flat_map(|step| tone(&[base + 130.0 * step as f32], 6000.0, 250))
         .collect()
@@ -121,12 +154,24 @@ fn ann_calls_bob(office: &Office, over: [&str; 2], more: [&str; 2]) -> (Linphone
     if !more[0].is_empty() {
         ann.command(more[0]);
     }
-    let mut bob = office.baresip("bob", over[1], &[], more[1]);
+    let (call, bob) = she_calls_bob(office, &mut ann, over, more[1]);
+    (ann, call, bob)
+}
+
+/// The same where she is there.
+#[track_caller]
+pub(crate) fn she_calls_bob(
+    office: &Office,
+    ann: &mut Linphone,
+    over: [&str; 2],
+    account: &str,
+) -> (String, Baresip) {
+    let mut bob = office.baresip("bob", over[1], &[], account);
     let call = ann.call(&format!("sip:202@{}", office.at(over[0])));
     bob.wait_event("CALL_INCOMING");
     bob.command("accept", "");
     ann.wait_call("StreamsRunning");
-    (ann, call, bob)
+    (call, bob)
 }
 
 /// A phone answers a linphone's call.
@@ -140,7 +185,13 @@ fn answer(phone: &mut Linphone) -> String {
 
 /// Says something and waits until it is heard; returns where its end was.
 #[track_caller]
-fn says(phone: &mut Linphone, call: &str, hears: &Baresip, base: f32, from: usize) -> usize {
+pub(crate) fn says(
+    phone: &mut Linphone,
+    call: &str,
+    hears: &Baresip,
+    base: f32,
+    from: usize,
+) -> usize {
     let said = words(base);
     phone.say(&wav(&said), call);
     hears.wait_sound("linphone", &Reference::narrow(&said), from)
