@@ -55,6 +55,11 @@ impl BeepDetector {
         }
     }
 
+    /// Whether a tone sounds, for 30 ms or longer.
+    pub fn hears_a_tone(&self) -> bool {
+        self.tone.is_some_and(|(_, blocks)| blocks >= 3)
+    }
+
     /// Takes `samples` and tells of each beep that has ended in them.
     pub fn process(&mut self, samples: &[i16], mut tell: impl FnMut(Beep)) {
         let mut rest = samples;

@@ -10,6 +10,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod answering;
 pub mod beep;
 pub mod comfort;
 pub mod dtmf;

@@ -34,6 +34,8 @@ const LOOK_AT: u32 = 6;
 /// The three tones of an information tone follow one another within this time, and each lasts that long.
 const INFORMATION_GAP: u32 = 6;
 const INFORMATION_HOPS: core::ops::RangeInclusive<u32> = 20..=48;
+/// Rings of one frequency last 1 s and longer.
+const RING_HOPS: u32 = 85;
 /// An answering fax is told after 1 s: 15 whole swings of ANSam.
 const ANSWER_HOPS: u32 = 100;
 const ANSWER_TOLERANCE_HZ: f32 = 18.0;
@@ -131,6 +133,21 @@ impl Listener {
             loud: 0,
             told: None,
         }
+    }
+
+    /// Whether something sounds that is a tone of the plan, for 50 ms or longer.
+    pub fn hears_a_tone(&self) -> bool {
+        let running = self.running.as_ref();
+        running.is_some_and(|running| running.windows >= LOOK_AT - 2)
+    }
+
+    /// Whether the newest sound that has ended may be one ring: a low tone of two frequencies, or one as long as rings are.
+    pub fn may_have_rung(&self) -> bool {
+        let newest = self.history.pieces().last();
+        newest.is_some_and(|piece| {
+            let set = &self.hops.sets()[piece.set];
+            set.family == Family::Low && (!set.is_single() || piece.hops >= RING_HOPS)
+        })
     }
 
     /// Takes `samples` and tells of each tone once it is known.

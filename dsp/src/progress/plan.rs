@@ -107,6 +107,15 @@ pub struct Plan {
     pub(super) by_rhythm: bool,
 }
 
+/// By its code.
+impl PartialEq for Plan {
+    fn eq(&self, other: &Plan) -> bool {
+        self.code == other.code
+    }
+}
+
+impl Eq for Plan {}
+
 impl Plan {
     /// The tones of the country of that code; `gb` is `uk`, `ca` is `us`.
     pub fn of(code: &str) -> Option<&'static Plan> {

@@ -208,6 +208,6 @@ mod tests {
         }
         assert_eq!(lengths.len(), 11, "{lengths:?}");
         let steps = tone.windows(2).map(|pair| (pair[1] - pair[0]).abs());
-        assert!(steps.max() < Some(2500), "a click");
+        assert!(steps.max() < Some(3600), "a click");
     }
 }
