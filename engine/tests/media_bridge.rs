@@ -529,14 +529,14 @@ fn comfort_noise_goes_only_where_it_was_negotiated() {
     let heard = hear_until(&b.phone, 2, is_marked);
     assert_one_stream(&heard);
     assert!(heard.iter().all(|packet| packet.header.payload_type == 0));
-    restream(&b, |params| params.comfort_noise = true);
+    restream(&b, |params| params.comfort_noise = Some(77));
     // Until the change has reached the shard, it is dropped.
     let heard = loop {
         noise(&mut a);
         a.phone.send(&marked(2));
         let heard = hear_until(&b.phone, 1, is_marked);
         assert_one_stream(&heard);
-        if let Some(packet) = heard.iter().find(|packet| packet.header.payload_type == 13) {
+        if let Some(packet) = heard.iter().find(|packet| packet.header.payload_type == 77) {
             break packet.clone();
         }
     };

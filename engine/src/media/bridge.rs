@@ -253,8 +253,7 @@ impl ChannelState {
             Kind::Event { .. } => events
                 .filter(|_| passed.carriage.events)
                 .ok_or(&dropped.event),
-            Kind::ComfortNoise if !comfort_noise => Err(&dropped.comfort_noise),
-            Kind::ComfortNoise => Ok(passed.header.payload_type),
+            Kind::ComfortNoise => comfort_noise.ok_or(&dropped.comfort_noise),
             Kind::Audio if relays => Ok(payload_send),
             // The source has not heard yet what is spoken here.
             Kind::Audio => Err(&dropped.stale),

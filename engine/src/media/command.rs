@@ -177,8 +177,9 @@ pub struct StreamParams {
     pub telephone_event_send: Option<u8>,
     /// Payload type telephone events come with.
     pub telephone_event_recv: Option<u8>,
-    /// Comfort noise (RFC 3389, payload type 13) was negotiated: it may be sent.
-    pub comfort_noise: bool,
+    /// Payload type of comfort noise (RFC 3389) at the clock of [`encoding`](Self::encoding), both ways; `None`: it is not sent, and
+    /// understood where it comes as the static 13.
+    pub comfort_noise: Option<u8>,
     /// Where the peer's session description says it receives RTP.
     pub remote_rtp: SocketAddr,
     /// Where the peer receives RTCP, if it said so; otherwise the RTP port + 1 (RFC 3550 section 11).
@@ -211,7 +212,7 @@ impl StreamParams {
             telephone_event_clock: encoding.clock(),
             telephone_event_send: None,
             telephone_event_recv: None,
-            comfort_noise: false,
+            comfort_noise: None,
             remote_rtp,
             remote_rtcp: None,
             rtcp_mux: false,

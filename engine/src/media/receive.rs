@@ -227,7 +227,9 @@ impl ChannelState {
         let events = params.telephone_event_recv == Some(header.payload_type);
         let audio = params.received_as(header.payload_type);
         let receive = params.receive;
-        if !(events || audio.is_some() || header.payload_type == COMFORT_NOISE) {
+        let noise =
+            [Some(COMFORT_NOISE), params.comfort_noise].contains(&Some(header.payload_type));
+        if !(events || audio.is_some() || noise) {
             self.incoming.invalid += 1;
             self.path.wrong_payload(header.payload_type);
             stats.dropped.payload_type.add(1);
@@ -280,7 +282,8 @@ impl ChannelState {
         };
         let frames = self.passes_frames();
         let bridge = self.bridge.as_ref()?;
-        if frames && kind == Kind::Audio {
+        // Frames sound of the noise.
+        if frames && matches!(kind, Kind::Audio | Kind::ComfortNoise) {
             return None;
         }
         Some(Passed {

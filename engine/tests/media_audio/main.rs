@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests, too
 
 mod bridges;
+mod codecs;
 mod lines;
 mod prompts;
 mod recordings;

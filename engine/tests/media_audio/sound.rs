@@ -167,9 +167,11 @@ pub(crate) fn sharpest(samples: &[i16]) -> (i32, usize) {
 
 /// What a sound may differ from that of the bare coders: least correlation, most dB.
 pub(crate) fn tolerance(coders: &[Encoding]) -> (f64, f64) {
-    match coders.contains(&Encoding::Opus) {
-        true => (0.95, 0.6),
-        false => (0.995, 0.1),
+    match coders.iter().filter(|of| **of == Encoding::Opus).count() {
+        0 => (0.995, 0.1),
+        1 => (0.95, 0.6),
+        // Of sounds coded twice in frames that begin elsewhere, each differs by itself from what was said.
+        _ => (0.85, 0.6),
     }
 }
 

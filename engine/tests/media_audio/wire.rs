@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use trunkline::media::codec::{Decoder, Encoder};
 use trunkline::media::{
-    Carriage, Channel, ChannelStats, Command, Encoding, Media, MediaConfig, MediaEvent,
+    Carriage, Channel, ChannelStats, Command, Encoding, KeySource, Media, MediaConfig, MediaEvent,
     MediaEvents, OpusSettings, Shard, StreamParams,
 };
 use trunkline::rtp::packet::{self, Header};
@@ -14,6 +14,11 @@ use crate::sound::{at_rate, wide};
 
 /// Time goes by in steps of so many µs.
 const STEP_US: u64 = 5000;
+/// Payload types of telephone events, and of comfort noise where it is agreed.
+pub(crate) const EVENTS: u8 = 101;
+pub(crate) const NOISE: u8 = 114;
+/// How long a datagram may take over loopback on a machine that has no time. Never reached by a passing test.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn payload_type(encoding: Encoding) -> u8 {
     Encoding::ALL.iter().position(|of| *of == encoding).unwrap() as u8 + 102
@@ -46,16 +51,25 @@ pub(crate) struct Party {
     pub(crate) channel: Channel,
     pub(crate) events: MediaEvents,
     socket: UdpSocket,
+    /// What was agreed, and what it hears.
     pub(crate) encoding: Encoding,
+    /// What it speaks, of what it named.
+    speaks: Encoding,
+    /// What it named besides.
+    pub(crate) also: Vec<(u8, Encoding)>,
+    /// Whether comfort noise was agreed.
+    pub(crate) noise: bool,
     encoder: Encoder,
     decoder: Decoder,
     pub(crate) header: Header,
     /// Length of the packets it sends, and of those it wants.
     ptime_ms: u32,
     wants_ms: u8,
-    /// Packets it sent or lost.
+    /// Packets of audio it sent or lost, and all datagrams that went out.
     pub(crate) sent: u32,
+    datagrams: u64,
     began_us: Option<u64>,
+    paused: bool,
     pub(crate) faults: Faults,
     overtaken: Option<Vec<u8>>,
     /// Which packets of the present speech were lost.
@@ -66,6 +80,11 @@ pub(crate) struct Party {
     /// At the rate of its codec.
     heard: Vec<i16>,
     pub(crate) got: Vec<Got>,
+    /// Of the telephone events that it got: timestamp, and duration in units.
+    pub(crate) got_events: Vec<(u32, u16)>,
+    /// What it got of comfort noise.
+    pub(crate) got_noise: Vec<Vec<u8>>,
+    taken: u64,
 }
 
 impl Party {
@@ -83,6 +102,9 @@ impl Party {
             events,
             socket,
             encoding,
+            speaks: encoding,
+            also: Vec::new(),
+            noise: false,
             encoder: Encoder::new(encoding, OpusSettings::default()).unwrap(),
             decoder: Decoder::new(encoding).unwrap(),
             header: Header {
@@ -95,7 +117,9 @@ impl Party {
             ptime_ms,
             wants_ms,
             sent: 0,
+            datagrams: 0,
             began_us: None,
+            paused: false,
             faults: Faults::default(),
             overtaken: None,
             lost: Vec::new(),
@@ -103,6 +127,9 @@ impl Party {
             said: 0,
             heard: Vec::new(),
             got: Vec::new(),
+            got_events: Vec::new(),
+            got_noise: Vec::new(),
+            taken: 0,
         };
         party.agree(true, true);
         party
@@ -115,6 +142,10 @@ impl Party {
             ptime_ms: self.wants_ms,
             send,
             receive,
+            also: self.also.clone(),
+            telephone_event_send: Some(EVENTS),
+            telephone_event_recv: Some(EVENTS),
+            comfort_noise: self.noise.then_some(NOISE),
             ..StreamParams::plain(self.encoding, payload_type(self.encoding), remote)
         };
         let stream = Command::Stream(Box::new(stream));
@@ -124,11 +155,17 @@ impl Party {
     /// Agrees on another codec; what it hears begins anew.
     pub(crate) fn change(&mut self, encoding: Encoding) {
         self.encoding = encoding;
-        self.header.payload_type = payload_type(encoding);
-        self.encoder = Encoder::new(encoding, OpusSettings::default()).unwrap();
+        self.speak(encoding);
         self.decoder = Decoder::new(encoding).unwrap();
         self.heard.clear();
         self.agree(true, true);
+    }
+
+    /// From now on it speaks another of the codecs that it named.
+    pub(crate) fn speak(&mut self, encoding: Encoding) {
+        self.speaks = encoding;
+        self.header.payload_type = payload_type(encoding);
+        self.encoder = Encoder::new(encoding, OpusSettings::default()).unwrap();
     }
 
     /// Its coder repeats what may be lost, if it is one that can (Opus).
@@ -142,7 +179,7 @@ impl Party {
 
     /// From now on it says that, at 8 kHz, then silence; what it hears begins anew.
     pub(crate) fn say(&mut self, samples: &[i16]) {
-        self.says = at_rate(samples, self.encoding.audio());
+        self.says = at_rate(samples, self.speaks.audio());
         self.said = 0;
         self.lost.clear();
         self.listen_anew();
@@ -157,8 +194,16 @@ impl Party {
         wide(&self.heard, self.encoding.audio())
     }
 
+    /// From now on it sends nothing of itself.
+    pub(crate) fn pause(&mut self) {
+        self.paused = true;
+    }
+
     /// Sends the packets that are due.
     fn turn(&mut self, now_us: u64) {
+        if self.paused {
+            return;
+        }
         let began = *self.began_us.get_or_insert(now_us);
         loop {
             let ptime_ms = i64::from(self.ptime_ms);
@@ -171,7 +216,7 @@ impl Party {
     }
 
     fn send_next(&mut self) {
-        let length = self.encoding.audio().samples_in_ms(self.ptime_ms);
+        let length = self.speaks.audio().samples_in_ms(self.ptime_ms);
         let mut samples = vec![0; length];
         let part = &self.says[self.said.min(self.says.len())..];
         let part = &part[..part.len().min(length)];
@@ -180,7 +225,7 @@ impl Party {
         let (mut payload, mut datagram) = ([0; 1400], [0; 1500]);
         let octets = self.encoder.encode(&samples, &mut payload);
         let length = packet::build(&self.header, &payload[..octets], &mut datagram).unwrap();
-        let units = self.encoding.clock().samples_in_ms(self.ptime_ms);
+        let units = self.speaks.clock().samples_in_ms(self.ptime_ms);
         self.header.timestamp = self.header.timestamp.wrapping_add(units);
         self.header.sequence = self.header.sequence.wrapping_add(1);
         self.header.marker = false;
@@ -195,25 +240,72 @@ impl Party {
         if lost {
             return;
         }
-        let falls = |every: Option<u32>| every.is_some_and(|every| self.sent.is_multiple_of(every));
+        let sent = self.sent;
+        let falls = |every: Option<u32>| every.is_some_and(|every| sent.is_multiple_of(every));
         if falls(self.faults.swaps) && self.overtaken.is_none() {
             self.overtaken = Some(datagram.to_vec());
             return;
         }
-        self.socket.send(datagram).unwrap();
+        self.put(datagram);
         if falls(self.faults.twice) {
-            self.socket.send(datagram).unwrap();
+            self.put(datagram);
         }
         if let Some(overtaken) = self.overtaken.take() {
-            self.socket.send(&overtaken).unwrap();
+            self.put(&overtaken);
         }
+    }
+
+    fn put(&mut self, datagram: &[u8]) {
+        self.socket.send(datagram).unwrap();
+        self.datagrams += 1;
+    }
+
+    /// Sends any packet with its next number. What else is in the header is as given.
+    pub(crate) fn send_as(&mut self, header: Header, payload: &[u8]) {
+        let mut datagram = [0; 1500];
+        let header = Header {
+            sequence: self.header.sequence,
+            ..header
+        };
+        let length = packet::build(&header, payload, &mut datagram).unwrap();
+        self.put(&datagram[..length]);
+        self.header.sequence = self.header.sequence.wrapping_add(1);
+    }
+
+    /// Keys that were told of it, each with its source and length in ms.
+    pub(crate) fn keys(&mut self) -> Vec<(char, KeySource, u32)> {
+        let mut keys = Vec::new();
+        while let Ok(event) = self.events.try_recv() {
+            if let MediaEvent::KeyEnd {
+                key,
+                source,
+                duration_ms,
+            } = event
+            {
+                keys.push((key, source, duration_ms));
+            }
+        }
+        keys
     }
 
     fn hear(&mut self, at_us: u64) {
         let mut datagram = [0; 2000];
         while let Ok(length) = self.socket.recv(&mut datagram) {
+            self.taken += 1;
             let packet = packet::parse(&datagram[..length]).unwrap();
             let header = packet.header;
+            if header.payload_type == EVENTS {
+                let [_, _, high, low] = *packet.payload else {
+                    panic!("an event of {} octets", packet.payload.len());
+                };
+                let units = u16::from_be_bytes([high, low]);
+                self.got_events.push((header.timestamp, units));
+                continue;
+            }
+            if header.payload_type == NOISE {
+                self.got_noise.push(packet.payload.to_vec());
+                continue;
+            }
             if header.payload_type != payload_type(self.encoding) {
                 continue; // of before a change
             }
@@ -255,6 +347,8 @@ pub(crate) struct Rig {
     pub(crate) media: Media,
     now: Instant,
     pub(crate) us: u64,
+    /// Datagrams sent to the engine, and taken from it, by phones that are gone.
+    gone: [u64; 2],
 }
 
 impl Rig {
@@ -273,11 +367,15 @@ impl Rig {
             // Ahead of the machine's time, so that a slow one does not catch up with it.
             now: Instant::now() + Duration::from_secs(3600),
             us: 0,
+            gone: [0; 2],
         }
     }
 
     pub(crate) fn bridge(&self, a: &Party, b: &Party) {
-        let carriage = Carriage::default();
+        self.bridge_carrying(a, b, Carriage::default());
+    }
+
+    pub(crate) fn bridge_carrying(&self, a: &Party, b: &Party, carriage: Carriage) {
         let bridged = self
             .media
             .bridge(&a.channel, &b.channel, carriage, carriage);
@@ -297,10 +395,31 @@ impl Rig {
             }
             self.us += step_us;
             self.now += Duration::from_micros(step_us);
-            // Each takes one packet of a socket.
+            self.settle(parties);
+        }
+    }
+
+    /// The engine takes all that was sent, and does what is due; the phones take all that it sent. On a machine with no time, loopback does
+    /// not deliver at once: made-up time waits. All phones there are must be given.
+    pub(crate) fn settle(&mut self, parties: &mut [Party]) {
+        let count = |of: fn(&Party) -> u64, gone: u64| parties.iter().map(of).sum::<u64>() + gone;
+        let sent = count(|party| party.datagrams, self.gone[0]);
+        let end = Instant::now() + PATIENCE;
+        let stats = self.media.shard_stats().next().unwrap();
+        // Each turn takes one packet of a socket.
+        self.shard.turn(self.now);
+        while {
             self.shard.turn(self.now);
-            self.shard.turn(self.now);
+            stats.packets_in.value() < sent
+        } {
+            assert!(Instant::now() < end, "{sent} sent: {stats:?}");
+        }
+        while {
             parties.iter_mut().for_each(|party| party.hear(self.us));
+            let taken: u64 = parties.iter().map(|party| party.taken).sum();
+            taken + self.gone[1] < stats.packets_out.value()
+        } {
+            assert!(Instant::now() < end, "not all heard: {stats:?}");
         }
     }
 
@@ -309,6 +428,7 @@ impl Rig {
         let Party {
             channel,
             mut events,
+            datagrams,
             ..
         } = party;
         drop(channel);
@@ -319,6 +439,8 @@ impl Rig {
         // Another thread reports the end.
         while let Some(event) = events.blocking_recv() {
             if let MediaEvent::Closed(stats) = event {
+                self.gone[0] += datagrams;
+                self.gone[1] += stats.packets_out;
                 return *stats;
             }
         }

@@ -215,7 +215,7 @@ impl Leg {
             telephone_event_clock: clock(n.telephone_event_clock),
             telephone_event_send: n.telephone_event_send,
             telephone_event_recv: n.telephone_event_recv,
-            comfort_noise: false,
+            comfort_noise: n.comfort_noise,
             remote_rtp: n.remote_rtp,
             remote_rtcp: n.remote_rtcp,
             rtcp_mux: n.rtcp_mux,

@@ -152,7 +152,7 @@ impl LegSettings {
             session_version: session_id,
             codecs: self.codecs.clone(),
             telephone_event: self.dtmf.telephone_event(),
-            comfort_noise: false,
+            comfort_noise: true,
             ptime_ms: self.ptime_ms,
             direction: MediaDirection::SendRecv,
             srtp: LocalSrtp {
