@@ -5,17 +5,19 @@
 #![allow(unsafe_code)] // the counting allocator
 #![allow(clippy::unwrap_used)] // helpers of tests, too
 
+#[path = "no_alloc/talkers.rs"]
+mod talkers;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use trunkline::media::codec::Encoder;
 use trunkline::media::{
     Carriage, Channel, Command, Edge, Encoding, Law, Listening, Media, MediaAudio, MediaConfig,
-    MediaEvent, MediaEvents, OpusSettings, Prompt, RecordingSpec, RoomConfig, Shard, SrtpParams,
-    StreamParams, TapSpec, Tracks,
+    MediaEvent, MediaEvents, Prompt, RecordingSpec, RoomConfig, Shard, SrtpParams, StreamParams,
+    TapSpec, Tracks,
 };
 use trunkline::rtp::packet::{self, Header};
 use trunkline::rtp::srtp::{MasterKey, Sender, Suite};
@@ -515,93 +517,6 @@ fn encrypted_playback_with_telephone_events() {
     assert_eq!(line.keys, 200);
     let dropped = line.media.stats().dropped.by_cause();
     assert!(dropped.iter().all(|(_, count)| *count == 0), "{dropped:?}");
-}
-
-/// Each side of a bridge has a codec of its own: every frame is decoded, brought to another rate and coded again, both ways; with SRTP in
-/// one of the cases.
-#[test]
-fn transcoding() {
-    for (port, codecs, secure) in [
-        (41_240, [Encoding::Pcmu, Encoding::G722], false),
-        (41_244, [Encoding::Opus, Encoding::Pcma], false),
-        (41_248, [Encoding::L16Wide, Encoding::L16Narrow], true),
-    ] {
-        transcoded(port, codecs, secure);
-    }
-}
-
-fn transcoded(port: u16, codecs: [Encoding; 2], secure: bool) {
-    let config = MediaConfig {
-        bind: "127.0.0.1".parse().unwrap(),
-        ports: port..=port + 3,
-        max_channels: 2,
-        ..MediaConfig::default()
-    };
-    let (media, mut shard) = Media::assemble(config).unwrap();
-    let mut lines = codecs.map(|encoding| {
-        let (channel, _events) = media.open().unwrap();
-        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-        peer.connect(("127.0.0.1", channel.rtp_port())).unwrap();
-        peer.set_nonblocking(true).unwrap();
-        let stream = StreamParams {
-            srtp: secure.then(|| {
-                Box::new(SrtpParams {
-                    send: key(1),
-                    receive: key(2),
-                })
-            }),
-            ..StreamParams::plain(encoding, 100, peer.local_addr().unwrap())
-        };
-        channel.send(Command::Stream(Box::new(stream))).unwrap();
-        let encoder = Encoder::new(encoding, OpusSettings::default()).unwrap();
-        let sender = secure.then(|| Sender::new(&key(2)));
-        (channel, peer, encoding, encoder, sender)
-    });
-    let carriage = Carriage::default();
-    let bridged = media.bridge(&lines[0].0, &lines[1].0, carriage, carriage);
-    bridged.unwrap();
-    let (mut now, mut allocations, mut received) = (Instant::now(), 0, [0; 2]);
-    for n in 0..FRAMES + WARM_UP {
-        if n == WARM_UP {
-            (allocations, received) = (0, [0; 2]);
-        }
-        for (_, peer, encoding, encoder, sender) in &mut lines {
-            let samples: Vec<i16> = (0..encoding.audio().samples_per_frame())
-                .map(|at| ((at * 400) as i16).wrapping_mul(n as i16 % 7))
-                .collect();
-            let (mut payload, mut datagram) = ([0; 1400], [0; 1500]);
-            let octets = encoder.encode(&samples, &mut payload);
-            let header = Header {
-                marker: n == 0,
-                payload_type: 100,
-                sequence: n as u16,
-                timestamp: n * encoding.clock().samples_in_ms(20),
-                ssrc: 77,
-            };
-            let mut length = packet::build(&header, &payload[..octets], &mut datagram).unwrap();
-            if let Some(sender) = sender {
-                length = sender.protect_rtp(&mut datagram, length).unwrap();
-            }
-            // One in a hundred is lost.
-            if !n.is_multiple_of(97) {
-                peer.send(&datagram[..length]).unwrap();
-            }
-        }
-        now += Duration::from_millis(20);
-        let before = ALLOCATIONS.get();
-        shard.turn(now);
-        allocations += ALLOCATIONS.get() - before;
-        for ((_, peer, ..), received) in lines.iter_mut().zip(&mut received) {
-            while peer.recv(&mut [0; 2000]).is_ok() {
-                *received += 1;
-            }
-        }
-    }
-    assert_eq!(allocations, 0, "{codecs:?}: allocations in {FRAMES} frames");
-    let all = received.iter().all(|count| *count >= u64::from(FRAMES));
-    assert!(all, "{codecs:?}: {received:?}");
-    let decoded = media.stats().decoded.value();
-    assert!(decoded > 2 * u64::from(FRAMES), "{codecs:?}: {decoded}");
 }
 
 #[test]
