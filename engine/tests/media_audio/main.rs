@@ -12,5 +12,6 @@ mod lines;
 mod prompts;
 mod recordings;
 mod rooms;
+mod secrets;
 mod sound;
 mod wire;

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use trunkline::media::codec::{Decoder, Encoder};
 use trunkline::media::{
     Carriage, Channel, ChannelStats, Command, Encoding, KeySource, Media, MediaConfig, MediaEvent,
-    MediaEvents, OpusSettings, Shard, StreamParams,
+    MediaEvents, OpusSettings, Shard, SrtpParams, StreamParams,
 };
 use trunkline::rtp::packet::{self, Header};
+use trunkline::rtp::srtp::{Receiver, Sender};
 
 use crate::sound::{at_rate, wide};
 
@@ -59,6 +60,8 @@ pub(crate) struct Party {
     pub(crate) also: Vec<(u8, Encoding)>,
     /// Whether comfort noise was agreed.
     pub(crate) noise: bool,
+    /// Its keys, and what it protects and opens packets with, where its line is encrypted.
+    srtp: Option<(SrtpParams, Sender, Receiver)>,
     encoder: Encoder,
     decoder: Decoder,
     pub(crate) header: Header,
@@ -105,6 +108,7 @@ impl Party {
             speaks: encoding,
             also: Vec::new(),
             noise: false,
+            srtp: None,
             encoder: Encoder::new(encoding, OpusSettings::default()).unwrap(),
             decoder: Decoder::new(encoding).unwrap(),
             header: Header {
@@ -146,10 +150,26 @@ impl Party {
             telephone_event_send: Some(EVENTS),
             telephone_event_recv: Some(EVENTS),
             comfort_noise: self.noise.then_some(NOISE),
+            srtp: self.srtp.as_ref().map(|srtp| Box::new(srtp.0.clone())),
             ..StreamParams::plain(self.encoding, payload_type(self.encoding), remote)
         };
         let stream = Command::Stream(Box::new(stream));
         self.channel.send(stream).unwrap();
+    }
+
+    /// Agrees on keys, as the engine sees them; counters go on in a direction whose key stays.
+    pub(crate) fn encrypt(&mut self, keys: SrtpParams) {
+        let (mut sender, mut receiver) = (Sender::new(&keys.receive), Receiver::new(&keys.send));
+        if let Some((before, old_sender, old_receiver)) = self.srtp.take() {
+            if before.receive == keys.receive {
+                sender = old_sender;
+            }
+            if before.send == keys.send {
+                receiver = old_receiver;
+            }
+        }
+        self.srtp = Some((keys, sender, receiver));
+        self.agree(true, true);
     }
 
     /// Agrees on another codec; what it hears begins anew.
@@ -256,7 +276,13 @@ impl Party {
     }
 
     fn put(&mut self, datagram: &[u8]) {
-        self.socket.send(datagram).unwrap();
+        let mut space = [0; 1600];
+        let mut length = datagram.len();
+        space[..length].copy_from_slice(datagram);
+        if let Some((_, sender, _)) = &mut self.srtp {
+            length = sender.protect_rtp(&mut space, length).unwrap();
+        }
+        self.socket.send(&space[..length]).unwrap();
         self.datagrams += 1;
     }
 
@@ -290,8 +316,12 @@ impl Party {
 
     fn hear(&mut self, at_us: u64) {
         let mut datagram = [0; 2000];
-        while let Ok(length) = self.socket.recv(&mut datagram) {
+        while let Ok(mut length) = self.socket.recv(&mut datagram) {
             self.taken += 1;
+            if let Some((_, _, receiver)) = &mut self.srtp {
+                let opened = receiver.unprotect_rtp(&mut datagram[..length]);
+                length = opened.expect("authentic");
+            }
             let packet = packet::parse(&datagram[..length]).unwrap();
             let header = packet.header;
             if header.payload_type == EVENTS {
