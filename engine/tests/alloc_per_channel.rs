@@ -175,7 +175,8 @@ fn a_channel_takes_what_it_needs() {
     for (octets, encodings) in relays.iter_mut().zip([G711, [Encoding::Opus; 2]]) {
         let mut rig = Rig::new(encodings);
         rig.bridge();
-        *octets = rig.run(encodings);
+        // What it said itself before the first packet came is forgotten some seconds later.
+        (0..3).for_each(|_| *octets = rig.run(encodings));
         assert_eq!(rig.media.stats().decoded.value(), 0);
     }
 
@@ -192,5 +193,5 @@ fn a_channel_takes_what_it_needs() {
     assert!(plays < 14 * KIB, "{plays}");
     assert!(listens < 40 * KIB, "{listens}");
     assert!(listened < 14 * KIB, "{listened}");
-    assert!(relays[0] < 14 * KIB, "{relays:?}");
+    assert!(relays.iter().all(|octets| *octets < 16 * KIB), "{relays:?}");
 }

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 /// Arguments of `trunkline bench`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Channels open at the same time.
-    #[arg(long, default_value_t = BenchOptions::default().channels)]
-    channels: usize,
+    /// Channels open at the same time; without it as many for each measurement as keep half of the core busy.
+    #[arg(long)]
+    channels: Option<usize>,
     /// Seconds each of the measurements lasts, after two of settling.
     #[arg(long, default_value_t = BenchOptions::default().seconds)]
     seconds: u32,

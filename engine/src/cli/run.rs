@@ -265,6 +265,7 @@ fn start_media(config: &Config) -> anyhow::Result<Media> {
         admission: AdmissionLimits {
             late_ms: media.late_limit_ms,
             busy_percent: media.busy_limit,
+            ..AdmissionLimits::default()
         },
         rtp_timeout: media.rtp_timeout.unwrap_or(NEVER),
         // One for each leg: most calls are between two parties.

@@ -1,36 +1,46 @@
-//! Whether a shard takes new channels: it is full while its frames are late or its core is busy, and stays so until both have been well for a
-//! while.
+//! Whether a shard takes new channels: it is full while its frames are late, its thread is busy or the process has all of its cores busy, and
+//! stays so until all have been well for a while.
 //!
-//! Once a second a thread beside the hot loop looks at each shard's counters. Channels that are open are never touched. A shard with few
-//! channels is never full: what makes it late is something else on the machine, and refusing calls would not help.
+//! Four times a second a thread beside the hot loop looks back at the last second. What came since is reckoned at what the others cost: calls
+//! that come by hundreds in a second would be over the limit before anybody had seen it. Channels that are open are never touched. A
+//! shard with few channels is never full: what makes it late is something else on the machine, and refusing calls would not help.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::fs;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::stats::{Counter, Lateness, MediaStats};
+use crate::net::thread as system;
 
 /// Between two looks.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(250);
+/// Looks that make a second.
+const LOOKS: usize = 4;
 /// Looks without trouble after which a shard takes channels again.
-const CALM: u32 = 3;
-/// A shard with fewer channels is not full.
-const FEW: u64 = 50;
+const CALM: u32 = 3 * LOOKS as u32;
+/// How busy all threads of the process may make the cores it has, in percent of them: beyond it the media threads have to wait.
+const WHOLE_PERCENT: u32 = 95;
 
 /// From where on a shard takes no new channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AdmissionLimits {
     /// How late, in ms, 1 % of the shard's 1 ms slots were in the last second; 0: whatever they are.
     pub late_ms: u32,
-    /// How busy its thread was in the last second, in percent of a core; 100: whatever it was.
+    /// How busy its thread was in the last second, in percent of a core, what came since included; 100: whatever it was.
     pub busy_percent: u32,
+    /// A shard with fewer channels is not full.
+    pub few: u64,
 }
 
 impl Default for AdmissionLimits {
     fn default() -> Self {
         AdmissionLimits {
             late_ms: 10,
-            busy_percent: 90,
+            busy_percent: 85,
+            few: 50,
         }
     }
 }
@@ -46,11 +56,36 @@ pub struct Pulse {
     pub channels: Counter,
     /// 1 while it takes no new channels.
     pub full: Counter,
+    /// Where the system says how long its thread has run.
+    pub(crate) schedule: OnceLock<PathBuf>,
 }
 
 impl Pulse {
     pub(crate) fn is_full(&self) -> bool {
         self.full.value() != 0
+    }
+
+    /// What a second will take with so many channels, in µs: the last one, and what has come since at what each of the others cost, but not
+    /// less than `least_us`.
+    pub(crate) fn expected_us(&self, channels: u64, least_us: u64) -> u64 {
+        let (busy_us, then) = (self.busy_us.value(), self.channels.value());
+        let each_us = busy_us.checked_div(then).unwrap_or(0).max(least_us);
+        busy_us + channels.saturating_sub(then) * each_us
+    }
+
+    /// CPU time of its thread so far in µs, where the system tells.
+    fn ran_us(&self) -> Option<u64> {
+        let told = fs::read_to_string(self.schedule.get()?).ok()?;
+        let ran_ns: u64 = told.split(' ').next()?.parse().ok()?;
+        Some(ran_ns / 1000)
+    }
+}
+
+impl AdmissionLimits {
+    /// Whether so many channels, expected to take so much of the next second, are as many as a shard takes.
+    pub(crate) fn are_reached(&self, channels: u64, expected_us: u64) -> bool {
+        let limit_us = u64::from(self.busy_percent) * 10_000;
+        channels >= self.few && self.busy_percent < 100 && expected_us >= limit_us
     }
 }
 
@@ -61,6 +96,8 @@ struct Second {
     late_us: u64,
     /// CPU time in µs of a second.
     busy_us: u64,
+    /// CPU time of the whole process in percent of what it can have.
+    whole_percent: u32,
 }
 
 /// Says from second to second whether the shard is full.
@@ -74,20 +111,30 @@ impl Gate {
     /// Whether the state changed.
     fn look(&mut self, limits: AdmissionLimits, seen: Second) -> bool {
         // Where it ends lies below where it begins.
-        let (late, busy) = match self.full {
-            false => (limits.late_ms * 1000, limits.busy_percent * 10_000),
+        let (late, busy, whole) = match self.full {
+            false => (limits.late_ms * 1000, limits.busy_percent, WHOLE_PERCENT),
             true => (
                 limits.late_ms * 500,
-                limits.busy_percent.saturating_sub(10) * 10_000,
+                limits.busy_percent.saturating_sub(10),
+                WHOLE_PERCENT - 10,
             ),
         };
         let is_late = limits.late_ms > 0 && seen.late_us >= u64::from(late);
-        let is_busy = limits.busy_percent < 100 && seen.busy_us >= u64::from(busy);
-        let trouble = seen.channels >= FEW && (is_late || is_busy);
+        let is_busy = limits.busy_percent < 100
+            && (seen.busy_us >= u64::from(busy) * 10_000 || seen.whole_percent >= whole);
+        let trouble = seen.channels >= limits.few && (is_late || is_busy);
         self.calm = if trouble { 0 } else { self.calm + 1 };
         let full = trouble || (self.full && self.calm < CALM);
         std::mem::replace(&mut self.full, full) != full
     }
+}
+
+/// The counters of a shard at one moment.
+#[derive(Debug)]
+struct Snapshot {
+    at: Instant,
+    lateness: Lateness,
+    cpu_us: u64,
 }
 
 /// A shard that is watched.
@@ -96,35 +143,50 @@ pub(crate) struct Watched {
     stats: Arc<MediaStats>,
     pulse: Arc<Pulse>,
     gate: Gate,
-    lateness: Lateness,
-    cpu_us: u64,
-    at: Instant,
+    /// The looks of the last second, the oldest first.
+    looks: VecDeque<Snapshot>,
 }
 
 impl Watched {
     pub(crate) fn new(stats: Arc<MediaStats>, pulse: Arc<Pulse>, now: Instant) -> Watched {
+        let first = Snapshot {
+            at: now,
+            lateness: Lateness::default(),
+            cpu_us: 0,
+        };
         Watched {
             stats,
             pulse,
             gate: Gate::default(),
-            lateness: Lateness::default(),
-            cpu_us: 0,
-            at: now,
+            looks: VecDeque::from([first]),
         }
     }
 
     /// Looks at the shard's counters. Returns whether it is full now, if that changed.
-    fn look(&mut self, limits: AdmissionLimits, now: Instant) -> Option<bool> {
-        let elapsed = now.saturating_duration_since(self.at).as_micros().max(1) as u64;
-        let cpu_us = self.stats.cpu_us.value();
+    fn look(&mut self, limits: AdmissionLimits, whole_percent: u32, now: Instant) -> Option<bool> {
+        let counted = || self.stats.cpu_us.value();
+        let cpu_us = self.pulse.ran_us().unwrap_or_else(counted);
+        let before = self.looks.front()?;
+        let elapsed = now.saturating_duration_since(before.at).as_micros().max(1) as u64;
         let seen = Second {
             channels: self.stats.channels.value(),
-            late_us: self.stats.lateness.since(&self.lateness).quantile_us(0.99),
-            busy_us: cpu_us.saturating_sub(self.cpu_us) * 1_000_000 / elapsed,
+            late_us: self
+                .stats
+                .lateness
+                .since(&before.lateness)
+                .quantile_us(0.99),
+            busy_us: cpu_us.saturating_sub(before.cpu_us) * 1_000_000 / elapsed,
+            whole_percent,
         };
-        self.lateness = self.stats.lateness.since(&Lateness::default());
-        (self.cpu_us, self.at) = (cpu_us, now);
         let changed = self.gate.look(limits, seen);
+        if self.looks.len() == LOOKS {
+            self.looks.pop_front();
+        }
+        self.looks.push_back(Snapshot {
+            at: now,
+            lateness: self.stats.lateness.since(&Lateness::default()),
+            cpu_us,
+        });
         self.pulse.late_us.set(seen.late_us);
         self.pulse.busy_us.set(seen.busy_us);
         self.pulse.channels.set(seen.channels);
@@ -133,30 +195,61 @@ impl Watched {
     }
 }
 
+/// The CPU time of the process over the last second.
+#[derive(Debug)]
+struct Process {
+    cores: u64,
+    looks: VecDeque<(Instant, u64)>,
+}
+
+impl Process {
+    fn new(now: Instant) -> Process {
+        Process {
+            cores: system::cores().max(1),
+            looks: VecDeque::from([(now, system::process_cpu_time().as_micros() as u64)]),
+        }
+    }
+
+    /// What it had in the last second, in percent of what it can have.
+    fn look(&mut self, now: Instant) -> u32 {
+        let cpu_us = system::process_cpu_time().as_micros() as u64;
+        let (at, before) = self.looks.front().copied().unwrap_or((now, cpu_us));
+        let elapsed = now.saturating_duration_since(at).as_micros().max(1) as u64;
+        if self.looks.len() == LOOKS {
+            self.looks.pop_front();
+        }
+        self.looks.push_back((now, cpu_us));
+        (cpu_us.saturating_sub(before) * 100 / (elapsed * self.cores)) as u32
+    }
+}
+
 /// Watches the shards until the engine stops; whoever stops it unparks this thread.
 pub(crate) fn watch(mut shards: Vec<Watched>, limits: AdmissionLimits, stop: &AtomicBool) {
+    let mut looked = Instant::now();
+    let mut process = Process::new(looked);
     while !stop.load(Ordering::Acquire) {
         std::thread::park_timeout(LOOK);
         let now = Instant::now();
+        // Woken before its time, a look would tell of too little.
+        if now.saturating_duration_since(looked) < LOOK / 2 {
+            continue;
+        }
+        looked = now;
+        let whole_percent = process.look(now);
         for (shard, watched) in shards.iter_mut().enumerate() {
-            // Woken before its time, a look would tell of too little.
-            if now.saturating_duration_since(watched.at) < LOOK / 2 {
-                continue;
-            }
-            let Some(full) = watched.look(limits, now) else {
+            let Some(full) = watched.look(limits, whole_percent, now) else {
                 continue;
             };
-            let (channels, late_us) = (
-                watched.pulse.channels.value(),
-                watched.pulse.late_us.value(),
-            );
-            let busy_percent = watched.pulse.busy_us.value() / 10_000;
+            let pulse = &watched.pulse;
+            let (channels, late_us) = (pulse.channels.value(), pulse.late_us.value());
+            let busy_percent = pulse.busy_us.value() / 10_000;
             match full {
                 true => tracing::warn!(
                     shard,
                     channels,
                     late_us,
                     busy_percent,
+                    whole_percent,
                     rule = "media-overloaded",
                     "a media thread is at its limit: it takes no new calls (503); see [media] late_limit_ms and busy_limit"
                 ),
@@ -165,6 +258,7 @@ pub(crate) fn watch(mut shards: Vec<Watched>, limits: AdmissionLimits, stop: &At
                     channels,
                     late_us,
                     busy_percent,
+                    whole_percent,
                     "the media thread takes new calls again"
                 ),
             }
@@ -179,21 +273,23 @@ mod tests {
     const LIMITS: AdmissionLimits = AdmissionLimits {
         late_ms: 10,
         busy_percent: 90,
+        few: 50,
     };
 
+    /// Each second is looked at as often as it is.
     fn states(seconds: &[(u64, u64, u64)]) -> Vec<bool> {
         let mut gate = Gate::default();
         let look = |&(channels, late_ms, busy_percent): &(u64, u64, u64)| {
-            let before = gate.full;
-            let changed = gate.look(
-                LIMITS,
-                Second {
-                    channels,
-                    late_us: late_ms * 1000,
-                    busy_us: busy_percent * 10_000,
-                },
-            );
-            assert_eq!(changed, gate.full != before);
+            let seen = Second {
+                channels,
+                late_us: late_ms * 1000,
+                busy_us: busy_percent * 10_000,
+                whole_percent: 50,
+            };
+            for _ in 0..LOOKS {
+                let before = gate.full;
+                assert_eq!(gate.look(LIMITS, seen), gate.full != before);
+            }
             gate.full
         };
         seconds.iter().map(look).collect()
@@ -237,37 +333,95 @@ mod tests {
         let off = AdmissionLimits {
             late_ms: 0,
             busy_percent: 100,
+            few: 50,
         };
         let worst = Second {
             channels: 9000,
             late_us: 9_000_000,
             busy_us: 1_100_000,
+            whole_percent: 100,
         };
         assert!(!Gate::default().look(off, worst));
     }
 
-    /// Made-up lateness in a shard's own counters: each look tells of the time since the one before.
+    #[test]
+    fn a_process_that_has_all_of_its_cores_busy_is_full() {
+        let mut gate = Gate::default();
+        let states = [94, 95, 90, 84].map(|whole_percent| {
+            gate.look(
+                LIMITS,
+                Second {
+                    channels: 900,
+                    late_us: 0,
+                    busy_us: 500_000,
+                    whole_percent,
+                },
+            );
+            gate.full
+        });
+        assert_eq!(states, [false, true, true, true]);
+    }
+
+    /// Hundreds of calls between two looks: they count before they are seen.
+    #[test]
+    fn what_came_since_the_last_look_counts() {
+        let pulse = Pulse::default();
+        pulse.busy_us.set(600_000);
+        pulse.channels.set(1000);
+        let reached = |channels| LIMITS.are_reached(channels, pulse.expected_us(channels, 0));
+        assert_eq!(pulse.expected_us(1100, 0), 660_000);
+        assert_eq!([1000, 1499, 1500].map(reached), [false, false, true]);
+        // Fewer than were there cost no less until the next look.
+        assert_eq!(pulse.expected_us(10, 0), 600_000);
+        // Of a shard of which nothing is known a channel costs what is usual at least.
+        assert_eq!(Pulse::default().expected_us(100, 200), 20_000);
+        let few = |few| AdmissionLimits { few, ..LIMITS }.are_reached(49, 2_000_000);
+        assert_eq!([few(49), few(50)], [true, false]);
+    }
+
+    /// Made-up lateness in a shard's own counters: each look tells of the second before it.
     #[test]
     fn what_is_looked_at_is_the_last_second() {
         let (stats, pulse) = (Arc::new(MediaStats::default()), Arc::new(Pulse::default()));
         let start = Instant::now();
         let mut watched = Watched::new(stats.clone(), pulse.clone(), start);
         stats.channels.set(2000);
-        let mut second = |n: u64, late_us: u64, busy_ms: u64| {
-            (0..1000).for_each(|_| stats.lateness.record(late_us));
-            stats.cpu_us.add(busy_ms * 1000);
-            let changed = watched.look(LIMITS, start + Duration::from_secs(n));
-            (changed, pulse.is_full())
+        let mut n = 0;
+        let mut second = |late_us: u64, busy_ms: u64| {
+            let mut changes = Vec::new();
+            for _ in 0..LOOKS {
+                n += 1;
+                (0..250).for_each(|_| stats.lateness.record(late_us));
+                stats.cpu_us.add(busy_ms * 1000 / LOOKS as u64);
+                changes.extend(watched.look(LIMITS, 50, start + n * LOOK));
+            }
+            (changes, pulse.is_full())
         };
-        assert_eq!(second(1, 80, 500), (None, false));
-        assert_eq!(second(2, 30_000, 700), (Some(true), true));
-        assert_eq!(second(3, 80, 500), (None, true));
-        assert_eq!(second(4, 80, 500), (None, true));
-        assert_eq!(second(5, 80, 500), (Some(false), false));
-        assert_eq!(second(6, 80, 950), (Some(true), true));
+        assert_eq!(second(80, 500), (vec![], false));
+        assert_eq!(second(30_000, 700), (vec![true], true));
+        // What was late is within the last second for three looks more.
+        assert_eq!(second(80, 500), (vec![], true));
+        assert_eq!(second(80, 500), (vec![], true));
+        assert_eq!(second(80, 500), (vec![], true));
+        assert_eq!(second(80, 500), (vec![false], false));
+        assert_eq!(second(80, 950), (vec![true], true));
         assert_eq!(
             (pulse.busy_us.value(), pulse.channels.value()),
             (950_000, 2000)
         );
+    }
+
+    #[test]
+    fn the_process_is_asked_for_its_time() {
+        let start = Instant::now();
+        let mut process = Process::new(start);
+        assert!((0..30_000_000u64).fold(1, |a, n| std::hint::black_box(a ^ n)) != 7);
+        assert!(process.look(start + Duration::from_micros(1000)) > 0);
+        let pulse = Pulse::default();
+        assert_eq!(pulse.ran_us(), None);
+        if let Some(path) = system::schedule() {
+            pulse.schedule.set(path).unwrap();
+            assert!(pulse.ran_us().is_some_and(|us| us > 0));
+        }
     }
 }

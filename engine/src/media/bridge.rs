@@ -320,6 +320,11 @@ impl ChannelState {
         if is_event {
             self.inlet.event_until_ms = moment.tick_ms + EVENT_MS;
         }
+        if let Some(stream) = &mut self.stream
+            && let Some(encoder) = stream.voice.rest()
+        {
+            around.scrap(encoder);
+        }
         self.inlet.relayed += 1;
         around.stats.relayed.add(1);
         self.send_bridged(around, moment, header, passed, received.samples);

@@ -434,6 +434,9 @@ impl ChannelState {
             self.send_audio(around, moment, payload, FRAME_MS, bridged);
             return;
         }
+        if !stream.voice.equip(&around.stock) {
+            return;
+        }
         stream.voice.take(speech);
         let mut payload = [0; LONGEST_PAYLOAD];
         while let Some(stream) = &mut self.stream

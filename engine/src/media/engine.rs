@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
-use super::admission::{self, Pulse, Watched};
+use super::admission::{self, AdmissionLimits, Pulse, Watched};
 use super::channel::{ChannelState, Sockets, Surroundings};
 use super::crossing::{Crossing, Door, Whereabouts};
 use super::handle::{Busy, MediaConfig, MediaError, OpenError};
@@ -67,10 +67,18 @@ impl ShardLink {
         let sent = self.sent.load(Ordering::Relaxed);
         let coming = sent.saturating_sub(self.stats.entered.value());
         let channels = self.stats.channels.value() + coming;
-        let (busy_us, then) = (self.pulse.busy_us.value(), self.pulse.channels.value());
-        let since = channels.saturating_sub(then);
-        let each_us = busy_us.checked_div(then).unwrap_or(0).max(CHANNEL_US);
-        ((busy_us + since * each_us) / (1_000_000 / 20), channels)
+        let expected_us = self.pulse.expected_us(channels, CHANNEL_US);
+        (expected_us / (1_000_000 / 20), channels)
+    }
+
+    /// Whether one channel more is too many, by the last second and what came since.
+    fn is_full(&self, limits: &AdmissionLimits) -> bool {
+        let sent = self.sent.load(Ordering::Relaxed);
+        let coming = sent.saturating_sub(self.stats.entered.value());
+        let channels = self.stats.channels.value() + coming;
+        // As many as are on their way are being set up: none of them has cost anything yet.
+        let expected_us = self.pulse.expected_us(channels, 0);
+        self.pulse.is_full() || limits.are_reached(channels, expected_us)
     }
 }
 
@@ -174,8 +182,12 @@ impl Engine {
         for (index, mut shard) in shards.into_iter().enumerate() {
             let cpu = self.config.pin.get(index).copied();
             let realtime = self.config.realtime;
+            let pulse = self.shards.get(index).map(|shard| shard.pulse.clone());
             let thread = named(&format!("media-{index}")).spawn(move || {
                 settle_thread(cpu, realtime);
+                if let (Some(pulse), Some(schedule)) = (pulse, media_thread::schedule()) {
+                    let _ = pulse.schedule.set(schedule);
+                }
                 shard.run_loop();
                 shard
             })?;
@@ -249,7 +261,7 @@ impl Engine {
     pub(crate) fn admits(&self, shard: usize) -> bool {
         self.shards
             .get(shard)
-            .is_some_and(|shard| !shard.pulse.is_full())
+            .is_some_and(|shard| !shard.is_full(&self.config.admission))
     }
 
     /// The one of two shards that has less to do; the first if both have the same.

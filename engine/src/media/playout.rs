@@ -1,15 +1,18 @@
 //! From received packets to frames of 20 ms: jitter buffer, decoder, concealment and time stretching of one source.
 //!
 //! A hole is filled from both sides when the packet behind it is there already; a codec with a way of its own fills it itself. The delay
-//! is mended by leaving out or repeating a period of the voice, or by cutting where nobody hears it. Never allocates after it was made;
-//! what it holds is bounded by the jitter buffer's octets and 160 ms of decoded audio.
+//! is mended by leaving out or repeating a period of the voice, or by cutting where nobody hears it. In the steady case, when the next packet
+//! is the frame, it is decoded straight into it and nothing else is touched; what concealment needs of it is made up for later from the
+//! packets themselves. Never allocates after it was made; what it holds is bounded by the jitter buffer's octets and 200 ms of decoded audio.
+
+use std::ops::Range;
 
 use trunkline_dsp::level;
 use trunkline_dsp::plc::Concealer;
 use trunkline_dsp::stretch;
 
 use super::codec::{AudioRate, Decoder, Encoding};
-use super::frame::Frame;
+use super::frame::{Frame, LONGEST_FRAME};
 use super::pcm_queue::PcmQueue;
 use crate::rtp::jitter::{Aim, Arrived, Inserted, JitterBuffer, Turn};
 use crate::rtp::packet::Header;
@@ -32,14 +35,16 @@ const FRAME_US: u64 = 20_000;
 const REFUSED_FRAMES: u8 = 8;
 /// A surplus in µs that is mended in every frame; less is mended in every second one.
 const URGENT_US: i64 = 60_000;
+/// Packets of a frame that concealment can make up for later: 60 ms, more than it knows.
+const OWED: u8 = 3;
 
 /// What a pull gave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pulled {
     /// What the peer sent.
     Audio,
-    /// So many of the samples are made up because packets did not come.
-    Concealed(u16),
+    /// Samples between these places are made up because packets did not come.
+    Concealed(Range<usize>),
     /// Silence, as the peer said.
     Comfort,
     /// Nothing comes: silence.
@@ -76,17 +81,25 @@ pub struct PlayoutStats {
 /// The playout of one source.
 #[derive(Debug)]
 pub struct Playout {
-    jitter: JitterBuffer,
     encoding: Encoding,
-    concealer: Concealer,
-    pcm: PcmQueue,
     /// Samples made up since the last that came.
     run: u32,
     /// Frames until the delay may be mended again.
     rest: u8,
+    /// What came last followed on what came before it.
+    whole: bool,
+    /// Packets of a frame, the newest that were handed out before this number, that concealment has not been told of.
+    owed: u8,
+    owed_to: u64,
+    /// The last sample that was decoded straight into a frame, if nothing was queued since.
+    last: Option<i16>,
     /// The moment of the newest pull, for statistics.
     pulled_us: u64,
     stats: PlayoutStats,
+    jitter: JitterBuffer,
+    pcm: PcmQueue,
+    /// One once it is needed. Has its capacity from the start.
+    concealer: Vec<Concealer>,
 }
 
 impl Playout {
@@ -98,14 +111,18 @@ impl Playout {
     /// An empty one with another balance of delay and loss.
     pub fn with_aim(encoding: Encoding, aim: Aim) -> Playout {
         Playout {
-            jitter: JitterBuffer::new(encoding.clock(), ARENA, aim),
             encoding,
-            concealer: Concealer::new(encoding.audio().hz()),
-            pcm: PcmQueue::new(),
             run: 0,
             rest: 0,
+            whole: true,
+            owed: 0,
+            owed_to: 0,
+            last: None,
             pulled_us: 0,
             stats: PlayoutStats::default(),
+            jitter: JitterBuffer::new(encoding.clock(), ARENA, aim),
+            pcm: PcmQueue::new(),
+            concealer: Vec::with_capacity(1),
         }
     }
 
@@ -113,10 +130,13 @@ impl Playout {
     pub fn reset(&mut self, encoding: Encoding) {
         self.jitter.reset(encoding.clock());
         self.encoding = encoding;
-        self.concealer = Concealer::new(encoding.audio().hz());
+        self.concealer.clear();
         self.pcm.clear();
         self.run = 0;
         self.rest = 0;
+        self.whole = true;
+        self.owed = 0;
+        self.last = None;
     }
 
     /// The rate of the frames it gives.
@@ -168,20 +188,67 @@ impl Playout {
     pub fn pull(&mut self, now_us: u64, decoder: &mut Decoder, out: &mut Frame) -> Pulled {
         let frame = self.rate().samples_per_frame();
         self.pulled_us = now_us;
-        let idle = self.gather(now_us, decoder, frame);
-        if idle && self.pcm.is_empty() {
-            out.silence_at(self.rate());
-            return Pulled::Idle;
+        self.rest = self.rest.saturating_sub(1);
+        let surplus = if self.pull_straight(now_us, decoder, out) {
+            let surplus = self.surplus_us(now_us, frame, frame);
+            if surplus == 0 {
+                return Pulled::Audio;
+            }
+            self.last = None;
+            self.pcm.push(out.samples());
+            surplus
+        } else {
+            if let Some(last) = self.last.take() {
+                self.pcm.set_before(last);
+            }
+            let idle = self.gather(now_us, decoder, frame);
+            if idle && self.pcm.is_empty() {
+                out.silence_at(self.rate());
+                return Pulled::Idle;
+            }
+            self.surplus_us(now_us, self.pcm.len(), frame)
+        };
+        if surplus != 0 {
+            self.mend(surplus, now_us, decoder, frame);
         }
-        self.mend(now_us, decoder, frame);
-        let (made, quiet) = self.pcm.take(out.fill_at(self.encoding.audio()));
-        self.stats.concealed += made as u64;
+        self.take(frame, out)
+    }
+
+    /// The steady case: the next packet is the frame. Returns whether it is.
+    fn pull_straight(&mut self, now_us: u64, decoder: &mut Decoder, out: &mut Frame) -> bool {
+        if !self.whole || !self.pcm.is_empty() {
+            return false;
+        }
+        let rate = self.rate();
+        let frame = rate.samples_per_frame();
+        let units = self.units(frame);
+        let Some(payload) = self.jitter.next_whole(now_us, units) else {
+            return false;
+        };
+        let samples = out.fill_at(rate);
+        if decoder.decode(payload, samples) != Ok(frame) {
+            self.take_in(decoder, None, frame);
+            return false;
+        }
+        self.last = samples.last().copied();
+        if is_stateless(decoder) {
+            self.owe();
+        } else {
+            concealer(&mut self.concealer, rate).good(samples);
+        }
+        true
+    }
+
+    /// Takes the frame out of what is queued.
+    fn take(&mut self, frame: usize, out: &mut Frame) -> Pulled {
+        let taken = self.pcm.take(out.fill_at(self.encoding.audio()));
+        self.stats.concealed += taken.made as u64;
         let faded = self.rate().samples_in_ms(FADED_MS) + frame;
-        match (made, quiet) {
+        match (taken.made, taken.quiet) {
             (0, quiet) if quiet == frame => Pulled::Comfort,
             (0, _) => Pulled::Audio,
             (made, _) if made == frame && self.run as usize > faded => Pulled::Idle,
-            (made, _) => Pulled::Concealed(made as u16),
+            _ => Pulled::Concealed(taken.made_within),
         }
     }
 
@@ -198,8 +265,8 @@ impl Playout {
                 } => {
                     let made = self.encoding.samples(units);
                     let skip = self.encoding.samples(skip);
-                    let samples = decode(decoder, payload, skip, self.pcm.room());
-                    self.take_in(samples, made);
+                    let samples = decode(decoder, payload, skip, self.pcm.room(made));
+                    self.take_in(decoder, samples, made);
                 }
                 Turn::Lost { units, adjoining } => {
                     let hole = self.encoding.samples(units);
@@ -222,68 +289,102 @@ impl Playout {
     }
 
     /// Takes in what was decoded to the room, or as many samples made up where that failed.
-    fn take_in(&mut self, samples: Option<usize>, made: usize) {
+    fn take_in(&mut self, decoder: &mut Decoder, samples: Option<usize>, made: usize) {
+        let rate = self.rate();
+        let frame = rate.samples_per_frame();
+        if self.whole && (samples, made) == (Some(frame), frame) && is_stateless(decoder) {
+            self.owe();
+            return self.pcm.commit(frame);
+        }
+        self.settle(decoder);
+        let concealer = concealer(&mut self.concealer, rate);
         let Some(count) = samples else {
-            let room = self.pcm.room();
-            let made = made.min(room.len());
-            self.concealer.conceal(&mut room[..made], None);
-            self.pcm.commit_made(made);
-            return;
+            let room = self.pcm.room(made);
+            let made = room.len();
+            concealer.conceal(room, None);
+            self.whole = false;
+            return self.pcm.commit_made(made);
         };
-        self.concealer.good(&mut self.pcm.room()[..count]);
+        concealer.good(self.pcm.room(count));
         self.pcm.commit(count);
+        self.whole = true;
         self.run = 0;
+    }
+
+    /// Concealment will be told of the packet that was handed out last when it needs to know.
+    fn owe(&mut self) {
+        self.owed = OWED.min(self.owed + 1);
+        self.owed_to = self.jitter.handed();
+    }
+
+    /// Tells concealment what it has not been told of.
+    fn settle(&mut self, decoder: &mut Decoder) {
+        let owed = std::mem::take(&mut self.owed);
+        for number in self.owed_to - u64::from(owed)..self.owed_to {
+            let mut space = [0; LONGEST_FRAME];
+            if let Some(payload) = self.jitter.past(number)
+                && let Ok(count) = decoder.decode(payload, &mut space)
+            {
+                concealer(&mut self.concealer, self.encoding.audio()).good(&mut space[..count]);
+            }
+        }
     }
 
     /// Makes up samples with nothing known behind them.
     fn make_up(&mut self, decoder: &mut Decoder, count: usize) {
-        let faded = self.run as usize >= self.rate().samples_in_ms(FADED_MS);
-        let room = self.pcm.room();
-        let count = count.min(room.len());
-        let hole = &mut room[..count];
+        self.settle(decoder);
+        let rate = self.rate();
+        let faded = self.run as usize >= rate.samples_in_ms(FADED_MS);
+        let concealer = concealer(&mut self.concealer, rate);
+        let hole = self.pcm.room(count);
+        let count = hole.len();
         self.run = self.run.saturating_add(count as u32);
         if faded {
             hole.fill(0);
         } else if decoder.conceal(hole) {
-            self.concealer.good(hole);
+            concealer.good(hole);
         } else {
-            self.concealer.conceal(hole, None);
+            concealer.conceal(hole, None);
         }
+        self.whole = false;
         self.pcm.commit_made(count);
     }
 
     /// Fills a hole with the packet right behind it at hand.
     fn bridge(&mut self, now_us: u64, decoder: &mut Decoder, hole: usize) {
+        self.settle(decoder);
         let Turn::Packet { payload, units, .. } = self.jitter.next(now_us, 0, 0) else {
             return self.make_up(decoder, hole);
         };
-        let room = self.pcm.room();
+        let made = self.encoding.samples(units);
+        let room = self.pcm.room(hole + made);
         let (hole, behind) = room.split_at_mut(hole.min(room.len()));
         let own = decoder.recover(payload, hole) || decoder.conceal(hole);
         let samples = decode(decoder, payload, 0, behind);
         let next = &mut behind[..samples.unwrap_or(0)];
+        let concealer = concealer(&mut self.concealer, self.encoding.audio());
         if own {
-            self.concealer.good(hole);
+            concealer.good(hole);
         } else {
-            self.concealer.conceal(hole, Some(next));
+            concealer.conceal(hole, Some(next));
         }
         let count = hole.len();
+        self.whole = false;
         self.pcm.commit_made(count);
-        let made = self.encoding.samples(units);
-        self.take_in(samples, made);
+        self.take_in(decoder, samples, made);
     }
 
-    /// Shortens or lengthens what is about to be played if the delay is off.
-    fn mend(&mut self, now_us: u64, decoder: &mut Decoder, frame: usize) {
-        self.rest = self.rest.saturating_sub(1);
+    /// By how much the delay is off with so many samples at hand, if that can be mended now.
+    fn surplus_us(&self, now_us: u64, queued: usize, frame: usize) -> i64 {
         if self.rest > 0 || !self.pcm.is_genuine() {
-            return;
+            return 0;
         }
-        let lead = self.units(self.pcm.len());
-        let surplus = self.jitter.surplus_us(now_us, lead, self.units(frame));
-        if surplus == 0 {
-            return;
-        }
+        self.jitter
+            .surplus_us(now_us, self.units(queued), self.units(frame))
+    }
+
+    /// Shortens or lengthens what is about to be played, whose delay is off by `surplus`.
+    fn mend(&mut self, surplus: i64, now_us: u64, decoder: &mut Decoder, frame: usize) {
         let most = (surplus.unsigned_abs() * u64::from(self.rate().hz()) / 1_000_000) as usize;
         let urgent = surplus.abs() > URGENT_US;
         let mended = if surplus < 0 {
@@ -360,6 +461,19 @@ impl Playout {
         let (clock, rate) = (self.encoding.clock().hz(), self.rate().hz());
         (samples as u64 * u64::from(clock) / u64::from(rate)) as u32
     }
+}
+
+/// Whether a packet sounds the same whenever it is decoded.
+fn is_stateless(decoder: &Decoder) -> bool {
+    matches!(decoder, Decoder::G711(_) | Decoder::L16(_))
+}
+
+/// The one there is, made when it is first needed.
+fn concealer(made: &mut Vec<Concealer>, rate: AudioRate) -> &mut Concealer {
+    if made.is_empty() {
+        made.push(Concealer::new(rate.hz()));
+    }
+    &mut made[0]
 }
 
 /// Decodes a payload to the start of `out` without its first samples. Says how many there are.

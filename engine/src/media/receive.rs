@@ -428,27 +428,21 @@ impl ChannelState {
     /// Takes the next received frame for whoever listens: detector and recording here, others by `heard`.
     /// Returns whether there is anything but silence.
     pub(crate) fn listen(&mut self, now: Instant, heard: &mut Frame) -> bool {
-        let sounding = self.pull(now, heard);
+        let pulled = self.pull(now, heard);
         self.retune(heard.rate());
-        if self.detector.is_none() && !self.wants_samples() {
-            return sounding;
+        if self.detector.is_some() {
+            self.look_for_tones(heard.samples(), &pulled);
         }
-        let samples = heard.samples();
-        if let Some(detector) = &mut self.detector {
-            let (events, down) = (&self.events, &mut self.tone_down);
-            if let Some((_, frames)) = down {
-                *frames += 1;
-            }
-            detector.process(samples, |event| {
-                *down = match event {
-                    ToneEvent::Begin { key, .. } => Some((key.to_char(), 1)),
-                    ToneEvent::End { .. } => None,
-                };
-                let _ = events.send(tone_event(event));
-            });
+        self.share_heard(heard.samples());
+        match pulled {
+            Pulled::Audio | Pulled::Concealed(_) => true,
+            Pulled::Comfort => self
+                .incoming
+                .hearing
+                .as_ref()
+                .is_some_and(|of| of.has_noise()),
+            Pulled::Idle => false,
         }
-        self.share_heard(samples);
-        sounding
     }
 }
 
@@ -458,18 +452,38 @@ impl ChannelState {
         now.saturating_duration_since(self.opened).as_micros() as u64
     }
 
-    /// The next frame of the peer's audio. Returns whether there is anything but silence.
-    fn pull(&mut self, now: Instant, heard: &mut Frame) -> bool {
+    /// The next frame of the peer's audio.
+    fn pull(&mut self, now: Instant, heard: &mut Frame) -> Pulled {
         let now_us = self.us_at(now);
         let Some(hearing) = &mut self.incoming.hearing else {
             heard.silence_at(heard.rate());
-            return false;
+            return Pulled::Idle;
         };
-        match hearing.pull(now_us, heard) {
-            Pulled::Audio | Pulled::Concealed(_) => true,
-            Pulled::Comfort => hearing.has_noise(),
-            Pulled::Idle => false,
+        hearing.pull(now_us, heard)
+    }
+
+    /// Gives the detector the frame, and says what of it is made up: a key neither begins nor ends there.
+    fn look_for_tones(&mut self, samples: &[i16], pulled: &Pulled) {
+        let Some(detector) = &mut self.detector else {
+            return;
+        };
+        let (events, down) = (&self.events, &mut self.tone_down);
+        if let Some((_, frames)) = down {
+            *frames += 1;
         }
+        let mut on = |event| {
+            *down = match event {
+                ToneEvent::Begin { key, .. } => Some((key.to_char(), 1)),
+                ToneEvent::End { .. } => None,
+            };
+            let _ = events.send(tone_event(event));
+        };
+        let Pulled::Concealed(made) = pulled else {
+            return detector.process(samples, on);
+        };
+        detector.process(&samples[..made.start], &mut on);
+        detector.process_concealed(&samples[made.clone()], &mut on);
+        detector.process(&samples[made.end..], &mut on);
     }
 
     /// The detector hears at the rate of the audio. A key that is down is let go where it changes.

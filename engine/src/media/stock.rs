@@ -1,23 +1,26 @@
-//! Spare playouts and Opus decoders, for channels that somebody begins to listen to: made by threads of their own, so that a shard that
-//! needs one neither allocates nor waits. What a channel does not need any more goes to the reaper and not back here.
+//! Spare playouts, and what codes Opus, for channels that somebody begins to listen to or that begin to say something: made by threads of their
+//! own, so that a shard that needs one neither allocates nor waits. What a channel does not need any more goes to the reaper and not back here.
 //!
-//! Limits: [`HEARINGS`] and [`OPUS_DECODERS`] for all shards together. A channel that finds none asks again at its next frame or packet.
+//! Limits: [`HEARINGS`] and [`OPUS_CODERS`] of each kind for all shards together. A channel that finds none asks again at its next frame
+//! or packet.
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::codec::opus::{OpusEncoder, OpusSettings};
 use super::codec::{Decoder, Encoding};
 use super::hearing::Hearing;
 
 /// Spare playouts; each makes one within microseconds, so this is what may begin in one turn of a shard.
 const HEARINGS: usize = 32;
-/// Spare Opus decoders.
-const OPUS_DECODERS: usize = 16;
+/// Spare Opus decoders, and spare encoders.
+const OPUS_CODERS: usize = 16;
 
 /// What the shards take from.
 #[derive(Debug, Clone)]
 pub(crate) struct Stock {
     hearings: Receiver<Box<Hearing>>,
     opus: Receiver<Decoder>,
+    opus_encoders: Receiver<Box<OpusEncoder>>,
 }
 
 /// What fills it up again.
@@ -25,20 +28,29 @@ pub(crate) struct Stock {
 pub(crate) struct Refill {
     hearings: Sender<Box<Hearing>>,
     opus: Sender<Decoder>,
+    opus_encoders: Sender<Box<OpusEncoder>>,
 }
 
 impl Stock {
     /// A full one.
     pub(crate) fn new() -> (Stock, Refill) {
         let (hearings, hearings_taken) = crossbeam_channel::bounded(HEARINGS);
-        let (opus, opus_taken) = crossbeam_channel::bounded(OPUS_DECODERS);
+        let (opus, opus_taken) = crossbeam_channel::bounded(OPUS_CODERS);
+        let (opus_encoders, encoders_taken) = crossbeam_channel::bounded(OPUS_CODERS);
         while hearings.try_send(Box::default()).is_ok() {}
         while opus_decoder().is_some_and(|decoder| opus.try_send(decoder).is_ok()) {}
+        while opus_encoder().is_some_and(|encoder| opus_encoders.try_send(encoder).is_ok()) {}
         let stock = Stock {
             hearings: hearings_taken,
             opus: opus_taken,
+            opus_encoders: encoders_taken,
         };
-        (stock, Refill { hearings, opus })
+        let refill = Refill {
+            hearings,
+            opus,
+            opus_encoders,
+        };
+        (stock, refill)
     }
 
     /// A playout for a stream.
@@ -52,12 +64,24 @@ impl Stock {
     pub(crate) fn opus(&self) -> Option<Decoder> {
         self.opus.try_recv().ok()
     }
+
+    /// An encoder of Opus.
+    pub(crate) fn opus_encoder(&self, settings: OpusSettings) -> Option<Box<OpusEncoder>> {
+        let mut encoder = self.opus_encoders.try_recv().ok()?;
+        // Settings in their ranges are never refused.
+        let _ = encoder.apply(settings);
+        Some(encoder)
+    }
 }
 
 impl Refill {
-    /// The work of two threads; they end when no shard is left.
-    pub(crate) fn into_work(self) -> [(&'static str, Box<dyn FnOnce() + Send>); 2] {
-        let Refill { hearings, opus } = self;
+    /// The work of three threads; they end when no shard is left.
+    pub(crate) fn into_work(self) -> [(&'static str, Box<dyn FnOnce() + Send>); 3] {
+        let Refill {
+            hearings,
+            opus,
+            opus_encoders,
+        } = self;
         [
             (
                 "media-playouts",
@@ -66,6 +90,10 @@ impl Refill {
             (
                 "media-decoders",
                 Box::new(move || keep_full(&opus, opus_decoder)),
+            ),
+            (
+                "media-encoders",
+                Box::new(move || keep_full(&opus_encoders, opus_encoder)),
             ),
         ]
     }
@@ -79,4 +107,11 @@ fn opus_decoder() -> Option<Decoder> {
     Decoder::new(Encoding::Opus)
         .inspect_err(|error| tracing::error!(%error, "no Opus decoder: Opus will not be heard"))
         .ok()
+}
+
+fn opus_encoder() -> Option<Box<OpusEncoder>> {
+    OpusEncoder::new(OpusSettings::default())
+        .inspect_err(|error| tracing::error!(%error, "no Opus encoder: Opus will not be said"))
+        .ok()
+        .map(Box::new)
 }

@@ -6,16 +6,21 @@
 //! ```
 //!
 //! Codecs that code sample by sample gather octets, so that a packet can be cut anywhere; Opus gathers samples and codes a packet at
-//! once. Made by the handle, boxed; never allocates afterwards. Knows nothing of RTP numbers and never sends.
+//! once, with an encoder from the stock that is there only while it is needed: whoever is relayed or gets packets that others are sent,
+//! too, has none. Made by the handle, boxed; never allocates afterwards. Knows nothing of RTP numbers and never sends.
 //!
 //! Limits: one datagram, [`LONGEST_PAYLOAD`] octets.
 
 use trunkline_dsp::g722;
 
-use super::codec::opus::{OpusError, OpusSettings};
+use super::codec::opus::{DTX_OCTETS, OpusEncoder, OpusError, OpusSettings};
 use super::codec::{AudioRate, Encoder, Encoding, FRAME_MS, FRAME_SAMPLES};
 use super::convert::Converter;
 use super::frame::Frame;
+use super::stock::Stock;
+
+/// Packets that others made in place of the encoder's, after which it goes.
+const UNUSED_PACKETS: u16 = 250;
 
 /// The longest payload that is sent or relayed, in octets: 120 ms of G.711 are 960, 40 ms of L16 at 16 kHz are this many.
 pub(crate) const LONGEST_PAYLOAD: usize = 1280;
@@ -88,12 +93,22 @@ pub(crate) struct Cut {
     pub(crate) ms: u32,
 }
 
+/// What codes.
+#[derive(Debug)]
+enum Coder {
+    Plain(Encoder),
+    /// Opus, while it is needed.
+    Opus(Option<Box<OpusEncoder>>),
+}
+
 /// Encodes and frames what one stream says.
 #[derive(Debug)]
 pub(crate) struct Voice {
     encoding: Encoding,
     opus: OpusSettings,
-    encoder: Encoder,
+    coder: Coder,
+    /// Packets the encoder was not needed for since it was.
+    unused: u16,
     /// Length of the packets.
     ptime_ms: u32,
     converter: Converter,
@@ -106,7 +121,7 @@ pub(crate) struct Voice {
 }
 
 impl Voice {
-    /// `ptime_ms` is what the peer asked for.
+    /// `ptime_ms` is what the peer asked for. One for Opus is to be [equipped](Self::equip) before it is given anything.
     pub(crate) fn new(
         encoding: Encoding,
         opus: OpusSettings,
@@ -121,13 +136,55 @@ impl Voice {
         Ok(Voice {
             encoding,
             opus,
-            encoder: Encoder::new(encoding, opus)?,
+            coder: match encoding {
+                Encoding::Opus => Coder::Opus(None),
+                _ => Coder::Plain(Encoder::new(encoding, opus)?),
+            },
+            unused: 0,
             ptime_ms,
             converter: Converter::default(),
             gathered_ms: 0,
             octets: vec![0; octets].into(),
             samples: vec![0; samples].into(),
         })
+    }
+
+    /// The same with an encoder. Allocates for Opus.
+    pub(crate) fn equipped(
+        encoding: Encoding,
+        opus: OpusSettings,
+        ptime_ms: u8,
+    ) -> Result<Voice, OpusError> {
+        let mut voice = Voice::new(encoding, opus, ptime_ms)?;
+        if let Coder::Opus(encoder) = &mut voice.coder {
+            *encoder = Some(Box::new(OpusEncoder::new(opus)?));
+        }
+        Ok(voice)
+    }
+
+    /// Takes what it needs from the stock. Returns whether it has it: otherwise it cannot take anything now.
+    pub(crate) fn equip(&mut self, stock: &Stock) -> bool {
+        self.unused = 0;
+        let Coder::Opus(encoder) = &mut self.coder else {
+            return true;
+        };
+        if encoder.is_none() {
+            *encoder = stock.opus_encoder(self.opus);
+        }
+        encoder.is_some()
+    }
+
+    /// A packet went out that it did not make. Returns the encoder if that goes on for long, to be freed elsewhere.
+    pub(crate) fn rest(&mut self) -> Option<Box<OpusEncoder>> {
+        let Coder::Opus(encoder @ Some(_)) = &mut self.coder else {
+            return None;
+        };
+        self.unused += 1;
+        if self.unused < UNUSED_PACKETS {
+            return None;
+        }
+        self.gathered_ms = 0;
+        encoder.take()
     }
 
     /// Whether another voice would say the same from here on.
@@ -142,8 +199,8 @@ impl Voice {
         Past {
             said: said.cloned(),
             converter: self.converter.clone(),
-            g722: match &self.encoder {
-                Encoder::G722(encoder) => Some(encoder.clone()),
+            g722: match &self.coder {
+                Coder::Plain(Encoder::G722(encoder)) => Some(encoder.clone()),
                 _ => None,
             },
         }
@@ -151,13 +208,13 @@ impl Voice {
 
     /// From here on it says what the voice of that past would say.
     pub(crate) fn go_on_from(&mut self, past: &Past) {
-        if let (Encoder::Opus(_), Some(said)) = (&self.encoder, &past.said) {
+        if let (Coder::Opus(Some(_)), Some(said)) = (&self.coder, &past.said) {
             // Coded once more, for nobody, so that the next frame is coded as what follows it.
             self.take(Speech::Frame(said));
             self.cut(&mut [0; LONGEST_PAYLOAD]);
         }
         self.converter = past.converter.clone();
-        if let (Encoder::G722(encoder), Some(past)) = (&mut self.encoder, &past.g722) {
+        if let (Coder::Plain(Encoder::G722(encoder)), Some(past)) = (&mut self.coder, &past.g722) {
             encoder.clone_from(past);
         }
     }
@@ -198,13 +255,13 @@ impl Voice {
             &space
         };
         let gathered = self.gathered_ms;
-        let taken = match self.encoding.octets_per_ms() {
-            Some(octets_per_ms) => {
+        let taken = match (&mut self.coder, self.encoding.octets_per_ms()) {
+            (Coder::Plain(encoder), Some(octets_per_ms)) => {
                 let from = gathered as usize * octets_per_ms;
                 let room = self.octets.get_mut(from..).unwrap_or_default();
-                self.encoder.encode(frame.samples(), room) > 0
+                encoder.encode(frame.samples(), room) > 0
             }
-            None => {
+            _ => {
                 let from = rate.samples_in_ms(gathered);
                 let room = self.samples.get_mut(from..from + frame.samples().len());
                 room.map(|room| room.copy_from_slice(frame.samples()))
@@ -229,17 +286,23 @@ impl Voice {
     fn cut_off(&mut self, ms: u32, out: &mut [u8; LONGEST_PAYLOAD]) -> Cut {
         let rest_ms = self.gathered_ms - ms;
         self.gathered_ms = rest_ms;
-        let octets = match self.encoding.octets_per_ms() {
-            Some(octets_per_ms) => {
+        let octets = match (&mut self.coder, self.encoding.octets_per_ms()) {
+            (_, Some(octets_per_ms)) => {
                 let [length, rest] = [ms, rest_ms].map(|ms| ms as usize * octets_per_ms);
                 out[..length].copy_from_slice(&self.octets[..length]);
                 self.octets.copy_within(length..length + rest, 0);
                 length
             }
-            None => {
+            (coder, None) => {
                 let [length, rest] =
                     [ms, rest_ms].map(|ms| self.encoding.audio().samples_in_ms(ms));
-                let octets = self.encoder.encode(&self.samples[..length], out);
+                let coded = match coder {
+                    Coder::Opus(Some(opus)) => opus.encode(&self.samples[..length], out),
+                    _ => Ok(0),
+                };
+                // What is no longer than that is a pause.
+                let octets = coded.unwrap_or(0);
+                let octets = if octets > DTX_OCTETS { octets } else { 0 };
                 self.samples.copy_within(length..length + rest, 0);
                 octets
             }
@@ -252,6 +315,27 @@ impl Voice {
 mod tests {
     use super::*;
     use crate::media::codec::{Decoder, Law};
+
+    #[test]
+    fn an_encoder_of_opus_is_there_while_it_is_needed() {
+        let stock = Stock::new().0;
+        let mut voice = Voice::new(Encoding::Opus, OpusSettings::default(), 20).unwrap();
+        let mut out = [0; LONGEST_PAYLOAD];
+        let mut say = |voice: &mut Voice| {
+            voice.take(Speech::Frame(&Frame::silence(AudioRate::Wide)));
+            voice.cut(&mut out).map_or(0, |cut| cut.octets)
+        };
+        assert_eq!(say(&mut voice), 0);
+        for _ in 0..2 {
+            assert!(voice.rest().is_none() && voice.equip(&stock));
+            assert!(say(&mut voice) > 0);
+            let goes = (1..=UNUSED_PACKETS).find(|_| voice.rest().is_some());
+            assert_eq!(goes, Some(UNUSED_PACKETS));
+        }
+        // Others need none.
+        let mut voice = Voice::new(Encoding::G722, OpusSettings::default(), 20).unwrap();
+        assert!(voice.equip(&stock) && say(&mut voice) == 160);
+    }
 
     /// Frames that count up, and what comes out of the packets.
     fn said(encoding: Encoding, ptime_ms: u8, frames: usize) -> (Vec<u32>, Vec<i16>) {

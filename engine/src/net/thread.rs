@@ -1,11 +1,12 @@
 //! What a media thread asks of the system: a CPU of its own, real-time priority, memory that stays, its CPU time, and enough file descriptors.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Keeps the calling thread on one CPU.
@@ -53,6 +54,24 @@ pub fn cpu_time() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
+/// CPU time of all threads of the process, user and system.
+pub fn process_cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}
+
+/// CPUs the calling thread may run on; 0 where the system does not tell.
+pub fn cores() -> u64 {
+    sched_getaffinity(None).map_or(0, |set| u64::from(set.count()))
+}
+
+/// The file that says how many ns the calling thread has run (first of three numbers), where there is one.
+pub fn schedule() -> Option<PathBuf> {
+    let thread = std::fs::read_link("/proc/thread-self").ok()?;
+    let path = Path::new("/proc").join(thread).join("schedstat");
+    path.exists().then_some(path)
+}
+
 /// Raises the soft limit of open files to `wanted` or the hard limit, whichever is lower, and returns what it is then.
 pub fn raise_open_files(wanted: u64) -> u64 {
     let limit = getrlimit(Resource::Nofile);
@@ -85,7 +104,8 @@ mod tests {
         assert!(pin(100_000).is_err());
         let before = cpu_time();
         assert!((0..3_000_000u64).fold(1, |a, n| std::hint::black_box(a ^ n)) != 7);
-        assert!(cpu_time() > before);
+        assert!(cpu_time() > before && process_cpu_time() >= cpu_time());
+        assert!(cores() > 0);
         assert!(raise_open_files(16) >= 16);
     }
 

@@ -447,6 +447,30 @@ async fn one_call_too_many_is_refused_and_the_others_go_on() {
     rig.rests().await;
 }
 
+/// A media thread at its limit: here any load counts as too much from two calls on.
+#[tokio::test(flavor = "multi_thread")]
+async fn media_at_its_limit_refuses_new_calls_and_the_others_go_on() {
+    let mut rig = Rig::admitting(vec![("music", playing())], 2).await;
+    let mut calls = [
+        Phone::calling(rig.address, "music").await,
+        Phone::calling(rig.address, "music").await,
+    ];
+    let sdp = calls[0].sdp("sendrecv");
+    for _ in 0..2 {
+        let refusal = Phone::refused(rig.address, "music", &sdp).await;
+        assert_eq!(status(&refusal), 503, "{refusal}");
+        assert!(!header(&refusal, "Retry-After").is_empty(), "{refusal}");
+        assert!(refusal.contains("media-overloaded"), "{refusal}");
+    }
+    for phone in &mut calls {
+        phone.hear().await;
+        phone.hear().await;
+        phone.bye().await;
+        assert_eq!(rig.outcome().await, Outcome::HungUp);
+    }
+    rig.rests().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn draining_refuses_new_calls_and_waits_for_the_others() {
     let mut rig = Rig::start(vec![("music", playing())]).await;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use trunkline::call::*;
 use trunkline::config::{DtmfMode, SrtpPolicy};
 use trunkline::fetch::{FetchLimits, Fetcher};
-use trunkline::media::{Media, MediaConfig, PromptLibrary};
+use trunkline::media::{AdmissionLimits, Media, MediaConfig, PromptLibrary};
 use trunkline::net::sip::{PumpCounters, Sip, TcpLimits};
 use trunkline::route::OutboundLeg;
 use trunkline_sip::offer_answer::Encoding;
@@ -257,15 +257,36 @@ impl Rig {
     }
 
     pub(crate) async fn limited(plans: Vec<(&'static str, Plan)>, max_calls: usize) -> Rig {
-        Rig::with(plans, max_calls, SrtpPolicy::Never).await
+        Rig::with(
+            plans,
+            max_calls,
+            SrtpPolicy::Never,
+            AdmissionLimits::default(),
+        )
+        .await
+    }
+
+    /// With a media engine that takes no more than so many calls.
+    pub(crate) async fn admitting(plans: Vec<(&'static str, Plan)>, few: u64) -> Rig {
+        let limits = AdmissionLimits {
+            late_ms: 0,
+            busy_percent: 0,
+            few,
+        };
+        Rig::with(plans, 8, SrtpPolicy::Never, limits).await
     }
 
     /// Calls of this policy.
     pub(crate) async fn secure(plans: Vec<(&'static str, Plan)>, srtp: SrtpPolicy) -> Rig {
-        Rig::with(plans, 8, srtp).await
+        Rig::with(plans, 8, srtp, AdmissionLimits::default()).await
     }
 
-    async fn with(plans: Vec<(&'static str, Plan)>, max_calls: usize, srtp: SrtpPolicy) -> Rig {
+    async fn with(
+        plans: Vec<(&'static str, Plan)>,
+        max_calls: usize,
+        srtp: SrtpPolicy,
+        admission: AdmissionLimits,
+    ) -> Rig {
         let config = EndpointConfig {
             timers: Timers {
                 // Short, so that the last transaction is gone soon; long enough for a machine that is busy.
@@ -289,6 +310,7 @@ impl Rig {
             bind: [127, 0, 0, 1].into(),
             ports: 20_000..=29_999,
             max_channels: 32,
+            admission,
             ..MediaConfig::default()
         })
         .unwrap();

@@ -17,11 +17,15 @@ use crate::net::thread::raise_open_files;
 /// Channels that talk in the one large room; the others send silence.
 const TALKERS: usize = 5;
 
+/// Part of a core beyond which a shard leaves frames out, and what must come back in percent: a line that does not is no measurement.
+const FULL: f64 = 0.95;
+const DELIVERED_PERCENT: f64 = 99.0;
+
 /// What to measure.
 #[derive(Debug, Clone)]
 pub struct BenchOptions {
-    /// Channels that are open at once.
-    pub channels: usize,
+    /// Channels that are open at once; `None`: as many as keep half of a core busy, found out for each kind of work.
+    pub channels: Option<usize>,
     /// Length of each measurement, after two seconds of settling.
     pub seconds: u32,
     /// CPU of the shard.
@@ -37,7 +41,7 @@ pub struct BenchOptions {
 impl Default for BenchOptions {
     fn default() -> Self {
         BenchOptions {
-            channels: 1000,
+            channels: None,
             seconds: 10,
             shard_cpu: 0,
             generator_cpu: 1,
@@ -54,6 +58,8 @@ pub struct BenchLine {
     pub work: &'static str,
     /// Channels open.
     pub channels: usize,
+    /// Part of its core that the shard had busy.
+    pub busy: f64,
     /// CPU time of the shard per frame in ns.
     pub ns_per_frame: f64,
     /// Lateness of the shard's 1 ms slots in µs: p50, p99, p99.99.
@@ -70,6 +76,11 @@ impl BenchLine {
     /// Channels that fill one core.
     pub fn channels_per_core(&self) -> u64 {
         (20_000_000.0 / self.ns_per_frame.max(1.0)) as u64
+    }
+
+    /// Whether the figures tell of anything: nothing was left out because the core was full.
+    pub fn counts(&self) -> bool {
+        self.busy < FULL && self.delivered_percent > DELIVERED_PERCENT
     }
 
     /// CPU time in µs that one channel needs in one second of audio.
@@ -99,7 +110,16 @@ impl fmt::Display for BenchReport {
         )?;
         for line in &self.lines {
             let [p50, p99, p9999] = line.lateness_us;
-            writeln!(f, "{}, {} channels:", line.work, line.channels)?;
+            let note = match line.counts() {
+                true => "",
+                false => " (too many for this machine: does not count)",
+            };
+            let (channels, busy) = (line.channels, line.busy * 100.0);
+            writeln!(
+                f,
+                "{}, {channels} channels, {busy:.0} % of the core{note}:",
+                line.work
+            )?;
             writeln!(
                 f,
                 "  {:.0} ns per frame, {:.0} µs per channel-second ({:.2} times the kernel alone): {} channels per core",
@@ -109,10 +129,12 @@ impl fmt::Display for BenchReport {
                 line.channels_per_core()
             )?;
             if let Some(codec) = line.codec_ns {
-                let rest = line.ns_per_frame - codec;
+                let us = per_second(codec);
                 writeln!(
                     f,
-                    "  of that the codecs by themselves {codec:.0} ns, everything else {rest:.0} ns"
+                    "  the codecs by themselves {us:.0} µs per channel-second; beside them and the kernel {:.0} µs, {:.1} % of the codecs' cost",
+                    line.us_per_channel_second() - us - per_second(bare),
+                    (line.ns_per_frame - codec - bare) / codec.max(1.0) * 100.0
                 )?;
             }
             write!(
@@ -140,7 +162,8 @@ fn per_second(ns_per_frame: f64) -> f64 {
 /// # Errors
 /// When ports, files or CPUs are lacking.
 pub fn run_bench(options: &BenchOptions) -> io::Result<BenchReport> {
-    raise_open_files(options.channels as u64 * 3 + 1024);
+    let channels = options.channels.unwrap_or(measure::MOST_CHANNELS);
+    raise_open_files(channels as u64 * 3 + 1024);
     let bare_ns = measure::on_cpu(options.shard_cpu, floor::bare)??;
     let mut lines = Vec::new();
     for (name, work) in WORK {
@@ -221,7 +244,7 @@ mod tests {
     #[test]
     fn a_small_bench_delivers_and_hears() {
         let options = BenchOptions {
-            channels: 10,
+            channels: Some(10),
             seconds: 1,
             shard_cpu: 0,
             generator_cpu: 0,
@@ -249,6 +272,18 @@ mod tests {
             bare_ns: (700.0, 300.0),
             lines: vec![line, relay],
         };
-        assert!(report.to_string().contains("channels per core"));
+        let told = report.to_string();
+        assert!(told.contains("channels per core") && told.contains("% of the codecs' cost"));
+        let of = |busy, delivered_percent| BenchReport {
+            bare_ns: report.bare_ns,
+            lines: vec![BenchLine {
+                busy,
+                delivered_percent,
+                ..report.lines[0].clone()
+            }],
+        };
+        let refused = |report: BenchReport| report.to_string().contains("does not count");
+        let told = [of(0.5, 100.0), of(0.96, 100.0), of(0.5, 90.0)].map(refused);
+        assert_eq!(told, [false, true, true]);
     }
 }

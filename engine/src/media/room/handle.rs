@@ -270,7 +270,7 @@ impl Room {
             Some(coding) if coding.shared || coding.first == channel.id => {}
             Some(coding) => {
                 // A codec library that cannot make one more has said so to whoever made the channel's.
-                if let Ok(voice) = Voice::new(encoding, opus, FRAME_MS as u8) {
+                if let Ok(voice) = Voice::equipped(encoding, opus, FRAME_MS as u8) {
                     let line = Box::new(Line::new(voice));
                     coding.shared = self.order(RoomOrder::Line(self.id, line)).is_ok();
                 }

@@ -57,7 +57,8 @@ impl ChannelState {
         let wanted = params.send && self.player.is_none() && self.digits.is_none();
         let counters = &around.stats.rooms;
         let law = params.encoding.law();
-        let mix = match wanted {
+        let equipped = wanted && voice.equip(&around.stock);
+        let mix = match equipped {
             true => Some(room.mix_for(seat.seat, law, voice, counters)),
             false => {
                 room.go_apart(seat.seat, voice);

@@ -29,7 +29,7 @@ struct Scene {
 }
 
 fn voice(encoding: Encoding) -> Voice {
-    Voice::new(encoding, OpusSettings::default(), FRAME_MS as u8).unwrap()
+    Voice::equipped(encoding, OpusSettings::default(), FRAME_MS as u8).unwrap()
 }
 
 fn scene(encodings: &[Encoding]) -> Scene {

@@ -56,6 +56,9 @@ pub(super) struct Delay {
     total: f32,
     /// Weight of the next packet per ms of its length: grows instead of all others shrinking.
     weight: f32,
+    /// By how much it grows with a packet of so many ms.
+    growth: f32,
+    growth_ms: f32,
     /// Transit time at the lower edge of the first bin, in µs.
     origin: i64,
     /// Lowest transit times of the last slots.
@@ -77,6 +80,8 @@ impl Delay {
             bins: [0.0; BINS],
             total: 0.0,
             weight: 1.0,
+            growth: 1.0,
+            growth_ms: 0.0,
             origin: 0,
             lows: [i64::MAX; BASE_SLOTS],
             slot_began_us: 0,
@@ -124,7 +129,10 @@ impl Delay {
     /// Takes note of one packet of so many ms.
     pub(super) fn observe(&mut self, now_us: u64, transit: i64, ms: f32) {
         self.follow_base(now_us, transit);
-        self.weight *= (ms / self.aim.half_life_ms).exp2();
+        if ms != self.growth_ms {
+            (self.growth, self.growth_ms) = ((ms / self.aim.half_life_ms).exp2(), ms);
+        }
+        self.weight *= self.growth;
         self.add(transit - self.origin, self.weight * ms);
         if self.weight > HEAVY {
             let down = 1.0 / self.weight;

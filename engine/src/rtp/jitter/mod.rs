@@ -402,7 +402,7 @@ impl JitterBuffer {
     }
 
     fn hand_out(&mut self) -> Turn<'_> {
-        let Some(entry) = self.store.remove_first() else {
+        let Some(entry) = self.store.hand_out() else {
             return Turn::Idle;
         };
         let skip = (self.play - entry.at).max(0) as u32;
@@ -410,6 +410,33 @@ impl JitterBuffer {
         self.waited = 0;
         self.packet_units = entry.units;
         self.packet(&entry, skip)
+    }
+
+    /// The steady case of [`next`](Self::next) at less cost: the packet whose turn it is, if it has so many units and nothing is to be made up
+    /// or given up before.
+    pub fn next_whole(&mut self, now_us: u64, units: u32) -> Option<&[u8]> {
+        let first = self.store.first()?;
+        let steady = self.phase == Phase::Running
+            && (first.at, first.units) == (self.play, units)
+            && self.delay_at(now_us, first.at) <= LONGEST_HELD_US;
+        if !steady {
+            return None;
+        }
+        let entry = self.store.hand_out()?;
+        self.play = entry.end();
+        self.waited = 0;
+        self.packet_units = units;
+        Some(self.store.payload(&entry))
+    }
+
+    /// Packets handed out so far.
+    pub fn handed(&self) -> u64 {
+        self.store.handed()
+    }
+
+    /// The payload of the packet that was handed out after `number` others. The last few are kept as long as their place is not needed.
+    pub fn past(&self, number: u64) -> Option<&[u8]> {
+        self.store.past(number)
     }
 
     fn packet(&self, entry: &Entry, skip: u32) -> Turn<'_> {

@@ -1,9 +1,15 @@
-//! Packets that wait for their turn, in order of media time, with their payloads in one piece of memory made at the start.
+//! Packets that wait for their turn, in order of media time, with their payloads in memory made at the start.
 //!
-//! Payloads lie in a ring in order of arrival, each in one piece. Full means that the earliest packet is given up. Holds 64 packets.
+//! Each payload lies in one piece, as near to the beginning as there is place: a stream without bursts touches the first octets only, which
+//! lie beside the entries. What was handed out last stays readable until its place is needed. Full means that the earliest packet is
+//! given up. Holds 64 packets.
 
 /// Packets held at most.
 const PACKETS: usize = 64;
+/// Octets that are part of the store itself: eight packets of G.711.
+const NEAR: usize = 8 * 160;
+/// Packets handed out that stay readable.
+pub(super) const PAST: usize = 4;
 
 /// A packet that waits.
 #[derive(Debug, Clone, Copy, Default)]
@@ -12,11 +18,27 @@ pub(super) struct Entry {
     pub(super) at: i64,
     /// Its length in media time.
     pub(super) units: u32,
+    /// Where its payload is.
+    place: Place,
     /// Whether nothing was sent between the packet before and this one.
     pub(super) follows: bool,
-    /// Where its payload begins, counted on from the first octet ever written.
-    position: u64,
-    length: usize,
+}
+
+/// Octets that belong to a payload.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    start: u32,
+    length: u16,
+}
+
+impl Place {
+    fn end(self) -> u32 {
+        self.start + u32::from(self.length)
+    }
+
+    fn overlaps(self, other: Place) -> bool {
+        self.start < other.end() && other.start < self.end()
+    }
 }
 
 impl Entry {
@@ -29,31 +51,43 @@ impl Entry {
 /// The packets of one source.
 #[derive(Debug)]
 pub(super) struct Store {
-    arena: Box<[u8]>,
-    /// Octets written so far, the skipped ones before the ring's end included.
-    written: u64,
-    entries: [Entry; PACKETS],
+    /// Octets there may be.
+    size: u32,
+    /// Where the newest payload ends.
+    written: u32,
+    /// Packets handed out so far, and the places of the last ones.
+    handed: u64,
+    past: [Place; PAST],
     count: usize,
+    entries: [Entry; PACKETS],
+    near: [u8; NEAR],
+    /// The octets from [`NEAR`] on. Has its capacity from the start, and as many as were ever used.
+    far: Vec<u8>,
 }
 
 impl Store {
     /// Room for so many octets of payload.
     pub(super) fn new(octets: usize) -> Store {
         Store {
-            arena: vec![0; octets].into_boxed_slice(),
+            size: octets as u32,
             written: 0,
-            entries: [Entry::default(); PACKETS],
+            handed: 0,
+            past: [Place::default(); PAST],
             count: 0,
+            entries: [Entry::default(); PACKETS],
+            near: [0; NEAR],
+            far: Vec::with_capacity(octets.saturating_sub(NEAR)),
         }
     }
 
     pub(super) fn clear(&mut self) {
         self.count = 0;
         self.written = 0;
+        self.past = [Place::default(); PAST];
     }
 
     pub(super) fn longest_payload(&self) -> usize {
-        self.arena.len() / 2
+        (self.size as usize / 2).min(usize::from(u16::MAX))
     }
 
     pub(super) fn first(&self) -> Option<&Entry> {
@@ -69,18 +103,19 @@ impl Store {
     /// Takes a packet. Returns how many earlier ones were given up for it.
     pub(super) fn insert(&mut self, at: i64, units: u32, follows: bool, payload: &[u8]) -> u32 {
         let mut given_up = 0;
-        let position = loop {
-            match self.place_for(payload.len()) {
-                Some(position) if self.count < PACKETS => break position,
+        let place = loop {
+            match self.place_for(payload.len() as u16) {
+                Some(place) if self.count < PACKETS => break place,
+                None if self.past.iter().any(|past| past.length > 0) => {
+                    self.past = [Place::default(); PAST];
+                }
                 _ => {
                     self.remove_first();
                     given_up += 1;
                 }
             }
         };
-        let start = self.slot(position);
-        self.arena[start..start + payload.len()].copy_from_slice(payload);
-        self.written = position + payload.len() as u64;
+        self.write(place, payload);
         let before = |entry: &Entry| entry.at <= at;
         let index = self.entries[..self.count]
             .iter()
@@ -91,35 +126,42 @@ impl Store {
         self.entries[index] = Entry {
             at,
             units,
+            place,
             follows,
-            position,
-            length: payload.len(),
         };
         given_up
     }
 
-    /// Where the next payload can be in one piece. An empty ring has room for every payload it takes at all.
-    fn place_for(&self, length: usize) -> Option<u64> {
-        let (size, length) = (self.arena.len() as u64, length as u64);
-        let used = self.written % size;
-        let start = if used + length > size {
-            self.written + size - used
-        } else {
-            self.written
+    /// Where the next payload can be: at the very beginning, or behind the newest. An empty store has room for every payload it takes.
+    fn place_for(&self, length: u16) -> Option<Place> {
+        let fits = |start: u32| {
+            let start = match start {
+                start if start + u32::from(length) <= NEAR as u32 => start,
+                start => start.max(NEAR as u32),
+            };
+            let place = Place { start, length };
+            let waiting = self.entries[..self.count].iter().map(|entry| &entry.place);
+            let free = !waiting.chain(&self.past).any(|of| of.overlaps(place));
+            (free && place.end() <= self.size).then_some(place)
         };
-        let oldest = self.entries[..self.count]
-            .iter()
-            .map(|entry| entry.position)
-            .min()
-            .unwrap_or(start);
-        (start + length - oldest <= size).then_some(start)
+        fits(0).or_else(|| fits(self.written))
     }
 
-    fn slot(&self, position: u64) -> usize {
-        (position % self.arena.len() as u64) as usize
+    fn write(&mut self, place: Place, payload: &[u8]) {
+        let (start, end) = (place.start as usize, place.end() as usize);
+        self.written = place.end();
+        if end <= NEAR {
+            self.near[start..end].copy_from_slice(payload);
+            return;
+        }
+        let (start, end) = (start - NEAR, end - NEAR);
+        if self.far.len() < end {
+            self.far.resize(end, 0);
+        }
+        self.far[start..end].copy_from_slice(payload);
     }
 
-    /// Takes the earliest packet out; its payload stays readable until the next insertion.
+    /// Gives up the earliest packet.
     pub(super) fn remove_first(&mut self) -> Option<Entry> {
         let first = *self.first()?;
         self.entries.copy_within(1..self.count, 0);
@@ -127,10 +169,37 @@ impl Store {
         Some(first)
     }
 
+    /// Takes the earliest packet out; its payload stays readable until the next insertion, and mostly for two packets more.
+    pub(super) fn hand_out(&mut self) -> Option<Entry> {
+        let first = self.remove_first()?;
+        self.past[(self.handed % PAST as u64) as usize] = first.place;
+        self.handed += 1;
+        Some(first)
+    }
+
     /// The payload of a packet that waits or was just taken out.
     pub(super) fn payload(&self, entry: &Entry) -> &[u8] {
-        let start = self.slot(entry.position);
-        &self.arena[start..start + entry.length]
+        self.octets(entry.place)
+    }
+
+    /// Packets handed out so far.
+    pub(super) fn handed(&self) -> u64 {
+        self.handed
+    }
+
+    /// The payload of the packet that was handed out after `number` others, if it is one of the last and still there.
+    pub(super) fn past(&self, number: u64) -> Option<&[u8]> {
+        let recent = number < self.handed && self.handed - number <= PAST as u64;
+        let place = self.past[(number % PAST as u64) as usize];
+        (recent && place.length > 0).then(|| self.octets(place))
+    }
+
+    fn octets(&self, place: Place) -> &[u8] {
+        let (start, end) = (place.start as usize, place.end() as usize);
+        match end <= NEAR {
+            true => &self.near[start..end],
+            false => &self.far[start - NEAR..end - NEAR],
+        }
     }
 }
 
@@ -150,7 +219,7 @@ mod tests {
             assert_eq!(store.insert(number * 160, 160, true, &payload), 0);
             if n % 2 == 1 && n > 4 {
                 for _ in 0..2 {
-                    let entry = store.remove_first().unwrap();
+                    let entry = store.hand_out().unwrap();
                     assert_eq!(entry.at, next_out * 160);
                     assert_eq!(store.payload(&entry).len(), 100 + (next_out % 7) as usize);
                     assert!(store.payload(&entry).iter().all(|o| *o == next_out as u8));
@@ -170,5 +239,50 @@ mod tests {
         let mut store = Store::new(1000);
         let given_up: u32 = (0..100).map(|n| store.insert(n, 1, true, &[0; 3])).sum();
         assert_eq!(given_up as usize, 100 - PACKETS);
+    }
+
+    #[test]
+    fn what_was_handed_out_last_stays_readable() {
+        for octets in [12_288, 4000] {
+            let mut store = Store::new(octets);
+            for n in 0..200u64 {
+                assert_eq!(store.insert(n as i64 * 160, 160, true, &[n as u8; 160]), 0);
+                if n < 2 {
+                    continue;
+                }
+                store.hand_out().unwrap();
+                assert_eq!(store.handed(), n - 1);
+                for back in 0..PAST.min(n as usize - 1) as u64 {
+                    let number = n - 2 - back;
+                    assert_eq!(store.past(number), Some(&[number as u8; 160][..]));
+                }
+                assert_eq!(store.past(n - 1), None);
+            }
+            // And all of it lies beside the entries.
+            assert_eq!(store.far.len(), 0);
+        }
+        // It makes way before anything that waits is given up.
+        let mut store = Store::new(1000);
+        store.insert(0, 1, true, &[1; 400]);
+        store.hand_out().unwrap();
+        store.insert(1, 1, true, &[2; 400]);
+        assert!(store.past(0).is_some());
+        assert_eq!(store.insert(2, 1, true, &[3; 400]), 0);
+        assert_eq!(store.past(0), None);
+        assert_eq!(store.payload(store.first().unwrap()), [2; 400]);
+    }
+
+    #[test]
+    fn the_memory_is_what_it_was_made_with() {
+        let mut store = Store::new(12_288);
+        let capacity = store.far.capacity();
+        for n in 0..500i64 {
+            store.insert(n, 1, true, &vec![n as u8; 300 + (n as usize * 7919) % 5000]);
+            if n % 3 == 0 {
+                store.hand_out();
+            }
+        }
+        assert!(store.far.len() > 4000);
+        assert_eq!(store.far.capacity(), capacity);
     }
 }
