@@ -31,8 +31,10 @@ const QUIET_DBM0: f32 = -48.0;
 const WINDOW: usize = 50 * 16;
 /// Time from one pull to the next in µs.
 const FRAME_US: u64 = 20_000;
-/// Frames until shortening is tried again after it was refused.
+/// Frames until shortening is tried again after it was refused: at once where it is quiet, a voice is searched for its period only every second
+/// time, after the next refusal every fourth, and so on up to this power of two.
 const REFUSED_FRAMES: u8 = 8;
+const MOST_FUTILE: u8 = 3;
 /// A surplus in µs that is mended in every frame; less is mended in every second one.
 const URGENT_US: i64 = 60_000;
 /// Packets of a frame that concealment can make up for later: 60 ms, more than it knows.
@@ -86,6 +88,9 @@ pub struct Playout {
     run: u32,
     /// Frames until the delay may be mended again.
     rest: u8,
+    /// How often shortening was refused in a row, and how many tries are left out for it.
+    futile: u8,
+    deferred: u8,
     /// What came last followed on what came before it.
     whole: bool,
     /// Packets of a frame, the newest that were handed out before this number, that concealment has not been told of.
@@ -114,6 +119,8 @@ impl Playout {
             encoding,
             run: 0,
             rest: 0,
+            futile: 0,
+            deferred: 0,
             whole: true,
             owed: 0,
             owed_to: 0,
@@ -134,6 +141,7 @@ impl Playout {
         self.pcm.clear();
         self.run = 0;
         self.rest = 0;
+        (self.futile, self.deferred) = (0, 0);
         self.whole = true;
         self.owed = 0;
         self.last = None;
@@ -389,14 +397,23 @@ impl Playout {
         let urgent = surplus.abs() > URGENT_US;
         let mended = if surplus < 0 {
             self.lengthen(most)
+        } else if !urgent && self.deferred > 0 && !is_quiet(self.pcm.front(frame)) {
+            self.deferred -= 1;
+            self.rest = REFUSED_FRAMES;
+            return;
         } else {
             self.gather_ahead(now_us, decoder, frame);
             self.shorten(frame, most)
         };
+        // Less than a period, or no voice: that can wait, and longer each time.
+        self.futile = match mended {
+            Mended::No if surplus > 0 => MOST_FUTILE.min(self.futile + 1),
+            _ => 0,
+        };
+        self.deferred = (1 << self.futile) - 1;
         self.rest = match mended {
             Mended::Quiet => 1,
             _ if urgent => 1,
-            // Less than a period, or no voice: that can wait.
             Mended::No if surplus > 0 => REFUSED_FRAMES,
             Mended::No | Mended::Voice => 2,
         };
@@ -416,7 +433,7 @@ impl Playout {
         let (mut before, mut after) = ([0; WINDOW], [0; WINDOW]);
         let before = self.window(&mut before);
         let spare = most.min(self.pcm.len().saturating_sub(frame));
-        let quiet = level::dbm0(before) < QUIET_DBM0;
+        let quiet = is_quiet(before);
         let length = if quiet {
             let cut = spare.min(self.rate().samples_in_ms(CUT_MS));
             shift(before, before.len().saturating_sub(cut), &mut after)
@@ -435,7 +452,7 @@ impl Playout {
     fn lengthen(&mut self, most: usize) -> Mended {
         let (mut before, mut after) = ([0; WINDOW], [0; WINDOW]);
         let before = self.window(&mut before);
-        let quiet = level::dbm0(before) < QUIET_DBM0;
+        let quiet = is_quiet(before);
         let length = if quiet {
             let more = most.min(self.rate().samples_in_ms(CUT_MS));
             shift(before, before.len() + more, &mut after)
@@ -461,6 +478,10 @@ impl Playout {
         let (clock, rate) = (self.encoding.clock().hz(), self.rate().hz());
         (samples as u64 * u64::from(clock) / u64::from(rate)) as u32
     }
+}
+
+fn is_quiet(samples: &[i16]) -> bool {
+    level::dbm0(samples) < QUIET_DBM0
 }
 
 /// Whether a packet sounds the same whenever it is decoded.

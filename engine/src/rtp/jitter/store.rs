@@ -132,19 +132,25 @@ impl Store {
         given_up
     }
 
-    /// Where the next payload can be: at the very beginning, or behind the newest. An empty store has room for every payload it takes.
+    /// Where the next payload can be: at the very beginning, behind the newest, or behind any other. An empty store has room for every
+    /// payload it takes.
     fn place_for(&self, length: u16) -> Option<Place> {
+        let taken = || {
+            let waiting = self.entries[..self.count].iter().map(|entry| &entry.place);
+            waiting.chain(&self.past)
+        };
         let fits = |start: u32| {
             let start = match start {
                 start if start + u32::from(length) <= NEAR as u32 => start,
                 start => start.max(NEAR as u32),
             };
             let place = Place { start, length };
-            let waiting = self.entries[..self.count].iter().map(|entry| &entry.place);
-            let free = !waiting.chain(&self.past).any(|of| of.overlaps(place));
+            let free = !taken().any(|of| of.overlaps(place));
             (free && place.end() <= self.size).then_some(place)
         };
-        fits(0).or_else(|| fits(self.written))
+        fits(0)
+            .or_else(|| fits(self.written))
+            .or_else(|| taken().find_map(|of| fits(of.end())))
     }
 
     fn write(&mut self, place: Place, payload: &[u8]) {
