@@ -68,6 +68,11 @@ fn rfc4733() {
 }
 
 #[test]
+fn arbiter() {
+    replay("arbiter", rtp_checks::arbiter);
+}
+
+#[test]
 fn opus() {
     replay("opus", codec_checks::opus);
 }
@@ -105,7 +110,8 @@ fn stream_message() {
 /// Each seed cut short everywhere and with octets changed, in a fixed order: what libFuzzer does first.
 #[test]
 fn damaged_seeds() {
-    let targets: [(&str, fn(&[u8])); 9] = [
+    let targets: [(&str, fn(&[u8])); 10] = [
+        ("arbiter", rtp_checks::arbiter),
         ("jitter", rtp_checks::jitter),
         ("stream_message", stream::stream_message),
         ("opus", codec_checks::opus),

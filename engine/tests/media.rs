@@ -126,14 +126,17 @@ fn keys_are_heard_as_events_and_in_the_audio() {
     }
     phone.header.timestamp = phone.header.timestamp.wrapping_add(5 * 160);
     let heard = wait(&mut events, key(KeySource::Rfc4733));
-    assert_eq!(
-        heard,
-        MediaEvent::KeyEnd {
-            key: '9',
-            source: KeySource::Rfc4733,
-            duration_ms: 60
-        }
-    );
+    let nine = |event: &MediaEvent| {
+        matches!(
+            event,
+            MediaEvent::KeyEnd {
+                key: '9',
+                duration_ms: 60,
+                ..
+            }
+        )
+    };
+    assert!(nine(&heard), "{heard:?}");
 
     channel.send(Command::Detect { inband: true }).unwrap();
     let mut samples = vec![0; 800];

@@ -113,11 +113,7 @@ fn call(loaded: &Loaded, octets: &[u8], seed: usize) {
 fn outcome(choice: u8, turn: usize) -> Outcome {
     const KEYS: &[u8; 16] = b"0123456789*#ABCD";
     let digit = char::from(KEYS[usize::from(choice & 15)]);
-    let key = KeyPress {
-        digit,
-        source: DigitSource::InBand,
-        duration_ms: None,
-    };
+    let key = KeyPress::new(digit, DigitSource::InBand);
     let entry = |digits: String, end| {
         Outcome::Gathered(Gathered {
             digits,

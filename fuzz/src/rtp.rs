@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use trunkline::call::arbiter::Heard;
+use trunkline::call::{Arbiter, DigitSource};
+use trunkline::media::{KeySource, MediaEvent, event_key};
 use trunkline::rtp::clock::ClockRate;
 use trunkline::rtp::jitter::{Aim, Arrived, Inserted, JitterBuffer, Turn};
 use trunkline::rtp::packet;
@@ -156,7 +159,7 @@ pub fn rfc4733(octets: &[u8]) {
     let mut receiver = Receiver::default();
     let mut down = None;
     let mut check = |event: KeyEvent| match event {
-        KeyEvent::Begin { code } => {
+        KeyEvent::Begin { code, .. } => {
             assert!(code <= 15 && down.is_none());
             down = Some(code);
         }
@@ -182,4 +185,105 @@ pub fn rfc4733(octets: &[u8]) {
     receiver.expire(now + Duration::from_secs(1), &mut check);
     assert_eq!(receiver.next_timeout(), None);
     assert_eq!(down, None);
+}
+
+/// Records of ms since the last one (1 octet), what happens (1) and what that needs (10): packets of telephone events, tones, INFO, changes
+/// of clock and restarts of the source, in any order. Every press follows a key that went down, once; INFO alone has none; presses are at
+/// most as many as were reported, and the same whenever they are replayed.
+pub fn arbiter(octets: &[u8]) {
+    assert_eq!(pressed(octets), pressed(octets));
+}
+
+fn pressed(octets: &[u8]) -> String {
+    const KEYS: &[u8; 16] = b"0123456789*#ABCD";
+    let start = Instant::now();
+    let (mut now, mut receiver, mut arbiter) = (start, Receiver::default(), Arbiter::new(start));
+    let (mut tone, mut reports) = (None, 0u64);
+    let mut out = Presses::default();
+    for [ms, what, s1, s2, t1, t2, t3, t4, payload @ ..] in octets.as_chunks::<12>().0 {
+        now += Duration::from_millis(u64::from(*ms));
+        let key = char::from(KEYS[usize::from(payload[0] & 15)]);
+        let clock = receiver.clock();
+        let mut events = Vec::new();
+        let mut on = |event| events.extend(event_key(clock, now, event));
+        receiver.expire(now, &mut on);
+        match what % 8 {
+            0..=2 => receiver.receive(
+                now,
+                u16::from_be_bytes([*s1, *s2]),
+                u32::from_be_bytes([*t1, *t2, *t3, *t4]),
+                what & 0x80 != 0,
+                payload,
+                &mut on,
+            ),
+            3 | 4 => events.extend(toned(&mut tone, now, key, u64::from(*s1))),
+            5 => {
+                reports += 1;
+                let press = arbiter.info(now, key, Some(u32::from(*s1)));
+                out.take(press.map_or(Heard::Nothing, Heard::Press));
+            }
+            6 => receiver.set_clock(
+                [ClockRate::HZ_8000, ClockRate::HZ_48000][usize::from(s1 & 1)],
+                &mut on,
+            ),
+            _ => receiver.reset(&mut on),
+        }
+        for event in events {
+            reports += u64::from(matches!(event, MediaEvent::KeyBegin { .. }));
+            out.take(arbiter.hear(&event));
+        }
+    }
+    assert!(out.count + arbiter.duplicates() <= reports);
+    out.text
+}
+
+/// What came out of an arbiter.
+#[derive(Default)]
+struct Presses {
+    down: Vec<char>,
+    text: String,
+    count: u64,
+}
+
+impl Presses {
+    fn take(&mut self, heard: Heard) {
+        match heard {
+            Heard::Nothing => {}
+            Heard::Down(key, _) => self.down.push(key),
+            Heard::Press(press) => {
+                self.count += 1;
+                self.text.push(press.digit);
+                assert!(press.sources.contains(press.source));
+                if press.source == DigitSource::Info {
+                    return;
+                }
+                let down = self.down.iter().position(|key| *key == press.digit);
+                let down = down.expect("a press follows its key down");
+                self.down.remove(down);
+            }
+        }
+    }
+}
+
+/// A tone begins, or the one that sounds ends.
+fn toned(tone: &mut Option<char>, now: Instant, key: char, ms: u64) -> Option<MediaEvent> {
+    let source = KeySource::InBand;
+    match tone.take() {
+        Some(key) => Some(MediaEvent::KeyEnd {
+            key,
+            source,
+            at: now,
+            duration_ms: ms as u32,
+        }),
+        None => {
+            *tone = Some(key);
+            Some(MediaEvent::KeyBegin {
+                key,
+                source,
+                at: now.checked_sub(Duration::from_millis(ms))?,
+                level_dbm0: None,
+                tone: None,
+            })
+        }
+    }
 }

@@ -61,6 +61,11 @@ impl Generator {
         }
     }
 
+    /// How many samples the fall takes, and the rise.
+    pub fn edge_samples(&self) -> u32 {
+        self.edge_samples
+    }
+
     /// Whether the fall is over and only silence would follow.
     pub fn is_silent(&self) -> bool {
         matches!(self.state, Shape::Silent)
@@ -104,23 +109,32 @@ mod tests {
     use super::*;
     use crate::test_signals::{peak_frequency, spectrum_db};
 
-    /// A second of every key without its first 100 ms.
-    fn steady(key: Key, low_dbm0: f32, high_dbm0: f32) -> [i16; 8000] {
-        let mut out = [0; 8800];
-        Generator::new(8000, key, low_dbm0, high_dbm0).fill(&mut out);
-        *out.last_chunk().expect("800 more than 8000")
+    const RATES: [u32; 2] = [8000, 16_000];
+
+    /// Every key at every rate.
+    fn all() -> impl Iterator<Item = (u32, Key)> {
+        RATES
+            .into_iter()
+            .flat_map(|rate| Key::ALL.map(|key| (rate, key)))
+    }
+
+    /// A second of a key without its first 100 ms.
+    fn steady(rate_hz: u32, key: Key, low_dbm0: f32, high_dbm0: f32) -> std::vec::Vec<i16> {
+        let mut out = std::vec![0; rate_hz as usize * 11 / 10];
+        Generator::new(rate_hz, key, low_dbm0, high_dbm0).fill(&mut out);
+        out.split_off(rate_hz as usize / 10)
     }
 
     #[test]
     fn frequencies_are_within_two_hundredths_of_a_percent() {
-        for key in Key::ALL {
-            let out = steady(key, -6.0, -4.0);
+        for (rate, key) in all() {
+            let out = steady(rate, key, -6.0, -4.0);
             let (low, high) = key.frequencies();
             for hz in [f64::from(low), f64::from(high)] {
-                let measured = peak_frequency(&out, 8000.0, hz);
+                let measured = peak_frequency(&out, f64::from(rate), hz);
                 assert!(
                     (measured / hz - 1.0).abs() < 0.000_2,
-                    "{key}: {hz} Hz measured {measured}"
+                    "{key} at {rate}: {hz} Hz measured {measured}"
                 );
             }
         }
@@ -128,26 +142,25 @@ mod tests {
 
     #[test]
     fn levels_are_within_a_tenth_of_a_decibel() {
-        for key in Key::ALL {
+        for (rate, key) in all() {
             for (low_dbm0, high_dbm0) in [(-3.0, -3.0), (-8.0, -6.0), (-20.0, -30.0)] {
-                let out = steady(key, low_dbm0, high_dbm0);
+                let out = steady(rate, key, low_dbm0, high_dbm0);
                 let (low, high) = key.frequencies();
-                assert!(
-                    (spectrum_db(&out, 8000.0, f64::from(low)) - f64::from(low_dbm0)).abs() < 0.1,
-                    "{key} low"
-                );
-                assert!(
-                    (spectrum_db(&out, 8000.0, f64::from(high)) - f64::from(high_dbm0)).abs() < 0.1,
-                    "{key} high"
-                );
+                for (hz, dbm0) in [(low, low_dbm0), (high, high_dbm0)] {
+                    let measured = spectrum_db(&out, f64::from(rate), f64::from(hz));
+                    assert!(
+                        (measured - f64::from(dbm0)).abs() < 0.1,
+                        "{key} at {rate}: {hz} Hz at {measured} instead of {dbm0}"
+                    );
+                }
             }
         }
     }
 
     #[test]
     fn harmonics_and_intermodulation_are_below_50_db() {
-        for key in Key::ALL {
-            let out = steady(key, -3.0, -3.0);
+        for (rate, key) in all() {
+            let out = steady(rate, key, -3.0, -3.0);
             let (low, high) = key.frequencies();
             let (low, high) = (f64::from(low), f64::from(high));
             for product in [
@@ -159,9 +172,12 @@ mod tests {
                 2.0 * high - low,
                 2.0 * low - high,
             ] {
-                if (100.0..3900.0).contains(&product) {
-                    let distortion = spectrum_db(&out, 8000.0, product) + 3.0;
-                    assert!(distortion < -50.0, "{key}: {product} Hz at {distortion} dB");
+                if (100.0..f64::from(rate) / 2.0 - 100.0).contains(&product) {
+                    let distortion = spectrum_db(&out, f64::from(rate), product) + 3.0;
+                    assert!(
+                        distortion < -50.0,
+                        "{key} at {rate}: {product} Hz at {distortion} dB"
+                    );
                 }
             }
         }

@@ -140,14 +140,7 @@ mod tests {
         for (ms, input) in inputs {
             let now = start + Duration::from_millis(*ms);
             let next = match input {
-                Key(digit) => gathering.key(
-                    now,
-                    KeyPress {
-                        digit: *digit,
-                        source: DigitSource::Rfc4733,
-                        duration_ms: None,
-                    },
-                ),
+                Key(digit) => gathering.key(now, KeyPress::new(*digit, DigitSource::Rfc4733)),
                 Down => gathering.key_down(),
                 PromptsDone => gathering.prompts_done(now),
                 Time => gathering.time(now),

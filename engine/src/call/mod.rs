@@ -1,7 +1,7 @@
 //! Calls: legs, sessions, verbs, the executor and the DTMF arbiter.
 //!
 //! A [`Program`] decides, the executor does: outcome in, verb out. Nothing here knows a dialect.
-mod arbiter;
+pub mod arbiter;
 mod caller;
 pub mod causes;
 mod cdr;
@@ -17,6 +17,7 @@ mod executor;
 mod gather;
 mod hunt;
 pub mod info_dtmf;
+mod key_press;
 mod leg;
 mod live_legs;
 mod negotiation;
@@ -54,7 +55,7 @@ pub use verb::{
     Audio, Conference, ConferenceEnd, Conferenced, Dial, DialEnd, DialOrder, DialTarget, Dialled,
     DigitSource, Echo, Failure, Gather, GatherEnd, Gathered, Hangup, HangupCause, KeyPress, Manner,
     Outcome, Play, Record, RecordCall, RecordEnd, Recorded, RecordingControl, RecordingId, Refer,
-    Reject, Repeat, SendDigits, Stream, ToneSpec, Verb, Wait,
+    Reject, Repeat, SendDigits, Sources, Stream, ToneSpec, Verb, Wait,
 };
 
 pub use crate::route::Refusal;

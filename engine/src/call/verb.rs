@@ -1,10 +1,11 @@
 //! The verbs a program can ask for and the outcomes it gets back. One vocabulary for every dialect.
 use crate::config::Secret;
-use crate::media::{Listening, Pause, RecordingFormat, Tracks};
+use crate::media::{DigitText, Listening, Pause, RecordingFormat, Tracks};
 use crate::stream::Address;
 use crate::stream::protocol::Framing;
 
 pub use super::dial::{Dial, DialEnd, DialOrder, DialTarget, Dialled};
+pub use super::key_press::{DigitSource, KeyPress, Sources};
 pub use crate::media::Manner;
 
 /// What to do next with the call.
@@ -102,7 +103,7 @@ impl Verb {
             Verb::Echo(echo) => echo.max_ms > 0,
             Verb::Record(_) => true,
             Verb::Stream(stream) => !stream.background,
-            Verb::SendDigits(send) => !send.digits.is_empty(),
+            Verb::SendDigits(send) => DigitText::new(send.digits.clone()).next().is_some(),
             Verb::Wait(wait) => wait.ms > 0,
             Verb::Dial(_) | Verb::Refer(_) => true,
             Verb::Conference(conference) => conference.max_ms > 0,
@@ -269,11 +270,11 @@ pub struct Stream {
 /// [`Verb::SendDigits`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendDigits {
-    /// `0-9*#A-D`; `w` pauses 0.5 s, `W` 1 s.
+    /// `0-9*#A-D`; `w` pauses 0.5 s, `W` 1 s; `12@300` sends the digits since the last space for 300 ms each.
     pub digits: String,
-    /// Length of each digit in ms.
+    /// Length of each other digit in ms, 40 to 60,000.
     pub tone_ms: u32,
-    /// Pause between digits in ms.
+    /// Pause between digits in ms, 40 to 60,000.
     pub gap_ms: u32,
 }
 
@@ -398,28 +399,6 @@ pub struct Hangup {
 /// A recording made in this call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RecordingId(pub u32);
-
-/// Where a digit came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DigitSource {
-    /// Tones in the audio.
-    InBand,
-    /// RTP telephone events.
-    Rfc4733,
-    /// SIP INFO.
-    Info,
-}
-
-/// One key press with its evidence.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct KeyPress {
-    /// `0-9*#A-D`.
-    pub digit: char,
-    /// The source that reported it first.
-    pub source: DigitSource,
-    /// Length in ms, where it is known already.
-    pub duration_ms: Option<u32>,
-}
 
 /// Why a gather ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -77,7 +77,7 @@ fn bad_values_are_told_exactly() {
         ),
         (
             "[media]\ndtmf = \"rfc2833\"",
-            r#"t.toml:2:8 media.dtmf: must be "auto", "rfc4733", "inband" or "info", but is "rfc2833"; did you mean "rfc4733"?"#,
+            r#"t.toml:2:8 media.dtmf: must be "auto", "rfc4733", "inband", "info" or "off", but is "rfc2833"; did you mean "rfc4733"?"#,
         ),
         (
             "[http]\nlisten = \"8080\"",

@@ -177,6 +177,17 @@ pub enum Step {
         /// What follows.
         then: Destination,
     },
+    /// Sends keys.
+    SendDigits {
+        /// As [`SendDigits::digits`](crate::call::SendDigits::digits).
+        digits: Template,
+        /// Length of a key in ms.
+        tone_ms: u32,
+        /// Pause after it in ms.
+        gap_ms: u32,
+        /// What follows.
+        then: Destination,
+    },
     /// Speaks with others.
     Conference {
         /// The conference's name.
@@ -314,6 +325,7 @@ impl Step {
         match self {
             Self::Play { then, .. }
             | Self::Echo { then, .. }
+            | Self::SendDigits { then, .. }
             | Self::Conference { then, .. }
             | Self::Record { then, .. }
             | Self::RecordCall { then, .. }

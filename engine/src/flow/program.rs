@@ -7,9 +7,9 @@ use super::model::{
     Destination, Flow, Input, Menu, MenuId, NodeId, Piece, Prompt, Step as NodeStep, Target,
 };
 use crate::call::{
-    Audio, Conference, ConferenceEnd, Conferenced, DigitSource, Gather, GatherEnd, Gathered,
-    Hangup, HangupCause, KeyPress, Manner, Outcome, Play, RecordEnd, Recorded, RecordingId, Repeat,
-    Stream, Verb,
+    Audio, Conference, ConferenceEnd, Conferenced, Gather, GatherEnd, Gathered, Hangup,
+    HangupCause, KeyPress, Manner, Outcome, Play, RecordEnd, Recorded, RecordingId, Repeat,
+    SendDigits, Stream, Verb,
 };
 use crate::call::{CallInfo, Direction, Program, Step};
 use std::collections::BTreeMap;
@@ -293,6 +293,19 @@ impl FlowProgram {
                 self.await_node(id, verb)
             }
             NodeStep::Echo { echo, .. } => self.await_node(id, Verb::Echo(echo.clone())),
+            NodeStep::SendDigits {
+                digits,
+                tone_ms,
+                gap_ms,
+                ..
+            } => {
+                let send = SendDigits {
+                    digits: digits.expand(|name| self.look_up(call, name)),
+                    tone_ms: *tone_ms,
+                    gap_ms: *gap_ms,
+                };
+                self.await_node(id, Verb::SendDigits(send))
+            }
             NodeStep::Conference {
                 room, conference, ..
             } => {
@@ -367,7 +380,8 @@ impl FlowProgram {
             NodeStep::RecordCall { then, .. }
             | NodeStep::RecordingControl { then, .. }
             | NodeStep::Stream { then, .. }
-            | NodeStep::StopStream { then } => then,
+            | NodeStep::StopStream { then }
+            | NodeStep::SendDigits { then, .. } => then,
             NodeStep::Play { then, .. }
             | NodeStep::Echo { then, .. }
             | NodeStep::Set { then, .. } => {
@@ -480,12 +494,7 @@ impl FlowProgram {
     }
 
     fn note_key(&mut self, key: Option<KeyPress>) {
-        let source = match key.map(|key| key.source) {
-            None => "",
-            Some(DigitSource::InBand) => "inband",
-            Some(DigitSource::Rfc4733) => "rfc4733",
-            Some(DigitSource::Info) => "info",
-        };
+        let source = key.map_or("", |key| key.source.name());
         self.set(
             "key",
             key.map(|key| key.digit.to_string()).unwrap_or_default(),

@@ -12,12 +12,16 @@
 use super::channel::{ChannelState, Moment, Surroundings};
 use super::codec::{ClockRate, Encoding};
 use super::command::StreamParams;
+use super::digits::DigitSender;
 use super::frame::Frame;
+use super::key_delay::KeyDelay;
 use super::relay::{Kind, Pace, Received, Relay};
 use super::retire::ChannelId;
 use super::voice::{LONGEST_PAYLOAD, Speech};
 use crate::rtp::packet::Header;
 use crate::rtp::telephone_event::Payload;
+use crate::rtp::telephone_event_clock::{Converted, EventClock};
+use trunkline_dsp::dtmf::Key;
 
 /// Packets in a row of another length before audio is framed anew, or no longer.
 const OTHER_LENGTHS: u8 = 5;
@@ -27,6 +31,8 @@ const PATIENCE_MS: u64 = 500;
 const COMFORT_MS: u64 = 15_000;
 /// The same in the decoded path, where a frame comes every 20 ms.
 const FRAME_PATIENCE_MS: u64 = 50;
+/// A key that came by SIP INFO and comes as an event within so long is the same press.
+const REPEAT_MS: u64 = 1400;
 /// Frames are held back so long after a packet of an event.
 const EVENT_MS: u64 = 120;
 
@@ -35,7 +41,8 @@ const EVENT_MS: u64 = 120;
 pub struct Carriage {
     /// Telephone events (RFC 4733) are relayed as such; the far side must have negotiated them, too.
     pub events: bool,
-    /// While a detector runs, a tone it hears is not passed as audio. Costs that direction the delay of a jitter buffer.
+    /// While a detector runs, a tone it hears is not passed as audio, from its beginning on. Costs that direction the delay of a jitter
+    /// buffer and 80 ms.
     pub mute_inband_keys: bool,
 }
 
@@ -123,6 +130,28 @@ impl Bridge {
     }
 }
 
+/// An end of a bridge that is to be.
+#[derive(Debug)]
+pub(crate) struct BridgeEnd {
+    pub(crate) id: ChannelId,
+    /// What it sends to the other.
+    pub(crate) carriage: Carriage,
+    /// For a channel whose keys are kept out of its audio, unless it has one.
+    pub(crate) key_delay: Option<Box<KeyDelay>>,
+}
+
+impl BridgeEnd {
+    /// Allocates what the channel may need.
+    pub(crate) fn new(id: ChannelId, carriage: Carriage) -> BridgeEnd {
+        let delays = carriage.mute_inband_keys;
+        BridgeEnd {
+            id,
+            carriage,
+            key_delay: delays.then(|| Box::new(KeyDelay::new())),
+        }
+    }
+}
+
 /// A packet on its way to the far side.
 #[derive(Debug)]
 pub(crate) struct Passed<'p> {
@@ -147,6 +176,13 @@ pub(crate) struct Passed<'p> {
 pub(crate) struct Inlet {
     relay: Relay,
     pace: Pace,
+    event_clock: EventClock,
+    /// The key that the channel itself sent last, and until when a telephone event of it is the same press.
+    pressed: Option<(Key, u64)>,
+    /// Timestamp of an event that is such a repeat.
+    repeat: Option<u32>,
+    /// It came while the key was being sent.
+    told: bool,
     /// The bridge sends this channel's audio until then.
     fed_until_ms: u64,
     event_until_ms: u64,
@@ -159,6 +195,8 @@ impl Inlet {
     /// The bridge is gone or leads elsewhere.
     pub(crate) fn disconnect(&mut self) {
         self.relay = Relay::default();
+        self.event_clock = EventClock::default();
+        (self.pressed, self.repeat, self.told) = (None, None, false);
         self.fed_until_ms = 0;
         self.event_until_ms = 0;
     }
@@ -166,6 +204,42 @@ impl Inlet {
     /// The channel sent something of its own.
     pub(crate) fn interrupt(&mut self) {
         self.relay.restart();
+    }
+
+    /// The channel sent a key that came to the call another way.
+    pub(crate) fn press(&mut self, key: Key, tick_ms: u64) {
+        // Its event has come already where there is one.
+        let told = std::mem::take(&mut self.told);
+        self.pressed = (!told).then_some((key, tick_ms + REPEAT_MS));
+    }
+
+    /// Whether a packet of an event is of the press that the channel sends, or just sent, itself: then all of the event is.
+    fn repeats(&mut self, passed: &Passed<'_>, sending: Option<Key>, tick_ms: u64) -> bool {
+        let timestamp = passed.header.timestamp;
+        if self.repeat == Some(timestamp) {
+            return true;
+        }
+        let recent = self.pressed.filter(|(_, until)| tick_ms < *until);
+        let recent = recent.map(|(key, _)| key);
+        let own = sending.filter(|_| !self.told).or(recent);
+        let code = passed.payload.first().copied();
+        let repeats = own.is_some() && own.map(Key::to_event) == code;
+        if repeats {
+            (self.pressed, self.repeat) = (None, Some(timestamp));
+            self.told = sending.is_some();
+        }
+        repeats
+    }
+
+    /// An event in the units of the stream it goes to, where those are others.
+    fn converted(&mut self, passed: &Passed<'_>, to: &StreamParams) -> Option<Converted> {
+        let (from, to) = (passed.event_clock, to.telephone_event_clock);
+        if from == to || !matches!(passed.kind, Kind::Event { .. }) {
+            return None;
+        }
+        let payload = Payload::parse(passed.payload)?;
+        let clock = &mut self.event_clock;
+        Some(clock.convert(passed.header.timestamp, payload, from, to))
     }
 
     /// Whether the channel need not send audio of its own.
@@ -183,6 +257,19 @@ impl Inlet {
 }
 
 impl ChannelState {
+    /// Audio is held back from now on, or no longer. What is not needed is freed elsewhere.
+    pub(crate) fn hold_back(&mut self, delay: Option<Box<KeyDelay>>) {
+        let spare = match (&self.key_delay, delay) {
+            (None, delay) => {
+                self.key_delay = delay;
+                None
+            }
+            (Some(_), None) => self.key_delay.take(),
+            (Some(_), spare) => spare,
+        };
+        self.scrap(spare);
+    }
+
     /// Whether audio goes to the far side as frames at this channel's pace instead of packet for packet.
     pub(crate) fn passes_frames(&self) -> bool {
         self.bridge.as_ref().is_some_and(|bridge| {
@@ -203,7 +290,7 @@ impl ChannelState {
     }
 
     /// Where this channel's frame of received audio goes, if it goes anywhere. A tone that is to be kept back becomes silence.
-    pub(crate) fn frame_for_the_far_side(&self, heard: &mut Frame) -> Option<ChannelId> {
+    pub(crate) fn frame_for_the_far_side(&mut self, heard: &mut Frame) -> Option<ChannelId> {
         let receives = self
             .stream
             .as_ref()
@@ -212,8 +299,10 @@ impl ChannelState {
             return None;
         }
         let bridge = self.bridge.as_ref()?;
-        if bridge.carriage.mute_inband_keys && self.tone_down.is_some() {
-            heard.silence_at(heard.rate());
+        if bridge.carriage.mute_inband_keys
+            && let Some(delay) = &mut self.key_delay
+        {
+            delay.pass(heard, self.detector_heard);
         }
         Some(bridge.peer)
     }
@@ -231,6 +320,9 @@ impl ChannelState {
         passed: &Passed<'_>,
     ) {
         let dropped = &around.stats.bridge_dropped;
+        let sending = self.digits.as_ref().and_then(DigitSender::key);
+        let repeats = matches!(passed.kind, Kind::Event { .. })
+            && self.inlet.repeats(passed, sending, moment.tick_ms);
         let Some(stream) = &self.stream else {
             self.inlet.dropped += 1;
             dropped.hold.add(1);
@@ -243,13 +335,14 @@ impl ChannelState {
             self.inlet.relay.restart();
         }
         let relays = relayable(passed.encoding, params.encoding);
-        let received = received(passed, params);
+        let event = self.inlet.converted(passed, params);
+        let received = received(passed, params, event.as_ref());
         let payload_type = match passed.kind {
             _ if !send => Err(&dropped.hold),
             _ if passed.payload.is_empty() || passed.payload.len() > LONGEST_PAYLOAD => {
                 Err(&dropped.length)
             }
-            Kind::Event { .. } if self.digits.is_some() => Err(&dropped.own_audio),
+            Kind::Event { .. } if repeats || self.digits.is_some() => Err(&dropped.own_audio),
             Kind::Event { .. } => events
                 .filter(|_| passed.carriage.events)
                 .ok_or(&dropped.event),
@@ -273,7 +366,7 @@ impl ChannelState {
             dropped.rate.add(1);
             return;
         }
-        self.relay_packet(around, moment, passed, &received, payload_type);
+        self.relay_packet(around, moment, passed, (&received, event), payload_type);
     }
 
     fn relay_packet(
@@ -281,7 +374,7 @@ impl ChannelState {
         around: &Surroundings,
         moment: Moment,
         passed: &Passed<'_>,
-        received: &Received,
+        (received, event): (&Received, Option<Converted>),
         payload_type: u8,
     ) {
         let is_event = matches!(passed.kind, Kind::Event { .. });
@@ -314,7 +407,9 @@ impl ChannelState {
             marker: passed.header.marker || place.begins || (resumes && !is_event),
             payload_type,
             sequence: place.sequence,
-            timestamp: place.timestamp,
+            timestamp: place
+                .timestamp
+                .wrapping_add(event.map_or(0, |event| event.after)),
             ssrc: self.outgoing.ssrc,
         };
         if is_event {
@@ -327,7 +422,8 @@ impl ChannelState {
         }
         self.inlet.relayed += 1;
         around.stats.relayed.add(1);
-        self.send_bridged(around, moment, header, passed, received.samples);
+        let event = event.map(|event| event.payload.to_bytes());
+        self.send_bridged(around, moment, header, (passed, event), received.samples);
     }
 
     fn send_bridged(
@@ -335,7 +431,7 @@ impl ChannelState {
         around: &Surroundings,
         moment: Moment,
         header: Header,
-        passed: &Passed<'_>,
+        (passed, event): (&Passed<'_>, Option<[u8; 4]>),
         samples: u32,
     ) {
         let Some(stream) = &mut self.stream else {
@@ -351,10 +447,6 @@ impl ChannelState {
                 converted
             }
             _ => passed.payload,
-        };
-        let event = match passed.kind {
-            Kind::Event { .. } => event_in(passed, stream.params.telephone_event_clock),
-            _ => None,
         };
         let payload = event.as_ref().map_or(payload, |event| &event[..]);
         self.outgoing
@@ -389,15 +481,15 @@ impl ChannelState {
 }
 
 /// What counts of a packet for the stream it goes to, in its units.
-fn received(passed: &Passed<'_>, to: &StreamParams) -> Received {
+fn received(passed: &Passed<'_>, to: &StreamParams, event: Option<&Converted>) -> Received {
     Received {
         sequence: passed.header.sequence,
-        timestamp: passed.header.timestamp,
-        kind: match passed.kind {
-            Kind::Event { duration } => Kind::Event {
-                duration: rescaled(duration, passed.event_clock, to.telephone_event_clock),
+        timestamp: event.map_or(passed.header.timestamp, |event| event.begun),
+        kind: match (passed.kind, event) {
+            (Kind::Event { .. }, Some(event)) => Kind::Event {
+                duration: event.payload.duration,
             },
-            kind => kind,
+            (kind, _) => kind,
         },
         in_order: passed.in_order,
         samples: match passed.kind {
@@ -406,19 +498,4 @@ fn received(passed: &Passed<'_>, to: &StreamParams) -> Received {
         },
         clock: to.encoding.clock(),
     }
-}
-
-/// A duration in units of another clock; the longest that a packet can state where it is longer.
-fn rescaled(duration: u16, from: ClockRate, to: ClockRate) -> u16 {
-    u16::try_from(from.convert(duration.into(), to)).unwrap_or(u16::MAX)
-}
-
-/// An event's payload with its duration in the units of another clock; `None` where it can go as it is.
-fn event_in(passed: &Passed<'_>, to: ClockRate) -> Option<[u8; 4]> {
-    if passed.event_clock == to {
-        return None;
-    }
-    let event = Payload::parse(passed.payload)?;
-    let duration = rescaled(event.duration, passed.event_clock, to);
-    Some(Payload { duration, ..event }.to_bytes())
 }

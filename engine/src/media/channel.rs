@@ -9,17 +9,18 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use tokio::sync::mpsc::UnboundedSender;
-use trunkline_dsp::dtmf::{Detector, Profile};
+use trunkline_dsp::dtmf::{Detector, Key};
 
 use super::bridge::{Bridge, Inlet};
+use super::codec::AudioRate;
 use super::codec::opus::OpusError;
-use super::codec::{AudioRate, FRAME_MS};
 use super::command::{Command, MediaAudio, StreamParams};
 use super::digits::DigitSender;
 use super::ears::Ears;
 use super::emit::Outgoing;
-use super::event::{ChannelStats, KeySource, MediaEvent};
+use super::event::{ChannelStats, MediaEvent};
 use super::frame::Frame;
+use super::key_delay::KeyDelay;
 use super::latch::Latch;
 use super::path::{Path, SendErrors, Watch};
 use super::player::Player;
@@ -142,8 +143,12 @@ pub(crate) struct ChannelState {
     pub(crate) echo: bool,
     pub(crate) detector: Option<Detector>,
     pub(crate) detector_rate: AudioRate,
-    /// The key the detector hears, and for how many frames.
-    pub(crate) tone_down: Option<(char, u32)>,
+    /// Samples it has heard.
+    pub(crate) detector_heard: u64,
+    /// The key it hears, and since which sample.
+    pub(crate) tone_down: Option<(Key, u64)>,
+    /// Holds back what goes over the bridge while keys are kept out of it.
+    pub(crate) key_delay: Option<Box<KeyDelay>>,
     pub(crate) recording: Option<Box<Recording>>,
     pub(crate) tap: Option<Box<Tap>>,
     pub(crate) ears: Option<Ears>,
@@ -224,7 +229,9 @@ impl ChannelState {
             echo: false,
             detector: None,
             detector_rate: AudioRate::Narrow,
+            detector_heard: 0,
             tone_down: None,
+            key_delay: None,
             recording: None,
             tap: None,
             ears: None,
@@ -292,7 +299,7 @@ impl ChannelState {
                     }
                     self.echo = on;
                 }
-                Command::Detect { inband } => self.detect(inband),
+                Command::Detect { inband } => self.detect(moment.now, inband),
                 Command::StopRecord { id } => {
                     let stopped = self.recording.take_if(|recording| recording.id() == id);
                     self.scrap(stopped);
@@ -315,6 +322,12 @@ impl ChannelState {
                     gap_ms,
                 } => {
                     self.digits = Some(DigitSender::new(id, digits, tone_ms, gap_ms));
+                }
+                Command::ReleaseDigit { id, tone_ms } => {
+                    let sending = self.digits.as_mut();
+                    if let Some(digits) = sending.filter(|digits| digits.id() == id) {
+                        digits.end_after(tone_ms);
+                    }
                 }
                 // Made into orders of their own by the handle; done by the shard for both ends.
                 Command::Stream(_) | Command::Record(_) | Command::Unbridge => {}
@@ -353,24 +366,6 @@ impl ChannelState {
         }
     }
 
-    /// Begins or ends looking for tones.
-    pub(crate) fn detect(&mut self, inband: bool) {
-        if inband && self.detector.is_none() {
-            self.begin_listening();
-            self.detector = Some(Detector::new(self.detector_rate.hz(), Profile::TELEPHONE));
-        } else if !inband {
-            self.detector = None;
-            if let Some((key, frames)) = self.tone_down.take() {
-                let duration_ms = frames * FRAME_MS;
-                self.tell(MediaEvent::KeyEnd {
-                    key,
-                    source: KeySource::InBand,
-                    duration_ms,
-                });
-            }
-        }
-    }
-
     /// Whether anybody wants the received samples.
     pub(crate) fn is_listened_to(&self) -> bool {
         self.echo
@@ -397,7 +392,7 @@ impl ChannelState {
             // On failure the old peer stays connected, which is the best that is left.
             self.sockets.connected = rtp_socket::disconnect(&self.sockets.rtp).is_err();
         }
-        self.follow_codec(around, &params);
+        self.follow_codec(around, &params, now);
         let before = self.stream.as_ref();
         let resumes = before.is_some_and(|stream| !stream.params.send) && params.send;
         self.outgoing.marker |= resumes;
@@ -419,13 +414,13 @@ impl ChannelState {
     }
 
     /// What is received is as a new description says from now on.
-    fn follow_codec(&mut self, around: &Surroundings, params: &StreamParams) {
+    fn follow_codec(&mut self, around: &Surroundings, params: &StreamParams, now: Instant) {
         let codecs = |params: &StreamParams| (params.encoding, params.telephone_event_clock);
         let before = self.stream.as_ref().map(|stream| codecs(&stream.params));
         if before == Some(codecs(params)) {
             return;
         }
-        let mut on = report_keys(self.incoming.keys.clock(), &self.events);
+        let mut on = report_keys(self.incoming.keys.clock(), now, &self.events);
         let events = params.telephone_event_clock;
         self.incoming.change_codec(params.encoding, events, &mut on);
         if before.is_some_and(|(encoding, _)| encoding != params.encoding)

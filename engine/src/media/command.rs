@@ -81,12 +81,20 @@ pub enum Command {
     SendDigits {
         /// Returned in the event.
         id: u32,
-        /// `0-9*#A-D`; `w` pauses 0.5 s, `W` 1 s; other characters are skipped.
+        /// `0-9*#A-D`; `w` pauses 0.5 s, `W` 1 s; `12@300` sends the digits since the last space for 300 ms each; other characters are
+        /// skipped.
         digits: String,
-        /// Length of each digit in ms; at least 40 (ITU-T Q.24).
+        /// Length of each other digit in ms; at least 40 (ITU-T Q.24).
         tone_ms: u32,
         /// Pause between digits in ms; at least 40 (ITU-T Q.24).
         gap_ms: u32,
+    },
+    /// Lets a digit go that is being sent: it ends when it has lasted for so long, or at once. Nothing happens if it is over.
+    ReleaseDigit {
+        /// The id given with it.
+        id: u32,
+        /// Its length in ms; at least 40.
+        tone_ms: u32,
     },
 }
 

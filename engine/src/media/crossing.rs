@@ -139,7 +139,7 @@ impl Shard {
         match order {
             ShardOrder::Open(_) => false,
             ShardOrder::Channel(id, _) | ShardOrder::Depart(id, _) => absent(*id),
-            ShardOrder::Bridge(ends) => ends.iter().any(|(id, _)| absent(*id)),
+            ShardOrder::Bridge(ends) => ends.iter().any(|end| absent(end.id)),
             // Only who joins is known to come: a member may have gone elsewhere meanwhile.
             ShardOrder::Room(order) => order.joins().is_some_and(absent),
         }

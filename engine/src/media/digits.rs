@@ -2,14 +2,15 @@
 
 use trunkline_dsp::dtmf::{Generator, Key};
 
-use super::codec::{AudioRate, ClockRate, FRAME_MS, SAMPLES_PER_MS};
+use super::codec::{AudioRate, ClockRate, FRAME_MS};
+use super::digit_text::{DigitPiece, DigitText};
 use super::frame::Frame;
 use crate::rtp::telephone_event::{Payload, Sender};
 
 /// Shortest tone and shortest pause in ms (ITU-T Q.24).
 const SHORTEST_MS: u32 = 40;
-/// Longest tone and longest pause in ms; also keeps a telephone event within one segment.
-const LONGEST_MS: u32 = 8000;
+/// Longest tone and longest pause in ms.
+const LONGEST_MS: u32 = 60_000;
 /// Levels of the low and the high tone in dBm0: 2 dB of pre-emphasis for the line.
 const LEVELS_DBM0: (f32, f32) = (-10.0, -8.0);
 /// Frames in which the end of an event is repeated; they belong to the pause.
@@ -36,9 +37,11 @@ pub(crate) enum DigitFrame {
 #[derive(Debug)]
 pub(crate) struct DigitSender {
     id: u32,
-    digits: std::vec::IntoIter<u8>,
+    digits: DigitText,
     tone_ms: u32,
     gap_ms: u32,
+    /// The newest key.
+    key: Option<Key>,
     now: Now,
 }
 
@@ -46,17 +49,27 @@ pub(crate) struct DigitSender {
 enum Now {
     Next,
     Event(Sender),
-    Tone { generator: Generator, samples: u32 },
-    Pause { frames: u32 },
+    Tone {
+        generator: Generator,
+        rate: AudioRate,
+        /// Samples sent and to be sent.
+        sent: u32,
+        length: u32,
+    },
+    Pause {
+        frames: u32,
+    },
 }
 
 impl DigitSender {
+    /// Digits as [`DigitText`] reads them; those without a length of their own last for `tone_ms`.
     pub(crate) fn new(id: u32, digits: String, tone_ms: u32, gap_ms: u32) -> DigitSender {
         DigitSender {
             id,
-            digits: digits.into_bytes().into_iter(),
+            digits: DigitText::new(digits),
             tone_ms: tone_ms.clamp(SHORTEST_MS, LONGEST_MS),
             gap_ms: gap_ms.clamp(SHORTEST_MS, LONGEST_MS),
+            key: None,
             now: Now::Next,
         }
     }
@@ -65,19 +78,56 @@ impl DigitSender {
         self.id
     }
 
+    /// The key that was begun last.
+    pub(crate) fn key(&self) -> Option<Key> {
+        self.key
+    }
+
+    /// The key that is being sent ends after `ms` in all, or now if that is past; so do those that follow.
+    pub(crate) fn end_after(&mut self, ms: u32) {
+        self.tone_ms = ms.clamp(SHORTEST_MS, LONGEST_MS);
+        match &mut self.now {
+            Now::Event(sender) => sender.end_after(self.tone_ms),
+            Now::Tone {
+                generator,
+                rate,
+                sent,
+                length,
+            } => {
+                let asked = rate.samples_in_ms(self.tone_ms) as u32;
+                let soonest = *sent + generator.edge_samples();
+                *length = asked.max(soonest).min(*length);
+            }
+            Now::Next | Now::Pause { .. } => {}
+        }
+    }
+
     /// The next frame. `timestamp` is the audio clock at its beginning; `events` whether telephone events were negotiated. Tones are
-    /// written to `out` at 8 kHz.
+    /// written to `out` at `rate`; those that began at another go on in that.
     pub(crate) fn frame(
         &mut self,
         clock: ClockRate,
         timestamp: u32,
         events: bool,
+        rate: AudioRate,
         out: &mut Frame,
     ) -> DigitFrame {
         loop {
             match &mut self.now {
                 Now::Next => match self.digits.next() {
-                    Some(digit) => self.now = self.begin(digit, clock, timestamp, events),
+                    Some(DigitPiece::Pause(ms)) => {
+                        self.now = Now::Pause {
+                            frames: ms / FRAME_MS,
+                        }
+                    }
+                    Some(DigitPiece::Key(key, ms)) => {
+                        let ms = ms.unwrap_or(self.tone_ms).clamp(SHORTEST_MS, LONGEST_MS);
+                        self.key = Some(key);
+                        self.now = match events {
+                            true => Now::Event(Sender::new(key.to_event(), clock, timestamp, ms)),
+                            false => tone(key, rate, ms),
+                        }
+                    }
                     None => return DigitFrame::Done,
                 },
                 Now::Event(sender) => match sender.next(FRAME_MS) {
@@ -98,47 +148,45 @@ impl DigitSender {
                         }
                     }
                 },
-                Now::Tone { samples: 0, .. } => {
+                Now::Tone { sent, length, .. } if *sent >= *length => {
                     self.now = Now::Pause {
                         frames: self.gap_ms.div_ceil(FRAME_MS),
                     }
                 }
-                Now::Tone { generator, samples } => {
-                    let out = out.fill_at(AudioRate::Narrow);
-                    let part = (*samples as usize).min(out.len());
-                    generator.fill(&mut out[..part]);
-                    *samples -= part as u32;
-                    if *samples == 0 {
+                Now::Tone {
+                    generator,
+                    rate,
+                    sent,
+                    length,
+                } => {
+                    let out = out.fill_at(*rate);
+                    let release = length.saturating_sub(generator.edge_samples());
+                    let steady = (release.saturating_sub(*sent) as usize).min(out.len());
+                    generator.fill(&mut out[..steady]);
+                    if steady < out.len() {
                         generator.release();
-                        generator.fill(&mut out[part..]);
+                        generator.fill(&mut out[steady..]);
                     }
+                    *sent += out.len() as u32;
                     return DigitFrame::Tone;
                 }
                 Now::Pause { frames: 0 } => self.now = Now::Next,
                 Now::Pause { frames } => {
                     *frames -= 1;
+                    out.silence_at(rate);
                     return DigitFrame::Silence;
                 }
             }
         }
     }
+}
 
-    fn begin(&self, digit: u8, clock: ClockRate, timestamp: u32, events: bool) -> Now {
-        let pause = |ms: u32| Now::Pause {
-            frames: ms / FRAME_MS,
-        };
-        match (digit, Key::from_char(char::from(digit))) {
-            (_, Some(key)) if events => {
-                Now::Event(Sender::new(key.to_event(), clock, timestamp, self.tone_ms))
-            }
-            (_, Some(key)) => Now::Tone {
-                generator: Generator::new(8000, key, LEVELS_DBM0.0, LEVELS_DBM0.1),
-                samples: self.tone_ms * SAMPLES_PER_MS,
-            },
-            (b'w', _) => pause(500),
-            (b'W', _) => pause(1000),
-            _ => Now::Next,
-        }
+fn tone(key: Key, rate: AudioRate, ms: u32) -> Now {
+    Now::Tone {
+        generator: Generator::new(rate.hz(), key, LEVELS_DBM0.0, LEVELS_DBM0.1),
+        rate,
+        sent: 0,
+        length: rate.samples_in_ms(ms) as u32,
     }
 }
 
@@ -156,7 +204,7 @@ mod tests {
         let (mut heard, mut frames) = (String::new(), 0);
         loop {
             let mut tone = Frame::silence(AudioRate::Narrow);
-            match sender.frame(ClockRate::HZ_8000, 0, false, &mut tone) {
+            match sender.frame(ClockRate::HZ_8000, 0, false, AudioRate::Narrow, &mut tone) {
                 DigitFrame::Done => break,
                 DigitFrame::Event { .. } => panic!("events were not negotiated"),
                 DigitFrame::Tone | DigitFrame::Silence => {}
@@ -187,6 +235,7 @@ mod tests {
                 clock,
                 frame * 160,
                 true,
+                AudioRate::Narrow,
                 &mut Frame::silence(AudioRate::Narrow),
             ) {
                 DigitFrame::Done => break,
@@ -210,7 +259,11 @@ mod tests {
             }
         }
         let (begin, end) = (
-            KeyEvent::Begin { code: 1 },
+            KeyEvent::Begin {
+                code: 1,
+                lasted: 160,
+                volume: 10,
+            },
             KeyEvent::End {
                 code: 1,
                 duration: 800,
@@ -218,5 +271,55 @@ mod tests {
         );
         assert_eq!(keys, [begin, end, begin, end]);
         assert_eq!(stamps, [[0; 7], [8 * 160; 7]].concat());
+    }
+
+    /// What is sent for a text, at a rate.
+    fn sound(text: &str, rate: AudioRate, tone_ms: u32) -> Vec<i16> {
+        let mut sender = DigitSender::new(1, text.into(), tone_ms, 60);
+        let (mut out, mut frame) = (Vec::new(), Frame::silence(rate));
+        while sender.frame(ClockRate::HZ_8000, 0, false, rate, &mut frame) != DigitFrame::Done {
+            out.extend_from_slice(frame.samples());
+        }
+        out
+    }
+
+    #[test]
+    fn tones_are_as_long_as_they_shall_be_and_fade() {
+        for rate in [AudioRate::Narrow, AudioRate::Wide] {
+            let per_ms = rate.samples_in_ms(1);
+            for ms in [40, 60, 75, 100, 500] {
+                let sound = sound("5", rate, ms);
+                let last = sound.iter().rposition(|of| *of != 0).unwrap_or(0) / per_ms;
+                assert!(
+                    (ms as usize - 2..=ms as usize).contains(&last),
+                    "{ms}: {last}"
+                );
+                // From full level to nothing in 1.5 ms, not in a step.
+                let step = |pair: &[i16]| pair[0].abs_diff(pair[1]);
+                let steepest = sound.windows(2).map(step).max();
+                let tail = &sound[(ms as usize - 1) * per_ms..];
+                assert!(tail.windows(2).map(step).max() < steepest.map(|of| of * 3 / 4));
+            }
+        }
+    }
+
+    #[test]
+    fn each_digit_may_have_its_own_length() {
+        let sound = sound("1@60 2w3@200", AudioRate::Narrow, 100);
+        let mut lengths = Vec::new();
+        Detector::new(8000, Profile::TELEPHONE).process(&sound, |event| {
+            if let Event::End { duration_ms, .. } = event {
+                lengths.push(duration_ms);
+            }
+        });
+        let expected = [60u32, 200, 200];
+        assert_eq!(lengths.len(), 3, "{lengths:?}");
+        assert!(
+            lengths
+                .iter()
+                .zip(expected)
+                .all(|(of, ms)| of.abs_diff(ms) <= 6),
+            "{lengths:?}"
+        );
     }
 }

@@ -381,10 +381,14 @@ impl ChannelState {
         let events = params.telephone_event_send.is_some();
         let clock = params.telephone_event_clock;
         let timestamp = self.outgoing.position(moment.tick_ms).timestamp;
-        match digits.frame(clock, timestamp, events, &mut self.outgoing_tone) {
+        let rate = params.encoding.audio();
+        match digits.frame(clock, timestamp, events, rate, &mut self.outgoing_tone) {
             DigitFrame::Done => {
-                let id = digits.id();
+                let (id, key) = (digits.id(), digits.key());
                 self.digits = None;
+                if let Some(key) = key.filter(|_| self.bridge.is_some()) {
+                    self.inlet.press(key, moment.tick_ms);
+                }
                 self.tell(MediaEvent::DigitsSent { id });
                 None
             }

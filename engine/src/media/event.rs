@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use trunkline_dsp::dtmf::Measured;
 
@@ -27,7 +28,11 @@ pub enum MediaEvent {
         key: char,
         /// How it was heard.
         source: KeySource,
-        /// What the tones were, for in-band keys.
+        /// When, as near as that can be told: without the delay of the jitter buffer and of telling it from a voice.
+        at: Instant,
+        /// Level in dBm0: of both tones together, or what the telephone event states.
+        level_dbm0: Option<f32>,
+        /// What the tones were like, for in-band keys.
         tone: Option<Measured>,
     },
     /// A key went up; exactly one for each `KeyBegin` of the same source.
@@ -36,6 +41,8 @@ pub enum MediaEvent {
         key: char,
         /// How it was heard.
         source: KeySource,
+        /// When, as near as that can be told.
+        at: Instant,
         /// How long it was down.
         duration_ms: u32,
     },

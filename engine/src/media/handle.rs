@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::admission::{AdmissionLimits, Pulse};
-use super::bridge::Carriage;
+use super::bridge::{BridgeEnd, Carriage};
 use super::channel::{ChannelState, NewStream, Order};
 use super::codec::Encoding;
 use super::codec::opus::OpusSettings;
@@ -240,7 +240,7 @@ impl Media {
         if a.id == b.id {
             return Err(BridgeError::Itself);
         }
-        let ends = [(a.id, a_to_b), (b.id, b_to_a)];
+        let ends = [BridgeEnd::new(a.id, a_to_b), BridgeEnd::new(b.id, b_to_a)];
         // Always in the same order, so that two who do this at once do not wait for each other.
         let (first, second) = if a.id.index < b.id.index {
             (a, b)

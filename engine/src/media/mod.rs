@@ -17,6 +17,9 @@ pub mod codec;
 mod command;
 mod convert;
 mod crossing;
+#[cfg(test)]
+mod digit_receivers_tests;
+mod digit_text;
 mod digits;
 mod ears;
 mod emit;
@@ -26,6 +29,8 @@ pub mod frame;
 mod handle;
 mod hearing;
 mod ice;
+mod key_delay;
+mod keys;
 mod latch;
 mod life;
 mod path;
@@ -55,12 +60,14 @@ pub use bridge::Carriage;
 pub use codec::opus::OpusSettings;
 pub use codec::{AudioRate, ClockRate, Encoding, Law};
 pub use command::{Command, Manner, MediaAudio, PlayChange, SrtpParams, StreamParams};
+pub use digit_text::{DigitPiece, DigitText};
 pub use ears::Listening;
 pub use event::{ChannelStats, KeySource, MediaEvent, PathFacts, RecordingEnd};
 pub use frame::Frame;
 pub use handle::{
     BridgeError, Busy, Channel, Media, MediaConfig, MediaError, MediaEvents, OpenError,
 };
+pub use keys::event_key;
 pub use prompt::{Prompt, PromptError, PromptLibrary};
 pub use quality::{LiveFigures, LiveQuality, Marks, Quality};
 pub use recorder::{Pause, RecordingFormat, RecordingGap, RecordingSpec, RecordingStats, Tracks};

@@ -3,14 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use trunkline_dsp::dtmf::{Detector, Event as ToneEvent, Key, Profile};
-
 use super::bridge::Passed;
 use super::channel::{ChannelState, Moment, Surroundings};
 use super::codec::{AudioRate, ClockRate, Encoding};
-use super::event::{ChannelStats, KeySource, MediaEvent};
+use super::event::{ChannelStats, MediaEvent};
 use super::frame::Frame;
 use super::hearing::Hearing;
+use super::keys::event_key;
 use super::latch::Verdict;
 use super::life::Life;
 use super::playout::Pulled;
@@ -244,7 +243,7 @@ impl ChannelState {
             .as_ref()
             .is_none_or(|reception| reception.ssrc != header.ssrc);
         if other_source {
-            self.restart_source(header.ssrc, header.sequence);
+            self.restart_source(now, header.ssrc, header.sequence);
         }
         let arrival = self.incoming.reception.as_mut()?.receive(header.sequence);
         match arrival {
@@ -311,7 +310,7 @@ impl ChannelState {
         if let Some(hearing) = &mut self.incoming.hearing {
             hearing.skip(sequence);
         }
-        let mut on = report_keys(self.incoming.keys.clock(), &self.events);
+        let mut on = report_keys(self.incoming.keys.clock(), now, &self.events);
         self.incoming
             .keys
             .receive(now, sequence, timestamp, marker, packet.payload, &mut on);
@@ -354,11 +353,13 @@ impl ChannelState {
         stats.octets_in.add(octets as u64);
     }
 
-    fn restart_source(&mut self, ssrc: u32, sequence: u16) {
+    fn restart_source(&mut self, now: Instant, ssrc: u32, sequence: u16) {
         self.incoming.change_source(ssrc, sequence);
-        self.incoming
-            .keys
-            .reset(&mut report_keys(self.incoming.keys.clock(), &self.events));
+        self.incoming.keys.reset(&mut report_keys(
+            self.incoming.keys.clock(),
+            now,
+            &self.events,
+        ));
         self.forget_audio();
     }
 
@@ -377,7 +378,7 @@ impl ChannelState {
         {
             self.incoming.keys.expire(
                 now,
-                &mut report_keys(self.incoming.keys.clock(), &self.events),
+                &mut report_keys(self.incoming.keys.clock(), now, &self.events),
             );
         }
         let (expected, wanted) = match &self.stream {
@@ -429,10 +430,8 @@ impl ChannelState {
     /// Returns whether there is anything but silence.
     pub(crate) fn listen(&mut self, now: Instant, heard: &mut Frame) -> bool {
         let pulled = self.pull(now, heard);
-        self.retune(heard.rate());
-        if self.detector.is_some() {
-            self.look_for_tones(heard.samples(), &pulled);
-        }
+        self.retune(now, heard.rate());
+        self.listen_for_keys(now, heard.samples(), &pulled);
         self.share_heard(heard.samples());
         match pulled {
             Pulled::Audio | Pulled::Concealed(_) => true,
@@ -462,36 +461,12 @@ impl ChannelState {
         hearing.pull(now_us, heard)
     }
 
-    /// Gives the detector the frame, and says what of it is made up: a key neither begins nor ends there.
-    fn look_for_tones(&mut self, samples: &[i16], pulled: &Pulled) {
-        let Some(detector) = &mut self.detector else {
-            return;
-        };
-        let (events, down) = (&self.events, &mut self.tone_down);
-        if let Some((_, frames)) = down {
-            *frames += 1;
-        }
-        let mut on = |event| {
-            *down = match event {
-                ToneEvent::Begin { key, .. } => Some((key.to_char(), 1)),
-                ToneEvent::End { .. } => None,
-            };
-            let _ = events.send(tone_event(event));
-        };
-        let Pulled::Concealed(made) = pulled else {
-            return detector.process(samples, on);
-        };
-        detector.process(&samples[..made.start], &mut on);
-        detector.process_concealed(&samples[made.clone()], &mut on);
-        detector.process(&samples[made.end..], &mut on);
-    }
-
     /// The detector hears at the rate of the audio. A key that is down is let go where it changes.
-    fn retune(&mut self, rate: AudioRate) {
+    fn retune(&mut self, now: Instant, rate: AudioRate) {
         if self.detector.is_some() && self.detector_rate != rate {
-            self.detect(false);
+            self.detect(now, false);
             self.detector_rate = rate;
-            self.detector = Some(Detector::new(rate.hz(), Profile::TELEPHONE));
+            self.detect(now, true);
         }
     }
 }
@@ -507,46 +482,12 @@ fn count_malformed(stats: &MediaStats, malformed: Malformed) {
 
 pub(crate) fn report_keys(
     clock: ClockRate,
+    now: Instant,
     events: &tokio::sync::mpsc::UnboundedSender<MediaEvent>,
 ) -> impl FnMut(KeyEvent) + '_ {
     move |event| {
-        let (code, duration) = match event {
-            KeyEvent::Begin { code } => (code, None),
-            KeyEvent::End { code, duration } => (code, Some(duration)),
-        };
-        let Some(key) = Key::from_event(code).map(Key::to_char) else {
-            return;
-        };
-        let source = KeySource::Rfc4733;
-        let _ = events.send(match duration {
-            None => MediaEvent::KeyBegin {
-                key,
-                source,
-                tone: None,
-            },
-            Some(duration) => MediaEvent::KeyEnd {
-                key,
-                source,
-                duration_ms: clock.ms(duration),
-            },
-        });
-    }
-}
-
-fn tone_event(event: ToneEvent) -> MediaEvent {
-    let source = KeySource::InBand;
-    match event {
-        ToneEvent::Begin { key, measured, .. } => MediaEvent::KeyBegin {
-            key: key.to_char(),
-            source,
-            tone: Some(measured),
-        },
-        ToneEvent::End {
-            key, duration_ms, ..
-        } => MediaEvent::KeyEnd {
-            key: key.to_char(),
-            source,
-            duration_ms,
-        },
+        if let Some(key) = event_key(clock, now, event) {
+            let _ = events.send(key);
+        }
     }
 }

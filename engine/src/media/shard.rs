@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::bridge::{Bridge, Carriage, Wants};
+use super::bridge::{Bridge, BridgeEnd, Wants};
 use super::channel::{ChannelState, Moment, Order, Surroundings};
 use super::codec::AudioRate;
 use super::command::Command;
@@ -41,7 +41,7 @@ pub(crate) enum ShardOrder {
     Open(Box<ChannelState>),
     Channel(ChannelId, Order),
     /// Joins two channels; what each sends to the other.
-    Bridge([(ChannelId, Carriage); 2]),
+    Bridge([BridgeEnd; 2]),
     Room(RoomOrder),
     /// The channel goes to that shard.
     Depart(ChannelId, usize),
@@ -255,15 +255,23 @@ impl Shard {
     }
 
     /// Bridges two channels. A bridge that either has with a third one ends; one that they have goes on with what is carried now.
-    fn join(&mut self, ends: [(ChannelId, Carriage); 2]) {
-        let [a, b] = ends.map(|(id, _)| id);
-        if ends
+    fn join(&mut self, ends: [BridgeEnd; 2]) {
+        let [a, b] = [ends[0].id, ends[1].id];
+        if [a, b]
             .iter()
-            .any(|(id, _)| present(&mut self.slab, *id).is_none())
+            .any(|id| present(&mut self.slab, *id).is_none())
         {
-            return; // one has closed meanwhile
+            // One has closed meanwhile.
+            let delays = ends.into_iter().filter_map(|end| end.key_delay);
+            delays.for_each(|delay| self.around.scrap(delay));
+            return;
         }
-        for ((id, carriage), far) in ends.into_iter().zip([b, a]) {
+        for (end, far) in ends.into_iter().zip([b, a]) {
+            let BridgeEnd {
+                id,
+                carriage,
+                key_delay,
+            } = end;
             let Some(channel) = present(&mut self.slab, id) else {
                 continue;
             };
@@ -277,6 +285,9 @@ impl Shard {
                     }
                 }
             }
+            if let Some(channel) = present(&mut self.slab, id) {
+                channel.hold_back(key_delay);
+            }
         }
         self.tell_far_side(a);
         self.tell_far_side(b);
@@ -288,6 +299,7 @@ impl Shard {
             return;
         };
         channel.inlet.disconnect();
+        channel.hold_back(None);
         let Some(bridge) = channel.bridge.take() else {
             return;
         };
@@ -295,6 +307,7 @@ impl Shard {
             && far.bridge.take_if(|bridge| bridge.peer == id).is_some()
         {
             far.inlet.disconnect();
+            far.hold_back(None);
         }
     }
 

@@ -9,6 +9,7 @@ pub mod rtcp;
 pub mod srtp;
 pub mod stun;
 pub mod telephone_event;
+pub mod telephone_event_clock;
 pub mod xr;
 
 /// Whether sequence number `a` comes after `b` (RFC 1982 arithmetic on 16 bits).

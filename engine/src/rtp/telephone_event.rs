@@ -10,11 +10,15 @@ use super::is_newer;
 
 /// Without a packet for this long an event is over although its end never came. Longer than two packets of 100 ms.
 const SILENT_END: Duration = Duration::from_millis(250);
-/// A key that is held longer is let go, in ms.
-const LONGEST_MS: u32 = 60_000;
-/// Peers that let the timestamp rise inside an event do so by a packet time, at most 60 ms. Two presses are at least 80 ms apart
+/// A key that is held longer is let go, in ms. Longer than a segment of the 8 kHz clock; whoever never ends a key is understood after
+/// that long.
+const LONGEST_MS: u32 = 10_000;
+/// Peers that restamp the copies of an end do so by a packet time, at most 60 ms. Two presses are at least 80 ms apart
 /// (ITU-T Q.24: 40 ms of tone and 40 ms of pause).
 const RISING_STEP_MS: u32 = 60;
+/// Peers that let the timestamp rise inside an event let its duration rise by as much, with this accuracy in ms: less than the shortest
+/// pause between two presses (ITU-T Q.24).
+const RISING_SLACK_MS: u32 = 30;
 /// Two segments of an event follow each other with this accuracy, in ms.
 const SEGMENT_SLACK_MS: u32 = 120;
 /// The longest duration a packet can state; an event that goes on is continued with a new timestamp (RFC 4733 section 2.5.1.3).
@@ -29,6 +33,10 @@ pub enum KeyEvent {
     Begin {
         /// Event code, 0 to 15.
         code: u8,
+        /// How long it was down already when its first packet came, in units of the clock.
+        lasted: u32,
+        /// Its level in -dBm0, as the peer states it.
+        volume: u8,
     },
     /// It went up.
     End {
@@ -113,6 +121,16 @@ impl Press {
         }
     }
 
+    /// An event that is over for us goes on at the peer.
+    fn follow(&mut self, sequence: u16, timestamp: u32, duration: u16) {
+        self.duration = match timestamp == self.timestamp {
+            true => self.duration.max(duration),
+            false => duration,
+        };
+        self.sequence = sequence;
+        self.timestamp = timestamp;
+    }
+
     fn total(&self) -> u32 {
         self.before + u32::from(self.duration)
     }
@@ -182,8 +200,7 @@ impl Receiver {
         match (relation, &mut self.last) {
             (Relation::Old, Some(press)) => {
                 if is_newer(sequence, press.sequence) {
-                    press.sequence = sequence;
-                    press.timestamp = timestamp;
+                    press.follow(sequence, timestamp, event.duration);
                 }
                 return;
             }
@@ -195,7 +212,11 @@ impl Receiver {
             }
             _ => {
                 self.release(on);
-                on(KeyEvent::Begin { code: event.code });
+                on(KeyEvent::Begin {
+                    code: event.code,
+                    lasted: event.duration.into(),
+                    volume: event.volume,
+                });
                 self.last = Some(Press::new(now, sequence, timestamp, event));
             }
         }
@@ -256,15 +277,17 @@ fn relation(
     marker: bool,
     event: Payload,
 ) -> Relation {
-    let slack = clock.samples_in_ms(SEGMENT_SLACK_MS);
     let newer = is_newer(sequence, press.sequence);
     let same_key = event.code == press.code;
     let step = timestamp.wrapping_sub(press.timestamp);
     if step == 0 && same_key {
         return match (press.down, newer) {
             (true, _) => Relation::Same,
-            // A packet without end after the end, with a duration that starts anew: the next press on the old timestamp.
-            (false, true) if !event.end && event.duration < press.duration => Relation::Another,
+            // A packet without end after the end, that says it is a first one or whose duration starts anew: the next press on the
+            // old timestamp.
+            (false, true) if !event.end && (marker || event.duration < press.duration) => {
+                Relation::Another
+            }
             (false, _) => Relation::Old,
         };
     }
@@ -274,19 +297,34 @@ fn relation(
     if !same_key || marker {
         return Relation::Another;
     }
-    if press.down && SEGMENT - u32::from(press.duration) <= slack && step.abs_diff(SEGMENT) <= slack
-    {
-        return Relation::NextSegment;
-    }
-    if step <= clock.samples_in_ms(RISING_STEP_MS) && event.duration >= press.duration {
+    let slack = clock.samples_in_ms(SEGMENT_SLACK_MS);
+    if SEGMENT - u32::from(press.duration) <= slack && step.abs_diff(SEGMENT) <= slack {
         return match press.down {
-            true => Relation::Same,
-            // Copies of the end packet with a timestamp of their own.
-            false if event.end => Relation::Old,
-            false => Relation::Another,
+            true => Relation::NextSegment,
+            // Held for too long or unheard for too long: it was let go already.
+            false => Relation::Old,
         };
     }
-    Relation::Another
+    match press.down {
+        true if rises(clock, press, step, event) => Relation::Same,
+        // Copies of the end packet with a timestamp of their own.
+        false if event.end && restamps(clock, press, step, event) => Relation::Old,
+        _ => Relation::Another,
+    }
+}
+
+/// Whether the timestamp is of the same event although it rose: the duration rose with it. Of another press it could not, because
+/// that began after a pause.
+fn rises(clock: ClockRate, press: &Press, step: u32, event: Payload) -> bool {
+    let grown = u32::from(event.duration).checked_sub(press.duration.into());
+    grown.is_some_and(|grown| {
+        let slack = clock.samples_in_ms(RISING_SLACK_MS);
+        step <= grown.saturating_add(slack) || step <= clock.samples_in_ms(RISING_STEP_MS)
+    })
+}
+
+fn restamps(clock: ClockRate, press: &Press, step: u32, event: Payload) -> bool {
+    step <= clock.samples_in_ms(RISING_STEP_MS) && event.duration >= press.duration
 }
 
 /// Sends one event: call [`next`](Sender::next) once per 20 ms until it gives nothing more. Packets of a segment carry the same
@@ -301,23 +339,34 @@ pub struct Sender {
     length: u32,
     /// Of the segment.
     sent: u32,
+    /// Of the segments before.
+    before: u32,
     begun: bool,
+    /// The segment was reported full.
+    full: bool,
     ends_left: u8,
 }
+
+/// Shortest event in ms (ITU-T Q.24).
+const SHORTEST_MS: u32 = 40;
+/// Longest event that is sent, in ms.
+const HELD_MS: u32 = 60_000;
 
 /// Power of the events we send, in -dBm0.
 const VOLUME: u8 = 10;
 
 impl Sender {
-    /// An event that begins at `timestamp` of the audio clock and lasts `ms` (40 to 8000).
+    /// An event that begins at `timestamp` of the audio clock and lasts `ms`, 40 to 60,000.
     pub fn new(code: u8, clock: ClockRate, timestamp: u32, ms: u32) -> Sender {
         Sender {
             code,
             clock,
             timestamp,
-            length: clock.samples_in_ms(ms.clamp(40, 8000)),
+            length: clock.samples_in_ms(ms.clamp(SHORTEST_MS, HELD_MS)),
             sent: 0,
+            before: 0,
             begun: false,
+            full: false,
             ends_left: END_PACKETS,
         }
     }
@@ -327,17 +376,28 @@ impl Sender {
         self.timestamp
     }
 
+    /// Ends the event after `ms` in all, or now if that is past.
+    pub fn end_after(&mut self, ms: u32) {
+        let length = self
+            .clock
+            .samples_in_ms(ms.clamp(SHORTEST_MS, HELD_MS))
+            .saturating_sub(self.before);
+        self.length = length.clamp(self.sent, self.length);
+    }
+
     /// The next packet after another `ms` of time: its marker bit and payload. `None` when it is over. What does not fit one packet's
-    /// duration goes on in another segment (RFC 4733 section 2.5.1.3).
+    /// duration goes on in another segment, after a packet that reports the first one full (RFC 4733 section 2.5.1.3).
     pub fn next(&mut self, ms: u32) -> Option<(bool, Payload)> {
         let marker = !std::mem::replace(&mut self.begun, true);
         self.sent = (self.sent + self.clock.samples_in_ms(ms)).min(self.length);
-        if self.sent > SEGMENT {
+        if self.sent > SEGMENT && std::mem::replace(&mut self.full, true) {
+            self.full = false;
             self.timestamp = self.timestamp.wrapping_add(SEGMENT);
+            self.before += SEGMENT;
             self.sent -= SEGMENT;
             self.length -= SEGMENT;
         }
-        let end = self.sent == self.length;
+        let end = self.sent == self.length && !self.full;
         if end {
             self.ends_left = self.ends_left.checked_sub(1)?;
         }
@@ -347,7 +407,7 @@ impl Sender {
                 code: self.code,
                 end,
                 volume: VOLUME,
-                duration: self.sent as u16,
+                duration: self.sent.min(SEGMENT) as u16,
             },
         ))
     }

@@ -116,6 +116,12 @@ impl Baresip {
         });
     }
 
+    /// How many events of a kind have come that nobody waited for.
+    pub(crate) fn count_events(&self, kind: &str) -> usize {
+        let of_kind = |message: &&serde_json::Value| message["type"] == kind;
+        self.events.iter().filter(of_kind).count()
+    }
+
     /// Waits for a message; what came before it stays for later.
     #[track_caller]
     fn wait(

@@ -9,6 +9,7 @@ mod flows;
 mod installation;
 mod kamailio;
 mod kamailio_calls;
+mod keys;
 mod lifecycle;
 mod linphone;
 mod load;

@@ -306,6 +306,7 @@ impl Party {
                 key,
                 source,
                 duration_ms,
+                ..
             } = event
             {
                 keys.push((key, source, duration_ms));

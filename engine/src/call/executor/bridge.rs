@@ -187,6 +187,7 @@ impl Bridged {
 /// What one side did, brought to the other.
 fn across(from: &mut Leg, to: &mut Leg, input: Input) {
     match input {
+        Input::KeyDown(digit, source) if from.crosses(to, source) => to.press_down(digit),
         Input::Key(key) => pass_key(from, to, key),
         // The answer to a late offer comes with the ACK.
         Input::MediaChanged | Input::Confirmed | Input::Replaced => hear_each_other(from, to),
@@ -202,7 +203,7 @@ fn hear_each_other(one: &mut Leg, other: &mut Leg) {
 }
 
 fn pass_key(from: &mut Leg, to: &mut Leg, key: KeyPress) {
-    if from.crosses(to, key.source) {
+    if from.crosses(to, key.source) || to.is_pressed(key.digit) {
         tracing::info!(source = ?key.source, by = ?to.key_path(), "key passed on");
         to.press(key.digit, key.duration_ms);
     }

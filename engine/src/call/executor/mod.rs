@@ -295,7 +295,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 fn log_key(key: &KeyPress) {
-    tracing::info!(key = %key.digit, source = ?key.source, ms = key.duration_ms, "key");
+    tracing::info!(key = %key.digit, source = ?key.source, sources = %key.sources, ms = key.duration_ms, "key");
 }
 
 fn failed(verb: &'static str, reason: impl Into<String>) -> Outcome {

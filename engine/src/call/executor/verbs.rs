@@ -1,12 +1,12 @@
 //! The verbs that play and listen: play, gather, echo, send_digits, and what turns their audio into media commands.
 use super::super::gather::{Gathering, Next};
-use super::super::leg::Input;
+use super::super::leg::{Input, KeyPath};
 use super::super::verb::{
     Audio, Echo, Gather, Gathered, Manner, Outcome, Play, Refer, Repeat, SendDigits,
 };
 use super::{Executor, VerbResult, deadline_in, failed, log_key};
 use crate::fetch;
-use crate::media::{Command, MediaAudio, Prompt};
+use crate::media::{Command, DigitPiece, DigitText, MediaAudio, Prompt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,7 +26,7 @@ impl Executor<'_> {
         loop {
             match self.next().await {
                 Input::PlayDone(done) if done == id => return Ok(Outcome::Done),
-                Input::KeyDown(digit) if play.stop_keys.contains(digit) => {
+                Input::KeyDown(digit, _) if play.stop_keys.contains(digit) => {
                     let _ = self.leg.media(Command::StopPlay);
                 }
                 Input::Key(key) => {
@@ -121,6 +121,9 @@ impl Executor<'_> {
     }
 
     pub(super) async fn send_digits(&mut self, send: SendDigits) -> VerbResult {
+        if self.leg.key_path() == KeyPath::Info {
+            return self.send_infos(send).await;
+        }
         let id = self.fresh_id();
         let command = Command::SendDigits {
             id,
@@ -139,6 +142,29 @@ impl Executor<'_> {
                 _ => {}
             }
         }
+    }
+
+    /// Sends digits as SIP INFO, at the pace that they would have as tones.
+    async fn send_infos(&mut self, send: SendDigits) -> VerbResult {
+        for piece in DigitText::new(send.digits) {
+            let ms = match piece {
+                DigitPiece::Pause(ms) => ms,
+                DigitPiece::Key(key, ms) => {
+                    let ms = ms.unwrap_or(send.tone_ms).clamp(40, 60_000);
+                    self.leg.inform(key.to_char(), ms);
+                    ms + send.gap_ms.clamp(40, 60_000)
+                }
+            };
+            let deadline = deadline_in(ms);
+            loop {
+                match self.idle(deadline).await? {
+                    None => break,
+                    Some(Input::Replaced) => return Ok(Outcome::Done),
+                    Some(_) => {}
+                }
+            }
+        }
+        Ok(Outcome::Done)
     }
 
     pub(super) async fn send_refer(&mut self, refer: Refer) -> VerbResult {
@@ -260,7 +286,7 @@ fn hear(
     let now = Instant::now();
     match input {
         None => state.time(now),
-        Some(Input::KeyDown(_)) => state.key_down(),
+        Some(Input::KeyDown(..)) => state.key_down(),
         Some(Input::Key(key)) => {
             if !sensitive {
                 log_key(&key);

@@ -2,13 +2,14 @@
 use super::description::session_description;
 use super::{End, Input, Leg, hangup_reason};
 use crate::call::Refusal;
+use crate::call::arbiter::Heard;
 use crate::call::causes::{self, Causes};
 use crate::call::recorded::RecordedFile;
 use crate::call::text_message::{self, InCall};
 use crate::call::transfer::Referral;
 use crate::call::verb::DigitSource;
-use crate::media::{ChannelStats, KeySource, MediaEvent};
-use crate::stream::protocol::Heard;
+use crate::media::{ChannelStats, MediaEvent};
+use crate::stream::protocol;
 use std::time::{Duration, Instant};
 use trunkline_sip::{EndCause, Event, Message, Origin, ReferId, RequestId};
 
@@ -179,19 +180,14 @@ impl Leg {
                 );
                 Some(Input::PlayDone(id))
             }
-            MediaEvent::KeyBegin { key, source, .. } => {
-                let source = source_of(source);
-                let new = self.hears(source) && self.arbiter.begin(Instant::now(), key, source);
-                new.then_some(Input::KeyDown(key))
+            MediaEvent::KeyBegin { source, .. } if !self.hears(source.into()) => None,
+            MediaEvent::KeyBegin { .. } | MediaEvent::KeyEnd { .. } => {
+                match self.arbiter.hear(&event) {
+                    Heard::Nothing => None,
+                    Heard::Down(digit, source) => Some(Input::KeyDown(digit, source)),
+                    Heard::Press(key) => Some(Input::Key(key)),
+                }
             }
-            MediaEvent::KeyEnd {
-                key,
-                source,
-                duration_ms,
-            } => self
-                .arbiter
-                .end(Instant::now(), key, source_of(source), duration_ms)
-                .map(Input::Key),
             MediaEvent::RecordDone {
                 id,
                 path,
@@ -217,17 +213,17 @@ impl Leg {
             }
             MediaEvent::SpeechBegin => {
                 tracing::debug!("speech begins");
-                self.stream_heard(Heard::SpeechBegin);
+                self.stream_heard(protocol::Heard::SpeechBegin);
                 None
             }
             MediaEvent::SpeechEnd { duration_ms } => {
                 tracing::debug!(duration_ms, "speech ends");
-                self.stream_heard(Heard::SpeechEnd { duration_ms });
+                self.stream_heard(protocol::Heard::SpeechEnd { duration_ms });
                 None
             }
             MediaEvent::Beep { hz, duration_ms } => {
                 tracing::info!(hz, duration_ms, "beep");
-                self.stream_heard(Heard::Beep { hz, duration_ms });
+                self.stream_heard(protocol::Heard::Beep { hz, duration_ms });
                 None
             }
             MediaEvent::DigitsSent { id } => self.digits_sent(id),
@@ -264,12 +260,5 @@ impl Leg {
             DigitSource::Rfc4733 => mode.telephone_event(),
             DigitSource::Info => mode.info(),
         }
-    }
-}
-
-fn source_of(source: KeySource) -> DigitSource {
-    match source {
-        KeySource::InBand => DigitSource::InBand,
-        KeySource::Rfc4733 => DigitSource::Rfc4733,
     }
 }

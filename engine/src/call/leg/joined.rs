@@ -30,6 +30,7 @@ impl Leg {
     /// Parts the channel from whatever it is joined with.
     pub(in super::super) fn part(&mut self) {
         self.set_transferable(false);
+        self.let_keys_go();
         let _ = self.media(MediaCommand::Unbridge);
         self.music(false);
         let inband = self.settings.dtmf.inband();

@@ -16,6 +16,7 @@ mod takeover;
 
 pub(super) use joined::plain_music;
 pub(super) use keys::KeyPath;
+use keys::OutgoingKey;
 use takeover::Doing;
 
 use super::arbiter::Arbiter;
@@ -27,7 +28,7 @@ use super::negotiation::Negotiation;
 use super::program::Direction;
 use super::text_message::InCall;
 use super::transfer::Referral;
-use super::verb::{KeyPress, Reject};
+use super::verb::{DigitSource, KeyPress, Reject};
 use crate::call::secrets;
 use crate::config::{DtmfMode, SrtpPolicy};
 use crate::media::{Channel, ChannelStats, Command as MediaCommand, MediaEvents, RecordingEnd};
@@ -79,8 +80,8 @@ impl End {
 /// What a leg reports to the executor.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// A key went down; what plays may stop. Its `Key` follows.
-    KeyDown(char),
+    /// A key went down, as this source says; what plays may stop. Its `Key` follows.
+    KeyDown(char, DigitSource),
     /// A key was pressed and released.
     Key(KeyPress),
     /// The ACK has come; the far end hears us.
@@ -200,7 +201,7 @@ pub(super) struct Leg {
     arbiter: Arbiter,
     type_ahead: VecDeque<KeyPress>,
     /// Keys still to be sent to the far end, the one being sent first.
-    outgoing_keys: VecDeque<(char, u32)>,
+    outgoing_keys: VecDeque<OutgoingKey>,
     /// The far end's offer, and what we would answer to it; until we do.
     unanswered: Option<Unanswered>,
     /// A key has come as an RFC 4733 event.
@@ -258,7 +259,7 @@ impl Leg {
             last_words: None,
             settings,
             negotiation,
-            arbiter: Arbiter::default(),
+            arbiter: Arbiter::new(Instant::now()),
             type_ahead: VecDeque::new(),
             outgoing_keys: VecDeque::new(),
             unanswered: None,

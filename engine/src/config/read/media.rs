@@ -109,11 +109,12 @@ const CODECS: [(&str, Codec); 6] = [
     ("l16-16k", Codec::L16Wide),
 ];
 
-const DTMF_MODES: [(&str, DtmfMode); 4] = [
+const DTMF_MODES: [(&str, DtmfMode); 5] = [
     ("auto", DtmfMode::Auto),
     ("rfc4733", DtmfMode::Rfc4733),
     ("inband", DtmfMode::InBand),
     ("info", DtmfMode::Info),
+    ("off", DtmfMode::Off),
 ];
 
 fn pin(field: &Field<'_>, threads: usize) -> Option<Vec<usize>> {

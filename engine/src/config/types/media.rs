@@ -89,7 +89,7 @@ impl Default for Opus {
     }
 }
 
-/// Which sources of keys are believed.
+/// Which sources of keys are believed, and how keys are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DtmfMode {
     /// All; one press reported by several is one key.
@@ -100,6 +100,8 @@ pub enum DtmfMode {
     InBand,
     /// SIP INFO only.
     Info,
+    /// None: keys are not heard, and tones stay in the audio.
+    Off,
 }
 
 impl DtmfMode {

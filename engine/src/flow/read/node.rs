@@ -15,6 +15,7 @@ enum Kind {
     Play,
     Collect,
     Echo,
+    SendDigits,
     Conference,
     Record,
     RecordCall,
@@ -26,11 +27,12 @@ enum Kind {
     Hangup,
 }
 
-const KINDS: [(&str, Kind); 13] = [
+const KINDS: [(&str, Kind); 14] = [
     ("play", Kind::Play),
     ("sound", Kind::Play),
     ("collect", Kind::Collect),
     ("echo", Kind::Echo),
+    ("send_digits", Kind::SendDigits),
     ("conference", Kind::Conference),
     ("record_message", Kind::Record),
     ("record_call", Kind::RecordCall),
@@ -60,6 +62,7 @@ impl Reader<'_> {
             Kind::Play => self.play(&mut table),
             Kind::Collect => self.collect(&mut table),
             Kind::Echo => self.echo(&mut table),
+            Kind::SendDigits => self.send_digits(&mut table),
             Kind::Conference => self.conference(&mut table),
             Kind::Record => self.record(&mut table),
             Kind::RecordCall => self.record_call(&mut table),
@@ -132,6 +135,21 @@ impl Reader<'_> {
         };
         let then = self.then_key(table)?;
         Some(Step::Echo { echo, then })
+    }
+
+    fn send_digits(&self, table: &mut Table<'_>) -> Option<Step> {
+        let digits = table
+            .required("digits")
+            .and_then(|field| self.template(&field, field.string()?));
+        let tone_ms = self.ms(table, "tone_seconds", 0.04, 60.0, 100);
+        let gap_ms = self.ms(table, "gap_seconds", 0.04, 60.0, 100);
+        let then = self.then_key(table);
+        Some(Step::SendDigits {
+            digits: digits?,
+            tone_ms,
+            gap_ms,
+            then: then?,
+        })
     }
 
     fn conference(&self, table: &mut Table<'_>) -> Option<Step> {

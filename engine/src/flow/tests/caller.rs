@@ -26,9 +26,8 @@ pub(super) fn call() -> CallInfo {
 
 pub(super) fn key(digit: char) -> KeyPress {
     KeyPress {
-        digit,
-        source: DigitSource::Rfc4733,
         duration_ms: Some(100),
+        ..KeyPress::new(digit, DigitSource::Rfc4733)
     }
 }
 
