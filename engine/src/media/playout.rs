@@ -103,8 +103,7 @@ pub struct Playout {
     stats: PlayoutStats,
     jitter: JitterBuffer,
     pcm: PcmQueue,
-    /// One once it is needed. Has its capacity from the start.
-    concealer: Vec<Concealer>,
+    concealer: Concealer,
 }
 
 impl Playout {
@@ -129,7 +128,7 @@ impl Playout {
             stats: PlayoutStats::default(),
             jitter: JitterBuffer::new(encoding.clock(), ARENA, aim),
             pcm: PcmQueue::new(),
-            concealer: Vec::with_capacity(1),
+            concealer: Concealer::new(encoding.audio().hz()),
         }
     }
 
@@ -137,7 +136,7 @@ impl Playout {
     pub fn reset(&mut self, encoding: Encoding) {
         self.jitter.reset(encoding.clock());
         self.encoding = encoding;
-        self.concealer.clear();
+        self.concealer = Concealer::new(encoding.audio().hz());
         self.pcm.clear();
         self.run = 0;
         self.rest = 0;
@@ -242,7 +241,7 @@ impl Playout {
         if is_stateless(decoder) {
             self.owe();
         } else {
-            concealer(&mut self.concealer, rate).good(samples);
+            self.concealer.good(samples);
         }
         true
     }
@@ -305,15 +304,14 @@ impl Playout {
             return self.pcm.commit(frame);
         }
         self.settle(decoder);
-        let concealer = concealer(&mut self.concealer, rate);
         let Some(count) = samples else {
             let room = self.pcm.room(made);
             let made = room.len();
-            concealer.conceal(room, None);
+            self.concealer.conceal(room, None);
             self.whole = false;
             return self.pcm.commit_made(made);
         };
-        concealer.good(self.pcm.room(count));
+        self.concealer.good(self.pcm.room(count));
         self.pcm.commit(count);
         self.whole = true;
         self.run = 0;
@@ -333,7 +331,7 @@ impl Playout {
             if let Some(payload) = self.jitter.past(number)
                 && let Ok(count) = decoder.decode(payload, &mut space)
             {
-                concealer(&mut self.concealer, self.encoding.audio()).good(&mut space[..count]);
+                self.concealer.good(&mut space[..count]);
             }
         }
     }
@@ -343,16 +341,15 @@ impl Playout {
         self.settle(decoder);
         let rate = self.rate();
         let faded = self.run as usize >= rate.samples_in_ms(FADED_MS);
-        let concealer = concealer(&mut self.concealer, rate);
         let hole = self.pcm.room(count);
         let count = hole.len();
         self.run = self.run.saturating_add(count as u32);
         if faded {
             hole.fill(0);
         } else if decoder.conceal(hole) {
-            concealer.good(hole);
+            self.concealer.good(hole);
         } else {
-            concealer.conceal(hole, None);
+            self.concealer.conceal(hole, None);
         }
         self.whole = false;
         self.pcm.commit_made(count);
@@ -370,11 +367,10 @@ impl Playout {
         let own = decoder.recover(payload, hole) || decoder.conceal(hole);
         let samples = decode(decoder, payload, 0, behind);
         let next = &mut behind[..samples.unwrap_or(0)];
-        let concealer = concealer(&mut self.concealer, self.encoding.audio());
         if own {
-            concealer.good(hole);
+            self.concealer.good(hole);
         } else {
-            concealer.conceal(hole, Some(next));
+            self.concealer.conceal(hole, Some(next));
         }
         let count = hole.len();
         self.whole = false;
@@ -487,14 +483,6 @@ fn is_quiet(samples: &[i16]) -> bool {
 /// Whether a packet sounds the same whenever it is decoded.
 fn is_stateless(decoder: &Decoder) -> bool {
     matches!(decoder, Decoder::G711(_) | Decoder::L16(_))
-}
-
-/// The one there is, made when it is first needed.
-fn concealer(made: &mut Vec<Concealer>, rate: AudioRate) -> &mut Concealer {
-    if made.is_empty() {
-        made.push(Concealer::new(rate.hz()));
-    }
-    &mut made[0]
 }
 
 /// Decodes a payload to the start of `out` without its first samples. Says how many there are.
