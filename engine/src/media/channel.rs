@@ -20,6 +20,7 @@ use super::ears::Ears;
 use super::emit::Outgoing;
 use super::event::{ChannelStats, MediaEvent};
 use super::frame::Frame;
+use super::intake::Intake;
 use super::key_delay::KeyDelay;
 use super::latch::Latch;
 use super::path::{Path, SendErrors, Watch};
@@ -125,6 +126,7 @@ pub(crate) struct ChannelState {
     /// Set by the handle when it is dropped.
     pub(crate) closed: Arc<AtomicBool>,
     pub(crate) sockets: Sockets,
+    pub(crate) intake: Intake,
     pub(crate) stream: Option<Stream>,
     pub(crate) incoming: Incoming,
     pub(crate) outgoing: Outgoing,
@@ -211,6 +213,7 @@ impl ChannelState {
             events,
             closed,
             sockets,
+            intake: Intake::default(),
             stream: None,
             incoming: Incoming::new(now),
             outgoing: Outgoing::new(

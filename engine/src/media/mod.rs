@@ -29,6 +29,7 @@ pub mod frame;
 mod handle;
 mod hearing;
 mod ice;
+mod intake;
 mod key_delay;
 mod keys;
 mod latch;

@@ -1,7 +1,8 @@
 //! The hot loop: one thread that owns its channels, their sockets and their time.
 //!
 //! No lock, no allocation, no log and no wake-up per channel in the steady state: `tests/no_alloc.rs` holds that for the allocations.
-//! With few channels it wakes at once for every packet; with many it sleeps to its next millisecond and takes them in one go.
+//! With few channels it wakes at once for every packet; with many it sleeps to its next millisecond, and channels take theirs in their step
+//! (`intake.rs`).
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -16,15 +17,14 @@ use super::codec::AudioRate;
 use super::command::Command;
 use super::crossing::Crossing;
 use super::frame::Frame;
+use super::intake::LONGEST_DATAGRAM;
 use super::recorder::WriterOrder;
 use super::retire::{ChannelId, Retired};
 use super::room::{RoomOrder, Rooms};
 use super::wheel::Wheel;
 use crate::net::poller::Poller;
-use crate::net::{rtp_socket, thread as media_thread};
+use crate::net::{batch, thread as media_thread};
 
-/// Octets of a datagram that are read; longer ones are dropped.
-const LONGEST_DATAGRAM: usize = 2048;
 /// Channels from which on packets wait for the next millisecond.
 const MANY: usize = 50;
 /// Slots worked on before the sockets are looked at again.
@@ -50,7 +50,7 @@ pub(crate) enum ShardOrder {
 /// One media thread's work. [`run`](Shard::run) is the loop; tests and the bench drive [`turn`](Shard::turn) themselves.
 #[derive(Debug)]
 pub struct Shard {
-    poller: Poller,
+    pub(super) poller: Poller,
     pub(super) orders: Receiver<ShardOrder>,
     pub(super) crossing: Crossing,
     stop: Arc<AtomicBool>,
@@ -61,7 +61,9 @@ pub struct Shard {
     pub(super) around: Surroundings,
     tick_ms: u64,
     cpu_looked: Instant,
-    buffer: Box<[u8; LONGEST_DATAGRAM]>,
+    pub(super) buffer: Box<[u8; LONGEST_DATAGRAM]>,
+    /// The wall time at which the present slot began, for the kernel's stamps.
+    pub(super) wall_ns: u64,
     /// What the channel whose turn it is has received.
     heard: Frame,
     reaper: Sender<Retired>,
@@ -100,6 +102,7 @@ impl Shard {
             tick_ms: 0,
             cpu_looked: start,
             buffer: Box::new([0; LONGEST_DATAGRAM]),
+            wall_ns: 0,
             heard: Frame::silence(AudioRate::Narrow),
             reaper: ends.reaper,
             writer: ends.writer,
@@ -173,6 +176,7 @@ impl Shard {
                 return;
             };
             self.tick_ms = due.tick_ms;
+            self.wall_ns = batch::wall_ns();
             self.around.stats.skipped_slots.add(skipped);
             self.around
                 .stats
@@ -196,6 +200,7 @@ impl Shard {
 
     /// One frame of one channel. Returns whether the channel remains.
     pub(super) fn step(&mut self, index: usize, moment: Moment) -> bool {
+        self.take_in_step(index, moment);
         let Some(channel) = &mut self.slab[index] else {
             self.wheel.remove(index as u32);
             return false;
@@ -335,17 +340,9 @@ impl Shard {
     }
 
     /// Puts a channel into its place and watches its sockets.
-    pub(super) fn take_in(&mut self, channel: Box<ChannelState>) {
+    pub(super) fn take_in(&mut self, mut channel: Box<ChannelState>) {
         let index = channel.id.index;
-        let token = u64::from(index) << 1;
-        let watched = self
-            .poller
-            .add(&channel.sockets.rtp, token)
-            .and_then(|()| self.poller.add(&channel.sockets.rtcp, token | 1));
-        if let Err(error) = watched {
-            // Possible only when the system is out of memory for watches; the call sees no audio and says so.
-            tracing::error!(port = channel.port, %error, "an RTP socket cannot be watched");
-        }
+        self.watch(&mut channel);
         self.slab[index as usize] = Some(channel);
         self.around.stats.entered.add(1);
     }
@@ -359,9 +356,7 @@ impl Shard {
         self.rooms.leave(&mut channel);
         self.wheel.remove(index as u32);
         self.count_channels();
-        // Also forgotten by closing them; a fork of the process could keep them open.
-        let _ = self.poller.remove(&channel.sockets.rtp);
-        let _ = self.poller.remove(&channel.sockets.rtcp);
+        self.forget_sockets(&channel);
         Some(channel)
     }
 
@@ -390,49 +385,6 @@ impl Shard {
             let _ = self.writer.send(WriterOrder::Retire(retired));
         }
     }
-
-    /// Takes one datagram of each ready socket; what is left is reported again.
-    fn receive(&mut self, now: Instant) {
-        let (slab, around, buffer) = (&mut self.slab, &self.around, &mut self.buffer);
-        let moment = Moment {
-            now,
-            tick_ms: self.wheel.ms_at(now),
-        };
-        self.poller.ready(|token| {
-            let Some(Some(channel)) = slab.get_mut((token >> 1) as usize) else {
-                return;
-            };
-            let is_rtcp = token & 1 == 1;
-            let socket = if is_rtcp {
-                &channel.sockets.rtcp
-            } else {
-                &channel.sockets.rtp
-            };
-            // An error is an ICMP message about what we sent, or nothing to read after all.
-            let (length, source) = match socket.recv_from(&mut buffer[..]) {
-                Ok(received) => received,
-                Err(error) if is_rtcp => return drop(error),
-                Err(error) => return channel.sockets.errors.note(&error),
-            };
-            if length == buffer.len() {
-                around.stats.dropped.oversize.add(1);
-                return;
-            }
-            let (datagram, source) = (&mut buffer[..length], rtp_socket::plain(source));
-            let passed = channel.sound(around, |channel| {
-                if is_rtcp {
-                    channel.receive_rtcp(around, moment, datagram, source);
-                    return None;
-                }
-                channel.receive_rtp(around, moment, datagram, source)
-            });
-            if let Some(Some(passed)) = passed
-                && let Some(far) = present(slab, passed.to)
-            {
-                far.sound(around, |far| far.pass_packet(around, moment, &passed));
-            }
-        });
-    }
 }
 
 /// Has freed what the channel is done with.
@@ -454,7 +406,7 @@ pub(super) fn present(
 
 impl ChannelState {
     /// Does the channel's work; a panic in it closes the channel.
-    fn sound<T>(
+    pub(super) fn sound<T>(
         &mut self,
         around: &Surroundings,
         work: impl FnOnce(&mut ChannelState) -> T,

@@ -4,4 +4,5 @@ pub mod batch;
 pub mod poller;
 pub mod rtp_socket;
 pub mod sip;
+pub mod stamped;
 pub mod thread;

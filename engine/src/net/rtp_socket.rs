@@ -50,6 +50,12 @@ pub fn disconnect(socket: &UdpSocket) -> io::Result<()> {
     Ok(rustix::net::connect_unspec(socket)?)
 }
 
+/// Whether nothing waits to be read.
+pub fn is_empty(socket: &UdpSocket) -> bool {
+    let looked = socket.peek(&mut [0]);
+    looked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
 /// The form of `peer` that a socket bound to `local` can send to: IPv4 as mapped IPv6 address on an IPv6 socket (RFC 4291 section 2.5.5.2).
 pub fn reachable_from(local: IpAddr, peer: SocketAddr) -> SocketAddr {
     match (local, peer.ip()) {

@@ -11,31 +11,22 @@ use crate::rtp::packet::HEADER_LEN;
 
 /// Sockets of the bare measurement.
 const BARE_SOCKETS: usize = 200;
-/// Octets of a G.711 packet's payload.
-const PAYLOAD: usize = 160;
+/// Rounds over all sockets of the bare measurement of many.
+const COLD_ROUNDS: usize = 25;
+/// A G.711 packet.
+const DATAGRAM: [u8; HEADER_LEN + 160] = [0x80; HEADER_LEN + 160];
 /// Frames that a codec is measured over, and longest frame of any in samples and octets.
 const FRAMES: usize = 500;
 const LONGEST: usize = 1500;
 
-/// The bare cost of send and receive on connected sockets, median of the rounds.
+/// The bare cost of send and receive on connected sockets, median of the rounds: few enough that caches hold them.
 pub(super) fn bare() -> io::Result<(f64, f64)> {
-    let mut pairs = Vec::new();
-    for _ in 0..BARE_SOCKETS {
-        let (a, b) = (
-            UdpSocket::bind("127.0.0.1:0")?,
-            UdpSocket::bind("127.0.0.1:0")?,
-        );
-        a.connect(b.local_addr()?)?;
-        b.connect(a.local_addr()?)?;
-        b.set_nonblocking(true)?;
-        pairs.push((a, b));
-    }
+    let pairs = pairs(BARE_SOCKETS)?;
     let (mut sends, mut receives) = (Vec::new(), Vec::new());
-    let datagram = [0x80; HEADER_LEN + PAYLOAD];
     for _ in 0..100 {
         let start = cpu_time();
         for (a, _) in &pairs {
-            a.send(&datagram)?;
+            a.send(&DATAGRAM)?;
         }
         let sent = cpu_time();
         for (_, b) in &pairs {
@@ -45,6 +36,42 @@ pub(super) fn bare() -> io::Result<(f64, f64)> {
         receives.push((cpu_time() - sent).as_nanos() as f64 / BARE_SOCKETS as f64);
     }
     Ok((median(sends), median(receives)))
+}
+
+/// The bare cost in ns of taking a packet from each of so many sockets and sending one back at once, median of the rounds.
+pub(super) fn bare_of_all(sockets: usize) -> io::Result<f64> {
+    let pairs = pairs(sockets)?;
+    let mut rounds = Vec::new();
+    for _ in 0..COLD_ROUNDS {
+        for (a, _) in &pairs {
+            a.send(&DATAGRAM)?;
+        }
+        let start = cpu_time();
+        for (_, b) in &pairs {
+            b.recv(&mut [0; 2048])?;
+            b.send(&DATAGRAM)?;
+        }
+        rounds.push((cpu_time() - start).as_nanos() as f64 / sockets.max(1) as f64);
+        for (a, _) in &pairs {
+            a.recv(&mut [0; 2048])?;
+        }
+    }
+    Ok(median(rounds))
+}
+
+/// Pairs of sockets that are connected to each other.
+fn pairs(count: usize) -> io::Result<Vec<(UdpSocket, UdpSocket)>> {
+    let pair = || {
+        let (a, b) = (
+            UdpSocket::bind("127.0.0.1:0")?,
+            UdpSocket::bind("127.0.0.1:0")?,
+        );
+        a.connect(b.local_addr()?)?;
+        b.connect(a.local_addr()?)?;
+        b.set_nonblocking(true)?;
+        Ok((a, b))
+    };
+    (0..count).map(|_| pair()).collect()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -94,6 +94,10 @@ impl BenchLine {
 pub struct BenchReport {
     /// CPU time of one `send` on a connected socket and one `recv` that finds a packet, in ns.
     pub bare_ns: (f64, f64),
+    /// The same together on one socket for each channel, which caches do not hold.
+    pub bare_cold_ns: f64,
+    /// How many those were.
+    pub channels: usize,
     /// Each kind of work.
     pub lines: Vec<BenchLine>,
 }
@@ -107,6 +111,14 @@ impl fmt::Display for BenchReport {
             "This machine's kernel alone: send {send:.0} ns, receive {receive:.0} ns, {:.0} µs per channel-second, so at most {:.0} channels per core",
             per_second(bare),
             20_000_000.0 / bare
+        )?;
+        writeln!(
+            f,
+            "The same with {} sockets: {:.0} ns, {:.0} µs per channel-second cold, so at most {:.0} channels per core",
+            self.channels,
+            self.bare_cold_ns,
+            per_second(self.bare_cold_ns),
+            20_000_000.0 / self.bare_cold_ns
         )?;
         for line in &self.lines {
             let [p50, p99, p9999] = line.lateness_us;
@@ -122,10 +134,11 @@ impl fmt::Display for BenchReport {
             )?;
             writeln!(
                 f,
-                "  {:.0} ns per frame, {:.0} µs per channel-second ({:.2} times the kernel alone): {} channels per core",
+                "  {:.0} ns per frame, {:.0} µs per channel-second ({:.2} times the kernel alone, {:.2} times cold): {} channels per core",
                 line.ns_per_frame,
                 line.us_per_channel_second(),
                 line.ns_per_frame / bare,
+                line.ns_per_frame / self.bare_cold_ns,
                 line.channels_per_core()
             )?;
             if let Some(codec) = line.codec_ns {
@@ -165,6 +178,8 @@ pub fn run_bench(options: &BenchOptions) -> io::Result<BenchReport> {
     let channels = options.channels.unwrap_or(measure::MOST_CHANNELS);
     raise_open_files(channels as u64 * 3 + 1024);
     let bare_ns = measure::on_cpu(options.shard_cpu, floor::bare)??;
+    let all = || floor::bare_of_all(channels);
+    let bare_cold_ns = measure::on_cpu(options.shard_cpu, all)??;
     let mut lines = Vec::new();
     for (name, work) in WORK {
         if options
@@ -175,7 +190,12 @@ pub fn run_bench(options: &BenchOptions) -> io::Result<BenchReport> {
             lines.push(measure::measure(options, name, work)?);
         }
     }
-    Ok(BenchReport { bare_ns, lines })
+    Ok(BenchReport {
+        bare_ns,
+        bare_cold_ns,
+        channels,
+        lines,
+    })
 }
 
 /// Every kind of work by its name.
@@ -271,12 +291,16 @@ mod tests {
         }
         let report = BenchReport {
             bare_ns: (700.0, 300.0),
+            bare_cold_ns: 1500.0,
+            channels: 10,
             lines,
         };
         let told = report.to_string();
         assert!(told.contains("channels per core") && told.contains("% of the codecs' cost"));
         let of = |busy, delivered_percent| BenchReport {
             bare_ns: report.bare_ns,
+            bare_cold_ns: report.bare_cold_ns,
+            channels: report.channels,
             lines: vec![BenchLine {
                 busy,
                 delivered_percent,
