@@ -55,9 +55,6 @@ pub struct Detector {
     rate_hz: u32,
     hop_samples: u32,
     filled: u32,
-    pending: [i16; HOP_MAX],
-    /// Some of `pending` is made up.
-    pending_concealed: bool,
     gate_energy: u64,
     /// Silent hops in a row, up to the length of the history.
     silent_hops: u8,
@@ -66,6 +63,9 @@ pub struct Detector {
     history: History,
     profile: Profile,
     heard: Option<Heard>,
+    /// A hop that is not whole yet, and whether some of it is made up; touched only where slices end inside hops.
+    pending_concealed: bool,
+    pending: [i16; HOP_MAX],
 }
 
 /// The key being heard.
@@ -74,8 +74,8 @@ struct Heard {
     row: usize,
     column: usize,
     began_at: u64,
-    /// Power of both tones over a short window when the key was announced.
-    plateau: f32,
+    /// Powers of the tones over a short window when the key was announced.
+    plateau: [f32; 2],
     /// Where the tone was last seen on.
     on_until: u64,
     /// Made-up samples since then.
@@ -156,13 +156,13 @@ impl Detector {
             let mut filtered = [0.0; HOP_MAX];
             let filtered = &mut filtered[..samples.len()];
             let energy = self.filter.process(samples, filtered);
-            self.history
-                .push(self.bank.hop(filtered), energy, raw_energy as f32);
+            let sums = self.bank.hop(filtered);
+            self.history.push(&sums, energy, raw_energy as f32);
         }
         if let Some(heard) = &mut self.heard {
             if let Some(until) = self
                 .history
-                .still_on(heard.row, heard.column, heard.plateau)
+                .still_on([heard.row, heard.column], heard.plateau)
             {
                 heard.on_until = heard.on_until.max(until);
                 heard.concealed = 0;
@@ -214,7 +214,7 @@ impl Detector {
         {
             return;
         }
-        let Some(found) = self.history.judge(row, column, &self.profile, self.rate_hz) else {
+        let Some(found) = self.history.judge(row, column, &self.profile) else {
             return;
         };
         if let Some(heard) = self.heard {

@@ -6,11 +6,13 @@
 
 use core::f32::consts::TAU;
 
-use super::{Profile, bank::frequencies, detector::HOPS_PER_SECOND};
+use super::{Profile, bank::FREQUENCIES, detector::HOPS_PER_SECOND};
 use crate::level;
 
 /// Windows inside the tone that a decision needs.
 const LOOKS_NEEDED: f32 = 3.0;
+/// A window with a smaller share of tone does not count; a drop-out or an edge inside it costs that much.
+pub(super) const PURITY_MIN: f32 = 0.5;
 /// Energy below the band, dB relative to the tones, up to which nothing is forgiven less.
 const LOW_INNOCENT_DB: f32 = -9.5;
 /// Relative deviation of a tone up to which nothing is forgiven less.
@@ -24,29 +26,24 @@ const LOW_MAX_DB: f32 = 9.0;
 /// By how many dB less residue is forgiven per unit of deviation beyond that, and at most.
 const DETUNE_SLOPE: f32 = 600.0;
 const DETUNE_MAX_DB: f32 = 12.0;
-/// The same for two tones that leak into each other through the steps of the window, one per hop: where their distance
-/// comes this near (Hz) to a multiple of the hop rate, the leak looks like residue of -16 dB.
-const LEAKY_DETUNE_MAX_DB: f32 = 6.0;
-const LEAKY_HZ: f32 = 60.0;
-
-/// What one long window shows of its strongest row and column.
-#[derive(Clone, Copy, Debug, Default)]
+/// What one long window shows of a pair.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
-    /// 0..=3 and 4..=7.
-    pub(super) row: u8,
-    pub(super) column: u8,
-    /// Too much of it was made up by loss concealment to tell anything.
-    pub(super) unknown: bool,
-    /// Passed the coarse tests.
-    pub(super) candidate: bool,
-    /// Mean square of everything in the band.
-    pub(super) total: f32,
+    /// Mean square of everything in the band but the two tones; noise may make it less than nothing.
+    pub(super) residue: f32,
     /// Mean square of what lies below the band.
     pub(super) low: f32,
     /// Mean squares of the two tones.
     pub(super) powers: [f32; 2],
     /// Deviations of the two tones from nominal, radians per hop.
     pub(super) deviations: [f32; 2],
+}
+
+impl Look {
+    /// Whether enough of it is the pair for it to count.
+    pub(super) fn shows_a_pair(&self) -> bool {
+        self.residue * PURITY_MIN < (self.powers[0] + self.powers[1]) * (1.0 - PURITY_MIN)
+    }
 }
 
 /// What the two tones of a key were measured to be.
@@ -68,7 +65,7 @@ pub(super) struct Evidence {
     tones: [usize; 2],
     offered: f32,
     used: f32,
-    total: f32,
+    residue: f32,
     low: f32,
     powers: [f32; 2],
     deviations: [f32; 2],
@@ -83,7 +80,7 @@ impl Evidence {
             tones: [row, column],
             offered: 0.0,
             used: 0.0,
-            total: 0.0,
+            residue: 0.0,
             low: 0.0,
             powers: [0.0; 2],
             deviations: [0.0; 2],
@@ -92,17 +89,14 @@ impl Evidence {
         }
     }
 
-    /// Takes a window inside the tone; one that shows another pair only counts as a miss.
-    pub(super) fn add(&mut self, look: &Look) {
-        if look.unknown {
-            return;
-        }
+    /// Takes a window inside the tone; one that has not enough of the pair only counts as a miss.
+    pub(super) fn add(&mut self, look: Option<Look>) {
         self.offered += 1.0;
-        if !look.candidate || [usize::from(look.row), usize::from(look.column)] != self.tones {
+        let Some(look) = look.filter(Look::shows_a_pair) else {
             return;
-        }
+        };
         self.used += 1.0;
-        self.total += look.total;
+        self.residue += look.residue;
         self.low += look.low;
         for tone in 0..2 {
             self.powers[tone] += look.powers[tone];
@@ -126,7 +120,7 @@ impl Evidence {
         let steady = (0..2).all(|tone| {
             self.strongest[tone] <= self.weakest[tone] * profile.unsteadiness * profile.unsteadiness
         });
-        if detune > profile.frequency_limit || !steady || !self.pure(detune, profile) {
+        if detune > profile.frequency_limit || !steady || !self.pure(deviations, profile) {
             return None;
         }
         let tones = self.powers[0] + self.powers[1];
@@ -134,35 +128,24 @@ impl Evidence {
             level_dbm0: level::power_to_dbm0(tones / self.used),
             twist_db,
             deviations,
-            snr_db: -ratio_db(self.total - tones, tones),
+            snr_db: -ratio_db(self.residue, tones),
         })
     }
 
     fn relative_deviations(&self) -> [f32; 2] {
         [0, 1].map(|tone| {
             let hz = self.deviations[tone] / self.used / TAU * HOPS_PER_SECOND as f32;
-            hz / frequencies()[self.tones[tone]]
+            hz / FREQUENCIES[self.tones[tone]]
         })
     }
 
-    fn detune_max_db(&self) -> f32 {
-        let [low, high] = self.tones.map(|tone| frequencies()[tone]);
-        let hops = (high - low) / HOPS_PER_SECOND as f32;
-        let beside_hz = (hops - libm::roundf(hops)).abs() * HOPS_PER_SECOND as f32;
-        if beside_hz < LEAKY_HZ {
-            LEAKY_DETUNE_MAX_DB
-        } else {
-            DETUNE_MAX_DB
-        }
-    }
-
-    fn pure(&self, detune: f32, profile: &Profile) -> bool {
+    fn pure(&self, deviations: [f32; 2], profile: &Profile) -> bool {
+        let detune = deviations[0].abs().max(deviations[1].abs());
         let tones = self.powers[0] + self.powers[1];
-        let residue_db = ratio_db(self.total - tones, tones);
+        let residue_db = ratio_db(self.residue, tones);
         let low_db = ratio_db(self.low, tones);
         let for_low = (LOW_SLOPE * (low_db - LOW_INNOCENT_DB)).clamp(0.0, LOW_MAX_DB);
-        let for_detune =
-            (DETUNE_SLOPE * (detune - DETUNE_INNOCENT)).clamp(0.0, self.detune_max_db());
+        let for_detune = (DETUNE_SLOPE * (detune - DETUNE_INNOCENT)).clamp(0.0, DETUNE_MAX_DB);
         residue_db <= profile.residue_max_db - for_low - for_detune
     }
 }

@@ -9,10 +9,14 @@ use core::f32::consts::PI;
 /// From `scipy.signal.ellip(4, 0.3, 34, 2*pi*670, 'high', analog=True)`.
 const SECTIONS: [[f32; 3]; 2] = [[192.25, 885.75, 0.7101], [420.13, 634.52, 3.6754]];
 
-/// Two second-order sections in transposed direct form II.
+/// Two second-order sections, one behind the other.
+///
+/// Written so that a sample waits for the one before it by one product and one sum of each section only.
 #[derive(Clone, Debug)]
 pub(super) struct HighPass {
     sections: [Section; 2],
+    /// The last two samples of the input and of either section's output, the newest first.
+    past: [[f32; 2]; 3],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -21,34 +25,37 @@ struct Section {
     b1: f32,
     a1: f32,
     a2: f32,
-    first: f32,
-    second: f32,
 }
 
 impl HighPass {
     pub(super) fn new(rate_hz: u32) -> Self {
         Self {
             sections: SECTIONS.map(|section| Section::new(rate_hz as f32, section)),
+            past: [[0.0; 2]; 3],
         }
     }
 
     /// Forgets the past.
     pub(super) fn clear(&mut self) {
-        for section in &mut self.sections {
-            (section.first, section.second) = (0.0, 0.0);
-        }
+        self.past = [[0.0; 2]; 3];
     }
 
     /// Filters `input` into `output` (same length) and returns the energy of the output.
     pub(super) fn process(&mut self, input: &[i16], output: &mut [f32]) -> f32 {
-        let [mut one, mut two] = self.sections;
+        let [one, two] = self.sections;
+        let [mut taken, mut middle, mut given] = self.past;
         let mut energy = 0.0;
         for (out, sample) in output.iter_mut().zip(input) {
-            let filtered = two.step(one.step(f32::from(*sample)));
-            energy += filtered * filtered;
-            *out = filtered;
+            let sample = f32::from(*sample);
+            let first = one.step(sample, taken, middle);
+            let second = two.step(first, middle, given);
+            taken = [sample, taken[0]];
+            middle = [first, middle[0]];
+            given = [second, given[0]];
+            energy += second * second;
+            *out = second;
         }
-        self.sections = [one, two];
+        self.past = [taken, middle, given];
         energy
     }
 }
@@ -63,17 +70,14 @@ impl Section {
             b1: 2.0 * (zero * zero - 1.0) * scale,
             a1: 2.0 * (pole * pole - 1.0) * scale,
             a2: (1.0 - pole / quality + pole * pole) * scale,
-            first: 0.0,
-            second: 0.0,
         }
     }
 
+    /// The next output for `input`, given the last two of either.
     #[inline]
-    fn step(&mut self, input: f32) -> f32 {
-        let output = self.b0 * input + self.first;
-        self.first = self.b1 * input - self.a1 * output + self.second;
-        self.second = self.b0 * input - self.a2 * output;
-        output
+    fn step(&self, input: f32, taken: [f32; 2], given: [f32; 2]) -> f32 {
+        let forward = self.b0 * (input + taken[1]) + self.b1 * taken[0];
+        (forward - self.a2 * given[1]) - self.a1 * given[0]
     }
 }
 

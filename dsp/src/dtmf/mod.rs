@@ -7,6 +7,7 @@ mod generator;
 mod high_pass;
 mod history;
 mod key;
+mod leak;
 mod profile;
 
 #[cfg(test)]

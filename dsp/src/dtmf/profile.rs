@@ -15,6 +15,8 @@ pub struct Profile {
     pub tone_min_ms: f32,
     /// Shortest pause between two digits, ms; a shorter one is a drop-out inside one digit.
     pub pause_min_ms: f32,
+    /// Longest gap of digital silence (a lost packet nobody concealed) inside a tone that has not been announced yet, ms.
+    pub gap_max_ms: f32,
     /// Loudest that everything but the two tones may be above 670 Hz, dB relative to the tones; less is forgiven when
     /// there are other signs of a voice.
     pub residue_max_db: f32,
@@ -32,6 +34,7 @@ impl Profile {
         level_min_dbm0: -40.0,
         tone_min_ms: 27.5,
         pause_min_ms: 25.0,
+        gap_max_ms: 20.0,
         residue_max_db: -8.5,
         unsteadiness: 1.35,
     };
