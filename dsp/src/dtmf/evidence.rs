@@ -13,19 +13,6 @@ use crate::level;
 const LOOKS_NEEDED: f32 = 3.0;
 /// A window with a smaller share of tone does not count; a drop-out or an edge inside it costs that much.
 pub(super) const PURITY_MIN: f32 = 0.5;
-/// Energy below the band, dB relative to the tones, up to which nothing is forgiven less.
-const LOW_INNOCENT_DB: f32 = -9.5;
-/// Relative deviation of a tone up to which nothing is forgiven less.
-const DETUNE_INNOCENT: f32 = 0.005;
-/// By how many dB less residue is forgiven per dB of low energy beyond that, and at most.
-///
-/// These slopes and [`Profile::residue_max_db`] were set on 16 h of recorded prompts in five languages, played at five
-/// speeds and three levels, against digits in white noise, speech, dial tone, clipping and echo.
-const LOW_SLOPE: f32 = 1.1;
-const LOW_MAX_DB: f32 = 9.0;
-/// By how many dB less residue is forgiven per unit of deviation beyond that, and at most.
-const DETUNE_SLOPE: f32 = 600.0;
-const DETUNE_MAX_DB: f32 = 12.0;
 /// What one long window shows of a pair.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
@@ -71,6 +58,8 @@ pub(super) struct Evidence {
     deviations: [f32; 2],
     weakest: [f32; 2],
     strongest: [f32; 2],
+    lowest: [f32; 2],
+    highest: [f32; 2],
 }
 
 impl Evidence {
@@ -86,6 +75,8 @@ impl Evidence {
             deviations: [0.0; 2],
             weakest: [f32::MAX; 2],
             strongest: [0.0; 2],
+            lowest: [f32::MAX; 2],
+            highest: [f32::MIN; 2],
         }
     }
 
@@ -103,6 +94,8 @@ impl Evidence {
             self.deviations[tone] += look.deviations[tone];
             self.weakest[tone] = self.weakest[tone].min(look.powers[tone]);
             self.strongest[tone] = self.strongest[tone].max(look.powers[tone]);
+            self.lowest[tone] = self.lowest[tone].min(look.deviations[tone]);
+            self.highest[tone] = self.highest[tone].max(look.deviations[tone]);
         }
     }
 
@@ -139,14 +132,24 @@ impl Evidence {
         })
     }
 
+    /// By how much the frequency of the less steady tone moved, Hz.
+    fn drift_hz(&self) -> f32 {
+        let of = |tone: usize| self.highest[tone] - self.lowest[tone];
+        of(0).max(of(1)) / TAU * HOPS_PER_SECOND as f32
+    }
+
     fn pure(&self, deviations: [f32; 2], profile: &Profile) -> bool {
         let detune = deviations[0].abs().max(deviations[1].abs());
         let tones = self.powers[0] + self.powers[1];
         let residue_db = ratio_db(self.residue, tones);
         let low_db = ratio_db(self.low, tones);
-        let for_low = (LOW_SLOPE * (low_db - LOW_INNOCENT_DB)).clamp(0.0, LOW_MAX_DB);
-        let for_detune = (DETUNE_SLOPE * (detune - DETUNE_INNOCENT)).clamp(0.0, DETUNE_MAX_DB);
-        residue_db <= profile.residue_max_db - for_low - for_detune
+        let for_low = (profile.low_slope * (low_db - profile.low_innocent_db))
+            .clamp(0.0, profile.low_max_db.max(0.0));
+        let for_detune = (profile.detune_slope * 100.0 * (detune - profile.detune_innocent))
+            .clamp(0.0, profile.detune_max_db.max(0.0));
+        let for_drift = (profile.drift_slope * (self.drift_hz() - profile.drift_innocent_hz))
+            .clamp(0.0, profile.drift_max_db.max(0.0));
+        residue_db <= profile.residue_max_db - for_low - for_detune - for_drift
     }
 }
 
