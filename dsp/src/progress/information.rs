@@ -28,6 +28,11 @@ impl Information {
         }
     }
 
+    /// The length of its three tones, ms.
+    pub fn length_ms(self) -> u32 {
+        self.tones().iter().map(|(_, ms)| ms).sum()
+    }
+
     /// Its three tones: Hz and ms.
     pub(super) fn tones(self) -> [(f32, u32); 3] {
         let (low, high) = ([913.8, 1370.6], [985.2, 1428.5]);

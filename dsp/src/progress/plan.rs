@@ -127,6 +127,19 @@ impl Plan {
         COUNTRIES.iter().find(|plan| plan.code == same)
     }
 
+    /// What E.180 recommends where nothing else is said.
+    pub fn recommended() -> &'static Plan {
+        &COUNTRIES[0]
+    }
+
+    /// The tones to listen for: those of a country, or of `any`.
+    pub fn to_hear(code: &str) -> Option<&'static Plan> {
+        match code {
+            "any" => Some(&super::table::ANYWHERE),
+            code => Plan::of(code),
+        }
+    }
+
     /// Its first tone of that name, see [`Kind::name`].
     pub fn signal(&self, name: &str) -> Option<&Signal> {
         self.signals.iter().find(|one| one.kind.name() == name)

@@ -142,6 +142,23 @@ impl Sources {
             "by",
             &calls.messages_by(),
         )?;
+        let counted = |counts: std::collections::BTreeMap<&'static str, u64>| {
+            counts.into_iter().collect::<Vec<_>>()
+        };
+        family(
+            encoder,
+            "trunkline_tones_heard",
+            "Tones of networks and fax machines that were heard, by name",
+            "tone",
+            &counted(calls.tones_by()),
+        )?;
+        family(
+            encoder,
+            "trunkline_answered_by",
+            "Calls that machine detection has judged, by who answered",
+            "by",
+            &counted(calls.answered_by_counts()),
+        )?;
         family(
             encoder,
             "trunkline_audio_trouble",

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
+use trunkline_dsp::progress::Kind;
 
 /// See the module's text. All counters only grow, but `active`.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub struct CallCounters {
     keys: [AtomicU64; 3],
     ended: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     refused: Mutex<BTreeMap<&'static str, u64>>,
+    tones: Mutex<BTreeMap<&'static str, u64>>,
+    answered_by: Mutex<BTreeMap<&'static str, u64>>,
     /// Text messages that a program took, and that a phone did.
     pub(super) messages: [AtomicU64; 2],
     now_idle: Notify,
@@ -94,6 +97,24 @@ impl CallCounters {
         ]
     }
 
+    pub(super) fn tone(&self, kind: Kind) {
+        count_in(&self.tones, kind.name());
+    }
+
+    pub(super) fn answered_by(&self, answerer: &'static str) {
+        count_in(&self.answered_by, answerer);
+    }
+
+    /// Tones of networks and fax machines that were heard, by name.
+    pub fn tones_by(&self) -> BTreeMap<&'static str, u64> {
+        counts_of(&self.tones)
+    }
+
+    /// Calls that machine detection has judged, by who answered.
+    pub fn answered_by_counts(&self) -> BTreeMap<&'static str, u64> {
+        counts_of(&self.answered_by)
+    }
+
     /// Text messages, by who took them; the others are among the refused.
     pub fn messages_by(&self) -> [(&'static str, u64); 2] {
         let count = |at: usize| self.messages[at].load(Ordering::Relaxed);
@@ -129,4 +150,16 @@ impl CallCounters {
             notified.await;
         }
     }
+}
+
+fn count_in(counts: &Mutex<BTreeMap<&'static str, u64>>, name: &'static str) {
+    let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+    *counts.entry(name).or_default() += 1;
+}
+
+fn counts_of(counts: &Mutex<BTreeMap<&'static str, u64>>) -> BTreeMap<&'static str, u64> {
+    counts
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
 }

@@ -1,5 +1,7 @@
 //! [`Verb::Dial`](super::Verb::Dial): whom to call and how, and what became of it.
 
+use trunkline_dsp::progress::Kind;
+
 /// Calls somebody else and joins both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dial {
@@ -78,6 +80,8 @@ pub struct Dialled {
     pub status: u16,
     /// The Q.850 cause: of the hang-up when somebody answered, else of the refusal.
     pub cause: u8,
+    /// The tone of the network that said so, where one did.
+    pub tone: Option<Kind>,
     /// When it may make sense to try again, where nobody could be reached.
     pub retry_after: Option<std::time::Duration>,
 }

@@ -82,6 +82,7 @@ mod tests {
                 target,
                 status,
                 cause,
+                tone: None,
                 retry_after: Some(Duration::from_secs(7)),
             })
         };

@@ -17,6 +17,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
+use trunkline_dsp::progress::Heard;
 use trunkline_sip::HangupReason;
 use trunkline_sip::offer_answer::Encoding;
 
@@ -202,8 +203,37 @@ impl Hunt {
                 self.ended(index, &end);
                 None
             }
+            Event::Leg(Input::Tone(heard)) => {
+                self.tone(index, heard);
+                None
+            }
             Event::Leg(_) => None,
         }
+    }
+
+    /// The network of a callee plays a tone instead of a response.
+    fn tone(&mut self, index: usize, heard: Heard) {
+        let branch = &mut self.running[index];
+        let State::Ringing(leg) = &branch.state else {
+            return;
+        };
+        let Some((status, cause)) = leg.refused_by(heard) else {
+            return;
+        };
+        tracing::info!(
+            to = branch.branch.label,
+            tone = heard.kind.name(),
+            status,
+            q850 = cause,
+            rule = "tone",
+            "a tone says that nobody will answer: giving up"
+        );
+        branch.hang_up("tone", None);
+        let failure = Dialled {
+            tone: Some(heard.kind),
+            ..refused(&branch.branch.label, status, Some(cause))
+        };
+        self.next_way(index, AttemptOutcome::Status(status, None), failure);
     }
 
     fn progress(&mut self, index: usize, status: u16, early: bool) -> Option<Hunted> {
@@ -300,6 +330,7 @@ impl Hunt {
                 target: branch.branch.label.clone(),
                 status: 480,
                 cause: 19,
+                tone: None,
                 retry_after: None,
             };
             tracing::info!(
@@ -437,6 +468,7 @@ fn refused(label: &str, status: u16, q850: Option<u8>) -> Dialled {
         target: label.to_owned(),
         status,
         cause,
+        tone: None,
         retry_after: None,
     }
 }
@@ -452,6 +484,7 @@ fn nobody_there_at(label: &str) -> Dialled {
         target: label.to_owned(),
         status: 480,
         cause: 20,
+        tone: None,
         retry_after: None,
     }
 }

@@ -31,6 +31,7 @@ mod session;
 mod takeover;
 mod text_message;
 mod texts;
+mod tones;
 mod transfer;
 mod troubled;
 mod user_calls;
@@ -50,6 +51,7 @@ pub use program::{CallInfo, Direction, Program, Step};
 pub use session::{Outbound, outbound};
 pub use text_message::{TextMessage, Verdict};
 pub use texts::TextTo;
+pub use tones::{DetectMachine, MachineDetected, ToneEnd, WaitForTone};
 pub use troubled::{Troubled, TroubledLeg};
 pub use verb::{
     Audio, Conference, ConferenceEnd, Conferenced, Dial, DialEnd, DialOrder, DialTarget, Dialled,
@@ -76,6 +78,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use trunkline_dsp::progress::Plan;
 use trunkline_sip::offer_answer::Encoding;
 use trunkline_sip::{Frame, Origin};
 
@@ -128,6 +131,8 @@ pub struct LegTerms {
     pub dtmf: DtmfMode,
     /// Whether its audio is encrypted.
     pub srtp: SrtpPolicy,
+    /// Whose tones it hears.
+    pub tones: &'static Plan,
 }
 
 /// What calls take from the configuration.
@@ -145,6 +150,8 @@ pub struct CallSettings {
     pub dtmf: DtmfMode,
     /// Whether the audio of calls is encrypted, as far as nothing else is said of their caller.
     pub srtp: SrtpPolicy,
+    /// Whose tones callers hear, as far as nothing else is said of them.
+    pub tones: &'static Plan,
     /// Where recordings go.
     pub recordings_dir: PathBuf,
     /// Who may transfer calls.
@@ -205,6 +212,7 @@ impl CallSettings {
             codecs: self.codecs.clone(),
             dtmf: self.dtmf,
             srtp: self.srtp,
+            tones: self.tones,
         }
     }
 }

@@ -47,6 +47,7 @@ pub(super) async fn place(
         codecs,
         dtmf: to.dtmf,
         srtp: to.srtp,
+        tones: to.tones,
         ptime_ms: 20,
         label: to.label.clone(),
         call: call.clone(),
@@ -75,5 +76,6 @@ pub(super) async fn place(
     let mut leg = Leg::new(new.leg, sip, new.events, media, settings, negotiation);
     leg.party = party;
     leg.identity = identity;
+    leg.follow_progress(to.progress.then_some(to.tones));
     Ok(leg)
 }

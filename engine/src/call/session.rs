@@ -112,6 +112,7 @@ fn inbound_leg(
         codecs: terms.codecs,
         dtmf: terms.dtmf,
         srtp: terms.srtp,
+        tones: terms.tones,
         ptime_ms: 20,
         label: format!("caller {}", call.info.from),
         call: call.clone(),

@@ -177,6 +177,7 @@ mod tests {
                 codec: "PCMU",
                 payload_type: 0,
                 encrypted: false,
+                tone: None,
                 stats: ChannelStats::default(),
             },
         }

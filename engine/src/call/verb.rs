@@ -4,6 +4,8 @@ use crate::media::{DigitText, Listening, Pause, RecordingFormat, Tracks};
 use crate::stream::Address;
 use crate::stream::protocol::Framing;
 
+use super::tones::{DetectMachine, MachineDetected, ToneEnd, WaitForTone};
+
 pub use super::dial::{Dial, DialEnd, DialOrder, DialTarget, Dialled};
 pub use super::key_press::{DigitSource, KeyPress, Sources};
 pub use crate::media::Manner;
@@ -29,6 +31,10 @@ pub enum Verb {
     Stream(Box<Stream>),
     /// End the stream, if there is one. Outcome: `Done`.
     StopStream,
+    /// Listen for tones of the network or of a fax machine. Outcome: [`Outcome::ToneWaited`].
+    WaitForTone(Box<WaitForTone>),
+    /// Find out who answered our call. Outcome: [`Outcome::MachineDetected`].
+    DetectMachine(Box<DetectMachine>),
     /// Send digits to the far end. Outcome: `Done`.
     SendDigits(SendDigits),
     /// Let time pass. Outcome: `Done`.
@@ -61,6 +67,8 @@ impl Verb {
             Verb::RecordingControl(_) => "recording_control",
             Verb::Stream(_) => "stream",
             Verb::StopStream => "stop_stream",
+            Verb::WaitForTone(_) => "wait_for_tone",
+            Verb::DetectMachine(_) => "detect_machine",
             Verb::SendDigits(_) => "send_digits",
             Verb::Wait(_) => "wait",
             Verb::Dial(_) => "dial",
@@ -81,6 +89,8 @@ impl Verb {
             | Verb::Record(_)
             | Verb::RecordCall(_)
             | Verb::Stream(_)
+            | Verb::WaitForTone(_)
+            | Verb::DetectMachine(_)
             | Verb::SendDigits(_)
             | Verb::Conference(_)
             | Verb::Refer(_) => true,
@@ -103,6 +113,8 @@ impl Verb {
             Verb::Echo(echo) => echo.max_ms > 0,
             Verb::Record(_) => true,
             Verb::Stream(stream) => !stream.background,
+            Verb::WaitForTone(wait) => wait.max_ms > 0,
+            Verb::DetectMachine(_) => true,
             Verb::SendDigits(send) => DigitText::new(send.digits.clone()).next().is_some(),
             Verb::Wait(wait) => wait.ms > 0,
             Verb::Dial(_) | Verb::Refer(_) => true,
@@ -472,6 +484,10 @@ pub enum Outcome {
     Recorded(Recorded),
     /// A conference was left.
     Conferenced(Conferenced),
+    /// A wait for a tone ended.
+    ToneWaited(ToneEnd),
+    /// It is known who answered.
+    MachineDetected(MachineDetected),
     /// A dial came to its end.
     Dialled(Dialled),
     /// The verb could not be carried out.

@@ -199,6 +199,7 @@ fn settings(args: &Args) -> CallSettings {
         opus: crate::config::Opus::default(),
         dtmf,
         srtp: SrtpPolicy::Never,
+        tones: trunkline_dsp::progress::Plan::recommended(),
         recordings_dir: std::env::temp_dir(),
         transfer: TransferPolicy::KNOWN,
     }

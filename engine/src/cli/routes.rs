@@ -167,14 +167,15 @@ impl Routes for LiveRoutes {
     fn terms(&self, caller: &Caller) -> Option<LegTerms> {
         let router = self.router.load();
         let config = router.config();
-        let (codecs, dtmf, srtp) = match &caller.origin {
+        let (codecs, dtmf, srtp, tones) = match &caller.origin {
             Origin::Peer(name) => {
                 let trunk = config.trunk(name)?;
-                (&trunk.codecs, trunk.dtmf, trunk.srtp)
+                (&trunk.codecs, trunk.dtmf, trunk.srtp, trunk.tones)
             }
             Origin::User(name) => {
                 let endpoint = config.endpoint(name)?;
-                (&endpoint.codecs, endpoint.dtmf, endpoint.srtp)
+                let own = config.tones.country;
+                (&endpoint.codecs, endpoint.dtmf, endpoint.srtp, own)
             }
             Origin::Stranger => return None,
         };
@@ -182,6 +183,7 @@ impl Routes for LiveRoutes {
             codecs: terms::encodings(codecs),
             dtmf,
             srtp,
+            tones,
         })
     }
 

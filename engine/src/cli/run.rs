@@ -317,6 +317,7 @@ pub(super) fn call_settings(config: &Config) -> CallSettings {
         opus: config.media.opus,
         dtmf: config.media.dtmf,
         srtp: config.media.srtp,
+        tones: config.tones.country,
         recordings_dir: config.media.recordings_dir.clone(),
         transfer: TransferPolicy {
             blind: config.transfer.blind,

@@ -9,6 +9,7 @@ pub mod pattern;
 pub mod program;
 mod read;
 pub mod template;
+mod tones;
 
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,8 @@
 use super::pattern::Pattern;
 use super::template::Template;
 use crate::call::{
-    Audio, Conference, Echo, HangupCause, Manner, Record, RecordCall, RecordingControl, Repeat,
-    Stream,
+    Audio, Conference, DetectMachine, Echo, HangupCause, Manner, Record, RecordCall,
+    RecordingControl, Repeat, Stream, WaitForTone,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -234,6 +234,24 @@ pub enum Step {
         /// What follows.
         then: Destination,
     },
+    /// Listens for tones of the network.
+    WaitForTone {
+        /// Played meanwhile.
+        prompt: Prompt,
+        /// The verb, without the prompt.
+        wait: Box<WaitForTone>,
+        /// What follows.
+        then: Destination,
+        /// What follows when no tone came; else `then`.
+        timeout: Option<Destination>,
+    },
+    /// Finds out who answered.
+    DetectMachine {
+        /// The verb.
+        detect: Box<DetectMachine>,
+        /// What follows.
+        then: Destination,
+    },
     /// Sets variables.
     Set {
         /// Name and value.
@@ -332,7 +350,11 @@ impl Step {
             | Self::RecordingControl { then, .. }
             | Self::Stream { then, .. }
             | Self::StopStream { then }
+            | Self::DetectMachine { then, .. }
             | Self::Set { then, .. } => vec![then],
+            Self::WaitForTone { then, timeout, .. } => {
+                std::iter::once(then).chain(timeout).collect()
+            }
             Self::Collect { then, no_input, .. } => std::iter::once(then).chain(no_input).collect(),
             Self::Branch {
                 cases, otherwise, ..

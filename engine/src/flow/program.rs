@@ -9,7 +9,7 @@ use super::model::{
 use crate::call::{
     Audio, Conference, ConferenceEnd, Conferenced, Gather, GatherEnd, Gathered, Hangup,
     HangupCause, KeyPress, Manner, Outcome, Play, RecordEnd, Recorded, RecordingId, Repeat,
-    SendDigits, Stream, Verb,
+    SendDigits, Stream, Verb, WaitForTone,
 };
 use crate::call::{CallInfo, Direction, Program, Step};
 use std::collections::BTreeMap;
@@ -336,6 +336,16 @@ impl FlowProgram {
                 };
                 self.await_node(id, Verb::Stream(Box::new(stream)))
             }
+            NodeStep::WaitForTone { prompt, wait, .. } => {
+                let wait = WaitForTone {
+                    prompts: self.audio(call, prompt),
+                    ..(**wait).clone()
+                };
+                self.await_node(id, Verb::WaitForTone(Box::new(wait)))
+            }
+            NodeStep::DetectMachine { detect, .. } => {
+                self.await_node(id, Verb::DetectMachine(detect.clone()))
+            }
             NodeStep::StopStream { .. } => self.await_node(id, Verb::StopStream),
             NodeStep::Record { record, .. } => self.await_node(id, Verb::Record(record.clone())),
         }
@@ -364,6 +374,14 @@ impl FlowProgram {
                     self.set(name, digits);
                 }
                 destination
+            }
+            NodeStep::WaitForTone { then, timeout, .. } => {
+                let in_vain = self.note_tone(outcome);
+                timeout.as_ref().filter(|_| in_vain).unwrap_or(then)
+            }
+            NodeStep::DetectMachine { then, .. } => {
+                self.note_answerer(outcome);
+                then
             }
             NodeStep::Record { set, then, .. } => {
                 if let Outcome::Recorded(recorded) = outcome {
@@ -493,7 +511,7 @@ impl FlowProgram {
         silent
     }
 
-    fn note_key(&mut self, key: Option<KeyPress>) {
+    pub(super) fn note_key(&mut self, key: Option<KeyPress>) {
         let source = key.map_or("", |key| key.source.name());
         self.set(
             "key",
@@ -527,7 +545,7 @@ impl FlowProgram {
         self.set("recording_end", end.to_owned());
     }
 
-    fn set(&mut self, name: &str, value: String) {
+    pub(super) fn set(&mut self, name: &str, value: String) {
         self.variables.insert(name.to_owned(), value);
     }
 

@@ -7,6 +7,9 @@ pub const CALL_VARIABLES: &[&str] = &[
     "call.from",
     "call.id",
     "call.to",
+    "answered_by",
+    "answered_by_cause",
+    "beep",
     "digits",
     "key",
     "key_source",
@@ -15,6 +18,9 @@ pub const CALL_VARIABLES: &[&str] = &[
     "conference_end",
     "conference_seconds",
     "recording_ms",
+    "tone",
+    "tone_hz",
+    "tone_meaning",
 ];
 
 /// The longest text a template gives or a variable keeps, in characters; what is longer is cut.

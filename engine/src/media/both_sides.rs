@@ -94,7 +94,7 @@ impl ChannelState {
     /// Whether anybody here wants the received samples.
     pub(crate) fn wants_samples(&self) -> bool {
         let tapped = self.tap.as_ref().is_some_and(|tap| tap.wants_received());
-        self.recording.is_some() || tapped || self.ears.is_some()
+        self.recording.is_some() || tapped || self.ears.is_some() || self.attentive.is_some()
     }
 
     /// Whether the far side of the bridge wants the received frames for its recording or tap.
@@ -128,6 +128,10 @@ impl ChannelState {
         if let Some(ears) = &mut self.ears {
             let events = &self.events;
             ears.hear(samples, |event| _ = events.send(event));
+        }
+        if let Some(attentive) = &mut self.attentive {
+            let events = &self.events;
+            attentive.hear(samples, |event| _ = events.send(event));
         }
     }
 

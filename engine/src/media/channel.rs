@@ -11,6 +11,7 @@ use crossbeam_channel::Sender;
 use tokio::sync::mpsc::UnboundedSender;
 use trunkline_dsp::dtmf::{Detector, Key};
 
+use super::attention::Attentive;
 use super::bridge::{Bridge, Inlet};
 use super::codec::AudioRate;
 use super::codec::opus::OpusError;
@@ -154,6 +155,7 @@ pub(crate) struct ChannelState {
     pub(crate) recording: Option<Box<Recording>>,
     pub(crate) tap: Option<Box<Tap>>,
     pub(crate) ears: Option<Ears>,
+    pub(crate) attentive: Option<Box<Attentive>>,
     /// Recordings whose files may not be complete yet.
     pub(crate) ledgers: Vec<RecordingLedger>,
     /// What is to be freed elsewhere.
@@ -172,6 +174,7 @@ pub(crate) enum Order {
     Stream(NewStream),
     Record(Box<Recording>),
     Tap(Box<Tap>),
+    Attend(Option<Box<Attentive>>),
 }
 
 /// A stream to be set, with the state of its codec.
@@ -238,6 +241,7 @@ impl ChannelState {
             recording: None,
             tap: None,
             ears: None,
+            attentive: None,
             ledgers: Vec::with_capacity(SPENT),
             spent: Vec::with_capacity(SPENT),
             ever_latched: false,
@@ -271,6 +275,11 @@ impl ChannelState {
             Order::Tap(tap) => {
                 self.begin_listening();
                 let before = self.tap.replace(tap);
+                self.scrap(before);
+            }
+            Order::Attend(wanted) => {
+                self.begin_listening();
+                let before = std::mem::replace(&mut self.attentive, wanted);
                 self.scrap(before);
             }
             Order::Stream(stream) => self.set_stream(around, stream, moment),
@@ -333,7 +342,10 @@ impl ChannelState {
                     }
                 }
                 // Made into orders of their own by the handle; done by the shard for both ends.
-                Command::Stream(_) | Command::Record(_) | Command::Unbridge => {}
+                Command::Stream(_)
+                | Command::Record(_)
+                | Command::Attend(_)
+                | Command::Unbridge => {}
             },
         }
     }

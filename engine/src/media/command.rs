@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::attention::Attention;
 use super::codec::opus::OpusSettings;
 use super::codec::{ClockRate, Encoding};
 use super::ears::Listening;
@@ -76,6 +77,8 @@ pub enum Command {
     },
     /// Which sounds of the peer are told as events; none at first.
     Listen(Listening),
+    /// Which tones of the network are told, and whether to find out who answered; nothing at first. Listening begins anew.
+    Attend(Attention),
     /// Sends digits: as telephone events if negotiated, else as tones. Ends with [`MediaEvent::DigitsSent`](super::MediaEvent::DigitsSent).
     /// Replaces digits that are still being sent.
     SendDigits {

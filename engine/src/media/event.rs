@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use trunkline_dsp::dtmf::Measured;
 
+use trunkline_dsp::{answering, progress};
+
 use super::quality::Quality;
 use super::recorder::{RecordingFormat, RecordingGap};
 
@@ -77,6 +79,10 @@ pub enum MediaEvent {
         /// Its length in ms, 100 to 3000.
         duration_ms: u32,
     },
+    /// A tone of the network or of a fax machine, as [`Attend`](super::Command::Attend) asked; once its rhythm is sure.
+    Tone(progress::Heard),
+    /// Who answered, as [`Attend`](super::Command::Attend) asked.
+    Answering(answering::Finding),
     /// All digits of a [`SendDigits`](super::Command::SendDigits) were sent.
     DigitsSent {
         /// The id given with it.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::admission::{AdmissionLimits, Pulse};
+use super::attention::Attentive;
 use super::bridge::{BridgeEnd, Carriage};
 use super::channel::{ChannelState, NewStream, Order};
 use super::codec::Encoding;
@@ -358,6 +359,7 @@ impl Channel {
                     Busy
                 })?)
             }
+            Command::Attend(wanted) => Order::Attend(Attentive::new(wanted)),
             command => Order::Plain(command),
         };
         self.order(order)

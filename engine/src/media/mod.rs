@@ -8,6 +8,7 @@
 //! ```
 
 mod admission;
+mod attention;
 mod audio_file;
 pub mod bench;
 mod both_sides;
@@ -52,11 +53,13 @@ mod shard;
 mod stats;
 mod stock;
 mod tap;
+pub mod tone_source;
 mod voice;
 mod wav;
 mod wheel;
 
 pub use admission::{AdmissionLimits, Pulse};
+pub use attention::Attention;
 pub use bridge::Carriage;
 pub use codec::opus::OpusSettings;
 pub use codec::{AudioRate, ClockRate, Encoding, Law};

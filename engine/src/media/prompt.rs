@@ -11,6 +11,7 @@ use trunkline_dsp::resample::Down2;
 
 use super::audio_file::{self, EXTENSIONS};
 use super::codec::Law;
+use super::tone_source::{self, TONE};
 use super::wav;
 
 /// Largest file.
@@ -184,7 +185,7 @@ impl PromptLibrary {
         loaded.get(key).map(|loaded| loaded.prompt.clone())
     }
 
-    /// The prompt of that key: `builtin:NAME`, or a path below the base (any path where the base is empty), each with or
+    /// The prompt of that key: `builtin:NAME`, `tone:` and a tone (see [`tone_source`]), or a path below the base (any path where the base is empty), each with or
     /// without its extension. It is read once; [`refresh`](Self::refresh) sees that its file has changed.
     ///
     /// # Errors
@@ -193,12 +194,17 @@ impl PromptLibrary {
         if let Some(prompt) = self.loaded(key) {
             return Ok(prompt);
         }
-        let loaded = match key.strip_prefix("builtin:") {
-            Some(name) => Loaded {
-                prompt: Arc::new(self.load_embedded(key, name)?),
-                file: None,
-            },
-            None => read(key, self.file_below_base(key)?)?,
+        let made = |prompt| Loaded {
+            prompt: Arc::new(prompt),
+            file: None,
+        };
+        let loaded = match (key.strip_prefix("builtin:"), key.strip_prefix(TONE)) {
+            (Some(name), _) => made(self.load_embedded(key, name)?),
+            (_, Some(text)) => made(tone_source::prompt(text).map_err(|reason| {
+                let key = key.to_owned();
+                PromptError::Unusable { key, reason }
+            })?),
+            _ => read(key, self.file_below_base(key)?)?,
         };
         let mut all = self.all();
         Ok(all.entry(key.to_owned()).or_insert(loaded).prompt.clone())

@@ -7,6 +7,7 @@ use crate::config::DtmfMode;
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use trunkline_dsp::progress::Plan;
 use trunkline_sip::digest::Credentials;
 use trunkline_sip::{Encoding, Flow, Invite};
 
@@ -35,6 +36,10 @@ pub struct OutboundLeg {
     pub dtmf: DtmfMode,
     /// Whether its audio is encrypted.
     pub srtp: SrtpPolicy,
+    /// The tones of its network.
+    pub tones: &'static Plan,
+    /// Whether it is listened to for tones that say that nobody was reached.
+    pub progress: bool,
     /// The place of the call in somebody's limits; kept as long as the leg lives.
     pub place: Option<Place>,
     /// What log lines and the CDR call it: `trunk carrier (sip:192.0.2.1:5060)`, `endpoint alice`.
@@ -56,6 +61,8 @@ impl OutboundLeg {
             codecs: Vec::new(),
             dtmf: DtmfMode::Auto,
             srtp: SrtpPolicy::Never,
+            tones: Plan::recommended(),
+            progress: false,
             place: None,
             label,
         }

@@ -324,6 +324,8 @@ impl TrunkState {
             codecs: encodings(&config.codecs),
             dtmf: config.dtmf,
             srtp: config.srtp,
+            tones: config.tones,
+            progress: config.progress,
             ..OutboundLeg::new(flow, uri, identity.from, to, label)
         }
     }

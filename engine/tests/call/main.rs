@@ -14,6 +14,7 @@ mod races;
 mod rig;
 mod secure;
 mod streaming;
+mod tones;
 mod transfer;
 
 use phone::{PATIENCE, Phone, audio_port, direction, header, status};

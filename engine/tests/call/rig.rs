@@ -472,6 +472,7 @@ pub(crate) fn settings(
         opus: trunkline::config::Opus::default(),
         dtmf: DtmfMode::Auto,
         srtp,
+        tones: trunkline_dsp::progress::Plan::recommended(),
         recordings_dir,
         transfer: TransferPolicy {
             strangers: true,

@@ -127,6 +127,10 @@ pub(super) struct LegRecord<'a> {
     pub(super) codec: Option<&'a str>,
     pub(super) remote: Option<SocketAddr>,
     pub(super) heard_from: Option<SocketAddr>,
+    /// Tones of the network that were heard.
+    pub(super) tones: &'a [String],
+    /// What machine detection found.
+    pub(super) answered_by: Option<&'static str>,
     pub(super) stats: &'a ChannelStats,
 }
 
@@ -154,6 +158,8 @@ impl LegRecord<'_> {
                 "duplicate": s.duplicate,
                 "jitter_ms": tenths(s.jitter_ms),
             },
+            "tones": self.tones,
+            "answered_by": self.answered_by,
             "quality": quality(&s.quality),
         });
         with(record, self.times, self.end, now)

@@ -46,6 +46,8 @@ pub struct Facts {
     pub payload_type: u8,
     /// Audio is encrypted.
     pub encrypted: bool,
+    /// The newest tone of the network that says that nobody was reached.
+    pub tone: Option<&'static str>,
     /// What the audio path saw.
     pub stats: ChannelStats,
 }
@@ -71,10 +73,23 @@ pub fn explain(facts: &Facts) -> Vec<Finding> {
     if facts.answered_for < SHORTEST {
         return Vec::new();
     }
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = answered_by_tone(facts).into_iter().collect();
     findings.extend(unheard_by_us(facts));
     findings.extend(unheard_by_them(facts));
     findings
+}
+
+/// The call was answered by a network that has nobody to give it to.
+fn answered_by_tone(facts: &Facts) -> Option<Finding> {
+    let tone = facts.tone?;
+    finding(
+        "network-tone",
+        format!(
+            "the far end answered and then played a tone of its network ({tone}): nobody was reached, and the call costs what an answered one does; \
+             ask the carrier for SIP responses (486, 503, 404) instead of tones, and set progress = true for this trunk to have such calls end \
+             with the cause that the tone stands for"
+        ),
+    )
 }
 
 fn finding(cause: &'static str, sentence: String) -> Option<Finding> {

@@ -20,6 +20,7 @@ fn well() -> Facts {
         codec: "PCMU",
         payload_type: 0,
         encrypted: false,
+        tone: None,
         stats: ChannelStats {
             packets_in: 1000,
             packets_out: 1000,
@@ -55,6 +56,13 @@ type Row = (
 
 const ROWS: &[Row] = &[
     (well, |_| {}, &[], &[]),
+    // Its network answered.
+    (
+        well,
+        |facts| facts.tone = Some("busy"),
+        &["network-tone"],
+        &["busy", "progress = true"],
+    ),
     // Nothing comes.
     (
         deaf,

@@ -1,4 +1,5 @@
 //! Two legs joined: what one far end does, and what the other gets of it, until one is gone. Transfers of either are in `transfer.rs`.
+use super::super::causes;
 use super::super::dial::{DialEnd, Dialled};
 use super::super::hunt::Hunted;
 use super::super::leg::{End, Input, Leg};
@@ -9,6 +10,7 @@ use super::dial::passed_on;
 use super::{Executor, VerbResult};
 use crate::net::sip::Command;
 use std::time::Instant;
+use trunkline_dsp::progress::Heard;
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,7 @@ impl Executor<'_> {
                 Next::Peer(Input::Refer(referral)) => {
                     self.refer(bridged, Side::Peer, referral).await
                 }
+                Next::Peer(Input::Tone(heard)) => self.peer_tone(bridged, heard),
                 Next::Own(Input::Message(message)) | Next::Peer(Input::Message(message)) => {
                     self.message(message);
                     None
@@ -119,6 +122,34 @@ impl Executor<'_> {
             }
             _ => Some(Err(end)),
         }
+    }
+
+    /// Who was dialled answered with a tone: nobody is there.
+    fn peer_tone(&mut self, bridged: &mut Bridged, heard: Heard) -> Option<VerbResult> {
+        let (status, cause) = bridged.peer.as_ref()?.refused_by(heard)?;
+        if bridged.transfer.is_some() {
+            return None;
+        }
+        tracing::info!(
+            with = bridged.label,
+            tone = heard.kind.name(),
+            q850 = cause,
+            rule = "tone",
+            "the callee's network answered with a tone: hanging it up"
+        );
+        let end = End {
+            q850: Some(cause),
+            ..End::by("us", "tone")
+        };
+        let dialled = Dialled {
+            status,
+            tone: Some(heard.kind),
+            ..bridged.after(&end)
+        };
+        if let Some(peer) = bridged.peer.take() {
+            peer.see_off("tone", Some(causes::q850_reason(16)));
+        }
+        Some(Ok(Outcome::Dialled(dialled)))
     }
 
     fn peer_ended(&mut self, bridged: &mut Bridged, end: End) -> Option<VerbResult> {
@@ -179,6 +210,7 @@ impl Bridged {
             cause: end
                 .q850
                 .unwrap_or(if end.by == "network" { 41 } else { 16 }),
+            tone: None,
             retry_after: None,
         }
     }

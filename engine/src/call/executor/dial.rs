@@ -6,19 +6,10 @@ use super::super::leg::{End, Input, hangup_reason};
 use super::super::verb::Outcome;
 use super::super::{Refusal, causes};
 use super::{Executor, VerbResult};
+use crate::media::tone_source::TONE;
 use crate::media::{Command, MediaAudio};
 use std::time::Duration;
 use trunkline_sip::HangupReason;
-
-/// Ringing tone for a caller who is answered already: 425 Hz, 1 s on, 4 s off (ITU-T E.180).
-const RINGING_TONE: [MediaAudio; 2] = [
-    MediaAudio::Tone {
-        hz: [425.0, 0.0],
-        dbm0: -19.0,
-        ms: 1000,
-    },
-    MediaAudio::Silence { ms: 4000 },
-];
 
 /// What the caller hears while it rings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +147,7 @@ impl Executor<'_> {
             target: "nobody".to_owned(),
             status: refusal.status,
             cause: causes::q850_of(refusal.status).unwrap_or(16),
+            tone: None,
             retry_after: refusal.retry_after,
         }
     }
@@ -180,7 +172,17 @@ impl Executor<'_> {
             return self.leg.provisional(180, "Ringing");
         }
         *hears = Hears::Ringing;
-        let _ = self.play_media(RINGING_TONE.to_vec(), None);
+        let plan = self.leg.tone_plan();
+        // Made once for all calls; what is missing is a sound, not the call.
+        match self
+            .call
+            .calls
+            .prompts
+            .load(&format!("{TONE}ringback/{}", plan.code))
+        {
+            Ok(tone) => _ = self.play_media(vec![MediaAudio::Prompt(tone)], None),
+            Err(error) => tracing::error!(%error, "no ringing tone"),
+        }
     }
 
     fn stop_ringing(&mut self, hears: Hears) {

@@ -9,6 +9,7 @@ mod handover;
 mod inputs;
 mod recording;
 mod streaming;
+mod tones;
 mod transfer;
 mod verbs;
 
@@ -196,6 +197,8 @@ impl<'a> Executor<'a> {
                 self.leg.end_stream();
                 Ok(Outcome::Done)
             }
+            Verb::WaitForTone(wait) => Box::pin(self.wait_for_tone(&wait)).await,
+            Verb::DetectMachine(detect) => Box::pin(self.detect_machine(*detect)).await,
             Verb::SendDigits(digits) => self.send_digits(digits).await,
             Verb::Wait(wait) => self.wait(wait.ms).await,
             // Boxed: most calls do neither, and each would carry what the largest verb takes.

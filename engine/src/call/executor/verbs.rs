@@ -192,7 +192,7 @@ impl Executor<'_> {
         }
     }
 
-    async fn start_playing(
+    pub(super) async fn start_playing(
         &mut self,
         audio: &[Audio],
         repeat: Repeat,

@@ -4,6 +4,7 @@ use crate::call::diagnosis::{self, Facts};
 use crate::call::troubled::TroubledLeg;
 use crate::media::ChannelStats;
 use std::time::SystemTime;
+use trunkline_dsp::progress::Kind;
 use trunkline_sip::offer_answer::Direction;
 
 impl Leg {
@@ -67,6 +68,7 @@ impl Leg {
             they_send: matches!(agreed.direction, Direction::SendRecv | Direction::RecvOnly),
             codec: self.codec(),
             payload_type: agreed.payload_recv,
+            tone: self.refusal_heard().map(Kind::name),
             encrypted: agreed.srtp.is_some(),
             stats: *stats,
         })

@@ -226,6 +226,8 @@ impl Leg {
                 self.stream_heard(protocol::Heard::Beep { hz, duration_ms });
                 None
             }
+            MediaEvent::Tone(heard) => self.tone_heard(heard),
+            MediaEvent::Answering(finding) => self.answerer_found(finding),
             MediaEvent::DigitsSent { id } => self.digits_sent(id),
             MediaEvent::Latched { remote, .. } => {
                 if self.first_rtp.is_none() {

@@ -82,6 +82,8 @@ impl Leg {
             codec: self.negotiation.agreed().map(|_| self.codec()),
             remote: self.remote(),
             heard_from: self.first_rtp,
+            tones: self.tones_heard(),
+            answered_by: self.answered_by(),
             stats,
         };
         cdr.write(record.line(SystemTime::now()));

@@ -13,6 +13,7 @@ mod joined;
 mod keys;
 mod streaming;
 mod takeover;
+mod tones;
 
 pub(super) use joined::plain_music;
 pub(super) use keys::KeyPath;
@@ -41,6 +42,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use trunkline_dsp::answering::Finding;
+use trunkline_dsp::progress::{Heard, Plan};
 use trunkline_sip::offer_answer::{Direction as MediaDirection, Encoding, LocalMedia, LocalSrtp};
 use trunkline_sip::{HangupReason, LegId, Origin, ReferTo};
 
@@ -113,6 +116,10 @@ pub(super) enum Input {
         end: RecordingEnd,
         lost_ms: u32,
     },
+    /// A tone of the network or of a fax machine.
+    Tone(Heard),
+    /// Who answered.
+    Answerer(Finding),
     /// The stream to a service is over.
     StreamEnded(StreamEnd),
     /// All digits are out.
@@ -133,6 +140,8 @@ pub(super) struct LegSettings {
     pub(super) dtmf: DtmfMode,
     /// Whether its audio is encrypted.
     pub(super) srtp: SrtpPolicy,
+    /// Whose tones it hears.
+    pub(super) tones: &'static Plan,
     /// Packet time we offer, ms.
     pub(super) ptime_ms: u8,
     /// What log lines and records call it.
@@ -192,6 +201,7 @@ pub(super) struct Leg {
     media: MediaEvents,
     /// To a service.
     stream: Option<StreamHandle>,
+    tones: tones::Tones,
     /// The program gathers keys that nobody else is to have.
     secret_keys: bool,
     /// The channel's last words; when they come before [`Leg::close`], the channel broke.
@@ -255,6 +265,7 @@ impl Leg {
             channel: Some(channel),
             media,
             stream: None,
+            tones: tones::Tones::default(),
             secret_keys: false,
             last_words: None,
             settings,

@@ -6,6 +6,7 @@ mod number;
 mod process;
 mod security;
 mod sip;
+mod tones;
 mod trunk;
 mod value;
 
@@ -78,7 +79,8 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
     let tls = sip::tls(section(&mut root, "tls", report), sources.base);
     let mut media = media::media(section(&mut root, "media", report));
     media.advertise = media.advertise.or(sip.advertise.address());
-    let trunks = trunk::trunks(&mut root, &media, sources);
+    let tones = tones::tones(section(&mut root, "tones", report));
+    let trunks = trunk::trunks(&mut root, &media, &tones, sources);
     let endpoints = endpoint::endpoints(&mut root, &media, sources);
     let ring_groups = endpoint::ring_groups(&mut root, &endpoints);
     let known = number::Known {
@@ -95,6 +97,7 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
         tls,
         media,
         music: media::music(section(&mut root, "music", report), sources.base),
+        tones,
         security: security::security(section(&mut root, "security", report)),
         transfer: security::transfer(section(&mut root, "transfer", report)),
         cdr: process::cdr(section(&mut root, "cdr", report)),

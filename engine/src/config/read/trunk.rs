@@ -1,6 +1,7 @@
 //! Reads `[[trunk]]`.
 use super::login::password;
 use super::media::{own_codecs, own_dtmf, own_srtp};
+use super::tones::own_country;
 use super::value::{
     flag, header_text, list_of, name, network, optional_count, prefix, seconds, seconds_or_none,
     split_host_port,
@@ -13,11 +14,16 @@ use crate::config::types::*;
 const MAX_TARGETS: usize = 32;
 
 /// Reads every `[[trunk]]`.
-pub(super) fn trunks(root: &mut Table<'_>, media: &Media, sources: &Sources<'_>) -> Vec<Trunk> {
+pub(super) fn trunks(
+    root: &mut Table<'_>,
+    media: &Media,
+    tones: &Tones,
+    sources: &Sources<'_>,
+) -> Vec<Trunk> {
     let mut trunks: Vec<Trunk> = Vec::new();
     for field in super::entries(root, "trunk") {
         let Some(table) = field.table() else { continue };
-        let Some((named, trunk)) = trunk(table, media, sources) else {
+        let Some((named, trunk)) = trunk(table, media, tones, sources) else {
             continue;
         };
         if let Some(earlier) = trunks.iter().find(|each| each.name == trunk.name) {
@@ -53,6 +59,7 @@ fn warn_shared_network(named: &Field<'_>, trunk: &Trunk, earlier: &[Trunk]) {
 fn trunk<'a>(
     mut table: Table<'a>,
     media: &Media,
+    tones: &Tones,
     sources: &Sources<'_>,
 ) -> Option<(Field<'a>, Trunk)> {
     let named = table.required("name");
@@ -80,6 +87,8 @@ fn trunk<'a>(
         codecs: own_codecs(&mut table, &media.codecs),
         dtmf: own_dtmf(&mut table, media.dtmf),
         srtp: own_srtp(&mut table, media.srtp),
+        tones: own_country(&mut table, "tones", tones.country),
+        progress: flag(&mut table, "progress", false),
         identity: identity(&mut table),
         numbering: numbering(&mut table),
         pass_headers: table

@@ -5,6 +5,7 @@ mod number;
 mod process;
 mod security;
 mod sip;
+mod tones;
 mod trunk;
 
 pub use endpoint::{Endpoint, RingGroup, RingOrder};
@@ -16,6 +17,7 @@ pub use sip::{
     Advertise, CertificateAuthorities, HostPort, Listen, ReliableProvisional, Sip, Tls,
     TlsIdentity, Transport,
 };
+pub use tones::Tones;
 pub use trunk::{
     CallerId, Login, Numbering, PrefixLimit, PrivacyPolicy, Register, Rewrite, Target, Trunk,
     TrunkIdentity, TrunkLimits, TrunkUri,
@@ -36,6 +38,8 @@ pub struct Config {
     pub media: Media,
     /// `[music]`.
     pub music: Music,
+    /// `[tones]`.
+    pub tones: Tones,
     /// `[security]`.
     pub security: Security,
     /// `[transfer]`.

@@ -3,6 +3,7 @@ use super::super::{At, Network, Secret};
 use super::{Codec, DtmfMode, HostPort, SrtpPolicy, Transport};
 use std::fmt;
 use std::time::Duration;
+use trunkline_dsp::progress::Plan;
 
 /// `[[trunk]]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +32,10 @@ pub struct Trunk {
     pub dtmf: DtmfMode,
     /// Encryption of audio.
     pub srtp: SrtpPolicy,
+    /// The tones of its network: what its callers hear, and what is listened for.
+    pub tones: &'static Plan,
+    /// Whether calls to it are listened to for tones that say that nobody was reached.
+    pub progress: bool,
     /// Who we say is calling, and whom we believe.
     pub identity: TrunkIdentity,
     /// How its numbers are written.

@@ -5,6 +5,7 @@ mod menu;
 mod names;
 mod node;
 mod prompt;
+mod tone_node;
 
 use super::model::{Destination, Flow, MenuId, Node, NodeId, Prompt, Target};
 use super::{Loaded, PromptFile, check};

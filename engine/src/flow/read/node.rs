@@ -22,12 +22,14 @@ enum Kind {
     RecordingControl,
     Stream,
     StopStream,
+    WaitForTone,
+    DetectMachine,
     Set,
     Branch,
     Hangup,
 }
 
-const KINDS: [(&str, Kind); 14] = [
+const KINDS: [(&str, Kind); 16] = [
     ("play", Kind::Play),
     ("sound", Kind::Play),
     ("collect", Kind::Collect),
@@ -39,6 +41,8 @@ const KINDS: [(&str, Kind); 14] = [
     ("recording_control", Kind::RecordingControl),
     ("stream", Kind::Stream),
     ("stop_stream", Kind::StopStream),
+    ("wait_for_tone", Kind::WaitForTone),
+    ("detect_machine", Kind::DetectMachine),
     ("set", Kind::Set),
     ("branch", Kind::Branch),
     ("hangup", Kind::Hangup),
@@ -72,6 +76,8 @@ impl Reader<'_> {
                 let then = self.then_key(&mut table);
                 then.map(|then| Step::StopStream { then })
             }
+            Kind::WaitForTone => self.wait_for_tone(&mut table),
+            Kind::DetectMachine => self.detect_machine(&mut table),
             Kind::Set => self.set(&mut table),
             Kind::Branch => self.branch(&mut table),
             Kind::Hangup => {
@@ -241,7 +247,7 @@ impl Reader<'_> {
         })
     }
 
-    fn repeat(&self, table: &mut Table<'_>) -> Repeat {
+    pub(super) fn repeat(&self, table: &mut Table<'_>) -> Repeat {
         let Some(field) = table.field("repeat") else {
             return Repeat::Times(1);
         };

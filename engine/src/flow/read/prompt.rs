@@ -6,6 +6,7 @@ use super::Reader;
 use crate::call::{Audio, ToneSpec};
 use crate::config::document::field::{Field, Table, shown};
 use crate::fetch;
+use crate::media::tone_source::{self, TONE};
 use std::collections::{BTreeSet, HashMap};
 
 /// The most pieces of one prompt.
@@ -74,6 +75,11 @@ impl Reader<'_> {
     fn by_id(&self, field: &Field<'_>, id: &str, sound: bool) -> Option<Prompt> {
         if let Some(prompt) = self.prompts.get(id) {
             return Some(prompt.clone());
+        }
+        if let Some(text) = id.strip_prefix(TONE) {
+            return self
+                .written_tone(field, text)
+                .map(|piece| Prompt(vec![piece]));
         }
         let template = self.template(field, id)?;
         if template.fixed().is_some() && sound {
@@ -211,7 +217,25 @@ impl Reader<'_> {
         key
     }
 
+    /// As it stands behind `tone:`.
+    fn written_tone(&self, field: &Field<'_>, text: &str) -> Option<Piece> {
+        if let Err(wrong) = tone_source::check(text) {
+            field.error(wrong);
+            return None;
+        }
+        let key = format!("{TONE}{text}");
+        let file = PromptFile {
+            key: key.clone(),
+            at: field.at(),
+        };
+        self.files.borrow_mut().entry(key.clone()).or_insert(file);
+        Some(Piece::Fixed(Audio::Prompt(key)))
+    }
+
     fn tone(&self, field: &Field<'_>) -> Option<Piece> {
+        if let Some(text) = field.text() {
+            return self.written_tone(field, text);
+        }
         let mut table = field.table()?;
         let hz = table.required("hz").and_then(|hz| frequencies(&hz));
         let ms = table.required("ms").and_then(|ms| ms.integer(1..=MAX_MS));

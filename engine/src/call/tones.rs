@@ -1,0 +1,104 @@
+//! The verbs that listen for tones of the network, and find out who answered; and what a tone says of a call in the words of SIP and Q.850.
+use super::verb::{Audio, KeyPress, Repeat};
+use trunkline_dsp::answering::{Settings, Verdict};
+use trunkline_dsp::progress::{Heard, Information, Kind, Plan};
+
+/// [`Verb::WaitForTone`](super::Verb::WaitForTone).
+#[derive(Debug, Clone, PartialEq)]
+pub struct WaitForTone {
+    /// Played meanwhile.
+    pub prompts: Vec<Audio>,
+    /// How often.
+    pub repeat: Repeat,
+    /// Whose tones.
+    pub plan: &'static Plan,
+    /// Only these, by the names of [`Kind::name`]; empty: all.
+    pub kinds: Vec<String>,
+    /// Keys that end it; others are kept for the next gather.
+    pub stop_keys: String,
+    /// Limit in ms.
+    pub max_ms: u32,
+}
+
+/// How a wait for a tone ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ToneEnd {
+    /// One was heard.
+    Heard(Heard),
+    /// A stop key.
+    Key(KeyPress),
+    /// None came in time.
+    TimeLimit,
+}
+
+/// [`Verb::DetectMachine`](super::Verb::DetectMachine).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DetectMachine {
+    /// Whose tones the network has.
+    pub plan: &'static Plan,
+    /// The limits.
+    pub settings: Settings,
+}
+
+/// Who answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MachineDetected {
+    /// `None`: no audio came.
+    pub verdict: Option<Verdict>,
+    /// The machine has beeped: what is said now is recorded.
+    pub beep: bool,
+}
+
+/// What a call is told whose far end gives a tone instead of an answer: SIP status and Q.850 cause; `None` where the tone is no refusal.
+pub(super) fn refusal_of(kind: Kind) -> Option<(u16, u8)> {
+    match kind {
+        Kind::Busy => Some((486, 17)),
+        Kind::Congestion => Some((503, 34)),
+        Kind::Unobtainable => Some((404, 1)),
+        Kind::Information(Information::VacantCode) => Some((404, 1)),
+        // ANSI T1.113 and Q.850: number changed.
+        Kind::Information(Information::Intercept) => Some((410, 22)),
+        Kind::Information(Information::NoCircuit) => Some((503, 34)),
+        Kind::Information(Information::Reorder) => Some((503, 42)),
+        Kind::Information(Information::Announcement) => Some((480, 31)),
+        Kind::Dial
+        | Kind::Ringback
+        | Kind::CallWaiting
+        | Kind::FaxCalling
+        | Kind::FaxAnswer { .. } => None,
+    }
+}
+
+/// The tone's name with what it means: `information:vacant_code`.
+pub(super) fn full_name(kind: Kind) -> String {
+    match kind {
+        Kind::Information(information) => format!("{}:{}", kind.name(), information.name()),
+        kind => kind.name().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tone_refuses_as_a_response_would() {
+        let information = Kind::Information;
+        for (kind, expected) in [
+            (Kind::Busy, Some((486, 17))),
+            (Kind::Congestion, Some((503, 34))),
+            (information(Information::VacantCode), Some((404, 1))),
+            (information(Information::NoCircuit), Some((503, 34))),
+            (information(Information::Intercept), Some((410, 22))),
+            (Kind::Ringback, None),
+            (Kind::FaxCalling, None),
+        ] {
+            assert_eq!(refusal_of(kind), expected, "{kind:?}");
+        }
+        assert_eq!(
+            full_name(information(Information::Reorder)),
+            "information:reorder"
+        );
+        assert_eq!(full_name(Kind::Busy), "busy");
+    }
+}
