@@ -29,7 +29,12 @@ fn main() -> std::io::Result<()> {
     for (index, frame) in samples.chunks(FRAME).enumerate() {
         let ms = (index + 1) * 20;
         listener.process(frame, |heard| {
-            println!("tone {ms} {} {:.1} {:.1}", heard.kind.name(), heard.hz, heard.dbm0);
+            println!(
+                "tone {ms} {} {:.1} {:.1}",
+                heard.kind.name(),
+                heard.hz,
+                heard.dbm0
+            );
         });
         answering.process(frame, |finding| match finding {
             Finding::Verdict(of) => println!(
