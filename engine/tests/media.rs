@@ -508,6 +508,14 @@ fn a_silent_peer_is_reported_once_and_not_while_on_hold() {
         .unwrap();
     // Ten timeouts long.
     (0..30).for_each(|_| _ = phone.hear());
+    assert!(events.try_recv().is_err(), "told while on hold");
+    // Off hold, the time begins anew: the next word is that it ran out again, and it is said once.
+    let resumed = std::time::Instant::now();
+    let stream = Command::Stream(Box::new(stream(phone.address())));
+    channel.send(stream).unwrap();
+    wait(&mut events, |event| *event == MediaEvent::RtpTimeout);
+    assert!(resumed.elapsed() >= Duration::from_millis(60));
+    (0..10).for_each(|_| _ = phone.hear());
     drop(channel);
     let next = wait(&mut events, |_| true);
     assert!(matches!(next, MediaEvent::Closed(_)), "{next:?}");

@@ -33,6 +33,7 @@ struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static FREES: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Counts a call; threads that are ending are not counted.
@@ -50,6 +51,7 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         count();
+        let _ = FREES.try_with(|frees| frees.set(frees.get() + 1));
         // SAFETY: as above; `pointer` came from `alloc` or `realloc` here, that is, from the system allocator.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -517,6 +519,71 @@ fn encrypted_playback_with_telephone_events() {
     assert_eq!(line.keys, 200);
     let dropped = line.media.stats().dropped.by_cause();
     assert!(dropped.iter().all(|(_, count)| *count == 0), "{dropped:?}");
+}
+
+/// What orders replace is freed by the reaper: lists that are stopped, replaced, refused or played to their end, digits, descriptions with
+/// their codecs and keys, listening.
+#[test]
+fn what_is_replaced_is_freed_elsewhere() {
+    let mut line = Line::new(41_260, false);
+    let peer = line.peer.local_addr().unwrap();
+    let described = |n: u32| {
+        let keys = |octet: u32| SrtpParams {
+            send: key(octet as u8 % 5),
+            receive: key(octet as u8 % 7),
+        };
+        let encoding = [Encoding::Pcmu, Encoding::G722, Encoding::Opus][n as usize % 3];
+        let stream = StreamParams {
+            srtp: (n % 4 > 0).then(|| Box::new(keys(n))),
+            ..StreamParams::plain(encoding, 100, peer)
+        };
+        Command::Stream(Box::new(stream))
+    };
+    let list = |id| {
+        let prompt = Prompt::from_samples("a", &vec![1000; 400 + id as usize % 3 * 300]);
+        vec![MediaAudio::Prompt(Arc::new(prompt))]
+    };
+    let mut frees = 0;
+    for n in 0..3000u32 {
+        let (id, repeat) = (n, Some(1));
+        let play = Command::Play {
+            id,
+            audio: list(n),
+            repeat,
+        };
+        let append = Command::Append {
+            id,
+            audio: list(n),
+            repeat,
+        };
+        let order = match n % 19 {
+            0 | 5 => play,
+            1..=3 | 6..=15 => append,
+            4 => Command::StopPlay,
+            16 => Command::SendDigits {
+                id,
+                digits: "12w".into(),
+                tone_ms: 60,
+                gap_ms: 60,
+            },
+            17 => Command::Listen(Listening {
+                speech: n % 2 == 0,
+                beep: n % 3 == 0,
+            }),
+            _ => described(n / 19),
+        };
+        line.channel.send(order).unwrap();
+        for _ in 0..n % 4 {
+            line.now += Duration::from_millis(20);
+            let before = FREES.get();
+            line.shard.turn(line.now);
+            frees += FREES.get() - before;
+            while line.events.try_recv().is_ok() {}
+            while line.peer.recv(&mut [0; 2000]).is_ok() {}
+        }
+    }
+    assert_eq!(frees, 0, "frees in the shard");
+    assert!(line.media.stats().packets_out.value() > 3000);
 }
 
 #[test]

@@ -149,6 +149,121 @@ async fn audio_goes_both_ways_bit_for_bit() {
     assert_eq!(streams.stats.malformed(), 1);
 }
 
+/// A service that takes the connection and reads nothing of it, while it sends more than is kept: what is too much is counted on both ways, and
+/// the call goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_never_reads_costs_frames_and_nothing_else() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let media = phone::media(41_330..=41_339);
+    let (channel, _events, mut phone) = phone::call(&media);
+    let spec = StreamSpec {
+        rate_hz: 16_000,
+        sent: true,
+        ..spec(listener.local_addr().unwrap().port())
+    };
+    let (streams, handle) = begin(&channel, spec);
+    let mut service = accept(&listener).await;
+    // Eleven minutes of audio, of which ten are kept.
+    let second = octets(&exact(16_000, 3));
+    for _ in 0..660 {
+        service.send(Message::binary(second.clone())).await.unwrap();
+    }
+    let phone = tokio::task::spawn_blocking(move || {
+        let until = std::time::Instant::now() + phone::PATIENCE;
+        let mut heard = Vec::new();
+        while streams.stats.lost_frames() < 50 {
+            assert!(std::time::Instant::now() < until, "nothing is lost");
+            heard = phone.exchange(&[0; 1600]);
+        }
+        heard.extend(phone.exchange(&[0; 8000]));
+        (streams, heard)
+    });
+    let (streams, heard) = phone.await.unwrap();
+    // The service is heard all the while.
+    assert!(heard.iter().filter(|sample| **sample != 0).count() > heard.len() / 2);
+    let refused = media.taps().refused_samples();
+    assert!(
+        (16_000 * 50..16_000 * 60 + 1).contains(&refused),
+        "{refused}"
+    );
+    assert_eq!((streams.stats.active(), streams.stats.connected()), (1, 1));
+    drop(handle);
+    let until = std::time::Instant::now() + phone::PATIENCE;
+    while streams.stats.active() > 0 {
+        assert!(std::time::Instant::now() < until, "the stream does not end");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    drop(service);
+}
+
+/// The roots that services are trusted by can be named by the environment (`SSL_CERT_FILE`), which only a process of its own can be given.
+#[test]
+fn an_encrypted_service_is_trusted_by_its_certificate_and_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let issued = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let paths = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
+    std::fs::write(&paths[0], issued.cert.pem()).unwrap();
+    std::fs::write(&paths[1], issued.signing_key.serialize_pem()).unwrap();
+    let run = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "encrypted_in_a_process_of_its_own"])
+        .env("SSL_CERT_FILE", &paths[0])
+        .env("TEST_TLS_FOLDER", folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert!(run.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run by an_encrypted_service_is_trusted_by_its_certificate_and_name"]
+async fn encrypted_in_a_process_of_its_own() {
+    use tokio_rustls::rustls::pki_types::pem::PemObject;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let folder = std::path::PathBuf::from(std::env::var("TEST_TLS_FOLDER").unwrap());
+    let certificate = CertificateDer::from_pem_file(folder.join("cert.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = tokio_rustls::rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let media = phone::media(41_340..=41_349);
+    let (channel, _events, _phone) = phone::call(&media);
+    let at = |host: &str| StreamSpec {
+        address: Address::parse(&format!("wss://{host}:{port}/audio?a=1")).unwrap(),
+        ..spec(port)
+    };
+    let (_streams, mut handle) = begin(&channel, at("localhost"));
+    let (socket, _) = listener.accept().await.unwrap();
+    let mut service = tokio_tungstenite::accept_async(acceptor.accept(socket).await.unwrap())
+        .await
+        .unwrap();
+    let first = service.next().await.unwrap().unwrap().into_text().unwrap();
+    assert!(first.contains("\"start\""), "{first}");
+    service.close(None).await.unwrap();
+    assert_eq!(handle.ended().await, StreamEnd::ByService);
+    // Another name than the certificate's.
+    let (_streams, mut handle) = begin(&channel, at("127.0.0.1"));
+    let refusing = tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            assert!(acceptor.accept(socket).await.is_err(), "it is trusted");
+        }
+    });
+    let StreamEnd::Failed(reason) = handle.ended().await else {
+        panic!("it is trusted");
+    };
+    assert!(reason.contains("ertificate"), "{reason}");
+    refusing.abort();
+}
+
 fn octets(samples: &[i16]) -> Vec<u8> {
     samples
         .iter()

@@ -452,6 +452,14 @@ impl Sources {
             "cause",
             &dropped,
         )?;
+        let shortages = self.media.shortages().by_kind();
+        family(
+            encoder,
+            "trunkline_media_stock_empty",
+            "Times that nothing was in stock for a channel that began to be heard or to speak",
+            "kind",
+            &shortages,
+        )?;
         let dropped = media.bridge_dropped.by_cause();
         family(
             encoder,

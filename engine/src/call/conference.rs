@@ -2,14 +2,16 @@
 //!
 //! It owns who is there, whether the conference has begun, and what is asked of an attendee from outside. Mixing is the media engine's.
 //! Limits: names of 128 characters; each conference has as many attendees as its first one allows.
-use crate::media::{Edge, JoinError, MediaAudio, MediaEvent, MediaEvents, Room, RoomConfig};
+use crate::media::{Edge, JoinError, MediaAudio, Room, RoomConfig};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::watch;
 
+use super::cdr::CdrWriter;
 use super::leg::Leg;
+use super::minutes::Minutes;
 use super::verb::Conference;
 use crate::media::Media;
 
@@ -63,6 +65,7 @@ struct Running {
     recorded: AtomicU32,
     tracks: AtomicU32,
     next_play: AtomicU32,
+    minutes: Arc<Minutes>,
 }
 
 /// A call's place in a conference; dropping it leaves.
@@ -118,6 +121,7 @@ impl Conferences {
     pub(super) fn join(
         &self,
         media: &Media,
+        cdr: Option<&Arc<CdrWriter>>,
         verb: &Conference,
         call: &str,
     ) -> Result<Attendance, String> {
@@ -134,7 +138,7 @@ impl Conferences {
             Some(running) => running,
             None => {
                 table.retain(|_, running| running.strong_count() > 0);
-                let running = Arc::new(Running::open(media, verb)?);
+                let running = Arc::new(Running::open(media, cdr, verb)?);
                 table.insert(name.clone(), Arc::downgrade(&running));
                 running
             }
@@ -144,7 +148,11 @@ impl Conferences {
 }
 
 impl Running {
-    fn open(media: &Media, verb: &Conference) -> Result<Running, String> {
+    fn open(
+        media: &Media,
+        cdr: Option<&Arc<CdrWriter>>,
+        verb: &Conference,
+    ) -> Result<Running, String> {
         let config = RoomConfig {
             max_members: verb.max_members,
             ..RoomConfig::default()
@@ -160,6 +168,7 @@ impl Running {
             recorded: AtomicU32::new(0),
             tracks: AtomicU32::new(0),
             next_play: AtomicU32::new(0),
+            minutes: Minutes::begin(&verb.room, cdr.cloned()),
         })
     }
 
@@ -202,6 +211,7 @@ impl Running {
         let asked = wish.subscribe();
         attendees.insert(call.to_owned(), wish);
         drop(attendees);
+        self.minutes.came(call);
         self.change(|standing| {
             standing.attendees += 1;
             standing.most = standing.most.max(standing.attendees);
@@ -262,7 +272,7 @@ impl Attendance {
         let recorded = running.room.record(0, path, 0, 0);
         let events = recorded.map_err(|error| error.to_string())?;
         tracing::info!(conference = name, file, "recording the conference");
-        tell_its_end(events, name, file);
+        running.minutes.await_file(events, None);
         Ok(())
     }
 
@@ -279,24 +289,9 @@ impl Attendance {
         let (name, file) = (running.name.clone(), path.display().to_string());
         let events = leg.record_in_room(&running.room, number, path)?;
         tracing::info!(conference = name, file, "recording an attendee");
-        tell_its_end(events, name, file);
+        running.minutes.await_file(events, Some(self.call.clone()));
         Ok(())
     }
-}
-
-/// Logs the end of a recording.
-fn tell_its_end(mut events: MediaEvents, name: String, file: String) {
-    tokio::spawn(async move {
-        if let Some(MediaEvent::RecordDone {
-            duration_ms,
-            end,
-            lost_ms,
-            ..
-        }) = events.recv().await
-        {
-            tracing::info!(conference = name, file, duration_ms, lost_ms, end = ?end, "conference recorded");
-        }
-    });
 }
 
 impl Drop for Attendance {
@@ -314,6 +309,7 @@ impl Drop for Attendance {
             running.tone(false);
         }
         if left.attendees == 0 {
+            running.minutes.end(left.most);
             tracing::info!(
                 conference = running.name,
                 most = left.most,

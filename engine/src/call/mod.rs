@@ -19,7 +19,9 @@ mod hunt;
 pub mod info_dtmf;
 mod key_press;
 mod leg;
+mod listen;
 mod live_legs;
+mod minutes;
 mod negotiation;
 mod phonebook;
 mod place;
@@ -45,6 +47,7 @@ pub use counters::CallCounters;
 pub use dial_program::DialProgram;
 pub use directory::{AttemptOutcome, Attempts, Branch, Directory, Found, NoDirectory};
 pub use leg::End;
+pub use listen::{Listen, ListenEnd, Listened, Until};
 pub use live_legs::LiveLegs;
 pub use phonebook::{PhoneBook, Phones};
 pub use program::{CallInfo, Direction, Program, Step};
@@ -243,7 +246,7 @@ pub struct Calls {
     directory: Arc<dyn Directory>,
     /// For new calls; those in progress keep what they began with.
     in_force: ArcSwap<InForce>,
-    cdr: Option<CdrWriter>,
+    cdr: Option<Arc<CdrWriter>>,
     /// Conferences.
     pub conferences: conference::Conferences,
     /// Audio streams to services.
@@ -278,7 +281,7 @@ impl Calls {
             routes: parts.routes,
             directory: parts.directory,
             in_force: ArcSwap::from_pointee(InForce::new(settings, parts.music)),
-            cdr: parts.cdr,
+            cdr: parts.cdr.map(Arc::new),
             conferences: conference::Conferences::default(),
             streams: Arc::default(),
             places: Places::default(),

@@ -17,6 +17,8 @@ pub(super) struct RecordedFile {
     pub(super) duration_ms: u32,
     pub(super) lost_ms: u32,
     pub(super) end: RecordingEnd,
+    /// In a conference: the call whose side it is; else `None`.
+    pub(super) of: Option<String>,
 }
 
 /// All of a call.
@@ -65,13 +67,17 @@ impl RecordedFile {
             RecordingEnd::MaxLength => "max-length",
             RecordingEnd::WriteFailed(_) => "write-failed",
         };
-        json!({
+        let mut said = json!({
             "file": self.path.display().to_string(),
             "format": self.format.extension(),
             "ms": self.duration_ms,
             "lost_ms": self.lost_ms,
             "ended": ended,
-        })
+        });
+        if let Some(call) = &self.of {
+            said["call"] = json!(call);
+        }
+        said
     }
 }
 
@@ -90,12 +96,13 @@ mod tests {
                 duration_ms: 1500,
                 lost_ms,
                 end: RecordingEnd::Stopped,
+                of: (lost_ms > 0).then(|| "c-1".to_owned()),
             });
         }
         files.forget(Path::new("c.wav"));
         let said = files.as_json();
         assert_eq!(said.as_array().unwrap().len(), 2);
-        let b = json!({"file": "b.opus", "format": "opus", "ms": 1500, "lost_ms": 40, "ended": "stopped"});
+        let b = json!({"file": "b.opus", "format": "opus", "ms": 1500, "lost_ms": 40, "ended": "stopped", "call": "c-1"});
         assert_eq!(said[1], b);
     }
 }

@@ -4,6 +4,7 @@ use crate::media::{DigitText, Listening, Pause, RecordingFormat, Tracks};
 use crate::stream::Address;
 use crate::stream::protocol::Framing;
 
+use super::listen::{Listen, Listened};
 use super::tones::{DetectMachine, MachineDetected, ToneEnd, WaitForTone};
 
 pub use super::dial::{Dial, DialEnd, DialOrder, DialTarget, Dialled};
@@ -35,6 +36,8 @@ pub enum Verb {
     WaitForTone(Box<WaitForTone>),
     /// Find out who answered our call. Outcome: [`Outcome::MachineDetected`].
     DetectMachine(Box<DetectMachine>),
+    /// Listen for speech, silence or a beep. Outcome: [`Outcome::Listened`].
+    Listen(Listen),
     /// Send digits to the far end. Outcome: `Done`.
     SendDigits(SendDigits),
     /// Let time pass. Outcome: `Done`.
@@ -69,6 +72,7 @@ impl Verb {
             Verb::StopStream => "stop_stream",
             Verb::WaitForTone(_) => "wait_for_tone",
             Verb::DetectMachine(_) => "detect_machine",
+            Verb::Listen(_) => "listen",
             Verb::SendDigits(_) => "send_digits",
             Verb::Wait(_) => "wait",
             Verb::Dial(_) => "dial",
@@ -91,6 +95,7 @@ impl Verb {
             | Verb::Stream(_)
             | Verb::WaitForTone(_)
             | Verb::DetectMachine(_)
+            | Verb::Listen(_)
             | Verb::SendDigits(_)
             | Verb::Conference(_)
             | Verb::Refer(_) => true,
@@ -115,6 +120,7 @@ impl Verb {
             Verb::Stream(stream) => !stream.background,
             Verb::WaitForTone(wait) => wait.max_ms > 0,
             Verb::DetectMachine(_) => true,
+            Verb::Listen(listen) => listen.max_ms > 0,
             Verb::SendDigits(send) => DigitText::new(send.digits.clone()).next().is_some(),
             Verb::Wait(wait) => wait.ms > 0,
             Verb::Dial(_) | Verb::Refer(_) => true,
@@ -488,6 +494,8 @@ pub enum Outcome {
     ToneWaited(ToneEnd),
     /// It is known who answered.
     MachineDetected(MachineDetected),
+    /// Listening ended.
+    Listened(Listened),
     /// A dial came to its end.
     Dialled(Dialled),
     /// The verb could not be carried out.

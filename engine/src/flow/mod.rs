@@ -4,6 +4,7 @@
 //! mistake with its place; [`program::FlowProgram`] runs it, without clock, socket or file. Limits: those of the document
 //! (1 MiB, 32 levels, 100,000 values) and [`MAX_STEPS`] menus and nodes.
 mod check;
+mod listened;
 pub mod model;
 pub mod pattern;
 pub mod program;

@@ -3,7 +3,7 @@
 use super::pattern::Pattern;
 use super::template::Template;
 use crate::call::{
-    Audio, Conference, DetectMachine, Echo, HangupCause, Manner, Record, RecordCall,
+    Audio, Conference, DetectMachine, Echo, HangupCause, Listen, Manner, Record, RecordCall,
     RecordingControl, Repeat, Stream, WaitForTone,
 };
 use std::collections::{BTreeMap, HashMap};
@@ -188,6 +188,17 @@ pub enum Step {
         /// What follows.
         then: Destination,
     },
+    /// Listens for speech, silence or a beep.
+    Listen {
+        /// Played meanwhile.
+        prompt: Prompt,
+        /// The verb, without what is played.
+        listen: Listen,
+        /// What follows.
+        then: Destination,
+        /// What follows when nothing of it was heard in time; else `then`.
+        timeout: Option<Destination>,
+    },
     /// Speaks with others.
     Conference {
         /// The conference's name.
@@ -355,6 +366,7 @@ impl Step {
             Self::WaitForTone { then, timeout, .. } => {
                 std::iter::once(then).chain(timeout).collect()
             }
+            Self::Listen { then, timeout, .. } => std::iter::once(then).chain(timeout).collect(),
             Self::Collect { then, no_input, .. } => std::iter::once(then).chain(no_input).collect(),
             Self::Branch {
                 cases, otherwise, ..

@@ -8,7 +8,7 @@ use super::model::{
 };
 use crate::call::{
     Audio, Conference, ConferenceEnd, Conferenced, Gather, GatherEnd, Gathered, Hangup,
-    HangupCause, KeyPress, Manner, Outcome, Play, RecordEnd, Recorded, RecordingId, Repeat,
+    HangupCause, KeyPress, Listen, Manner, Outcome, Play, RecordEnd, Recorded, RecordingId, Repeat,
     SendDigits, Stream, Verb, WaitForTone,
 };
 use crate::call::{CallInfo, Direction, Program, Step};
@@ -306,6 +306,13 @@ impl FlowProgram {
                 };
                 self.await_node(id, Verb::SendDigits(send))
             }
+            NodeStep::Listen { prompt, listen, .. } => {
+                let listen = Listen {
+                    prompts: self.audio(call, prompt),
+                    ..listen.clone()
+                };
+                self.await_node(id, Verb::Listen(listen))
+            }
             NodeStep::Conference {
                 room, conference, ..
             } => {
@@ -382,6 +389,10 @@ impl FlowProgram {
             NodeStep::DetectMachine { then, .. } => {
                 self.note_answerer(outcome);
                 then
+            }
+            NodeStep::Listen { then, timeout, .. } => {
+                let in_vain = self.note_listened(outcome);
+                timeout.as_ref().filter(|_| in_vain).unwrap_or(then)
             }
             NodeStep::Record { set, then, .. } => {
                 if let Outcome::Recorded(recorded) = outcome {

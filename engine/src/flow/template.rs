@@ -13,6 +13,8 @@ pub const CALL_VARIABLES: &[&str] = &[
     "digits",
     "key",
     "key_source",
+    "heard",
+    "heard_ms",
     "recording_end",
     "recording_lost_ms",
     "conference_end",

@@ -320,7 +320,7 @@ impl ChannelState {
         passed: &Passed<'_>,
     ) {
         let dropped = &around.stats.bridge_dropped;
-        let sending = self.digits.as_ref().and_then(DigitSender::key);
+        let sending = self.digits.as_deref().and_then(DigitSender::key);
         let repeats = matches!(passed.kind, Kind::Event { .. })
             && self.inlet.repeats(passed, sending, moment.tick_ms);
         let Some(stream) = &self.stream else {

@@ -15,7 +15,7 @@ use super::attention::Attentive;
 use super::bridge::{Bridge, Inlet};
 use super::codec::AudioRate;
 use super::codec::opus::OpusError;
-use super::command::{Command, MediaAudio, StreamParams};
+use super::command::{Command, Manner, StreamParams};
 use super::digits::DigitSender;
 use super::ears::Ears;
 use super::emit::Outgoing;
@@ -25,7 +25,7 @@ use super::intake::Intake;
 use super::key_delay::KeyDelay;
 use super::latch::Latch;
 use super::path::{Path, SendErrors, Watch};
-use super::player::Player;
+use super::player::{List, Player};
 use super::quality::QualityWatch;
 use super::receive::{Incoming, report_keys};
 use super::recorder::{Recording, RecordingLedger};
@@ -56,6 +56,12 @@ impl Surroundings {
     pub(crate) fn scrap(&self, left: Box<impl std::fmt::Debug + Send + 'static>) {
         // The reaper lives until the shard has ended.
         let _ = self.reaper.send(Retired::Left(left));
+    }
+
+    /// Has what a player holds freed elsewhere.
+    pub(crate) fn scrap_player(&self, player: Option<Player>) {
+        let lists = player.into_iter().flat_map(Player::into_lists);
+        lists.for_each(|list| self.scrap(list));
     }
 }
 
@@ -94,10 +100,13 @@ impl Stream {
         around: &Surroundings,
         params: Box<StreamParams>,
         mut voice: Box<Voice>,
+        secure: Option<Box<Secure>>,
         now: Instant,
     ) {
         self.latch = self.latch.renew(params.remote_rtp, now);
-        self.secure = Secure::follow(self.secure.take(), params.srtp.as_deref());
+        let (secure, spent) = Secure::follow(self.secure.take(), secure);
+        self.secure = secure;
+        spent.into_iter().for_each(|spent| around.scrap(spent));
         around.scrap(std::mem::replace(&mut self.params, params));
         if !self.voice.continues(&voice) {
             std::mem::swap(&mut self.voice, &mut voice);
@@ -140,7 +149,7 @@ pub(crate) struct ChannelState {
     pub(crate) player: Option<Player>,
     /// What plays when that has faded.
     pub(crate) next_player: Option<Player>,
-    pub(crate) digits: Option<DigitSender>,
+    pub(crate) digits: Option<Box<DigitSender>>,
     /// Where tones of digits are made.
     pub(crate) outgoing_tone: Frame,
     pub(crate) echo: bool,
@@ -172,6 +181,9 @@ pub(crate) struct ChannelState {
 pub(crate) enum Order {
     Plain(Command),
     Stream(NewStream),
+    Play(Box<List>, Manner),
+    Append(Box<List>),
+    Digits(Box<DigitSender>),
     Record(Box<Recording>),
     Tap(Box<Tap>),
     Attend(Option<Box<Attentive>>),
@@ -182,14 +194,21 @@ pub(crate) enum Order {
 pub(crate) struct NewStream {
     params: Box<StreamParams>,
     voice: Box<Voice>,
+    secure: Option<Box<Secure>>,
 }
 
 impl NewStream {
-    /// Makes the state of the encoder, which allocates.
+    /// Makes the state of the encoder and of the encryption, which allocates.
     pub(crate) fn new(params: Box<StreamParams>) -> Result<NewStream, OpusError> {
         let voice = Voice::new(params.encoding, params.opus, params.ptime_ms)?;
         Ok(NewStream {
             voice: Box::new(voice),
+            secure: params
+                .srtp
+                .as_deref()
+                .cloned()
+                .map(Secure::new)
+                .map(Box::new),
             params,
         })
     }
@@ -283,24 +302,22 @@ impl ChannelState {
                 self.scrap(before);
             }
             Order::Stream(stream) => self.set_stream(around, stream, moment),
+            Order::Play(list, manner) => {
+                self.play_next(around, Player::of(list).in_manner(manner));
+            }
+            Order::Append(list) => self.append(around, list),
+            Order::Digits(digits) => {
+                let before = self.digits.replace(digits);
+                self.scrap(before);
+            }
             Order::Plain(command) => match command {
-                Command::Play { id, audio, repeat } => {
-                    self.play_next(Player::new(id, audio, repeat));
-                }
-                Command::PlayIn {
-                    manner,
-                    id,
-                    audio,
-                    repeat,
-                } => self.play_next(Player::new(id, audio, repeat).in_manner(manner)),
-                Command::Append { id, audio, repeat } => self.append(id, audio, repeat),
                 Command::ChangePlay(change) => {
                     if let Some(player) = self.next_player.as_mut().or(self.player.as_mut()) {
                         player.change(change);
                     }
                 }
                 Command::StopPlay => {
-                    self.next_player = None;
+                    around.scrap_player(self.next_player.take());
                     if let Some(player) = &mut self.player {
                         player.stop();
                     }
@@ -318,7 +335,7 @@ impl ChannelState {
                 }
                 Command::Listen(wanted) => {
                     self.begin_listening();
-                    self.ears = Ears::new(wanted);
+                    self.ears = Ears::follow(self.ears.take(), wanted);
                 }
                 Command::PauseRecord { id, paused } => {
                     if let Some(recording) = &mut self.recording
@@ -326,14 +343,6 @@ impl ChannelState {
                     {
                         recording.set_paused(paused);
                     }
-                }
-                Command::SendDigits {
-                    id,
-                    digits,
-                    tone_ms,
-                    gap_ms,
-                } => {
-                    self.digits = Some(DigitSender::new(id, digits, tone_ms, gap_ms));
                 }
                 Command::ReleaseDigit { id, tone_ms } => {
                     let sending = self.digits.as_mut();
@@ -345,6 +354,10 @@ impl ChannelState {
                 Command::Stream(_)
                 | Command::Record(_)
                 | Command::Attend(_)
+                | Command::Play { .. }
+                | Command::PlayIn { .. }
+                | Command::Append { .. }
+                | Command::SendDigits { .. }
                 | Command::Unbridge => {}
             },
         }
@@ -359,23 +372,24 @@ impl ChannelState {
         }
     }
 
-    fn append(&mut self, id: u32, audio: Vec<MediaAudio>, repeat: Option<u32>) {
+    fn append(&mut self, around: &Surroundings, list: Box<List>) {
         match self.next_player.as_mut().or(self.player.as_mut()) {
             Some(player) if !player.is_leaving() => {
-                if let Some(id) = player.append(id, audio, repeat) {
-                    self.tell(MediaEvent::PlayRefused { id });
+                if let Some(refused) = player.append(list) {
+                    self.tell(MediaEvent::PlayRefused { id: refused.id() });
+                    around.scrap(refused);
                 }
             }
-            _ => self.play_next(Player::new(id, audio, repeat)),
+            _ => self.play_next(around, Player::of(list)),
         }
     }
 
     /// Plays something else: at once, or when what plays has faded, so that it does not click.
-    fn play_next(&mut self, next: Player) {
+    fn play_next(&mut self, around: &Surroundings, next: Player) {
         match &mut self.player {
             Some(player) => {
                 player.stop();
-                self.next_player = Some(next);
+                around.scrap_player(self.next_player.replace(next));
             }
             None => self.player = Some(next),
         }
@@ -399,7 +413,11 @@ impl ChannelState {
     }
 
     fn set_stream(&mut self, around: &Surroundings, stream: NewStream, moment: Moment) {
-        let NewStream { params, voice } = stream;
+        let NewStream {
+            params,
+            voice,
+            secure,
+        } = stream;
         let now = moment.now;
         tracing::debug!(call = %params.log_id, port = self.port, remote = %params.remote_rtp, send = params.send,
                         receive = params.receive, codec = params.encoding.name(), "media stream set");
@@ -416,10 +434,10 @@ impl ChannelState {
         self.outgoing
             .set_clock(params.encoding.clock(), moment.tick_ms);
         match &mut self.stream {
-            Some(stream) => stream.renew(around, params, voice, now),
+            Some(stream) => stream.renew(around, params, voice, secure, now),
             None => {
                 self.stream = Some(Stream {
-                    secure: Secure::follow(None, params.srtp.as_deref()),
+                    secure,
                     latch: Latch::new(params.remote_rtp, now),
                     params,
                     voice,

@@ -26,15 +26,31 @@ pub(crate) struct Ears {
 }
 
 impl Ears {
-    /// `None` where nothing is wanted.
-    pub(crate) fn new(wanted: Listening) -> Option<Ears> {
-        (wanted != Listening::default()).then(|| Ears {
-            wanted,
+    /// What another wish makes of those that there are; `None` where nothing is wanted. What was wanted before goes on as it was.
+    pub(crate) fn follow(before: Option<Ears>, wanted: Listening) -> Option<Ears> {
+        if wanted == Listening::default() {
+            return None;
+        }
+        let mut ears = before.unwrap_or_else(Ears::new);
+        if !ears.wanted.speech {
+            ears.speech = SpeechDetector::new(ears.rate_hz);
+            ears.speaking = None;
+        }
+        if !ears.wanted.beep {
+            ears.beep = BeepDetector::new(ears.rate_hz);
+        }
+        ears.wanted = wanted;
+        Some(ears)
+    }
+
+    fn new() -> Ears {
+        Ears {
+            wanted: Listening::default(),
             rate_hz: 8000,
             speech: SpeechDetector::new(8000),
             beep: BeepDetector::new(8000),
             speaking: None,
-        })
+        }
     }
 
     /// Takes a received frame, 20 ms.

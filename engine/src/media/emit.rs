@@ -327,12 +327,12 @@ impl ChannelState {
             (None, _) if self.player.is_some() => match encoding.law() {
                 Some(law) => {
                     octets = [0; FRAME_SAMPLES];
-                    self.play(|player| player.fill(law, &mut octets));
+                    self.play(around, |player| player.fill(law, &mut octets));
                     Speech::Octets(&octets)
                 }
                 None => {
                     frame = Frame::silence(encoding.audio());
-                    self.play(|player| player.fill_frame(&mut frame));
+                    self.play(around, |player| player.fill_frame(&mut frame));
                     Speech::Frame(&frame)
                 }
             },
@@ -385,7 +385,8 @@ impl ChannelState {
         match digits.frame(clock, timestamp, events, rate, &mut self.outgoing_tone) {
             DigitFrame::Done => {
                 let (id, key) = (digits.id(), digits.key());
-                self.digits = None;
+                let sent = self.digits.take();
+                self.scrap(sent);
                 if let Some(key) = key.filter(|_| self.bridge.is_some()) {
                     self.inlet.press(key, moment.tick_ms);
                 }
@@ -396,17 +397,19 @@ impl ChannelState {
         }
     }
 
-    fn play(&mut self, fill: impl FnOnce(&mut Player) -> bool) {
+    fn play(&mut self, around: &Surroundings, fill: impl FnOnce(&mut Player) -> bool) {
         let Some(player) = &mut self.player else {
             return;
         };
         fill(player);
-        while let Some(id) = player.take_ended() {
-            let _ = self.events.send(MediaEvent::PlayDone { id });
+        while let Some(list) = player.take_ended() {
+            let _ = self.events.send(MediaEvent::PlayDone { id: list.id() });
+            around.scrap(list);
         }
         if player.is_done() {
             let (id, told) = (player.id(), player.tells_its_end());
-            self.player = self.next_player.take();
+            let done = std::mem::replace(&mut self.player, self.next_player.take());
+            around.scrap_player(done);
             if told {
                 self.tell(MediaEvent::PlayDone { id });
             }

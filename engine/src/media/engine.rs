@@ -20,7 +20,7 @@ use super::retire::{ChannelId, Registry, Retirement};
 use super::room::RoomPlaces;
 use super::shard::{Shard, ShardEnds, ShardOrder};
 use super::stats::MediaStats;
-use super::stock::Stock;
+use super::stock::{Shortages, Stock};
 use super::tap::TapStats;
 use crate::net::poller::{Poller, Waker};
 use crate::net::{rtp_socket, thread as media_thread};
@@ -42,6 +42,7 @@ pub(crate) struct Engine {
     pub(crate) rooms: RoomPlaces,
     pub(crate) recordings: Arc<RecordingStats>,
     pub(crate) taps: Arc<TapStats>,
+    pub(crate) shortages: Arc<Shortages>,
     pub(crate) writer: Sender<WriterOrder>,
     pub(crate) stop: Arc<AtomicBool>,
     /// Those that run shards; they give them back when they end.
@@ -107,6 +108,7 @@ impl Engine {
         let whereabouts = Arc::new(Whereabouts::new(config.max_channels));
         let start = Instant::now();
         let (stock, refill) = Stock::new();
+        let shortages = stock.shortages();
         let (mut shards, mut links) = (Vec::new(), Vec::new());
         for (poller, arrivals) in pollers.into_iter().zip(arrivals) {
             let (orders, shard_orders) = crossbeam_channel::bounded(QUEUE);
@@ -154,6 +156,7 @@ impl Engine {
             shards: links,
             recordings: Arc::default(),
             taps: Arc::default(),
+            shortages,
             registry,
             rooms,
             writer,

@@ -14,14 +14,17 @@ use super::bridge::{BridgeEnd, Carriage};
 use super::channel::{ChannelState, NewStream, Order};
 use super::codec::Encoding;
 use super::codec::opus::OpusSettings;
-use super::command::Command;
+use super::command::{Command, Manner};
+use super::digits::DigitSender;
 use super::engine::{Engine, lock};
 use super::event::MediaEvent;
+use super::player::List;
 use super::quality::LiveQuality;
 use super::recorder::{self, RecordingSpec, RecordingStats, WriterOrder};
 use super::retire::ChannelId;
 use super::shard::{Shard, ShardOrder};
 use super::stats::MediaStats;
+use super::stock::Shortages;
 use super::tap::{self, TapEnds, TapSpec, TapStats};
 
 /// How to run the media engine.
@@ -280,6 +283,11 @@ impl Media {
         &self.engine.taps
     }
 
+    /// How often the stock had nothing for a channel that somebody began to listen to.
+    pub fn shortages(&self) -> &Shortages {
+        &self.engine.shortages
+    }
+
     /// How each shard was in the last second.
     pub fn pulses(&self) -> impl Iterator<Item = &Pulse> {
         self.engine.shards.iter().map(|shard| &*shard.pulse)
@@ -360,6 +368,24 @@ impl Channel {
                 })?)
             }
             Command::Attend(wanted) => Order::Attend(Attentive::new(wanted)),
+            Command::Play { id, audio, repeat } => {
+                Order::Play(Box::new(List::new(id, audio, repeat)), Manner::default())
+            }
+            Command::PlayIn {
+                manner,
+                id,
+                audio,
+                repeat,
+            } => Order::Play(Box::new(List::new(id, audio, repeat)), manner),
+            Command::Append { id, audio, repeat } => {
+                Order::Append(Box::new(List::new(id, audio, repeat)))
+            }
+            Command::SendDigits {
+                id,
+                digits,
+                tone_ms,
+                gap_ms,
+            } => Order::Digits(Box::new(DigitSender::new(id, digits, tone_ms, gap_ms))),
             command => Order::Plain(command),
         };
         self.order(order)

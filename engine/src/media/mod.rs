@@ -78,4 +78,5 @@ pub use recorder::{Pause, RecordingFormat, RecordingGap, RecordingSpec, Recordin
 pub use room::{Edge, JoinError, MemberId, Room, RoomConfig, RoomError, RoomEvent, RoomEvents};
 pub use shard::Shard;
 pub use stats::{BridgeDropped, Counter, Dropped, Lateness, MOS_BOUNDS, MediaStats, MosSpread};
+pub use stock::Shortages;
 pub use tap::{TapEnds, TapFrame, TapSide, TapSpec, TapStats};

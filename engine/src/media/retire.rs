@@ -8,6 +8,7 @@ use crossbeam_channel::Receiver;
 use super::channel::ChannelState;
 use super::event::MediaEvent;
 use super::ports::PortPool;
+use super::recorder::RecordingLedger;
 
 /// Between two bouts of [`Retirement::run`]: nobody misses a port for so long.
 const REST: Duration = Duration::from_millis(2);
@@ -46,6 +47,15 @@ impl Retired {
         match self {
             Retired::Channel(channel) => channel.recordings_complete(),
             Retired::Left(_) => true,
+        }
+    }
+}
+
+impl Retired {
+    /// The end of those that are not complete is told as it is.
+    pub(crate) fn give_up_recordings(&self) {
+        if let Retired::Channel(channel) = self {
+            channel.ledgers.iter().for_each(RecordingLedger::give_up);
         }
     }
 }

@@ -20,29 +20,35 @@ pub(crate) struct Secure {
 }
 
 impl Secure {
-    /// What a description makes of the state before it.
+    /// The state of a stream that begins with these keys.
+    pub(crate) fn new(keys: SrtpParams) -> Secure {
+        Secure {
+            sender: Sender::new(&keys.send),
+            receiver: Receiver::new(&keys.receive),
+            former: None,
+            keys,
+        }
+    }
+
+    /// What a description, whose keys are those of `next`, makes of the state before it; and what is to be freed.
     pub(crate) fn follow(
         before: Option<Box<Secure>>,
-        keys: Option<&SrtpParams>,
-    ) -> Option<Box<Secure>> {
-        let keys = keys?;
-        let Some(mut secure) = before else {
-            return Some(Box::new(Secure {
-                keys: keys.clone(),
-                sender: Sender::new(&keys.send),
-                receiver: Receiver::new(&keys.receive),
-                former: None,
-            }));
+        next: Option<Box<Secure>>,
+    ) -> (Option<Box<Secure>>, Option<Box<Secure>>) {
+        let (mut secure, mut next) = match (before, next) {
+            (Some(before), Some(next)) => (before, next),
+            (before, None) => return (None, before),
+            (None, next) => return (next, None),
         };
-        if secure.keys.send != keys.send {
-            secure.sender = Sender::new(&keys.send);
+        if secure.keys.send != next.keys.send {
+            std::mem::swap(&mut secure.sender, &mut next.sender);
         }
-        if secure.keys.receive != keys.receive {
-            let next = Receiver::after(&keys.receive, &secure.receiver);
-            secure.former = Some(std::mem::replace(&mut secure.receiver, next));
+        if secure.keys.receive != next.keys.receive {
+            let receiver = Receiver::after(&next.keys.receive, &secure.receiver);
+            secure.former = Some(std::mem::replace(&mut secure.receiver, receiver));
         }
-        secure.keys = keys.clone();
-        Some(secure)
+        std::mem::swap(&mut secure.keys, &mut next.keys);
+        (Some(secure), Some(next))
     }
 
     fn open(
@@ -111,6 +117,11 @@ mod tests {
     use super::*;
     use crate::rtp::srtp::{MAX_TRAILER, MasterKey, Suite};
 
+    fn follow(before: Option<Box<Secure>>, keys: Option<&SrtpParams>) -> Option<Box<Secure>> {
+        let next = keys.map(|keys| Box::new(Secure::new(keys.clone())));
+        Secure::follow(before, next).0
+    }
+
     fn keys(send: u8, receive: u8) -> SrtpParams {
         let key = |octet| MasterKey::new(Suite::AesCm128HmacSha1_80, &[octet; 30]).unwrap();
         SrtpParams {
@@ -134,27 +145,27 @@ mod tests {
     #[test]
     fn the_same_keys_keep_counters_and_windows() {
         let mut peer = Sender::new(&keys(2, 1).send);
-        let mut secure = Secure::follow(None, Some(&keys(1, 2))).unwrap();
+        let mut secure = follow(None, Some(&keys(1, 2))).unwrap();
         let first = packet(&mut peer, 1);
         assert!(open(&mut secure, &first).is_ok());
         for sequence in (2..=70_000u32).step_by(20_000) {
             assert!(open(&mut secure, &packet(&mut peer, sequence as u16)).is_ok());
         }
-        let mut secure = Secure::follow(Some(secure), Some(&keys(1, 2))).unwrap();
+        let mut secure = follow(Some(secure), Some(&keys(1, 2))).unwrap();
         assert_eq!(open(&mut secure, &packet(&mut peer, 60_010)), Ok(32));
         for sequence in [10_000, 30_000u16] {
             assert_eq!(open(&mut secure, &packet(&mut peer, sequence)), Ok(32));
         }
         assert_eq!(open(&mut secure, &first), Err(SrtpError::Authentication));
-        assert!(Secure::follow(Some(secure), None).is_none());
+        assert!(follow(Some(secure), None).is_none());
     }
 
     #[test]
     fn other_keys_begin_anew_and_the_former_is_good_until_they_are_heard() {
         let (mut old, mut new) = (Sender::new(&keys(2, 1).send), Sender::new(&keys(3, 1).send));
-        let mut secure = Secure::follow(None, Some(&keys(1, 2))).unwrap();
+        let mut secure = follow(None, Some(&keys(1, 2))).unwrap();
         assert!(open(&mut secure, &packet(&mut old, 1)).is_ok());
-        let mut secure = Secure::follow(Some(secure), Some(&keys(1, 3))).unwrap();
+        let mut secure = follow(Some(secure), Some(&keys(1, 3))).unwrap();
         assert!(open(&mut secure, &packet(&mut old, 2)).is_ok());
         assert!(open(&mut secure, &packet(&mut new, 3)).is_ok());
         assert_eq!(
@@ -165,34 +176,34 @@ mod tests {
 
     #[test]
     fn a_peer_that_keeps_its_roll_over_counter_over_new_keys_is_heard() {
-        let mut secure = Secure::follow(None, Some(&keys(1, 2))).unwrap();
+        let mut secure = follow(None, Some(&keys(1, 2))).unwrap();
         let mut old = Sender::new(&keys(2, 1).send);
         let mut new = Sender::new(&keys(3, 1).send);
         for sequence in [40_000, 65_000, 20_000, 50_000, 10_000] {
             assert!(open(&mut secure, &packet(&mut old, sequence)).is_ok());
             packet(&mut new, sequence);
         }
-        let mut secure = Secure::follow(Some(secure), Some(&keys(1, 3))).unwrap();
+        let mut secure = follow(Some(secure), Some(&keys(1, 3))).unwrap();
         assert!(open(&mut secure, &packet(&mut new, 10_001)).is_ok());
         assert!(open(&mut secure, &packet(&mut new, 10_002)).is_ok());
         // And one that begins anew is heard, too.
         let mut other = Sender::new(&keys(4, 1).send);
-        let mut secure = Secure::follow(Some(secure), Some(&keys(1, 4))).unwrap();
+        let mut secure = follow(Some(secure), Some(&keys(1, 4))).unwrap();
         assert!(open(&mut secure, &packet(&mut other, 10_003)).is_ok());
     }
 
     #[test]
     fn our_own_key_goes_on_when_only_the_peers_changes() {
-        let mut secure = Secure::follow(None, Some(&keys(1, 2))).unwrap();
+        let mut secure = follow(None, Some(&keys(1, 2))).unwrap();
         let mut peer = Receiver::new(&keys(1, 2).send);
         for sequence in [40_000, 65_000, 20_000] {
             let mut sent = packet(&mut secure.sender, sequence);
             assert!(peer.unprotect_rtp(&mut sent).is_ok());
         }
-        let mut secure = Secure::follow(Some(secure), Some(&keys(1, 3))).unwrap();
+        let mut secure = follow(Some(secure), Some(&keys(1, 3))).unwrap();
         let mut sent = packet(&mut secure.sender, 20_001);
         assert!(peer.unprotect_rtp(&mut sent).is_ok());
-        let mut secure = Secure::follow(Some(secure), Some(&keys(5, 3))).unwrap();
+        let mut secure = follow(Some(secure), Some(&keys(5, 3))).unwrap();
         let mut sent = packet(&mut secure.sender, 20_002);
         assert!(peer.unprotect_rtp(&mut sent).is_err());
     }

@@ -4,6 +4,9 @@
 //! Limits: [`HEARINGS`] and [`OPUS_CODERS`] of each kind for all shards together. A channel that finds none asks again at its next frame
 //! or packet.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crossbeam_channel::{Receiver, Sender};
 
 use super::codec::opus::{OpusEncoder, OpusSettings};
@@ -15,9 +18,29 @@ const HEARINGS: usize = 32;
 /// Spare Opus decoders, and spare encoders.
 const OPUS_CODERS: usize = 16;
 
+/// How often the stock was found empty. A channel that finds it so asks again, and is counted again.
+#[derive(Debug, Default)]
+pub struct Shortages {
+    playouts: AtomicU64,
+    opus_decoders: AtomicU64,
+    opus_encoders: AtomicU64,
+}
+
+impl Shortages {
+    /// By what was wanted.
+    pub fn by_kind(&self) -> [(&'static str, u64); 3] {
+        [
+            ("playout", self.playouts.load(Ordering::Relaxed)),
+            ("opus_decoder", self.opus_decoders.load(Ordering::Relaxed)),
+            ("opus_encoder", self.opus_encoders.load(Ordering::Relaxed)),
+        ]
+    }
+}
+
 /// What the shards take from.
 #[derive(Debug, Clone)]
 pub(crate) struct Stock {
+    shortages: Arc<Shortages>,
     hearings: Receiver<Box<Hearing>>,
     opus: Receiver<Decoder>,
     opus_encoders: Receiver<Box<OpusEncoder>>,
@@ -41,6 +64,7 @@ impl Stock {
         while opus_decoder().is_some_and(|decoder| opus.try_send(decoder).is_ok()) {}
         while opus_encoder().is_some_and(|encoder| opus_encoders.try_send(encoder).is_ok()) {}
         let stock = Stock {
+            shortages: Arc::default(),
             hearings: hearings_taken,
             opus: opus_taken,
             opus_encoders: encoders_taken,
@@ -55,19 +79,33 @@ impl Stock {
 
     /// A playout for a stream.
     pub(crate) fn hearing(&self, encoding: Encoding) -> Option<Box<Hearing>> {
-        let mut hearing = self.hearings.try_recv().ok()?;
+        let Ok(mut hearing) = self.hearings.try_recv() else {
+            self.shortages.playouts.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
         hearing.tune(self, encoding);
         Some(hearing)
     }
 
     /// A decoder of Opus.
     pub(crate) fn opus(&self) -> Option<Decoder> {
-        self.opus.try_recv().ok()
+        let decoder = self.opus.try_recv().ok();
+        if decoder.is_none() {
+            self.shortages.opus_decoders.fetch_add(1, Ordering::Relaxed);
+        }
+        decoder
+    }
+
+    pub(crate) fn shortages(&self) -> Arc<Shortages> {
+        self.shortages.clone()
     }
 
     /// An encoder of Opus.
     pub(crate) fn opus_encoder(&self, settings: OpusSettings) -> Option<Box<OpusEncoder>> {
-        let mut encoder = self.opus_encoders.try_recv().ok()?;
+        let Ok(mut encoder) = self.opus_encoders.try_recv() else {
+            self.shortages.opus_encoders.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
         // Settings in their ranges are never refused.
         let _ = encoder.apply(settings);
         Some(encoder)
@@ -114,4 +152,26 @@ fn opus_encoder() -> Option<Box<OpusEncoder>> {
         .inspect_err(|error| tracing::error!(%error, "no Opus encoder: Opus will not be said"))
         .ok()
         .map(Box::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_stock_is_counted_each_time_it_is_asked() {
+        let (stock, refill) = Stock::new();
+        let taken = (0..HEARINGS + 2).map(|_| stock.hearing(Encoding::Pcmu));
+        assert_eq!(taken.flatten().count(), HEARINGS);
+        let decoders = (0..OPUS_CODERS + 3).map(|_| stock.opus());
+        assert_eq!(decoders.flatten().count(), OPUS_CODERS);
+        let settings = OpusSettings::default();
+        let encoders = (0..OPUS_CODERS + 4).map(|_| stock.opus_encoder(settings));
+        assert_eq!(encoders.flatten().count(), OPUS_CODERS);
+        assert_eq!(
+            stock.shortages().by_kind(),
+            [("playout", 2), ("opus_decoder", 3), ("opus_encoder", 4)]
+        );
+        drop(refill);
+    }
 }

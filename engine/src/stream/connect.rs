@@ -1,6 +1,7 @@
 //! The way to a service: its address, and a WebSocket connection to it.
 
 use super::StreamSpec;
+use socket2::SockRef;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_MESSAGE: usize = 512 * 1024;
 /// What waits in the socket's buffer before a write has to wait, in octets.
 const WRITE_BUFFER: usize = 64 * 1024;
+
+/// What the system may keep for a service that does not read, in octets: about a second. It takes twice of it for itself.
+const SYSTEM_BUFFER: usize = 64 * 1024;
 
 /// The address of a service. Shown without its query and user, which may hold secrets.
 #[derive(Clone, PartialEq, Eq)]
@@ -102,8 +106,9 @@ pub(super) async fn connect(
         let address = &spec.address;
         let tcp = TcpStream::connect((address.host.as_str(), address.port)).await;
         let tcp = tcp.map_err(|error| error.to_string())?;
-        // Frames are small and due now.
+        // Frames are small and due now. What the system keeps for a service that does not read would be late, so it keeps little.
         let _ = tcp.set_nodelay(true);
+        let _ = SockRef::from(&tcp).set_send_buffer_size(SYSTEM_BUFFER);
         let request = request(spec)?;
         let limits = WebSocketConfig::default()
             .max_message_size(Some(MAX_MESSAGE))

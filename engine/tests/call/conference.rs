@@ -108,6 +108,7 @@ async fn a_conference_begins_and_ends_with_its_chair() {
     let chair = Conference {
         ends: true,
         record: true,
+        record_tracks: true,
         ..Conference::of("board")
     };
     let mut rig = Rig::start(vec![("guest", plan(guest)), ("chair", plan(chair))]).await;
@@ -142,7 +143,38 @@ async fn a_conference_begins_and_ends_with_its_chair() {
     rig.rests().await;
     let files = std::fs::read_dir(rig.recordings.path()).unwrap();
     let names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 1, "{names:?}");
+    assert_eq!(names.len(), 3, "{names:?}");
+    // Two calls, two legs, and the conference.
+    let records = rig.records(5).await;
+    let of = |kind: &'static str| records.iter().filter(move |record| record["type"] == kind);
+    let conference = of("conference").next().unwrap();
+    assert_eq!(
+        (&conference["room"], &conference["most"]),
+        (&"board".into(), &2.into())
+    );
+    let files = conference["recordings"].as_array().unwrap();
+    assert_eq!(files.len(), 3, "{conference}");
+    let mut sides = Vec::new();
+    for file in files {
+        let name = std::path::Path::new(file["file"].as_str().unwrap()).file_name();
+        assert!(
+            names.iter().any(|there| Some(there.as_os_str()) == name),
+            "{file}"
+        );
+        assert!(file["ms"].as_u64().unwrap() > 100, "{file}");
+        assert_eq!(
+            (&file["lost_ms"], &file["ended"]),
+            (&0.into(), &"stopped".into())
+        );
+        sides.extend(file["call"].as_str());
+    }
+    // The mix is nobody's; each other is one call's.
+    let calls: Vec<_> = of("call")
+        .filter_map(|call| call["call"].as_str())
+        .collect();
+    assert_eq!(conference["calls"].as_array().unwrap().len(), 2);
+    assert!(sides.len() == 2 && sides[0] != sides[1], "{files:?}");
+    assert!(sides.iter().all(|side| calls.contains(side)), "{files:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,8 @@
 mod bridge;
 mod conference;
 mod dial;
+mod disk;
+mod listening;
 mod message;
 mod phone;
 mod programs;

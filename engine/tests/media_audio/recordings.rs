@@ -78,3 +78,58 @@ fn a_recording_holds_both_sides_as_they_were() {
         assert!(apart_ms < 120, "{name}: {apart_ms} ms apart");
     }
 }
+
+/// Over a relayed bridge, where each packet goes on as it comes, a recording that begins in the middle of the call has both sides in time with
+/// each other, whichever leg it is on.
+#[test]
+fn both_sides_of_a_relayed_call_are_in_time_within_a_frame() {
+    let mut port = 48_400;
+    for encoding in [Encoding::Pcmu, Encoding::G722, Encoding::Opus] {
+        for leg in [0, 1] {
+            let name = format!("{encoding:?}, leg {leg}");
+            let mut rig = Rig::new(port);
+            port += 20;
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("both.wav");
+            let mut parties = [(); 2].map(|()| Party::new(&rig.media, encoding));
+            rig.bridge(&parties[0], &parties[1]);
+            // The second begins to send in the middle of a frame, and much is said before anything is recorded.
+            rig.run(&mut parties[..1], 310);
+            rig.run(&mut parties, 2005);
+            for (n, party) in parties.iter_mut().enumerate() {
+                party.say(&voice(n as u32 + 5, 700));
+            }
+            rig.run(&mut parties, 700);
+            let relayed = rig.media.stats().relayed.value();
+            let spec = RecordingSpec {
+                tracks: Tracks::Stereo,
+                ..RecordingSpec::new(3, path.clone())
+            };
+            let record = Command::Record(Box::new(spec));
+            parties[leg].channel.send(record).unwrap();
+            rig.run(&mut parties, 600);
+            let said = [voice(1, 800), voice(2, 800)];
+            for (party, said) in parties.iter_mut().zip(&said) {
+                party.say(said);
+            }
+            rig.run(&mut parties, 1200);
+            assert!(rig.media.stats().relayed.value() > relayed + 150, "{name}");
+            let [first, second] = parties;
+            rig.close(first);
+            rig.close(second);
+            let (sides, rate) = sides(&std::fs::read(&path).unwrap());
+            let rate = match rate {
+                8000 => trunkline::media::AudioRate::Narrow,
+                _ => trunkline::media::AudioRate::Wide,
+            };
+            let at = [0, 1].map(|side| {
+                let heard = wide(&sides[side], rate);
+                let who = side ^ leg;
+                let name = format!("{name}, side {side}");
+                assert_heard(&name, &heard[BEFORE..], &said[who], &[encoding]).at
+            });
+            let apart_ms = at[0].abs_diff(at[1]) / WIDE_MS;
+            assert!(apart_ms <= 20, "{name}: {apart_ms} ms apart");
+        }
+    }
+}

@@ -115,6 +115,35 @@ impl CallRecord<'_> {
     }
 }
 
+/// How a conference went.
+pub(super) struct ConferenceRecord<'a> {
+    pub(super) room: &'a str,
+    pub(super) began: SystemTime,
+    pub(super) ended: SystemTime,
+    /// The most who were there at a time.
+    pub(super) most: usize,
+    pub(super) calls: &'a [String],
+    pub(super) recordings: Value,
+}
+
+impl ConferenceRecord<'_> {
+    pub(super) fn line(self) -> String {
+        let lasted = self.ended.duration_since(self.began).unwrap_or_default();
+        let record = json!({
+            "schema": SCHEMA,
+            "type": "conference",
+            "room": cut(self.room),
+            "began": stamp(self.began),
+            "ended": stamp(self.ended),
+            "seconds": (lasted.as_secs_f64() * 1000.0).round() / 1000.0,
+            "most": self.most,
+            "calls": self.calls,
+            "recordings": self.recordings,
+        });
+        record.to_string()
+    }
+}
+
 /// How a leg went.
 pub(super) struct LegRecord<'a> {
     pub(super) call: &'a str,

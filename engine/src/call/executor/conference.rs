@@ -16,9 +16,10 @@ enum Next {
 impl Executor<'_> {
     pub(super) async fn conference(&mut self, verb: Conference) -> VerbResult {
         let calls = self.call.calls.clone();
-        let joined = calls
-            .conferences
-            .join(&calls.media, &verb, &self.call.info.id);
+        let joined =
+            calls
+                .conferences
+                .join(&calls.media, calls.cdr.as_ref(), &verb, &self.call.info.id);
         let mut attendance = match joined {
             Ok(attendance) => attendance,
             Err(reason) => return Ok(failed("conference", reason)),

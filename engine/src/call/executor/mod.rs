@@ -7,6 +7,7 @@ mod conference;
 mod dial;
 mod handover;
 mod inputs;
+mod listening;
 mod recording;
 mod streaming;
 mod tones;
@@ -199,6 +200,7 @@ impl<'a> Executor<'a> {
             }
             Verb::WaitForTone(wait) => Box::pin(self.wait_for_tone(&wait)).await,
             Verb::DetectMachine(detect) => Box::pin(self.detect_machine(*detect)).await,
+            Verb::Listen(listen) => self.listen(&listen).await,
             Verb::SendDigits(digits) => self.send_digits(digits).await,
             Verb::Wait(wait) => self.wait(wait.ms).await,
             // Boxed: most calls do neither, and each would carry what the largest verb takes.

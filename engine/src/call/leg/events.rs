@@ -203,6 +203,7 @@ impl Leg {
                     duration_ms,
                     lost_ms,
                     end: end.clone(),
+                    of: None,
                 });
                 Some(Input::RecordDone {
                     id,
@@ -214,17 +215,19 @@ impl Leg {
             MediaEvent::SpeechBegin => {
                 tracing::debug!("speech begins");
                 self.stream_heard(protocol::Heard::SpeechBegin);
-                None
+                self.speaking = true;
+                Some(Input::Speech(true))
             }
             MediaEvent::SpeechEnd { duration_ms } => {
                 tracing::debug!(duration_ms, "speech ends");
                 self.stream_heard(protocol::Heard::SpeechEnd { duration_ms });
-                None
+                self.speaking = false;
+                Some(Input::Speech(false))
             }
             MediaEvent::Beep { hz, duration_ms } => {
                 tracing::info!(hz, duration_ms, "beep");
                 self.stream_heard(protocol::Heard::Beep { hz, duration_ms });
-                None
+                Some(Input::Beep)
             }
             MediaEvent::Tone(heard) => self.tone_heard(heard),
             MediaEvent::Answering(finding) => self.answerer_found(finding),

@@ -32,7 +32,9 @@ use super::transfer::Referral;
 use super::verb::{DigitSource, KeyPress, Reject};
 use crate::call::secrets;
 use crate::config::{DtmfMode, SrtpPolicy};
-use crate::media::{Channel, ChannelStats, Command as MediaCommand, MediaEvents, RecordingEnd};
+use crate::media::{
+    Channel, ChannelStats, Command as MediaCommand, Listening, MediaEvents, RecordingEnd,
+};
 use crate::net::sip::{Command, LegEvents, SipHandle};
 use crate::route::{CallerIdentity, Place, retry_after_value, terms};
 use crate::stream::{StreamEnd, StreamHandle};
@@ -120,6 +122,10 @@ pub(super) enum Input {
     Tone(Heard),
     /// Who answered.
     Answerer(Finding),
+    /// The far end begins or stops speaking; told while somebody listens for it.
+    Speech(bool),
+    /// The far end has sent a beep; as above.
+    Beep,
     /// The stream to a service is over.
     StreamEnded(StreamEnd),
     /// All digits are out.
@@ -202,6 +208,11 @@ pub(super) struct Leg {
     /// To a service.
     stream: Option<StreamHandle>,
     tones: tones::Tones,
+    /// What the service of the stream, and what the program listens for.
+    heard_by_stream: Listening,
+    heard_by_program: Listening,
+    /// The far end speaks, as far as anybody listens for it.
+    speaking: bool,
     /// The program gathers keys that nobody else is to have.
     secret_keys: bool,
     /// The channel's last words; when they come before [`Leg::close`], the channel broke.
@@ -266,6 +277,9 @@ impl Leg {
             media,
             stream: None,
             tones: tones::Tones::default(),
+            heard_by_stream: Listening::default(),
+            heard_by_program: Listening::default(),
+            speaking: false,
             secret_keys: false,
             last_words: None,
             settings,

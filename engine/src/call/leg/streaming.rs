@@ -38,19 +38,38 @@ impl Leg {
             parameters: stream.parameters.clone(),
         };
         self.stream = Some(call.calls.streams.begin(spec, tap));
-        self.listen(stream.listen);
+        self.heard_by_stream = stream.listen;
+        self.listen();
         Ok(())
     }
 
     /// Ends the stream, if there is one.
     pub(in super::super) fn end_stream(&mut self) {
         if self.stream.take().is_some() {
-            self.listen(Listening::default());
+            self.heard_by_stream = Listening::default();
+            self.listen();
         }
     }
 
-    fn listen(&mut self, wanted: Listening) {
-        // Refused only where the channel is gone or its shard far behind: the stream goes on without it.
+    /// What the program listens for from now on.
+    pub(in super::super) fn program_hears(&mut self, wanted: Listening) {
+        self.heard_by_program = wanted;
+        self.listen();
+    }
+
+    /// Whether the far end speaks, as far as anybody listens for that.
+    pub(in super::super) fn is_speaking(&self) -> bool {
+        self.speaking
+    }
+
+    fn listen(&mut self) {
+        let (service, program) = (self.heard_by_stream, self.heard_by_program);
+        let wanted = Listening {
+            speech: service.speech || program.speech,
+            beep: service.beep || program.beep,
+        };
+        self.speaking &= wanted.speech;
+        // Refused only where the channel is gone or its shard far behind: the call goes on without it.
         let _ = self.media(Command::Listen(wanted));
     }
 
@@ -68,7 +87,11 @@ impl Leg {
 
     /// Tells the service of something heard.
     pub(super) fn stream_heard(&self, heard: Heard) {
-        if let Some(stream) = &self.stream {
+        let wanted = match heard {
+            Heard::SpeechBegin | Heard::SpeechEnd { .. } => self.heard_by_stream.speech,
+            Heard::Beep { .. } => self.heard_by_stream.beep,
+        };
+        if let Some(stream) = self.stream.as_ref().filter(|_| wanted) {
             stream.heard(heard);
         }
     }

@@ -18,7 +18,9 @@ impl Doing {
     /// Takes note of a command.
     pub(super) fn note(&mut self, command: &MediaCommand) {
         match command {
-            MediaCommand::Play { id, .. } => self.playing = Some((*id, command.clone())),
+            MediaCommand::Play { id, .. } | MediaCommand::PlayIn { id, .. } => {
+                self.playing = Some((*id, command.clone()))
+            }
             MediaCommand::StopPlay => self.playing = None,
             MediaCommand::Echo(on) => self.echo = *on,
             _ => {}

@@ -1,6 +1,7 @@
 //! From a document to a typed flow. Owns the schema: its keys, defaults and limits. Every mistake is noted and reading goes on.
 mod audio_node;
 mod destination;
+mod listen_node;
 mod menu;
 mod names;
 mod node;

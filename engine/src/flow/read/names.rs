@@ -94,7 +94,7 @@ impl Names {
                     self.may_hold(name, one_key(node, false));
                 }
             }
-            (Some("play" | "sound" | "echo"), _) => self.may_hold("key", Some(keys())),
+            (Some("play" | "sound" | "echo" | "listen"), _) => self.may_hold("key", Some(keys())),
             _ => {}
         }
     }

@@ -16,6 +16,7 @@ enum Kind {
     Collect,
     Echo,
     SendDigits,
+    Listen,
     Conference,
     Record,
     RecordCall,
@@ -29,12 +30,13 @@ enum Kind {
     Hangup,
 }
 
-const KINDS: [(&str, Kind); 16] = [
+const KINDS: [(&str, Kind); 17] = [
     ("play", Kind::Play),
     ("sound", Kind::Play),
     ("collect", Kind::Collect),
     ("echo", Kind::Echo),
     ("send_digits", Kind::SendDigits),
+    ("listen", Kind::Listen),
     ("conference", Kind::Conference),
     ("record_message", Kind::Record),
     ("record_call", Kind::RecordCall),
@@ -67,6 +69,7 @@ impl Reader<'_> {
             Kind::Collect => self.collect(&mut table),
             Kind::Echo => self.echo(&mut table),
             Kind::SendDigits => self.send_digits(&mut table),
+            Kind::Listen => self.listen(&mut table),
             Kind::Conference => self.conference(&mut table),
             Kind::Record => self.record(&mut table),
             Kind::RecordCall => self.record_call(&mut table),

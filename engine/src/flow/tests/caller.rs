@@ -61,6 +61,7 @@ fn describe(step: &Step) -> String {
         Verb::Gather(gather) => format!("gather {}", shown(&gather.prompts)),
         Verb::Echo(echo) => format!("echo until {}", echo.stop_keys),
         Verb::Conference(conference) => format!("conference {}", conference.room),
+        Verb::Listen(listen) => format!("listen {}", shown(&listen.prompts)),
         Verb::Record(_) => "record".to_owned(),
         Verb::Hangup(hangup) => format!("hangup {:?}", hangup.cause),
         other => format!("{other:?}"),
@@ -107,6 +108,20 @@ pub(super) fn outcome(verb: &Verb, act: Act) -> Outcome {
             Outcome::Conferenced(Conferenced {
                 end: key.map_or(ConferenceEnd::Over, ConferenceEnd::Key),
                 seconds: 42,
+            })
+        }
+        Verb::Listen(listen) => {
+            let key = keys.chars().find(|key| listen.stop_keys.contains(*key));
+            let end = match (keys, key) {
+                (_, Some(digit)) => ListenEnd::Key(super::caller::key(digit)),
+                ("speech", _) => ListenEnd::Speech,
+                ("silence", _) => ListenEnd::Silence,
+                ("beep", _) => ListenEnd::Beep,
+                _ => ListenEnd::TimeLimit,
+            };
+            Outcome::Listened(Listened {
+                end,
+                after_ms: 1230,
             })
         }
         _ => Outcome::Done,

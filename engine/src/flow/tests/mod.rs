@@ -2,6 +2,7 @@
 mod caller;
 mod conference;
 mod demo;
+mod listening;
 mod menus;
 mod properties;
 mod refused;

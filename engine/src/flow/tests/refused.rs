@@ -92,7 +92,7 @@ fn mistakes_in_nodes_and_prompts_are_told_exactly() {
     for (nodes, expected) in [
         (
             "  n: {type: plai, prompt: ask}",
-            r#"f.yaml:5:13 nodes.n.type: must be "play", "sound", "collect", "echo", "send_digits", "conference", "record_message", "record_call", "recording_control", "stream", "stop_stream", "set", "branch" or "hangup", but is "plai"; did you mean "play"?"#,
+            r#"f.yaml:5:13 nodes.n.type: must be "play", "sound", "collect", "echo", "send_digits", "listen", "conference", "record_message", "record_call", "recording_control", "stream", "stop_stream", "set", "branch" or "hangup", but is "plai"; did you mean "play"?"#,
         ),
         (
             "  n: {type: webhook, url: x}",

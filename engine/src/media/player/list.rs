@@ -7,8 +7,8 @@ use super::super::command::MediaAudio;
 
 /// One list.
 #[derive(Debug)]
-pub(super) struct List {
-    pub(super) id: u32,
+pub(crate) struct List {
+    id: u32,
     audio: Vec<MediaAudio>,
     /// Times the list is still to be played, the present one included; `None`: for ever.
     rounds: Option<u32>,
@@ -19,7 +19,7 @@ pub(super) struct List {
 }
 
 impl List {
-    pub(super) fn new(id: u32, audio: Vec<MediaAudio>, repeat: Option<u32>) -> List {
+    pub(crate) fn new(id: u32, audio: Vec<MediaAudio>, repeat: Option<u32>) -> List {
         // A list without any audio would be repeated for ever within one frame.
         let rounds = if audio.iter().all(|item| length(item) == 0) {
             Some(0)
@@ -34,6 +34,10 @@ impl List {
             offset: 0,
             tone: None,
         }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.id
     }
 
     /// Goes to a place of the list, in samples of 8 kHz from its beginning; behind its end, the round is over.

@@ -11,7 +11,7 @@ use trunkline_dsp::resample::Up2;
 use super::codec::{AudioRate, FRAME_SAMPLES, Law, SAMPLES_PER_MS};
 use super::command::{Manner, MediaAudio, PlayChange};
 use super::frame::Frame;
-use list::List;
+pub(crate) use list::List;
 use volume::{Volume, ratio};
 
 /// Lists that can wait behind the one that plays.
@@ -24,11 +24,11 @@ const VOLUME_SAMPLES: u32 = 20 * SAMPLES_PER_MS;
 /// Lists being played.
 #[derive(Debug)]
 pub(crate) struct Player {
-    present: List,
-    /// Smaller than lists: most channels have none.
-    waiting: [Option<Waiting>; QUEUE],
-    /// Ids of lists that ended and of which nobody was told yet.
-    ended: [Option<u32>; QUEUE],
+    /// Lists are made by the handle and freed by the reaper.
+    present: Box<List>,
+    waiting: [Option<Box<List>>; QUEUE],
+    /// Lists that ended and of which nobody was told yet.
+    ended: [Option<Box<List>>; QUEUE],
     volume: Volume,
     paused: bool,
     /// Fades out, then ends; whether that is told.
@@ -37,20 +37,17 @@ pub(crate) struct Player {
     widener: Option<Up2>,
 }
 
-/// A list whose turn has not come.
-#[derive(Debug)]
-struct Waiting {
-    id: u32,
-    audio: Vec<MediaAudio>,
-    repeat: Option<u32>,
-}
-
 impl Player {
+    /// Makes the list too, which allocates.
     pub(crate) fn new(id: u32, audio: Vec<MediaAudio>, repeat: Option<u32>) -> Player {
+        Player::of(Box::new(List::new(id, audio, repeat)))
+    }
+
+    pub(crate) fn of(list: Box<List>) -> Player {
         Player {
-            present: List::new(id, audio, repeat),
+            present: list,
             waiting: Default::default(),
-            ended: [None; QUEUE],
+            ended: Default::default(),
             volume: Volume {
                 now: 1.0,
                 to: 1.0,
@@ -78,23 +75,24 @@ impl Player {
 
     /// The list that plays.
     pub(crate) fn id(&self) -> u32 {
-        self.present.id
+        self.present.id()
     }
 
-    /// Puts a list behind those that wait. Returns its id if there is no room.
-    pub(crate) fn append(
-        &mut self,
-        id: u32,
-        audio: Vec<MediaAudio>,
-        repeat: Option<u32>,
-    ) -> Option<u32> {
+    /// Puts a list behind those that wait. Gives it back if there is no room.
+    pub(crate) fn append(&mut self, list: Box<List>) -> Option<Box<List>> {
         match self.waiting.iter_mut().find(|place| place.is_none()) {
             Some(place) => {
-                *place = Some(Waiting { id, audio, repeat });
+                *place = Some(list);
                 None
             }
-            None => Some(id),
+            None => Some(list),
         }
+    }
+
+    /// All that is to be freed, by another thread.
+    pub(crate) fn into_lists(self) -> impl Iterator<Item = Box<List>> {
+        let others = self.waiting.into_iter().chain(self.ended);
+        std::iter::once(self.present).chain(others.flatten())
     }
 
     /// Carries out a change.
@@ -122,8 +120,8 @@ impl Player {
         self.leave(STOP_SAMPLES, false);
     }
 
+    /// What waits is not played any more; it goes with the player.
     fn leave(&mut self, samples: u32, told: bool) {
-        self.waiting = Default::default();
         self.leaving = Some(told);
         self.volume.go_to(0.0, samples);
     }
@@ -134,7 +132,7 @@ impl Player {
     }
 
     /// A list that ended although others followed, once.
-    pub(crate) fn take_ended(&mut self) -> Option<u32> {
+    pub(crate) fn take_ended(&mut self) -> Option<Box<List>> {
         let place = self.ended.iter().position(Option::is_some)?;
         self.ended[place].take()
     }
@@ -150,12 +148,16 @@ impl Player {
             if let Some(left) = self.present.turn() {
                 return Some(left);
             }
+            if self.is_leaving() {
+                return None;
+            }
             let next = self.waiting[0].take()?;
             self.waiting.rotate_left(1);
+            let before = std::mem::replace(&mut self.present, next);
+            // There is a place for each that waited; they are emptied after each frame.
             if let Some(place) = self.ended.iter_mut().find(|place| place.is_none()) {
-                *place = Some(self.present.id);
+                *place = Some(before);
             }
-            self.present = List::new(next.id, next.audio, next.repeat);
         }
     }
 
@@ -209,7 +211,8 @@ impl Player {
     /// Whether all was played.
     pub(crate) fn is_done(&self) -> bool {
         let left = self.leaving.is_some() && self.volume.left == 0;
-        left || (self.waiting[0].is_none() && self.present.is_done())
+        let last = self.waiting[0].is_none() || self.is_leaving();
+        left || (last && self.present.is_done())
     }
 }
 

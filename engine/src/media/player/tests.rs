@@ -113,6 +113,21 @@ fn frames(player: &mut Player, count: usize) -> Vec<i16> {
     samples
 }
 
+/// Returns the id of a list that is refused.
+fn append(
+    player: &mut Player,
+    id: u32,
+    audio: Vec<MediaAudio>,
+    repeat: Option<u32>,
+) -> Option<u32> {
+    let refused = player.append(Box::new(List::new(id, audio, repeat)));
+    refused.map(|list| list.id())
+}
+
+fn ended(player: &mut Player) -> Option<u32> {
+    player.take_ended().map(|list| list.id())
+}
+
 fn about(samples: &[i16], level: i16) -> bool {
     samples.iter().all(|sample| sample.abs_diff(level) < 40)
 }
@@ -120,16 +135,15 @@ fn about(samples: &[i16], level: i16) -> bool {
 #[test]
 fn lists_follow_each_other_within_a_frame() {
     let mut player = Player::new(1, vec![prompt(&[1000; 100])], Some(1));
-    assert_eq!(player.append(2, vec![], Some(1)), None);
-    assert_eq!(player.append(3, vec![prompt(&[-1000; 100])], Some(1)), None);
+    assert_eq!(append(&mut player, 2, vec![], Some(1)), None);
+    assert_eq!(
+        append(&mut player, 3, vec![prompt(&[-1000; 100])], Some(1)),
+        None
+    );
     let samples = frames(&mut player, 1);
     assert!(about(&samples[..100], 1000) && about(&samples[100..], -1000));
     assert_eq!(
-        [
-            player.take_ended(),
-            player.take_ended(),
-            player.take_ended()
-        ],
+        [ended(&mut player), ended(&mut player), ended(&mut player)],
         [Some(1), Some(2), None]
     );
     assert!(!player.is_done() && player.id() == 3);
@@ -141,16 +155,19 @@ fn lists_follow_each_other_within_a_frame() {
 fn a_full_queue_refuses_and_keeps_the_order() {
     let mut player = Player::new(0, vec![prompt(&[1; 160])], Some(1));
     for id in 1..=QUEUE as u32 {
-        assert_eq!(player.append(id, vec![prompt(&[1; 160])], Some(1)), None);
+        assert_eq!(
+            append(&mut player, id, vec![prompt(&[1; 160])], Some(1)),
+            None
+        );
     }
-    assert_eq!(player.append(99, vec![], None), Some(99));
+    assert_eq!(append(&mut player, 99, vec![], None), Some(99));
     for id in 0..QUEUE as u32 {
         assert_eq!(player.id(), id);
         frames(&mut player, 1);
         assert!(!player.is_done());
         frames(&mut player, 0);
         player.turn();
-        assert_eq!(player.take_ended(), Some(id));
+        assert_eq!(ended(&mut player), Some(id));
     }
 }
 
@@ -208,7 +225,7 @@ fn about_share(sample: i16, level: i16) -> bool {
 fn what_is_stopped_does_not_click_and_is_not_told() {
     let mut player = Player::new(1, vec![prompt(&[8000; 8000])], None);
     frames(&mut player, 1);
-    player.append(2, vec![prompt(&[8000; 8000])], None);
+    append(&mut player, 2, vec![prompt(&[8000; 8000])], None);
     player.stop();
     let samples = frames(&mut player, 1);
     assert!(

@@ -30,16 +30,21 @@ pub use threads::RecordingStats;
 pub(crate) use threads::{WriterOrder, run};
 pub(crate) use writer::WriterHalf;
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use std::time::Duration;
 
 use rtrb::RingBuffer;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::event::MediaEvent;
+use super::event::{MediaEvent, RecordingEnd};
 
 /// Samples a ring holds for each channel of the file: 4 s at 8 kHz, 2 s at 16 kHz.
 const RING: usize = 32_000;
+/// How long a closed channel waits for the disk.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Marks that can wait for the writer.
 const MARKS: usize = 64;
 
@@ -55,8 +60,13 @@ struct Shared {
     unmarked_loss: AtomicU64,
     /// Set by the writer: nothing more can be written.
     failed: AtomicBool,
-    /// Set by the writer: the file is complete and the event is sent.
+    /// Somebody tells the end: the writer when the file is complete, or another for it where it got stuck.
+    telling: AtomicBool,
+    /// The end is told.
     reported: AtomicBool,
+    /// What the recording was given so far, and what of it the writer is done with, ms.
+    given_ms: AtomicU32,
+    done_ms: AtomicU32,
 }
 
 /// Something that is true from a place in the stream of samples on.
@@ -78,12 +88,55 @@ enum What {
 }
 
 /// Tells later whether the writer is done with a recording.
+#[derive(Debug, Clone)]
+pub(crate) struct RecordingLedger {
+    shared: Arc<Shared>,
+    told: Arc<Told>,
+}
+
+/// Who is told of the end, and of what.
 #[derive(Debug)]
-pub(crate) struct RecordingLedger(Arc<Shared>);
+struct Told {
+    id: u32,
+    path: PathBuf,
+    format: RecordingFormat,
+    events: UnboundedSender<MediaEvent>,
+    stats: Arc<RecordingStats>,
+}
 
 impl RecordingLedger {
     pub(crate) fn is_reported(&self) -> bool {
-        self.0.reported.load(Ordering::Acquire)
+        self.shared.reported.load(Ordering::Acquire)
+    }
+
+    /// Tells the end of a recording whose writer does not come back from the disk.
+    pub(crate) fn give_up(&self) {
+        let (shared, told) = (&self.shared, &self.told);
+        if shared.telling.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let done_ms = shared.done_ms.load(Ordering::Relaxed);
+        let given_ms = shared.given_ms.load(Ordering::Relaxed);
+        let (lost_ms, path) = (given_ms.saturating_sub(done_ms), told.path.clone());
+        let reason = format!(
+            "{}: the disk has not answered for {} s",
+            path.display(),
+            PATIENCE.as_secs()
+        );
+        tracing::error!(rule = "recording-stuck", lost_ms, "{reason}");
+        let end = RecordingEnd::WriteFailed(reason);
+        told.stats.ended(&end, lost_ms);
+        // The call may have ended meanwhile.
+        let _ = told.events.send(MediaEvent::RecordDone {
+            id: told.id,
+            path,
+            format: told.format,
+            duration_ms: done_ms,
+            end,
+            lost_ms,
+            gaps: Vec::new(),
+        });
+        shared.reported.store(true, Ordering::Release);
     }
 }
 
@@ -96,7 +149,17 @@ pub(crate) fn recording(
     let (samples, consumer) = RingBuffer::new(RING * spec.tracks.channels());
     let (marks, marks_consumer) = RingBuffer::new(MARKS);
     let shared = Arc::new(Shared::default());
-    let recording = Recording::new(&spec, samples, marks, shared.clone());
+    let ledger = RecordingLedger {
+        told: Arc::new(Told {
+            id: spec.id,
+            path: spec.path.clone(),
+            format: spec.format,
+            events: events.clone(),
+            stats: stats.clone(),
+        }),
+        shared: shared.clone(),
+    };
+    let recording = Recording::new(&spec, samples, marks, ledger);
     let half = WriterHalf::new(spec, consumer, marks_consumer, shared, events, stats);
     (recording, half)
 }

@@ -1,15 +1,12 @@
 //! The shard's half of a recording: takes both sides of each frame and never waits.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rtrb::Producer;
 use trunkline_dsp::mix;
 use trunkline_dsp::vad::EnergyVad;
 
-use super::{
-    MAX_LENGTH, Mark, Pause, RecordingLedger, RecordingSpec, SILENCE, Shared, Tracks, What,
-};
+use super::{MAX_LENGTH, Mark, Pause, RecordingLedger, RecordingSpec, SILENCE, Tracks, What};
 use crate::media::both_sides::{LONGEST, Side};
 use crate::media::codec::FRAME_MS;
 
@@ -112,7 +109,7 @@ pub(crate) struct Recording {
     tracks: Tracks,
     pause: Pause,
     ring: Ring,
-    shared: Arc<Shared>,
+    ledger: RecordingLedger,
     received: Side,
     sent: Side,
     frames_left: u32,
@@ -125,7 +122,7 @@ impl Recording {
         spec: &RecordingSpec,
         samples: Producer<i16>,
         marks: Producer<Mark>,
-        shared: Arc<Shared>,
+        ledger: RecordingLedger,
     ) -> Recording {
         let frames = |ms: u32| ms.div_ceil(FRAME_MS);
         Recording {
@@ -140,7 +137,7 @@ impl Recording {
                 lost: 0,
                 lead: 0,
             },
-            shared,
+            ledger,
             received: Side::new(),
             sent: Side::new(),
             frames_left: match spec.max_ms {
@@ -162,7 +159,7 @@ impl Recording {
     }
 
     pub(crate) fn ledger(&self) -> RecordingLedger {
-        RecordingLedger(self.shared.clone())
+        self.ledger.clone()
     }
 
     /// Whether it holds what the peer is sent, too.
@@ -190,7 +187,8 @@ impl Recording {
 
     /// Puts both sides of the frame into the ring. Returns whether the recording goes on; if not, it is to be dropped.
     pub(crate) fn turn(&mut self) -> bool {
-        if self.shared.failed.load(Ordering::Relaxed) {
+        let shared = &self.ledger.shared;
+        if shared.failed.load(Ordering::Relaxed) {
             return false;
         }
         // Before the first frame of either side there is nothing to go by but the narrow band.
@@ -215,15 +213,18 @@ impl Recording {
             lay(self.tracks, received, sent, frame);
         }
         self.ring.put(frame, length);
-        let unmarked = &self.shared.unmarked_loss;
+        let shared = &self.ledger.shared;
+        let unmarked = &shared.unmarked_loss;
         unmarked.store(self.ring.lost, Ordering::Relaxed);
+        let given_ms = shared.given_ms.load(Ordering::Relaxed) + FRAME_MS;
+        shared.given_ms.store(given_ms, Ordering::Relaxed);
         self.frames_left -= 1;
         let end = match () {
             () if self.frames_left == 0 => MAX_LENGTH,
             () if silent => SILENCE,
             () => return true,
         };
-        self.shared.end.store(end, Ordering::Relaxed);
+        self.ledger.shared.end.store(end, Ordering::Relaxed);
         false
     }
 }

@@ -356,20 +356,37 @@ fn a_crash_leaves_a_file_that_can_be_played() {
 
 #[test]
 fn a_file_that_cannot_be_written_ends_the_recording_only() {
-    for path in ["/nonexistent/a.wav", "/dev/full"] {
-        let mut taking = start(RecordingSpec::new(3, path));
-        (0..60).for_each(|_| _ = taking.push(&[1; FRAME_SAMPLES]));
-        assert!(!taking.write());
-        assert!(!taking.push(&[1; FRAME_SAMPLES]));
-        let Ok(MediaEvent::RecordDone {
-            end: RecordingEnd::WriteFailed(reason),
-            ..
-        }) = taking.events.try_recv()
-        else {
-            panic!("no failure reported");
-        };
-        assert!(reason.starts_with(path), "{reason}");
+    let path = "/nonexistent/a.wav";
+    let mut taking = start(RecordingSpec::new(3, path));
+    (0..60).for_each(|_| _ = taking.push(&[1; FRAME_SAMPLES]));
+    assert!(!taking.write());
+    assert!(!taking.push(&[1; FRAME_SAMPLES]));
+    let Ok(MediaEvent::RecordDone {
+        end: RecordingEnd::WriteFailed(reason),
+        ..
+    }) = taking.events.try_recv()
+    else {
+        panic!("no failure reported");
+    };
+    assert!(reason.starts_with(path), "{reason}");
+}
+
+/// A disk that is full from the beginning is waited for like one that becomes it.
+#[test]
+fn a_disk_that_stays_full_loses_everything_and_says_so_at_the_end() {
+    let mut taking = start(RecordingSpec::new(3, "/dev/full"));
+    for _ in 0..3 {
+        (0..60).for_each(|_| assert!(taking.push(&[1; FRAME_SAMPLES])));
+        taking.now += Duration::from_secs(2);
+        assert!(taking.write());
     }
+    let (duration_ms, end, lost_ms, _) = taking.finish();
+    assert!(
+        matches!(&end, RecordingEnd::WriteFailed(reason) if reason.starts_with("/dev/full")),
+        "{end:?}"
+    );
+    assert_eq!((duration_ms, lost_ms), (0, 3600));
+    assert_eq!(taking.stats.by_outcome()[2], ("failed", 1));
 }
 
 #[test]

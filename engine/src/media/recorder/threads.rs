@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use super::PATIENCE;
 use super::writer::WriterHalf;
 use crate::media::event::RecordingEnd;
 use crate::media::retire::{Retired, Retirement};
@@ -89,7 +90,7 @@ pub(crate) fn run(orders: &Receiver<WriterOrder>, retirement: &Retirement) {
 
 /// Gives each recording to a writer and waits for the closed channels among them.
 fn deal(orders: &Receiver<WriterOrder>, retirement: &Retirement, to: &[Sender<Box<WriterHalf>>]) {
-    let (mut leaving, mut stopping) = (Vec::new(), false);
+    let (mut leaving, mut stopping) = (Vec::<(Retired, Instant)>::new(), false);
     let mut next = to.iter().cycle();
     loop {
         if leaving.is_empty() && stopping {
@@ -112,15 +113,22 @@ fn deal(orders: &Receiver<WriterOrder>, retirement: &Retirement, to: &[Sender<Bo
                     half.abandon();
                 }
             }
-            Ok(WriterOrder::Retire(retired)) => leaving.push(retired),
+            Ok(WriterOrder::Retire(retired)) => leaving.push((retired, Instant::now())),
             Ok(WriterOrder::Stop) | Err(RecvTimeoutError::Disconnected) => stopping = true,
             Err(RecvTimeoutError::Timeout) => {}
         }
-        let (done, waiting): (Vec<Retired>, _) =
-            leaving.into_iter().partition(Retired::recordings_complete);
+        let mut waiting = Vec::new();
+        for (retired, since) in leaving {
+            let stuck = since.elapsed() > PATIENCE;
+            if stuck {
+                retired.give_up_recordings();
+            }
+            match stuck || retired.recordings_complete() {
+                true => retirement.complete(retired),
+                false => waiting.push((retired, since)),
+            }
+        }
         leaving = waiting;
-        done.into_iter()
-            .for_each(|retired| retirement.complete(retired));
     }
 }
 

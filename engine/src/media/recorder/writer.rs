@@ -110,7 +110,11 @@ impl WriterHalf {
         if !ended && (waits || self.ring.is_empty()) {
             return true;
         }
-        let result = self.write(now).and_then(|()| match ended {
+        let written = self.write(now);
+        let (length, lost) = (self.written(), self.losses.total_ms(self.file_hz));
+        let done_ms = ms(length, self.file_hz).saturating_sub(lost);
+        self.shared.done_ms.store(done_ms, Ordering::Relaxed);
+        let result = written.and_then(|()| match ended {
             true => self.complete(now),
             false => Ok(()),
         });
@@ -164,7 +168,7 @@ impl WriterHalf {
             match mark.what {
                 What::Rate(rate_hz) => {
                     self.rate_hz = rate_hz;
-                    self.begin()?;
+                    self.begin(now)?;
                     self.make_converters();
                 }
                 What::Lead(samples) => {
@@ -181,8 +185,8 @@ impl WriterHalf {
     }
 
     /// Creates the file: a WAV file at the rate that is heard first.
-    fn begin(&mut self) -> io::Result<()> {
-        if self.file.is_some() {
+    fn begin(&mut self, now: Instant) -> io::Result<()> {
+        if self.file.is_some() || self.waits(now) {
             return Ok(());
         }
         if self.rate_hz == 0 {
@@ -193,10 +197,17 @@ impl WriterHalf {
             rate_hz: self.file_hz,
             channels: self.channels() as u16,
         };
-        let storage = (self.open)(&self.spec.path)?;
-        let file = SoundFile::begin(self.spec.format, storage, shape, self.spec.id)?;
-        self.file = Some(file);
-        Ok(())
+        let (format, id) = (self.spec.format, self.spec.id);
+        let begun = (self.open)(&self.spec.path)
+            .and_then(|storage| SoundFile::begin(format, storage, shape, id));
+        let result = begun.map(|file| self.file = Some(file));
+        self.endure(result, now)
+    }
+
+    /// Whether the disk was found full too short a time ago to be tried again.
+    fn waits(&self, now: Instant) -> bool {
+        let waits = |since: Instant| now.saturating_duration_since(since) < RETRY;
+        self.full.is_some_and(waits)
     }
 
     fn make_converters(&mut self) {
@@ -267,8 +278,11 @@ impl WriterHalf {
 
     /// Writes silence for what is lost, if the disk takes it.
     fn settle(&mut self, now: Instant) -> io::Result<()> {
-        let waits = |since: Instant| now.saturating_duration_since(since) < RETRY;
-        if self.owed == 0 || self.full.is_some_and(waits) {
+        if self.owed == 0 || self.waits(now) {
+            return Ok(());
+        }
+        self.begin(now)?;
+        if self.file.is_none() {
             return Ok(());
         }
         let channels = self.channels();
@@ -301,7 +315,7 @@ impl WriterHalf {
     }
 
     fn complete(&mut self, now: Instant) -> io::Result<()> {
-        self.begin()?;
+        self.begin(now + RETRY)?;
         let unmarked = self.shared.unmarked_loss.load(Ordering::Relaxed);
         if unmarked > 0 {
             self.lose(self.at_file_rate(unmarked));
@@ -344,6 +358,10 @@ impl WriterHalf {
     }
 
     fn report(&mut self, end: RecordingEnd) -> bool {
+        if self.shared.telling.swap(true, Ordering::AcqRel) {
+            // Told already, when nobody knew whether the disk would answer again.
+            return false;
+        }
         let lost_ms = self.losses.total_ms(self.file_hz);
         if lost_ms > 0 {
             let sentence = self.losses.sentence(self.file_hz);

@@ -16,7 +16,7 @@ use tokio_rustls::rustls::client::danger::ServerCertVerifier;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
-use verify::{AnyServer, SipServer};
+use verify::SipServer;
 
 /// Which files are used. All are PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +147,7 @@ fn client_config(
 ) -> Result<ClientConfig, TlsError> {
     let algorithms = provider.signature_verification_algorithms;
     let verifier: Arc<dyn ServerCertVerifier> = match (settings.verify, &settings.ca) {
-        (false, _) => Arc::new(AnyServer::new(algorithms)),
+        (false, _) => Arc::new(SipServer::any(algorithms)),
         (true, Some(file)) => Arc::new(SipServer::new(load::authorities(file)?, algorithms)),
         (true, None) => Arc::new(SipServer::new(system_authorities(), algorithms)),
     };

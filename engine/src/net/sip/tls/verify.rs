@@ -18,13 +18,25 @@ use tokio_rustls::rustls::{
 /// Certificates must be signed by one of `roots` and speak for the domain.
 #[derive(Debug)]
 pub(super) struct SipServer {
-    roots: RootCertStore,
+    /// `None`: any certificate will do; only the handshake itself is checked.
+    roots: Option<RootCertStore>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl SipServer {
     pub(super) fn new(roots: RootCertStore, algorithms: WebPkiSupportedAlgorithms) -> SipServer {
-        SipServer { roots, algorithms }
+        SipServer {
+            roots: Some(roots),
+            algorithms,
+        }
+    }
+
+    /// `[tls] verify = false`.
+    pub(super) fn any(algorithms: WebPkiSupportedAlgorithms) -> SipServer {
+        SipServer {
+            roots: None,
+            algorithms,
+        }
     }
 }
 
@@ -37,8 +49,11 @@ impl ServerCertVerifier for SipServer {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let Some(roots) = &self.roots else {
+            return Ok(ServerCertVerified::assertion());
+        };
         let certificate = ParsedCertificate::try_from(end_entity)?;
-        let (roots, algorithms) = (&self.roots, self.algorithms.all);
+        let algorithms = self.algorithms.all;
         verify_server_cert_signed_by_trust_anchor(
             &certificate,
             roots,
@@ -99,51 +114,4 @@ fn sip_domain(uri: &str) -> Option<&str> {
     let (scheme, rest) = uri.split_once(':')?;
     let host = rest.split([';', '?']).next().unwrap_or_default();
     (scheme.eq_ignore_ascii_case("sip") && !host.is_empty() && !host.contains('@')).then_some(host)
-}
-
-/// `[tls] verify = false`: any certificate will do; only the handshake itself is checked.
-#[derive(Debug)]
-pub(super) struct AnyServer {
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl AnyServer {
-    pub(super) fn new(algorithms: WebPkiSupportedAlgorithms) -> AnyServer {
-        AnyServer { algorithms }
-    }
-}
-
-impl ServerCertVerifier for AnyServer {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
 }

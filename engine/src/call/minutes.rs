@@ -1,0 +1,102 @@
+//! The minutes of a conference: who came, and what was recorded; its record is written when nobody is there any more and the files are complete.
+//!
+//! Limits: the first [`MAX_CALLS`] calls are named.
+use super::cdr::{CdrWriter, ConferenceRecord};
+use super::recorded::{RecordedFile, RecordedFiles};
+use crate::media::{MediaEvent, MediaEvents};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+/// Calls that a record names.
+const MAX_CALLS: usize = 100;
+
+/// See the module's text. The last who holds it writes the record by dropping it.
+#[derive(Debug)]
+pub(super) struct Minutes {
+    room: String,
+    began: SystemTime,
+    attended: Mutex<Attended>,
+    files: RecordedFiles,
+    cdr: Option<Arc<CdrWriter>>,
+}
+
+#[derive(Debug, Default)]
+struct Attended {
+    /// In the order in which they came, each once.
+    calls: Vec<String>,
+    most: usize,
+    ended: Option<SystemTime>,
+}
+
+impl Minutes {
+    pub(super) fn begin(room: &str, cdr: Option<Arc<CdrWriter>>) -> Arc<Minutes> {
+        Arc::new(Minutes {
+            room: room.to_owned(),
+            began: SystemTime::now(),
+            attended: Mutex::default(),
+            files: RecordedFiles::default(),
+            cdr,
+        })
+    }
+
+    fn attended(&self) -> MutexGuard<'_, Attended> {
+        self.attended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call has come.
+    pub(super) fn came(&self, call: &str) {
+        let mut attended = self.attended();
+        if attended.calls.len() < MAX_CALLS && !attended.calls.iter().any(|other| other == call) {
+            attended.calls.push(call.to_owned());
+        }
+    }
+
+    /// Nobody is there any more.
+    pub(super) fn end(&self, most: usize) {
+        let mut attended = self.attended();
+        (attended.most, attended.ended) = (most, Some(SystemTime::now()));
+    }
+
+    /// Waits for the end of a recording: that of the mix, or of what a call's side says.
+    pub(super) fn await_file(self: &Arc<Self>, mut events: MediaEvents, of: Option<String>) {
+        let minutes = self.clone();
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                if let MediaEvent::RecordDone {
+                    path,
+                    format,
+                    duration_ms,
+                    end,
+                    lost_ms,
+                    ..
+                } = event
+                {
+                    return minutes.files.note(RecordedFile {
+                        path,
+                        format,
+                        duration_ms,
+                        lost_ms,
+                        end,
+                        of,
+                    });
+                }
+            }
+        });
+    }
+}
+
+impl Drop for Minutes {
+    fn drop(&mut self) {
+        let Some(cdr) = &self.cdr else { return };
+        let attended = self.attended();
+        let record = ConferenceRecord {
+            room: &self.room,
+            began: self.began,
+            ended: attended.ended.unwrap_or_else(SystemTime::now),
+            most: attended.most,
+            calls: &attended.calls,
+            recordings: self.files.as_json(),
+        };
+        cdr.write(record.line());
+    }
+}
