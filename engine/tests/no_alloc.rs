@@ -525,7 +525,7 @@ fn encrypted_playback_with_telephone_events() {
 /// their codecs and keys, listening.
 #[test]
 fn what_is_replaced_is_freed_elsewhere() {
-    let mut line = Line::new(41_260, false);
+    let mut line = Line::new(41_350, false);
     let peer = line.peer.local_addr().unwrap();
     let described = |n: u32| {
         let keys = |octet: u32| SrtpParams {
