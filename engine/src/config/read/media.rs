@@ -32,7 +32,7 @@ pub(super) fn media(mut table: Table<'_>) -> Media {
             .and_then(|f| f.integer(1..=99))
             .map(|priority| priority as u8),
         late_limit_ms: count(&mut table, "late_limit_ms", 0..=10_000, 10) as u32,
-        busy_limit: count(&mut table, "busy_limit", 20..=100, 85) as u32,
+        busy_limit: count(&mut table, "busy_limit", 20..=100, 80) as u32,
         lock_memory: flag(&mut table, "lock_memory", false),
         rtp_timeout: (!rtp_timeout.is_zero()).then_some(rtp_timeout),
         codecs: table
