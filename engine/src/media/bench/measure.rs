@@ -40,9 +40,12 @@ pub(super) fn measure(
     if let Some(channels) = options.channels {
         return run(options, name, work, channels, options.seconds);
     }
-    let (few, seconds) = PILOT;
-    let pilot = run(options, name, work, few, seconds)?;
-    let channels = half_a_core(options, pilot.ns_per_frame);
+    let (mut channels, seconds) = PILOT;
+    // A second one, because with few channels waking up is much of what each costs.
+    for _ in 0..2 {
+        let pilot = run(options, name, work, channels, seconds)?;
+        channels = half_a_core(options, pilot.ns_per_frame);
+    }
     run(options, name, work, channels, options.seconds)
 }
 
