@@ -27,7 +27,7 @@ SYSCONFDIR   ?= /etc
 UNITDIR      ?= $(SYSCONFDIR)/systemd/system
 DESTDIR      ?=
 
-.PHONY: help run build test lint bench fuzz deny advisories install uninstall
+.PHONY: help run build test lint bench dtmf fuzz deny advisories install uninstall
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ bench: ## micro benches, then channels per core on this machine
 	cargo bench --workspace $(FEATURES)
 	cargo build --release --bin trunkline $(FEATURES)
 	$(BINARY) bench
+
+dtmf: ## the DTMF receiver against every requirement, a line each (docs/dtmf.md)
+	@scripts/setup test
+	TRUNKLINE_DTMF=full cargo test --quiet --release -p trunkline-dsp --lib conformance -- --nocapture
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (default 60)
 	@scripts/setup fuzz

@@ -105,6 +105,11 @@ impl Detector {
         }
     }
 
+    /// What it accepts.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
     /// Forgets everything heard, without reporting an end; sample numbers start again from 0.
     pub fn reset(&mut self) {
         *self = Self::new(self.rate_hz, self.profile);

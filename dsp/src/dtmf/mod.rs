@@ -11,6 +11,8 @@ mod leak;
 mod profile;
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod detector_tests;
 
 pub use detector::{Detector, Event};

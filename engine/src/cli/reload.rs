@@ -154,6 +154,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             media.recordings_dir != new.media.recordings_dir,
         ),
         ("cdr.file", old.cdr != new.cdr),
+        ("dtmf", old.dtmf != new.dtmf),
         ("fetch", old.fetch != new.fetch),
         ("http.listen", old.http != new.http),
         ("log", old.log != new.log),

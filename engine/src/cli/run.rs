@@ -268,6 +268,7 @@ fn start_media(config: &Config) -> anyhow::Result<Media> {
             ..AdmissionLimits::default()
         },
         rtp_timeout: media.rtp_timeout.unwrap_or(NEVER),
+        dtmf: config.dtmf,
         // One for each leg: most calls are between two parties.
         max_channels: config.sip.max_calls.saturating_mul(2),
         ..MediaConfig::default()

@@ -47,6 +47,7 @@ const SPENT: usize = 8;
 pub(crate) struct Surroundings {
     pub(crate) stats: Arc<MediaStats>,
     pub(crate) rtp_timeout: Duration,
+    pub(crate) dtmf: Profile,
     pub(crate) stock: Stock,
     pub(crate) reaper: Sender<Retired>,
 }
@@ -328,7 +329,9 @@ impl ChannelState {
                     }
                     self.echo = on;
                 }
-                Command::Detect { inband } => self.detect(moment.now, inband),
+                Command::Detect { inband } => {
+                    self.detect(moment.now, inband.then_some(around.dtmf));
+                }
                 Command::StopRecord { id } => {
                     let stopped = self.recording.take_if(|recording| recording.id() == id);
                     self.scrap(stopped);

@@ -116,6 +116,7 @@ impl Engine {
             let around = Surroundings {
                 stats: stats.clone(),
                 rtp_timeout: config.rtp_timeout,
+                dtmf: config.dtmf,
                 stock: stock.clone(),
                 reaper: reaper.clone(),
             };

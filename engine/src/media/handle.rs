@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use trunkline_dsp::dtmf::Profile;
 
 use super::admission::{AdmissionLimits, Pulse};
 use super::attention::Attentive;
@@ -48,6 +49,8 @@ pub struct MediaConfig {
     pub rtp_timeout: Duration,
     /// Channels that can be open at once.
     pub max_channels: usize,
+    /// What counts as a key in the audio.
+    pub dtmf: Profile,
     /// DiffServ code point of what is sent, 0 to 63; 46 is Expedited Forwarding (RFC 3246).
     pub dscp: Option<u8>,
 }
@@ -64,6 +67,7 @@ impl Default for MediaConfig {
             lock_memory: false,
             rtp_timeout: Duration::from_secs(60),
             max_channels: 5_000,
+            dtmf: Profile::TELEPHONE,
             dscp: Some(46),
         }
     }

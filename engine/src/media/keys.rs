@@ -84,16 +84,19 @@ fn before(now: Instant, us: u64) -> Instant {
 }
 
 impl ChannelState {
-    /// Begins or ends looking for tones. A key that is down goes up then.
-    pub(crate) fn detect(&mut self, now: Instant, inband: bool) {
-        if inband && self.detector.is_none() {
+    /// Begins looking for tones that keep to a profile, or ends looking for any. A key that is down goes up then.
+    pub(crate) fn detect(&mut self, now: Instant, inband: Option<Profile>) {
+        if let Some(profile) = inband {
+            if self.detector.is_some() {
+                return;
+            }
             self.begin_listening();
-            self.detector = Some(Detector::new(self.detector_rate.hz(), Profile::TELEPHONE));
+            self.detector = Some(Detector::new(self.detector_rate.hz(), profile));
             if let Some(delay) = &mut self.key_delay {
                 delay.recount(self.detector_heard);
             }
             self.detector_heard = 0;
-        } else if !inband {
+        } else {
             self.detector = None;
             if let Some(delay) = &mut self.key_delay {
                 delay.key_up(self.detector_heard);

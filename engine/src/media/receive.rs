@@ -3,6 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+    fn retune(&mut self, now: Instant, rate: AudioRate) {
+        if self.detector_rate != rate
+            && let Some(profile) = self.detector.as_ref().map(Detector::profile)
+        {
+            self.detect(now, None);
+            self.detector_rate = rate;
+            self.detect(now, Some(profile));
 use super::bridge::Passed;
 use super::channel::{ChannelState, Moment, Surroundings};
 use super::codec::{AudioRate, ClockRate, Encoding};
@@ -463,10 +470,12 @@ impl ChannelState {
 
     /// The detector hears at the rate of the audio. A key that is down is let go where it changes.
     fn retune(&mut self, now: Instant, rate: AudioRate) {
-        if self.detector.is_some() && self.detector_rate != rate {
-            self.detect(now, false);
+        if self.detector_rate != rate
+            && let Some(profile) = self.detector.as_ref().map(Detector::profile)
+        {
+            self.detect(now, None);
             self.detector_rate = rate;
-            self.detect(now, true);
+            self.detect(now, Some(profile));
         }
     }
 }

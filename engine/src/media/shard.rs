@@ -438,6 +438,7 @@ mod tests {
         let around = Surroundings {
             stats: Arc::default(),
             rtp_timeout: Duration::from_secs(1),
+            dtmf: trunkline_dsp::dtmf::Profile::TELEPHONE,
             stock: Stock::new().0,
             reaper: crossbeam_channel::unbounded().0,
         };

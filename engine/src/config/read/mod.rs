@@ -1,4 +1,5 @@
 //! From the document tree to a typed configuration. Owns the defaults and the rules; one file for each section.
+mod dtmf;
 mod endpoint;
 mod login;
 mod media;
@@ -96,6 +97,7 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
         sip,
         tls,
         media,
+        dtmf: dtmf::dtmf(section(&mut root, "dtmf", report)),
         music: media::music(section(&mut root, "music", report), sources.base),
         tones,
         security: security::security(section(&mut root, "security", report)),

@@ -36,6 +36,8 @@ pub struct Config {
     pub tls: Tls,
     /// `[media]`.
     pub media: Media,
+    /// `[dtmf]`: what counts as a key in the audio.
+    pub dtmf: trunkline_dsp::dtmf::Profile,
     /// `[music]`.
     pub music: Music,
     /// `[tones]`.
