@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use tokio::sync::mpsc::UnboundedSender;
-use trunkline_dsp::dtmf::{Detector, Key};
+use trunkline_dsp::dtmf::{Detector, Key, Profile};
 
 use super::attention::Attentive;
 use super::bridge::{Bridge, Inlet};

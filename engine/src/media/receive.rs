@@ -3,13 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-    fn retune(&mut self, now: Instant, rate: AudioRate) {
-        if self.detector_rate != rate
-            && let Some(profile) = self.detector.as_ref().map(Detector::profile)
-        {
-            self.detect(now, None);
-            self.detector_rate = rate;
-            self.detect(now, Some(profile));
+use trunkline_dsp::dtmf::Detector;
+
 use super::bridge::Passed;
 use super::channel::{ChannelState, Moment, Surroundings};
 use super::codec::{AudioRate, ClockRate, Encoding};
