@@ -101,11 +101,7 @@ fn bad_values_are_told_exactly() {
         ),
         (
             "[sipp]\n",
-<<<<<<< HEAD
-            r#"t.toml:1:2 sipp: unknown key; did you mean "sip"? known here: cdr, endpoint, fetch, http, log, media, music, number, ring_group, run, security, sip, tls, tones, transfer, trunk"#,
-=======
-            r#"t.toml:1:2 sipp: unknown key; did you mean "sip"? known here: cdr, dtmf, endpoint, fetch, http, log, media, music, number, ring_group, run, security, sip, tls, transfer, trunk"#,
->>>>>>> d26be13 ([dtmf] sets the receiver's profile and every threshold; make dtmf prints a line per requirement; docs/dtmf.md)
+            r#"t.toml:1:2 sipp: unknown key; did you mean "sip"? known here: cdr, dtmf, endpoint, fetch, http, log, media, music, number, ring_group, run, security, sip, tls, tones, transfer, trunk"#,
         ),
         (
             "sip = 3\n",
