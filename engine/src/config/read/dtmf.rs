@@ -22,7 +22,7 @@ pub(super) fn dtmf(mut table: Table<'_>) -> Profile {
     );
     set("low_stronger_db", 0.0..=20.0, 1.0, &mut p.low_stronger_db);
     set("high_stronger_db", 0.0..=20.0, 1.0, &mut p.high_stronger_db);
-    set("level_min_dbm0", -60.0..=-10.0, 1.0, &mut p.level_min_dbm0);
+    set("level_min_db", -60.0..=-10.0, 1.0, &mut p.level_min_dbm0);
     set("tone_min_ms", 27.5..=50.0, 1.0, &mut p.tone_min_ms);
     set("pause_min_ms", 10.0..=100.0, 1.0, &mut p.pause_min_ms);
     set("gap_max_ms", 0.0..=25.0, 1.0, &mut p.gap_max_ms);
