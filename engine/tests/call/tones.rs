@@ -132,6 +132,7 @@ async fn a_program_waits_for_a_fax() {
     };
     assert_eq!(heard.kind, Kind::FaxCalling);
     fax.expect("BYE").await;
+    assert_eq!(rig.outcome().await, Outcome::HungUp);
     rig.is_empty().await;
 }
 
@@ -185,5 +186,6 @@ async fn an_answering_machine_is_told_with_its_beep() {
         "{found:?}"
     );
     machine.expect("BYE").await;
+    assert_eq!(rig.outcome().await, Outcome::HungUp);
     rig.is_empty().await;
 }
