@@ -93,6 +93,21 @@ fn flow() {
 }
 
 #[test]
+fn foreign_flow() {
+    replay("foreign_flow", documents::foreign_flow);
+}
+
+#[test]
+fn flow_test() {
+    replay("flow_test", documents::flow_test);
+}
+
+#[test]
+fn flow_texts() {
+    replay("flow_texts", documents::flow_texts);
+}
+
+#[test]
 fn config() {
     replay("config", documents::config);
 }
@@ -110,8 +125,9 @@ fn stream_message() {
 /// Each seed cut short everywhere and with octets changed, in a fixed order: what libFuzzer does first.
 #[test]
 fn damaged_seeds() {
-    let targets: [(&str, fn(&[u8])); 10] = [
+    let targets: [(&str, fn(&[u8])); 11] = [
         ("arbiter", rtp_checks::arbiter),
+        ("flow_texts", documents::flow_texts),
         ("jitter", rtp_checks::jitter),
         ("stream_message", stream::stream_message),
         ("opus", codec_checks::opus),

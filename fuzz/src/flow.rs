@@ -1,12 +1,16 @@
 //! Checks on the flow and configuration parsers: they never panic, what they refuse they tell in single printable lines in the
 //! order of the file, and what they accept has the properties named at each function.
 
+use std::time::{Duration, SystemTime};
 use trunkline::call::{
-    CallInfo, DigitSource, Direction, Failure, GatherEnd, Gathered, KeyPress, Outcome, Program,
-    RecordEnd, Recorded, RecordingId, Verb,
+    CallInfo, ConferenceEnd, Conferenced, DialEnd, Dialled, DigitSource, Direction, Failure,
+    GatherEnd, Gathered, KeyPress, Outcome, Program, RecordEnd, Recorded, RecordingId, Verb,
 };
 use trunkline::config::{Callers, Config, NumberDestination, Problems};
-use trunkline::flow::{Flow, FlowProgram, Loaded};
+use trunkline::flow::directory::Directory;
+use trunkline::flow::rehearsal::cases::Cases;
+use trunkline::flow::rehearsal::{Setting, acts, rehearse};
+use trunkline::flow::{Flow, FlowProgram, Kind, Loaded, graph, schedule};
 use trunkline::route::{Caller, Destination, Router};
 
 /// A flow, read as JSON and as YAML. Reading is repeatable; the program takes time in every step until it ends, and stays ended.
@@ -21,6 +25,84 @@ pub fn flow(octets: &[u8]) {
                     call(&loaded, octets, seed);
                 }
             }
+        }
+    }
+}
+
+/// A flow of another kind: a node map or a file of menus. What it becomes reads back as the same flow, can be drawn, and lets a silent
+/// caller be followed.
+pub fn foreign_flow(octets: &[u8]) {
+    for name in ["f.json", "f.yaml"] {
+        let loaded = match Flow::look_at_bytes(name, "base", octets) {
+            Err(problems) => {
+                told_well(&problems);
+                continue;
+            }
+            Ok(loaded) => loaded,
+        };
+        assert!(loaded.warnings.iter().all(|line| printable(line)));
+        let (text, kind) = Flow::convert_bytes(name, octets, true).expect("it was read before");
+        assert_eq!(kind, loaded.kind);
+        let again = Flow::look_at_bytes("f.json", "base", text.as_bytes());
+        let again = again.unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+        assert_eq!(
+            (again.kind, &again.flow.menus, &again.flow.nodes),
+            (Kind::V1, &loaded.flow.menus, &loaded.flow.nodes)
+        );
+        let svg = graph::svg(&loaded.flow);
+        assert!(!svg.contains(|char: char| char.is_control() && char != '\n'));
+        for keys in ["", "1,2,3", "9,silence,busy"] {
+            let now = SystemTime::UNIX_EPOCH
+                + Duration::from_secs(u64::from(octets[0]) * 86_400 * 365 / 7);
+            let setting = Setting {
+                now,
+                from: "alice".to_owned(),
+                to: "1".to_owned(),
+            };
+            let transcript = rehearse(&loaded, &setting, &acts(keys).expect("good"));
+            assert!(transcript.lines.iter().all(|line| printable(&line.text)));
+        }
+    }
+}
+
+/// A file of tests.
+pub fn flow_test(octets: &[u8]) {
+    for name in ["f.flowtest.json", "f.flowtest.yaml"] {
+        match Cases::from_bytes(name, octets) {
+            Err(problems) => told_well(&problems),
+            Ok(cases) => {
+                let loaded = Flow::builtin("demo").expect("as shipped");
+                for case in cases.list.iter().take(3) {
+                    let (transcript, _) = case.run(&loaded);
+                    assert!(!transcript.lines.is_empty());
+                }
+            }
+        }
+    }
+}
+
+/// Texts of hours, dates, moments and acts, one a line; and the whole as a directory. What is accepted lies in its bounds.
+pub fn flow_texts(octets: &[u8]) {
+    let Ok(text) = std::str::from_utf8(octets) else {
+        return;
+    };
+    for line in text.lines().take(100) {
+        if let Ok((start, end)) = schedule::hours(line) {
+            assert!(start < 1440 && end <= 1440 && start != end);
+        }
+        assert!(
+            schedule::time(line).is_ok_and(|minute| minute <= 1440)
+                || schedule::time(line).is_err()
+        );
+        let _read = (schedule::dates(line), schedule::moment(line), acts(line));
+    }
+    for name in ["d.csv", "d.json"] {
+        if let Ok(directory) = Directory::parse(name, text, "number") {
+            assert!(directory.has_column("number"));
+            let found = directory
+                .sample()
+                .map(|value| directory.find(value).is_some());
+            assert!(found.is_none_or(|found| found));
         }
     }
 }
@@ -101,7 +183,16 @@ fn call(loaded: &Loaded, octets: &[u8], seed: usize) {
     for turn in 0..60 {
         let choice = octets[(turn * 31 + seed * 7) % octets.len()];
         let ended = matches!(verb, Verb::Hangup(_));
-        assert!(ended || verb.takes_time(), "{verb:?}");
+        // What only changes a recording or a stream takes no time, and comes to an end by itself.
+        let aside = matches!(
+            verb,
+            Verb::RecordCall(_)
+                | Verb::RecordingControl(_)
+                | Verb::StopStream
+                | Verb::Stream(_)
+                | Verb::SendDigits(_)
+        );
+        assert!(ended || aside || verb.takes_time(), "{verb:?}");
         verb = program.next(&info, outcome(choice, turn)).verb;
         assert!(
             !ended || matches!(verb, Verb::Hangup(_)),
@@ -134,7 +225,24 @@ fn outcome(choice: u8, turn: usize) -> Outcome {
             lost_ms: 0,
             end: RecordEnd::Silence,
         }),
-        4 | 5 => Outcome::Done,
+        4 => Outcome::Done,
+        5 => Outcome::Dialled(Dialled {
+            how: [
+                DialEnd::Busy,
+                DialEnd::NoAnswer,
+                DialEnd::Unreachable,
+                DialEnd::Answered { seconds: 1 },
+            ][turn % 4],
+            target: String::new(),
+            status: 486,
+            cause: 17,
+            retry_after: None,
+            tone: None,
+        }),
+        7 => Outcome::Conferenced(Conferenced {
+            end: ConferenceEnd::Over,
+            seconds: 1,
+        }),
         6 => entry(String::new(), GatherEnd::NoInput),
         _ => entry(digit.to_string(), GatherEnd::MaxDigits),
     }

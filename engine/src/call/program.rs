@@ -1,7 +1,7 @@
 //! The `Program` trait: a pure state machine that drives a call. Outcome in, verb out; it holds no clock, socket or file.
 use super::text_message::{TextMessage, Verdict};
 use super::verb::{Outcome, Verb};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Which way a call was set up, seen from Trunkline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,11 @@ pub trait Program: Send {
     /// How long a call may last with this program; the executor ends it then.
     fn max_duration(&self) -> Option<Duration> {
         None
+    }
+
+    /// The time of day of the turn that follows: a program has no clock of its own.
+    fn at(&mut self, now: SystemTime) {
+        let _ = now;
     }
 
     /// Takes the outcome of the last verb and decides on the next one.

@@ -1,4 +1,4 @@
-//! The command line: run, call, check, route-test, doctor, bench, load.
+//! The command line: run, call, check, flow, simulate, route-test, doctor, bench, load.
 //!
 //! Exit codes: 0 done; 1 it could not be done (one sentence on stderr says why); 2 the command line itself is wrong.
 mod bench;
@@ -6,6 +6,8 @@ mod builtin;
 mod call;
 mod check;
 mod doctor;
+mod flow;
+mod flow_watch;
 mod load;
 mod log;
 mod reload;
@@ -13,6 +15,7 @@ mod route_test;
 mod routes;
 mod run;
 mod script;
+mod simulate;
 mod transports;
 
 use clap::{Parser, Subcommand};
@@ -35,6 +38,10 @@ enum Command {
     Call(call::Args),
     /// Check a configuration file and the flows it names, and start nothing.
     Check(check::Args),
+    /// Look at flow files: what is understood, what is wrong, as a drawing, as tests.
+    Flow(flow::Args),
+    /// Run a flow with a made-up caller, without a call.
+    Simulate(simulate::Args),
     /// Say what would happen to a call, and which rule of the configuration says so.
     RouteTest(route_test::Args),
     /// Say what is wrong: with this machine, with the trunks, and with the audio of recent calls.
@@ -52,6 +59,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Call(args) => call::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Flow(args) => flow::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::RouteTest(args) => route_test::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => bench::run(&args),

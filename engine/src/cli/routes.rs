@@ -4,7 +4,7 @@ use crate::call::{
     CallInfo, Caller, DialProgram, DialTarget, LegTerms, Program, Refusal, Routed, Routes, TextTo,
 };
 use crate::config::{Config, FlowSource, NumberDestination};
-use crate::flow::{Flow, FlowProgram};
+use crate::flow::{Aliases, Flow, FlowProgram};
 use crate::media::PromptLibrary;
 use crate::route::{self, CallerIdentity, Destination, Router, identity, terms};
 use arc_swap::ArcSwap;
@@ -14,7 +14,16 @@ use std::sync::Arc;
 use trunkline_sip::{Frame, Origin};
 
 /// Flows by their source.
-type Flows = HashMap<String, Arc<Flow>>;
+pub(super) type Flows = HashMap<String, Kept>;
+
+/// A flow in force, and the files it was made from.
+#[derive(Clone)]
+pub(super) struct Kept {
+    pub(super) flow: Arc<Flow>,
+    pub(super) source: FlowSource,
+    /// Directories that it reads.
+    pub(super) further: Vec<String>,
+}
 
 /// A configuration's routes with everything they need, checked and loaded.
 pub(super) struct RouteTable {
@@ -45,7 +54,7 @@ impl RouteTable {
             if flows.contains_key(&name) {
                 continue;
             }
-            let flow = load(source, prompts, &mut warnings)
+            let flow = load(source, &config.flow.aliases, prompts, &mut warnings)
                 .map_err(|lines| broken.extend(lines))
                 .ok();
             flows.insert(name, flow);
@@ -64,13 +73,14 @@ impl RouteTable {
 }
 
 /// A flow and its prompts, or every mistake in them.
-fn load(
+pub(super) fn load(
     source: &FlowSource,
+    aliases: &Aliases,
     prompts: &PromptLibrary,
     warnings: &mut Vec<String>,
-) -> Result<Arc<Flow>, Vec<String>> {
-    let loaded =
-        Flow::from_source(source).map_err(|problems| problems.lines().collect::<Vec<_>>())?;
+) -> Result<Kept, Vec<String>> {
+    let loaded = Flow::from_source(source, aliases)
+        .map_err(|problems| problems.lines().collect::<Vec<_>>())?;
     let missing: Vec<String> = loaded
         .prompt_files
         .iter()
@@ -86,7 +96,11 @@ fn load(
         return Err(missing);
     }
     warnings.extend(loaded.warnings);
-    Ok(loaded.flow)
+    Ok(Kept {
+        flow: loaded.flow,
+        source: source.clone(),
+        further: loaded.watched,
+    })
 }
 
 /// The routes in force. Calls in progress keep the flow they began with when they are exchanged.
@@ -94,7 +108,7 @@ fn load(
 pub(super) struct LiveRoutes {
     /// Also what the directory of targets goes by.
     pub(super) router: Arc<ArcSwap<Router>>,
-    flows: Arc<ArcSwap<Flows>>,
+    pub(super) flows: Arc<ArcSwap<Flows>>,
 }
 
 impl LiveRoutes {
@@ -124,7 +138,7 @@ impl LiveRoutes {
 
     fn flow(&self, source: &FlowSource) -> Result<Box<dyn Program>, Refusal> {
         match self.flows.load().get(&source.to_string()) {
-            Some(flow) => Ok(Box::new(FlowProgram::new(flow.clone()))),
+            Some(kept) => Ok(Box::new(FlowProgram::new(kept.flow.clone()))),
             None => Err(Refusal::new(
                 500,
                 "flow-not-loaded",

@@ -2,7 +2,7 @@
 use super::reload::Reload;
 use super::routes::{self, LiveRoutes, RouteTable};
 use super::transports::transports;
-use super::{log, random};
+use super::{flow_watch, log, random};
 use crate::api::{self, Face, Sources};
 use crate::call::{
     CallCounters, CallSettings, Calls, CdrWriter, Parts, PhoneBook, TransferPolicy, WebAudio,
@@ -124,6 +124,7 @@ async fn serve(
     };
     let calls = Calls::new(parts, call_settings(config), boot);
     tokio::spawn(watch_prompts(prompts.clone()));
+    tokio::spawn(flow_watch::watch(routes.clone(), prompts.clone()));
     let reload = Reload {
         file: config_file,
         config: shared,

@@ -1,5 +1,6 @@
 //! What can be told from a flow's graph: loops that take no time are refused, what cannot be reached is warned of.
-use super::model::{Destination, Flow, MenuId, NodeId, Target};
+use super::model::{Destination, Flow, MenuId, NodeId, Step, Target};
+use super::schedule::Rule;
 use crate::config::document::field::{Report, shown};
 use crate::config::document::problem::At;
 use std::collections::{HashMap, HashSet};
@@ -35,7 +36,11 @@ pub(super) fn graph(flow: &Flow, places: &HashMap<Target, At>, report: &Report) 
 
 fn successors(flow: &Flow, from: Target) -> Vec<Target> {
     let targets = |destinations: Vec<&Destination>| {
-        destinations.iter().filter_map(|to| to.target()).collect()
+        let mut targets = Vec::new();
+        for destination in destinations {
+            destination.targets(&mut targets);
+        }
+        targets
     };
     match from {
         Target::Menu(menu) => targets(flow.menus[menu.0].destinations().collect()),
@@ -44,12 +49,18 @@ fn successors(flow: &Flow, from: Target) -> Vec<Target> {
 }
 
 fn reached(flow: &Flow) -> HashSet<Target> {
-    let mut todo: Vec<Target> = flow
-        .error_destination
-        .target()
-        .into_iter()
-        .chain([flow.entry])
-        .collect();
+    let mut todo = vec![flow.entry];
+    flow.error_destination.targets(&mut todo);
+    for schedule in &flow.schedules {
+        for exception in &schedule.exceptions {
+            if let Rule::To(destination) = &exception.rule {
+                destination.targets(&mut todo);
+            }
+        }
+        if let Some(closed) = &schedule.closed_destination {
+            closed.targets(&mut todo);
+        }
+    }
     let mut reached = HashSet::new();
     while let Some(target) = todo.pop() {
         if reached.insert(target) {
@@ -69,13 +80,8 @@ fn instant_loops(flow: &Flow) -> Vec<NodeId> {
         .enumerate()
         .filter(|(_, node)| node.step.is_instant())
     {
-        for destination in node.step.destinations() {
-            match destination {
-                Destination::Goto(to) if flow.nodes[to.0].step.is_instant() => {
-                    edges.push((from, to.0))
-                }
-                _ => {}
-            }
+        for to in instant_ways(flow, &node.step) {
+            edges.push((from, to));
         }
     }
     let kept = followed(&edges);
@@ -84,6 +90,36 @@ fn instant_loops(flow: &Flow) -> Vec<NodeId> {
     let mut cyclic: Vec<NodeId> = followed(&backwards).into_iter().map(NodeId).collect();
     cyclic.sort_by_key(|node| node.0);
     cyclic
+}
+
+/// The instant nodes that an instant step leads to at once, also by way of unnamed instant steps.
+fn instant_ways(flow: &Flow, step: &Step) -> Vec<usize> {
+    let mut ways = Vec::new();
+    let mut todo = at_once(flow, step);
+    while let Some(destination) = todo.pop() {
+        match destination {
+            Destination::Goto(to) if flow.nodes[to.0].step.is_instant() => ways.push(to.0),
+            Destination::Step(step) if step.is_instant() => todo.extend(at_once(flow, step)),
+            _ => {}
+        }
+    }
+    ways
+}
+
+fn at_once<'f>(flow: &'f Flow, step: &'f Step) -> Vec<&'f Destination> {
+    let mut ways = step.destinations();
+    if let Step::Schedule { schedule, .. } = step {
+        let exceptions = &flow.schedules[schedule.0].exceptions;
+        ways.extend(
+            exceptions
+                .iter()
+                .filter_map(|exception| match &exception.rule {
+                    Rule::To(destination) => Some(destination),
+                    Rule::Open | Rule::Closed => None,
+                }),
+        );
+    }
+    ways
 }
 
 /// The nodes from which one can walk on for ever.

@@ -1,16 +1,22 @@
-//! Flow v1: call programs written in JSON or YAML.
+//! Flow v1: call programs written in JSON or YAML; and the flow files of others, which become flow v1 when they are read.
 //!
 //! Owns the file format and its program. `read` turns text into a [`model::Flow`] in which nothing is missing, or tells every
 //! mistake with its place; [`program::FlowProgram`] runs it, without clock, socket or file. Limits: those of the document
 //! (1 MiB, 32 levels, 100,000 values) and [`MAX_STEPS`] menus and nodes.
 mod check;
+pub mod directory;
+pub mod graph;
+mod import;
 mod listened;
 pub mod model;
 pub mod pattern;
 pub mod program;
 mod read;
+pub mod rehearsal;
+pub mod schedule;
 pub mod template;
 mod tones;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -18,23 +24,58 @@ mod tests;
 pub use model::Flow;
 pub use program::FlowProgram;
 
-use crate::config::document::{self, problem::Problems};
+use crate::config::document::problem::Problems;
+use crate::config::document::{self};
 use crate::config::{At, FlowSource, Problem};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 /// The most menus and nodes of one flow.
 pub const MAX_STEPS: usize = 10_000;
 
+/// Names that stand for numbers, as `voicemail_ext`.
+pub type Aliases = BTreeMap<String, String>;
+
 /// A flow that was read, and what it needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
     /// The flow, shared by all its calls.
     pub flow: Arc<Flow>,
+    /// What kind of file it was.
+    pub kind: Kind,
     /// What is odd but allowed: one line each, with file and place.
     pub warnings: Vec<String>,
     /// Every prompt file it can ask for, each once, by key.
     pub prompt_files: Vec<PromptFile>,
+    /// Prompts of which there is nothing to hear: text, and no file made from it.
+    pub silent: Vec<Silent>,
+    /// What this version does not serve; a flow that is loaded to be run has none.
+    pub not_served: Vec<Problem>,
+    /// Other files it was made from: directories.
+    pub watched: Vec<String>,
+}
+
+/// Kinds of flow files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Ours.
+    V1,
+    /// `ivr_flows.json` of the Wazo IVR plugin.
+    NodeMap,
+    /// The later files of menus, prompts and languages.
+    Menus,
+}
+
+impl Kind {
+    /// What to call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "flow v1",
+            Self::NodeMap => "Wazo IVR node map",
+            Self::Menus => "menus, prompts and languages",
+        }
+    }
 }
 
 /// A prompt file that a flow names.
@@ -46,19 +87,98 @@ pub struct PromptFile {
     pub at: At,
 }
 
+impl PromptFile {
+    /// Whether the file is there.
+    pub fn is_there(&self) -> bool {
+        self.key.starts_with(crate::media::tone_source::TONE) || is_there(Path::new(&self.key))
+    }
+}
+
+/// A prompt of which there is nothing to hear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silent {
+    /// Its id.
+    pub id: String,
+    /// Where it stands.
+    pub at: At,
+}
+
+/// What reading a flow may ask of the machine.
+trait Surroundings {
+    /// Whether there is a prompt file of that key.
+    fn is_there(&self, key: &str) -> bool;
+    /// The text of a file; an error is the end of a sentence.
+    fn text(&self, key: &str) -> Result<String, String>;
+    /// The time zone of this machine.
+    fn local_zone(&self) -> String;
+}
+
+/// No machine at all: for bytes that came from elsewhere.
+struct Nowhere;
+
+impl Surroundings for Nowhere {
+    fn is_there(&self, _: &str) -> bool {
+        false
+    }
+
+    fn text(&self, _: &str) -> Result<String, String> {
+        Err("cannot be read: there are no files here".to_owned())
+    }
+
+    fn local_zone(&self) -> String {
+        "UTC".to_owned()
+    }
+}
+
+/// This machine.
+struct Disk;
+
+impl Surroundings for Disk {
+    fn is_there(&self, key: &str) -> bool {
+        is_there(Path::new(key))
+    }
+
+    fn text(&self, key: &str) -> Result<String, String> {
+        use std::io::Read;
+        let mut text = String::new();
+        let limit = DIRECTORY_OCTETS;
+        let file = std::fs::File::open(key).map_err(|error| format!("cannot be read: {error}"))?;
+        let read = file.take(limit + 1).read_to_string(&mut text);
+        read.map_err(|error| format!("cannot be read: {error}"))?;
+        if text.len() as u64 > limit {
+            return Err(format!("is larger than {limit} octets, the limit"));
+        }
+        Ok(text)
+    }
+
+    fn local_zone(&self) -> String {
+        let zone = jiff::tz::TimeZone::try_system().ok();
+        let name = zone.as_ref().and_then(|zone| zone.iana_name());
+        name.filter(|name| schedule::zone(name).is_ok())
+            .unwrap_or("UTC")
+            .to_owned()
+    }
+}
+
+/// The largest directory file.
+const DIRECTORY_OCTETS: u64 = 8 << 20;
+
 impl Flow {
     /// Reads a file; its prompts are taken from its folder, and each must be there.
     ///
     /// # Errors
     /// Every mistake found, by place.
     pub fn load(path: &Path) -> Result<Loaded, Problems> {
-        let name = path.display().to_string();
-        let text = document::read_text(path, &name)?;
-        let base = path
-            .parent()
-            .map_or_else(String::new, |folder| folder.display().to_string());
-        let loaded = read::flow(&name, &base, &text)?;
-        let absent = |file: &&PromptFile| !is_there(Path::new(&file.key));
+        Self::load_with(path, &Aliases::new())
+    }
+
+    /// The same with names for numbers.
+    ///
+    /// # Errors
+    /// As [`Flow::load`].
+    pub fn load_with(path: &Path, aliases: &Aliases) -> Result<Loaded, Problems> {
+        let loaded = Self::read_file(path, aliases, true)?;
+        let absent = |file: &&PromptFile| !file.is_there();
         let list: Vec<Problem> = loaded
             .prompt_files
             .iter()
@@ -68,8 +188,33 @@ impl Flow {
         if list.is_empty() {
             Ok(loaded)
         } else {
-            Err(Problems { file: name, list })
+            let file = path.display().to_string();
+            Err(Problems { file, list })
         }
+    }
+
+    /// Reads a file to look at it: prompts may be absent, and what is not served is listed in what is returned.
+    ///
+    /// # Errors
+    /// Every mistake found, by place.
+    pub fn look_at(path: &Path, aliases: &Aliases) -> Result<Loaded, Problems> {
+        Self::read_file(path, aliases, false)
+    }
+
+    fn read_file(path: &Path, aliases: &Aliases, strict: bool) -> Result<Loaded, Problems> {
+        let name = path.display().to_string();
+        let text = document::read_text(path, &name)?;
+        let base = path
+            .parent()
+            .map_or_else(String::new, |folder| folder.display().to_string());
+        let source = read::Source {
+            name: &name,
+            base: &base,
+            around: &Disk,
+            aliases,
+            strict,
+        };
+        understood(&source, &text)
     }
 
     /// Reads bytes that came from elsewhere. `name` stands for the file in messages, and its ending tells JSON from YAML; `base`
@@ -78,7 +223,26 @@ impl Flow {
     /// # Errors
     /// Every mistake found, by place.
     pub fn from_bytes(name: &str, base: &str, bytes: &[u8]) -> Result<Loaded, Problems> {
-        read::flow(name, base, document::text(name, bytes)?)
+        Self::bytes(name, base, bytes, true)
+    }
+
+    /// Reads bytes as [`Flow::look_at`] reads a file.
+    ///
+    /// # Errors
+    /// Every mistake found, by place.
+    pub fn look_at_bytes(name: &str, base: &str, bytes: &[u8]) -> Result<Loaded, Problems> {
+        Self::bytes(name, base, bytes, false)
+    }
+
+    fn bytes(name: &str, base: &str, bytes: &[u8], strict: bool) -> Result<Loaded, Problems> {
+        let source = read::Source {
+            name,
+            base,
+            around: &Nowhere,
+            aliases: &Aliases::new(),
+            strict,
+        };
+        understood(&source, document::text(name, bytes)?)
     }
 
     /// Reads a flow that is part of the binary.
@@ -99,19 +263,82 @@ impl Flow {
                 ));
             }
         };
-        read::flow(&format!("builtin:{name}.json"), "builtin:", text)
+        Self::from_bytes(&format!("builtin:{name}.json"), "builtin:", text.as_bytes())
     }
 
     /// Reads what a number of the configuration names.
     ///
     /// # Errors
     /// As [`Flow::load`] and [`Flow::builtin`].
-    pub fn from_source(source: &FlowSource) -> Result<Loaded, Problems> {
+    pub fn from_source(source: &FlowSource, aliases: &Aliases) -> Result<Loaded, Problems> {
         match source {
             FlowSource::Builtin(name) => Self::builtin(name),
-            FlowSource::File(path) => Self::load(path),
+            FlowSource::File(path) => Self::load_with(path, aliases),
         }
     }
+
+    /// A flow of any kind as a document of flow v1, and its kind. It is checked as [`Flow::look_at`] checks it.
+    ///
+    /// # Errors
+    /// Every mistake found, by place.
+    pub fn convert(path: &Path, as_json: bool) -> Result<(String, Kind), Problems> {
+        Self::look_at(path, &Aliases::new())?;
+        let name = path.display().to_string();
+        written(&name, &document::read_text(path, &name)?, &Disk, as_json)
+    }
+
+    /// The same of bytes that came from elsewhere.
+    ///
+    /// # Errors
+    /// Every mistake found, by place.
+    pub fn convert_bytes(
+        name: &str,
+        bytes: &[u8],
+        as_json: bool,
+    ) -> Result<(String, Kind), Problems> {
+        Self::look_at_bytes(name, "", bytes)?;
+        written(name, document::text(name, bytes)?, &Nowhere, as_json)
+    }
+}
+
+fn written(
+    name: &str,
+    text: &str,
+    around: &dyn Surroundings,
+    as_json: bool,
+) -> Result<(String, Kind), Problems> {
+    let understood = import::understand(name, text, around)?;
+    let tree = &understood.tree;
+    let text = if as_json {
+        write::json(tree)
+    } else {
+        write::yaml(tree)
+    };
+    Ok((text, understood.kind))
+}
+
+/// The keys that the reader asks for in a flow.
+#[cfg(test)]
+fn asked(text: &str) -> Vec<String> {
+    let tree = document::parse("f.yaml", text).expect("the text is YAML");
+    let source = read::Source {
+        name: "f.yaml",
+        base: "",
+        around: &Nowhere,
+        aliases: &Aliases::new(),
+        strict: false,
+    };
+    read::asked(&source, &tree)
+}
+
+fn understood(source: &read::Source<'_>, text: &str) -> Result<Loaded, Problems> {
+    let understood = import::understand(source.name, text, source.around)?;
+    read::flow(
+        source,
+        &understood.tree,
+        understood.kind,
+        understood.warnings,
+    )
 }
 
 /// Whether there is a file of that name, as written or with some extension: which ones can be read is the prompt library's to say.
@@ -142,4 +369,13 @@ fn file_key(base: &str, name: &str) -> String {
         return format!("{base}{name}");
     }
     Path::new(base).join(name).display().to_string()
+}
+
+/// The id of the prompt that says a key.
+fn key_prompt(key: char) -> String {
+    match key {
+        '*' => "digit_star".to_owned(),
+        '#' => "digit_hash".to_owned(),
+        key => format!("digit_{key}"),
+    }
 }

@@ -1,12 +1,15 @@
 //! The typed flow: what is left of a file when every name in it has been found. Owns shapes only. A [`Flow`] cannot name a
 //! node, menu or prompt that is not there.
+use super::directory::Directory;
 use super::pattern::Pattern;
+use super::schedule::Schedule;
 use super::template::Template;
 use crate::call::{
     Audio, Conference, DetectMachine, Echo, HangupCause, Listen, Manner, Record, RecordCall,
     RecordingControl, Repeat, Stream, WaitForTone,
 };
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A whole flow.
@@ -16,8 +19,16 @@ pub struct Flow {
     pub name: String,
     /// Where a call begins.
     pub entry: Target,
-    /// Language of the prompts, as an IETF tag; informative until more than one language is built.
+    /// The language a call begins in; `None`: prompts have one language.
     pub default_language: Option<String>,
+    /// The languages there are, in the order of the file.
+    pub languages: Vec<Language>,
+    /// Whether each call is recorded from its beginning, and how `recording` destinations record.
+    pub recording: Recording,
+    /// Opening hours; a [`ScheduleId`] is an index.
+    pub schedules: Vec<Schedule>,
+    /// What is said in a prompt's file, by its key: for transcripts.
+    pub spoken: BTreeMap<String, String>,
     /// How long a call may last; kept for the session, since a program has no clock.
     pub max_call_duration: Option<Duration>,
     /// Where to go when a verb fails.
@@ -39,6 +50,32 @@ pub struct MenuId(pub(crate) usize);
 /// Index into [`Flow::nodes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NodeId(pub(crate) usize);
+
+/// Index into [`Flow::schedules`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ScheduleId(pub(crate) usize);
+
+/// A language of the prompts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Language {
+    /// IETF tag, as `en-US`.
+    pub code: String,
+    /// The voice that speaks it.
+    pub voice: Option<String>,
+    /// What synthesises it.
+    pub tts: Option<String>,
+}
+
+/// `recording` of a flow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// Every call, from its answer on.
+    pub always: bool,
+    /// How.
+    pub record: RecordCall,
+    /// Said before a recording begins.
+    pub consent: Prompt,
+}
 
 /// A menu or a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,6 +108,19 @@ pub enum Piece {
     },
     /// Audio of a web server; the values of its variables are escaped.
     Url(Template),
+    /// What depends on the call's language, or is text that no file says.
+    Spoken(Spoken),
+    /// Keys read out one by one: the prompts `digit_0` to `digit_9`, `digit_star` and `digit_hash`.
+    Keys(Template),
+}
+
+/// A prompt in several languages, by their tags; text stands where a voice would have to say it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Spoken {
+    /// Keys of files.
+    pub files: BTreeMap<String, String>,
+    /// Texts.
+    pub texts: BTreeMap<String, Template>,
 }
 
 /// How keys are collected; times in ms.
@@ -165,10 +215,61 @@ pub enum Step {
         input: Input,
         /// The variable besides `digits`.
         set: Option<String>,
+        /// Asked before `then`.
+        confirm: Option<Confirm>,
         /// What follows.
         then: Destination,
         /// What follows when no digit came; else `then`.
         no_input: Option<Destination>,
+    },
+    /// Calls somebody else.
+    Dial(Dialling),
+    /// Chooses the language from now on.
+    Language {
+        /// The tag; may hold variables.
+        code: Template,
+        /// Said in the new language.
+        prompt: Prompt,
+        /// What follows.
+        then: Destination,
+    },
+    /// Records from now on, or stops, pauses or resumes that.
+    Recording {
+        /// `None`: begin.
+        control: Option<RecordingControl>,
+        /// Said before; for a beginning, the flow's consent prompt where this is empty.
+        prompt: Prompt,
+        /// What follows.
+        then: Destination,
+    },
+    /// Chooses by the time.
+    Schedule {
+        /// The hours.
+        schedule: ScheduleId,
+        /// Within them.
+        open: Destination,
+        /// Outside; else the schedule's own.
+        closed: Destination,
+    },
+    /// Looks somebody up.
+    Directory {
+        /// Where.
+        directory: Arc<Directory>,
+        /// What for.
+        find: Template,
+        /// Variable and column.
+        set: Vec<(String, String)>,
+        /// What follows when it is there.
+        then: Destination,
+        /// What follows when it is not.
+        otherwise: Destination,
+    },
+    /// What this version does not serve yet. A server refuses such a flow; a rehearsal shows it.
+    NotServed {
+        /// The type.
+        kind: String,
+        /// Which one, as `queue sales`.
+        what: String,
     },
     /// Sends the caller's audio back.
     Echo {
@@ -288,6 +389,57 @@ pub enum Step {
     },
 }
 
+/// How collected keys are confirmed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Confirm {
+    /// Says what was entered, and how to accept it.
+    pub prompt: Prompt,
+    /// The key that accepts.
+    pub accept: char,
+    /// How a key is waited for.
+    pub input: Input,
+    /// Entries that may be made before it is given up.
+    pub max_tries: u32,
+    /// Where it leads then.
+    pub failed: Destination,
+}
+
+/// Whom to call, and what follows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dialling {
+    /// Whom.
+    pub to: Callee,
+    /// Said before.
+    pub prompt: Prompt,
+    /// How long it may ring in ms; 0: as long as the caller waits.
+    pub ring_ms: u32,
+    /// What follows when it was busy, not answered, or could not be reached; by the names of [`DIAL_ENDS`].
+    pub fallbacks: BTreeMap<String, Destination>,
+    /// What follows otherwise; without it the call ends as the dial did.
+    pub then: Option<Destination>,
+}
+
+/// Ends of a dial that may have a fallback (Wazo's names).
+pub const DIAL_ENDS: &[&str] = &["busy", "congestion", "fail", "noanswer"];
+
+/// Somebody to call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Callee {
+    /// A number, routed as if the caller had called it.
+    Number(Template),
+    /// A user of an endpoint.
+    User(Template),
+    /// A ring group.
+    Group(Template),
+    /// A number over a trunk.
+    Trunk {
+        /// The trunk.
+        trunk: String,
+        /// The number.
+        number: Template,
+    },
+}
+
 /// Where to go next.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Destination {
@@ -306,6 +458,8 @@ pub enum Destination {
         /// What follows.
         then: Box<Destination>,
     },
+    /// A step without a name.
+    Step(Arc<Step>),
     /// End the call.
     Hangup {
         /// Why.
@@ -326,13 +480,18 @@ impl Flow {
 }
 
 impl Destination {
-    /// The menu or node it leads to in the end, if it names one.
-    pub fn target(&self) -> Option<Target> {
+    /// Every menu or node it may lead to.
+    pub fn targets(&self, into: &mut Vec<Target>) {
         match self {
-            Self::Goto(node) => Some(Target::Node(*node)),
-            Self::Menu(menu) => Some(Target::Menu(*menu)),
-            Self::Sound { then, .. } => then.target(),
-            Self::Repeat | Self::Back | Self::Hangup { .. } => None,
+            Self::Goto(node) => into.push(Target::Node(*node)),
+            Self::Menu(menu) => into.push(Target::Menu(*menu)),
+            Self::Sound { then, .. } => then.targets(into),
+            Self::Step(step) => {
+                for destination in step.destinations() {
+                    destination.targets(into);
+                }
+            }
+            Self::Repeat | Self::Back | Self::Hangup { .. } => {}
         }
     }
 }
@@ -361,29 +520,91 @@ impl Step {
             | Self::RecordingControl { then, .. }
             | Self::Stream { then, .. }
             | Self::StopStream { then }
+            | Self::Language { then, .. }
+            | Self::Recording { then, .. }
             | Self::DetectMachine { then, .. }
             | Self::Set { then, .. } => vec![then],
             Self::WaitForTone { then, timeout, .. } => {
                 std::iter::once(then).chain(timeout).collect()
             }
             Self::Listen { then, timeout, .. } => std::iter::once(then).chain(timeout).collect(),
-            Self::Collect { then, no_input, .. } => std::iter::once(then).chain(no_input).collect(),
+            Self::Collect {
+                confirm,
+                then,
+                no_input,
+                ..
+            } => {
+                let failed = confirm.as_ref().map(|confirm| &confirm.failed);
+                [then].into_iter().chain(no_input).chain(failed).collect()
+            }
+            Self::Dial(dialling) => dialling.fallbacks.values().chain(&dialling.then).collect(),
+            Self::Schedule { open, closed, .. } => vec![open, closed],
+            Self::Directory {
+                then, otherwise, ..
+            } => vec![then, otherwise],
             Self::Branch {
                 cases, otherwise, ..
             } => cases.values().chain([otherwise]).collect(),
-            Self::Hangup { .. } => Vec::new(),
+            Self::Hangup { .. } | Self::NotServed { .. } => Vec::new(),
         }
+    }
+
+    /// Lets it go on to `to`; `false` where nothing follows such a step.
+    pub(crate) fn go_on(&mut self, to: Destination) -> bool {
+        match self {
+            Self::Play { then, .. }
+            | Self::Collect { then, .. }
+            | Self::Echo { then, .. }
+            | Self::SendDigits { then, .. }
+            | Self::Conference { then, .. }
+            | Self::Record { then, .. }
+            | Self::RecordCall { then, .. }
+            | Self::RecordingControl { then, .. }
+            | Self::Stream { then, .. }
+            | Self::StopStream { then }
+            | Self::Language { then, .. }
+            | Self::Recording { then, .. }
+            | Self::Listen { then, .. }
+            | Self::WaitForTone { then, .. }
+            | Self::DetectMachine { then, .. }
+            | Self::Directory { then, .. }
+            | Self::Set { then, .. } => *then = to,
+            Self::Dial(dialling) => dialling.then = Some(to),
+            // Nothing of it is ever run.
+            Self::NotServed { .. } => {}
+            Self::Schedule { .. } | Self::Branch { .. } | Self::Hangup { .. } => return false,
+        }
+        true
     }
 
     /// Whether it takes no time at all: neither media nor input.
     pub fn is_instant(&self) -> bool {
         match self {
             Self::Set { .. } | Self::Branch { .. } => true,
+            Self::Schedule { .. } | Self::Directory { .. } => true,
             Self::RecordCall { .. } | Self::RecordingControl { .. } | Self::StopStream { .. } => {
                 true
             }
+            Self::Language { prompt, .. } | Self::Recording { prompt, .. } => prompt.0.is_empty(),
             Self::Stream { stream, .. } => stream.background,
             _ => false,
         }
     }
+}
+
+/// `en_US` and `en-us` are one language.
+pub(super) fn same_language(one: &str, other: &str) -> bool {
+    let plain = |byte: u8| {
+        if byte == b'_' {
+            b'-'
+        } else {
+            byte.to_ascii_lowercase()
+        }
+    };
+    one.bytes().map(plain).eq(other.bytes().map(plain))
+}
+
+/// The language of a tag, without its region: `en` of `en-US`.
+pub(super) fn base_language(code: &str) -> &str {
+    code.split(['-', '_']).next().unwrap_or(code)
 }

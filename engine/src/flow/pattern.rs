@@ -76,6 +76,17 @@ impl Pattern {
         self.places.len() + self.tail.unwrap_or(0)
     }
 
+    /// Keys that match, as few as can be.
+    pub fn sample(&self) -> Option<String> {
+        let first = |place: &Keys| {
+            KEYS.chars()
+                .find(|key| bit(*key).is_some_and(|key| key & place != 0))
+        };
+        let mut keys: String = self.places.iter().map(first).collect::<Option<_>>()?;
+        keys.extend(std::iter::repeat_n('1', self.tail.unwrap_or(0)));
+        Some(keys)
+    }
+
     /// Whether the digits match.
     pub fn matches(&self, digits: &str) -> bool {
         let mut keys = digits.chars();

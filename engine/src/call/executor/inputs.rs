@@ -5,6 +5,7 @@ use super::super::text_message::InCall;
 use super::super::verb::Outcome;
 use super::Executor;
 use std::panic::AssertUnwindSafe;
+use std::time::SystemTime;
 
 impl Executor<'_> {
     /// The next thing that happens to the call's leg. Can be dropped at any await without losing anything.
@@ -19,7 +20,10 @@ impl Executor<'_> {
 
     /// One turn of the program. `None`: it panicked, now or before, which must end this call in good order and no other.
     pub(super) fn turn(&mut self, outcome: Outcome) -> Option<Step> {
-        self.asked(|program, call| program.next(call, outcome))
+        self.asked(|program, call| {
+            program.at(SystemTime::now());
+            program.next(call, outcome)
+        })
     }
 
     /// Hands a text message of either far end to the program, and answers it.

@@ -8,16 +8,34 @@ use super::{Lines, MAX_DEPTH, MAX_NODES, MapBuilder, Node, Value};
 /// # Errors
 /// The first syntax error, a repeated key, or the limit that was passed.
 pub fn parse(name: &str, text: &str) -> Result<Node, Problems> {
+    read(name, text, false).map(|(node, _)| node)
+}
+
+/// Parses JSON that was copied from a page: a backslash that Markdown puts before `_`, `*`, `!` and the like is dropped, and its place
+/// returned.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_pasted(name: &str, text: &str) -> Result<(Node, Vec<At>), Problems> {
+    read(name, text, true)
+}
+
+fn read(name: &str, text: &str, pasted: bool) -> Result<(Node, Vec<At>), Problems> {
     let mut parser = Parser {
         text,
         offset: 0,
         lines: Lines::new(text),
         nodes: 0,
+        pasted: pasted.then(Vec::new),
     };
-    parser
-        .document()
-        .map_err(|(offset, message)| Problems::one(name, parser.lines.at(offset), message))
+    let read = parser.document();
+    let node =
+        read.map_err(|(offset, message)| Problems::one(name, parser.lines.at(offset), message))?;
+    Ok((node, parser.pasted.unwrap_or_default()))
 }
+
+/// What Markdown escapes and JSON does not.
+const MARKDOWN: &[u8] = b"_*!#+-.()[]{}<>|~`&'";
 
 type Parsed<T> = Result<T, (usize, String)>;
 
@@ -26,6 +44,8 @@ struct Parser<'a> {
     offset: usize,
     lines: Lines<'a>,
     nodes: usize,
+    /// Places of escapes of Markdown, where they are taken.
+    pasted: Option<Vec<At>>,
 }
 
 impl Parser<'_> {
@@ -155,6 +175,11 @@ impl Parser<'_> {
             Some(b'r') => '\r',
             Some(b't') => '\t',
             Some(b'u') => return self.unicode(start),
+            Some(escaped) if self.pasted.is_some() && MARKDOWN.contains(&escaped) => {
+                let at = self.lines.at(start);
+                self.pasted.get_or_insert_default().push(at);
+                char::from(escaped)
+            }
             _ => {
                 self.offset = start;
                 return self.fail(

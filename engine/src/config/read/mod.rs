@@ -106,6 +106,7 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
         http: process::http(section(&mut root, "http", report)),
         log: process::log(section(&mut root, "log", report)),
         fetch: process::fetch(section(&mut root, "fetch", report)),
+        flow: process::flow(section(&mut root, "flow", report)),
         run: process::run(section(&mut root, "run", report)),
         trunks,
         endpoints,

@@ -1,4 +1,4 @@
-//! Reads `[http]`, `[log]`, `[fetch]`, `[run]` and `[cdr]`.
+//! Reads `[http]`, `[log]`, `[fetch]`, `[flow]`, `[run]` and `[cdr]`.
 use super::value::{count, list_of, network, not_empty, seconds};
 use super::{Field, Table};
 use crate::config::types::*;
@@ -65,6 +65,24 @@ pub(super) fn fetch(mut table: Table<'_>) -> Fetch {
     };
     table.finish();
     fetch
+}
+
+pub(super) fn flow(mut table: Table<'_>) -> Flows {
+    let alias = |field: &Field<'_>| {
+        let both = field.string()?.split_once('=');
+        let both = both.map(|(name, number)| (name.trim(), number.trim()));
+        match both {
+            Some((name, number)) if !name.is_empty() && !number.is_empty() => {
+                Some((name.to_owned(), number.to_owned()))
+            }
+            _ => field.expected("\"NAME=NUMBER\" such as \"voicemail_ext=8000\""),
+        }
+    };
+    let aliases = table.field("aliases").map(|f| list_of(&f, alias));
+    table.finish();
+    Flows {
+        aliases: aliases.unwrap_or_default().into_iter().collect(),
+    }
 }
 
 pub(super) fn run(mut table: Table<'_>) -> Run {

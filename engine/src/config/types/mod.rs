@@ -11,7 +11,7 @@ mod trunk;
 pub use endpoint::{Endpoint, RingGroup, RingOrder};
 pub use media::{Codec, DtmfMode, HoldMusic, Media, Music, Opus, PortRange, SrtpPolicy};
 pub use number::{BUILTIN_FLOWS, Callers, FlowSource, Number, NumberDestination};
-pub use process::{Cdr, Fetch, Http, Log, LogFormat, LogLevel, Run};
+pub use process::{Cdr, Fetch, Flows, Http, Log, LogFormat, LogLevel, Run};
 pub use security::{DigestAlgorithm, Security, Strangers, Transfer};
 pub use sip::{
     Advertise, CertificateAuthorities, HostPort, Listen, ReliableProvisional, Sip, Tls,
@@ -54,6 +54,8 @@ pub struct Config {
     pub log: Log,
     /// `[fetch]`.
     pub fetch: Fetch,
+    /// `[flow]`.
+    pub flow: Flows,
     /// `[run]`.
     pub run: Run,
     /// `[[trunk]]`, in the order of the file; names are unique.

@@ -1,5 +1,6 @@
 //! `[http]`, `[log]`, `[fetch]`, `[run]` and `[cdr]`: the process and what it tells.
 use crate::config::Network;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -68,6 +69,13 @@ pub struct Fetch {
     pub timeout: Duration,
     /// Memory for fetched audio, in octets.
     pub cache_octets: usize,
+}
+
+/// `[flow]`: what all flows share.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Flows {
+    /// Names in flows that stand for numbers.
+    pub aliases: BTreeMap<String, String>,
 }
 
 /// `[run]`: the process.

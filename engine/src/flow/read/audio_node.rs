@@ -1,5 +1,5 @@
 //! Nodes that record in the background and stream: their keys and defaults.
-use super::super::model::Step;
+use super::super::model::{Recording, Step};
 use super::super::template::Template;
 use super::Reader;
 use crate::call::{RecordCall, RecordingControl, Stream};
@@ -17,6 +17,13 @@ const TRACKS: [(&str, Tracks); 3] = [
 const FORMATS: [(&str, RecordingFormat); 2] = [
     ("wav", RecordingFormat::Wav),
     ("opus", RecordingFormat::Opus),
+];
+/// `mono` holds both sides.
+const CHANNELS: [(&str, Tracks); 4] = [
+    ("stereo", Tracks::Stereo),
+    ("mono", Tracks::Mixed),
+    ("mixed", Tracks::Mixed),
+    ("caller", Tracks::Received),
 ];
 const PAUSES: [(&str, Pause); 2] = [("nothing", Pause::Nothing), ("silence", Pause::Silence)];
 const ACTIONS: [(&str, RecordingControl); 3] = [
@@ -58,6 +65,44 @@ impl Reader<'_> {
         };
         let then = self.then_key(table)?;
         Some(Step::RecordCall { record, then })
+    }
+
+    /// The section `recording`.
+    pub(super) fn recording_section(&self, root: &mut Table<'_>) -> Recording {
+        let mut recording = Recording {
+            always: false,
+            record: RecordCall {
+                path: None,
+                tracks: Tracks::Stereo,
+                format: RecordingFormat::default(),
+                pause: Pause::default(),
+            },
+            consent: Default::default(),
+        };
+        let Some(mut table) = root.field("recording").and_then(|field| field.table()) else {
+            return recording;
+        };
+        recording.always = self.flag(&mut table, "enabled", false);
+        recording.record.format = self.format(&mut table);
+        let channels = table
+            .field("channels")
+            .and_then(|field| field.choice(&CHANNELS));
+        recording.record.tracks = channels.unwrap_or(Tracks::Stereo);
+        let pause = table.field("pause").and_then(|field| field.choice(&PAUSES));
+        recording.record.pause = pause.unwrap_or_default();
+        let consent = table.field("consent_prompt");
+        let consent = consent.and_then(|field| self.prompt(&field, false));
+        recording.consent = consent.unwrap_or_default();
+        if let Some(field) = table.field("retention_days") {
+            let days = field.integer(1..=36_500);
+            if days.is_some() {
+                field.warning(
+                    "is not built into this version: recordings stay until somebody deletes them",
+                );
+            }
+        }
+        table.finish();
+        recording
     }
 
     pub(super) fn recording_control(&self, table: &mut Table<'_>) -> Option<Step> {

@@ -1,50 +1,32 @@
 //! Destinations and what may follow them. Owns the list of destination types and which are built.
-use super::super::model::{Destination, Prompt};
+use super::super::model::{Destination, Piece, Prompt};
 use super::Reader;
-use crate::call::HangupCause;
+use crate::call::{Audio, HangupCause, ToneSpec};
 use crate::config::document::field::{Field, Table};
+use std::sync::Arc;
 
-/// The types that run.
+/// The types that are no step: they lead somewhere or end the call.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
+enum Way {
     Goto,
     Menu,
+    Ivr,
     Repeat,
     Back,
     Hangup,
+    None,
     Sound,
 }
 
-const KINDS: [(&str, Kind); 6] = [
-    ("goto", Kind::Goto),
-    ("menu", Kind::Menu),
-    ("repeat", Kind::Repeat),
-    ("back", Kind::Back),
-    ("hangup", Kind::Hangup),
-    ("sound", Kind::Sound),
-];
-
-/// Types of the schema, for destinations and nodes, that this version knows of and cannot run yet.
-pub(super) const NOT_BUILT: &[&str] = &[
-    "agent",
-    "application",
-    "custom",
-    "directory",
-    "extension",
-    "group",
-    "ivr",
-    "language",
-    "none",
-    "outcall",
-    "queue",
-    "recording",
-    "schedule",
-    "switchboard",
-    "transfer",
-    "user",
-    "voicemail",
-    "webhook",
-    "xml",
+const WAYS: [(&str, Way); 8] = [
+    ("goto", Way::Goto),
+    ("menu", Way::Menu),
+    ("ivr", Way::Ivr),
+    ("repeat", Way::Repeat),
+    ("back", Way::Back),
+    ("hangup", Way::Hangup),
+    ("none", Way::None),
+    ("sound", Way::Sound),
 ];
 
 impl Reader<'_> {
@@ -61,35 +43,67 @@ impl Reader<'_> {
     ) -> Option<Destination> {
         let mut table = field.table()?;
         let kind = table.required("type")?;
-        if not_built(&kind) {
-            return None;
-        }
-        if kind.text() == Some("conference") {
-            kind.error(
-                "a conference is a node: write a node of that type and go there by \"goto\"",
-            );
-            return None;
-        }
-        let kind = kind.choice(&KINDS)?;
-        if let (Some(beside), true) = (beside, kind != Kind::Sound) {
-            beside.error("only \"sound\" goes on to something else: remove \"then\"");
-        }
-        let read = match kind {
-            Kind::Goto => table
-                .required("node")
-                .and_then(|f| self.node_id(&f))
-                .map(Destination::Goto),
-            Kind::Menu => table
-                .required("menu")
-                .and_then(|f| self.menu_id(&f))
-                .map(Destination::Menu),
-            Kind::Repeat => Some(Destination::Repeat),
-            Kind::Back => Some(Destination::Back),
-            Kind::Hangup => Some(self.hangup(&mut table)),
-            Kind::Sound => self.sound(&mut table, beside),
+        let way = WAYS.iter().find(|(name, _)| kind.text() == Some(name));
+        let read = match way {
+            Some((_, way)) => self.way(*way, &mut table, beside),
+            None => self.unnamed(&kind, &mut table, beside),
         };
         table.finish();
         read
+    }
+
+    fn way(
+        &self,
+        way: Way,
+        table: &mut Table<'_>,
+        beside: Option<&Field<'_>>,
+    ) -> Option<Destination> {
+        if let (Some(beside), true) = (beside, way != Way::Sound) {
+            beside.error("this type goes on to nothing else: remove \"then\"");
+        }
+        match way {
+            Way::Goto => table
+                .required("node")
+                .and_then(|f| self.node_id(&f))
+                .map(Destination::Goto),
+            Way::Menu => table
+                .required("menu")
+                .and_then(|f| self.menu_id(&f))
+                .map(Destination::Menu),
+            Way::Ivr => table
+                .required("ivr_id")
+                .and_then(|f| self.menu_id(&f))
+                .map(Destination::Menu),
+            Way::Repeat => Some(Destination::Repeat),
+            Way::Back => Some(Destination::Back),
+            Way::Hangup => Some(self.hangup(table)),
+            Way::None => Some(Destination::Hangup {
+                cause: HangupCause::Normal,
+                prompt: Prompt::default(),
+            }),
+            Way::Sound => self.sound(table, beside),
+        }
+    }
+
+    /// A step that stands where a destination may: it needs no node of its own.
+    fn unnamed(
+        &self,
+        kind: &Field<'_>,
+        table: &mut Table<'_>,
+        beside: Option<&Field<'_>>,
+    ) -> Option<Destination> {
+        let names = WAYS.iter().map(|(name, _)| *name);
+        let mut step = self.step(kind, table, &names.collect::<Vec<_>>())?;
+        if let Some(beside) = beside {
+            if table.has("then") {
+                beside.error("\"then\" is given inside the destination as well: give one of them");
+            }
+            let then = self.then(beside)?;
+            if !step.go_on(then) {
+                beside.error("this type goes on to nothing else: remove \"then\"");
+            }
+        }
+        Some(Destination::Step(Arc::new(step)))
     }
 
     fn hangup(&self, table: &mut Table<'_>) -> Destination {
@@ -108,16 +122,22 @@ impl Reader<'_> {
         let prompt = table
             .field("prompt")
             .and_then(|field| self.prompt(&field, false));
-        (
-            cause.unwrap_or(HangupCause::Normal),
-            prompt.unwrap_or_default(),
-        )
+        let mut prompt = prompt.unwrap_or_default();
+        let cause = cause.unwrap_or(HangupCause::Normal);
+        if let Some(field) = table.field("timeout") {
+            match (cause, field.integer(0..=60)) {
+                (HangupCause::Normal, Some(_)) => {
+                    field.error("goes with the causes \"busy\" and \"congestion\" only: it is how long their tone is heard");
+                }
+                (cause, Some(seconds)) => prompt.0.extend(engaged(cause, seconds)),
+                (_, None) => {}
+            }
+        }
+        (cause, prompt)
     }
 
     fn sound(&self, table: &mut Table<'_>, beside: Option<&Field<'_>>) -> Option<Destination> {
-        let prompt = table
-            .required("prompt")
-            .and_then(|field| self.prompt(&field, false));
+        let prompt = self.sound_prompt(table);
         let inside = table.field("then");
         if let (Some(inside), Some(_)) = (&inside, beside) {
             inside.error("\"then\" is given beside the destination as well: give one of them");
@@ -130,6 +150,23 @@ impl Reader<'_> {
             prompt: prompt?,
             then: Box::new(then),
         })
+    }
+
+    /// The key `prompt`, or confd's `filename`.
+    pub(super) fn sound_prompt(&self, table: &mut Table<'_>) -> Option<Prompt> {
+        for key in ["skip", "no_answer"] {
+            let field = table.field(key);
+            if let Some(field) = field
+                && field.boolean() == Some(true)
+            {
+                field.warning("has no effect: the call is answered when it is played");
+            }
+        }
+        if let Some(file) = table.field("filename") {
+            return self.prompt(&file, true);
+        }
+        let prompt = table.required("prompt")?;
+        self.prompt(&prompt, false)
     }
 
     /// `then: stay | return | <destination>`.
@@ -150,13 +187,22 @@ impl Reader<'_> {
     }
 }
 
-/// Refuses a type that is part of the schema and not built; says whether it did.
-pub(super) fn not_built(kind: &Field<'_>) -> bool {
-    let known = kind.text().filter(|kind| NOT_BUILT.contains(kind));
-    if let Some(known) = known {
-        kind.error(format!(
-            "the type \"{known}\" is part of the flow schema, but not built into this version"
-        ));
-    }
-    known.is_some()
+/// So many seconds of the tone that says the same: busy 0.5 s on and off, congestion 0.25 s (ITU-T E.180).
+fn engaged(cause: HangupCause, seconds: i64) -> impl Iterator<Item = Piece> {
+    let (ms, beats) = if cause == HangupCause::Busy {
+        (500, seconds)
+    } else {
+        (250, seconds * 2)
+    };
+    (0..beats).flat_map(move |_| {
+        let tone = ToneSpec {
+            hz: [425.0, 0.0],
+            dbm0: -10.0,
+            ms,
+        };
+        [
+            Piece::Fixed(Audio::Tone(tone)),
+            Piece::Fixed(Audio::Silence { ms }),
+        ]
+    })
 }

@@ -1,18 +1,26 @@
 //! From a document to a typed flow. Owns the schema: its keys, defaults and limits. Every mistake is noted and reading goes on.
 mod audio_node;
 mod destination;
+mod elsewhere;
 mod listen_node;
 mod menu;
 mod names;
 mod node;
 mod prompt;
+mod schedule;
+mod steps;
 mod tone_node;
 
-use super::model::{Destination, Flow, MenuId, Node, NodeId, Prompt, Target};
-use super::{Loaded, PromptFile, check};
+use super::directory::Directory;
+use super::model::{
+    Destination, Flow, Language, MenuId, Node, NodeId, Prompt, Target, same_language,
+};
+use super::schedule::Schedule;
+use super::template::Template;
+use super::{Kind, Loaded, PromptFile, Silent, Surroundings, check};
 use crate::call::HangupCause;
 use crate::config::document::field::{Field, Report, Table, shown};
-use crate::config::document::problem::{Problems, did_you_mean};
+use crate::config::document::problem::{Problem, Problems, did_you_mean};
 use crate::config::document::{self, Node as Document};
 use names::Names;
 use std::cell::RefCell;
@@ -23,57 +31,129 @@ use std::time::Duration;
 /// A day in seconds: the longest time a flow accepts.
 const DAY: f64 = 86_400.0;
 
-/// Parts of the schema that this version knows of and cannot run yet.
-const NOT_BUILT: &[&str] = &["languages", "schedules", "queues", "recording"];
+/// What is read, and how.
+pub(super) struct Source<'a> {
+    /// The file's name, for messages.
+    pub(super) name: &'a str,
+    /// What stands before the names of its files.
+    pub(super) base: &'a str,
+    /// What is around it.
+    pub(super) around: &'a dyn Surroundings,
+    /// Names that stand for numbers.
+    pub(super) aliases: &'a BTreeMap<String, String>,
+    /// Whether what is not served is a mistake.
+    pub(super) strict: bool,
+}
 
-/// Reads a flow.
-pub(super) fn flow(name: &str, base: &str, text: &str) -> Result<Loaded, Problems> {
-    let tree = document::parse(name, text)?;
+/// Reads flow v1 from a document; `warnings` come before its own.
+pub(super) fn flow(
+    source: &Source<'_>,
+    tree: &Document,
+    kind: Kind,
+    warnings: Vec<Problem>,
+) -> Result<Loaded, Problems> {
+    let name = source.name;
     let report = Report::default();
-    let reader = Reader {
-        names: Names::collect(&tree, &report),
-        base,
-        report: &report,
-        prompts: HashMap::new(),
-        files: RefCell::default(),
-    };
-    let read = reader.root(name, &tree);
+    for warning in warnings {
+        report.warning(warning.at, &warning.path, warning.message);
+    }
+    let reader = Reader::new(source, tree, &report);
+    let read = reader.root(name, tree);
+    if let Some((.., read)) = &read
+        && source.strict
+    {
+        for problem in &read.not_served {
+            report.error(problem.at, &problem.path, problem.message.clone());
+        }
+    }
     let warnings = report.finish(name)?;
-    let (flow, prompt_files) = read.ok_or_else(|| {
-        Problems::one(
-            name,
-            document::problem::At::START,
-            "is not a flow".to_owned(),
-        )
-    })?;
+    let Some((flow, read)) = read else {
+        let at = document::problem::At::START;
+        return Err(Problems::one(name, at, "is not a flow".to_owned()));
+    };
     Ok(Loaded {
         flow: Arc::new(flow),
+        kind,
         warnings: warnings
             .iter()
             .map(|warning| format!("{name}:{warning}"))
             .collect(),
-        prompt_files,
+        prompt_files: read.files,
+        silent: read.silent,
+        not_served: read.not_served,
+        watched: read.watched,
     })
+}
+
+/// What was found beside the flow itself.
+struct Found {
+    files: Vec<PromptFile>,
+    silent: Vec<Silent>,
+    not_served: Vec<Problem>,
+    watched: Vec<String>,
 }
 
 /// What the readers of all parts share.
 struct Reader<'a> {
     names: Names,
     base: &'a str,
+    around: &'a dyn Surroundings,
     report: &'a Report,
+    aliases: BTreeMap<String, String>,
     /// Prompts by id, once they are read.
     prompts: HashMap<String, Prompt>,
+    languages: Vec<Language>,
+    schedules: Vec<Schedule>,
     files: RefCell<BTreeMap<String, PromptFile>>,
+    spoken: RefCell<BTreeMap<String, String>>,
+    silent: RefCell<Vec<Silent>>,
+    not_served: RefCell<Vec<Problem>>,
+    directories: RefCell<HashMap<(String, String), Arc<Directory>>>,
+    watched: RefCell<Vec<String>>,
+}
+
+/// Every key that the reader asks for in a document, as `nodes.ID.key`: for the test that holds the schema equal to it.
+#[cfg(test)]
+pub(super) fn asked(source: &Source<'_>, tree: &Document) -> Vec<String> {
+    let report = Report::default();
+    let _read = Reader::new(source, tree, &report).root(source.name, tree);
+    report.asked()
+}
+
+impl<'a> Reader<'a> {
+    fn new(source: &Source<'a>, tree: &Document, report: &'a Report) -> Self {
+        Reader {
+            names: Names::collect(tree, report),
+            base: source.base,
+            around: source.around,
+            report,
+            aliases: source.aliases.clone(),
+            prompts: HashMap::new(),
+            languages: Vec::new(),
+            schedules: Vec::new(),
+            files: RefCell::default(),
+            spoken: RefCell::default(),
+            silent: RefCell::default(),
+            not_served: RefCell::default(),
+            directories: RefCell::default(),
+            watched: RefCell::default(),
+        }
+    }
 }
 
 impl Reader<'_> {
-    fn root(mut self, name: &str, tree: &Document) -> Option<(Flow, Vec<PromptFile>)> {
+    fn root(mut self, name: &str, tree: &Document) -> Option<(Flow, Found)> {
         let mut root = Field::root(tree, self.report).table()?;
         if let Some(version) = root.required("flow_version") {
             version.integer(1..=1);
         }
-        refuse_not_built(&mut root);
+        self.read_aliases(&mut root);
+        self.languages = self.language_list(&mut root);
+        let default_language = self.default_language(&mut root);
         self.prompts = self.prompt_definitions(&mut root);
+        self.queues(&mut root);
+        let recording = self.recording_section(&mut root);
+        self.schedules = self.schedule_definitions(&mut root);
         let entry = root.required("entry").and_then(|field| self.entry(&field));
         let menus = self.menus(&mut root);
         let nodes = self.nodes(&mut root);
@@ -86,7 +166,7 @@ impl Reader<'_> {
                 .text(&mut root, "name")
                 .unwrap_or_else(|| name.to_owned()),
             entry: entry.unwrap_or(Target::Node(NodeId(0))),
-            default_language: self.text(&mut root, "default_language"),
+            default_language,
             max_call_duration: root
                 .field("max_call_duration")
                 .and_then(|f| f.number(1.0..=DAY))
@@ -96,6 +176,10 @@ impl Reader<'_> {
                 .and_then(|f| self.destination(&f))
                 .unwrap_or(failed),
             variables: self.variables(&mut root),
+            languages: std::mem::take(&mut self.languages),
+            recording,
+            schedules: std::mem::take(&mut self.schedules),
+            spoken: self.spoken.take(),
             prompts: std::mem::take(&mut self.prompts),
             menus: menus?,
             nodes: nodes?,
@@ -104,7 +188,84 @@ impl Reader<'_> {
         if entry.is_some() && !self.report.failed() {
             check::graph(&flow, &self.names.places, self.report);
         }
-        Some((flow, self.files.into_inner().into_values().collect()))
+        let found = Found {
+            files: self.files.into_inner().into_values().collect(),
+            silent: self.silent.into_inner(),
+            not_served: self.not_served.into_inner(),
+            watched: self.watched.into_inner(),
+        };
+        Some((flow, found))
+    }
+
+    /// `aliases`: names that stand for numbers; those of the configuration come after them.
+    fn read_aliases(&mut self, root: &mut Table<'_>) {
+        let table = root.field("aliases").and_then(|field| field.table());
+        for (entry, field) in table.iter().flat_map(Table::entries) {
+            if let Some(number) = field.string() {
+                self.aliases.insert(entry.key.clone(), number.to_owned());
+            }
+        }
+    }
+
+    /// What a name stands for.
+    fn alias(&self, name: &str) -> Option<Template> {
+        let number = self.aliases.get(name)?;
+        Template::parse(number, &self.names.variables).ok()
+    }
+
+    fn language_list(&self, root: &mut Table<'_>) -> Vec<Language> {
+        let list = root
+            .field("languages")
+            .and_then(|field| field.list())
+            .unwrap_or_default();
+        let mut languages: Vec<Language> = Vec::new();
+        for field in list {
+            let Some(mut table) = field.table() else {
+                continue;
+            };
+            let code = table.required("code");
+            let code = code.and_then(|field| {
+                let code = field.string()?;
+                let right = !code.is_empty()
+                    && code.len() <= 35
+                    && code
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+                if !right {
+                    return field.expected("a language such as \"en-US\"");
+                }
+                if languages
+                    .iter()
+                    .any(|language| same_language(&language.code, code))
+                {
+                    field.error("is given twice");
+                }
+                Some(code.to_owned())
+            });
+            let (voice, tts) = (self.text(&mut table, "voice"), self.text(&mut table, "tts"));
+            table.finish();
+            languages.extend(code.map(|code| Language { code, voice, tts }));
+        }
+        languages
+    }
+
+    fn default_language(&self, root: &mut Table<'_>) -> Option<String> {
+        let Some(field) = root.field("default_language") else {
+            return self.languages.first().map(|language| language.code.clone());
+        };
+        let code = field.string()?;
+        let known = self
+            .languages
+            .iter()
+            .any(|language| same_language(&language.code, code));
+        if !known && !self.languages.is_empty() {
+            let hint = self.hint(
+                code,
+                self.languages.iter().map(|language| language.code.as_str()),
+            );
+            field.error(format!("\"languages\" has no \"{}\"{hint}", shown(code)));
+        }
+        Some(code.to_owned())
     }
 
     fn entry(&self, field: &Field<'_>) -> Option<Target> {
@@ -210,15 +371,5 @@ impl Reader<'_> {
             field.error(format!("there is no node \"{}\"{other}{hint}", shown(id)));
         }
         found
-    }
-}
-
-fn refuse_not_built(root: &mut Table<'_>) {
-    for key in NOT_BUILT {
-        if let Some(field) = root.field(key) {
-            field.error(format!(
-                "\"{key}\" is part of the flow schema, but not built into this version"
-            ));
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The names a flow defines, gathered before anything refers to them. Owns the rules for names and how many there may be.
 use super::super::MAX_STEPS;
-use super::super::model::{MenuId, NodeId, Target};
+use super::super::model::{MenuId, NodeId, ScheduleId, Target};
 use super::super::template::CALL_VARIABLES;
 use crate::config::document::field::{Report, shown};
 use crate::config::document::problem::At;
@@ -16,6 +16,9 @@ pub(super) struct Names {
     pub(super) places: HashMap<Target, At>,
     pub(super) variables: BTreeSet<String>,
     pub(super) recordings: BTreeSet<String>,
+    pub(super) schedules: BTreeMap<String, ScheduleId>,
+    pub(super) queues: BTreeSet<String>,
+    pub(super) prompts: BTreeSet<String>,
     /// What each variable can hold, where that is a known list: constants, and keys collected one by one.
     pub(super) values: BTreeMap<String, Option<BTreeSet<String>>>,
 }
@@ -31,7 +34,20 @@ impl Names {
             names.places.insert(Target::Menu(MenuId(index)), entry.at);
             names.menus.insert(entry.key.clone(), MenuId(index));
             names.may_hold("digits", one_key(&entry.value, true));
+            names.within(&entry.value, report);
         }
+        for (index, entry) in children(tree, "schedules").iter().enumerate() {
+            names.schedules.insert(entry.key.clone(), ScheduleId(index));
+        }
+        for section in ["schedules", "queues", "aliases", "error_destination"] {
+            if let Some(section) = child(tree, section) {
+                names.within(section, report);
+            }
+        }
+        let queues = children(tree, "queues").iter();
+        names.queues = queues.map(|entry| entry.key.clone()).collect();
+        let prompts = children(tree, "prompts").iter();
+        names.prompts = prompts.map(|entry| entry.key.clone()).collect();
         for entry in children(tree, "variables") {
             names.define(entry, report);
             names.may_hold(&entry.key, constant(&entry.value));
@@ -46,7 +62,7 @@ impl Names {
             }
             names.places.insert(Target::Node(NodeId(index)), entry.at);
             names.nodes.insert(entry.key.clone(), NodeId(index));
-            names.defined_by(&entry.value, report);
+            names.within(&entry.value, report);
         }
         if names.places.len() > MAX_STEPS {
             report.error(
@@ -73,6 +89,24 @@ impl Names {
             .map(String::as_str)
     }
 
+    /// What the steps in a part of the document define, however deep they stand.
+    fn within(&mut self, part: &Node, report: &Report) {
+        match &part.value {
+            Value::List(items) => items.iter().for_each(|item| self.within(item, report)),
+            Value::Map(entries) => {
+                self.defined_by(part, report);
+                let free = ["variables", "parameters", "prompt", "set"];
+                for entry in entries
+                    .iter()
+                    .filter(|entry| !free.contains(&entry.key.as_str()))
+                {
+                    self.within(&entry.value, report);
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn defined_by(&mut self, node: &Node, report: &Report) {
         let set = child(node, "set").and_then(|set| Some((set, text(set)?)));
         match (child(node, "type").and_then(text), set) {
@@ -94,7 +128,15 @@ impl Names {
                     self.may_hold(name, one_key(node, false));
                 }
             }
-            (Some("play" | "sound" | "echo" | "listen"), _) => self.may_hold("key", Some(keys())),
+            (Some("directory" | "webhook"), _) => {
+                for entry in children(node, "set") {
+                    self.define(entry, report);
+                    self.may_hold(&entry.key, None);
+                }
+            }
+            (Some("play" | "sound" | "announcement" | "echo" | "listen"), _) => {
+                self.may_hold("key", Some(keys()))
+            }
             _ => {}
         }
     }

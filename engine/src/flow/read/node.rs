@@ -1,15 +1,17 @@
 //! Nodes: the steps that are not menus. Owns their keys and defaults.
-use super::super::model::{Destination, Node, Step};
+use super::super::model::{Confirm, Destination, Input, Node, Step};
+use super::super::pattern::KEYS;
 use super::super::template::Template;
-use super::destination::not_built;
+use super::elsewhere::NOT_BUILT;
 use super::{DAY, Reader};
-use crate::call::{Conference, Echo, Manner, Record, Repeat};
+use crate::call::{Conference, Echo, HangupCause, Manner, Record, Repeat};
 use crate::config::document::Value;
-use crate::config::document::field::{Field, Table};
+use crate::config::document::field::{Field, Table, shown};
+use crate::config::document::problem::quoted;
 use crate::media::Tracks;
 use std::collections::BTreeMap;
 
-/// The types that run.
+/// The types of steps that run.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Play,
@@ -28,11 +30,21 @@ enum Kind {
     Set,
     Branch,
     Hangup,
+    Extension,
+    User,
+    Group,
+    Outcall,
+    Transfer,
+    Language,
+    Recording,
+    Schedule,
+    Directory,
 }
 
-const KINDS: [(&str, Kind); 17] = [
+const KINDS: [(&str, Kind); 27] = [
     ("play", Kind::Play),
     ("sound", Kind::Play),
+    ("announcement", Kind::Play),
     ("collect", Kind::Collect),
     ("echo", Kind::Echo),
     ("send_digits", Kind::SendDigits),
@@ -48,6 +60,15 @@ const KINDS: [(&str, Kind); 17] = [
     ("set", Kind::Set),
     ("branch", Kind::Branch),
     ("hangup", Kind::Hangup),
+    ("extension", Kind::Extension),
+    ("user", Kind::User),
+    ("group", Kind::Group),
+    ("outcall", Kind::Outcall),
+    ("transfer", Kind::Transfer),
+    ("language", Kind::Language),
+    ("recording", Kind::Recording),
+    ("schedule", Kind::Schedule),
+    ("directory", Kind::Directory),
 ];
 
 /// Limits of `echo`, `record_message` and `conference` that name none, in ms.
@@ -61,42 +82,79 @@ impl Reader<'_> {
     pub(super) fn node(&self, id: &str, field: &Field<'_>) -> Option<Node> {
         let mut table = field.table()?;
         let kind = table.required("type")?;
-        if not_built(&kind) {
-            return None;
+        let step = self.step(&kind, &mut table, &[]);
+        let known = step.is_some() || KINDS.iter().any(|(name, _)| kind.text() == Some(name));
+        if known {
+            table.finish();
         }
-        let step = match kind.choice(&KINDS)? {
-            Kind::Play => self.play(&mut table),
-            Kind::Collect => self.collect(&mut table),
-            Kind::Echo => self.echo(&mut table),
-            Kind::SendDigits => self.send_digits(&mut table),
-            Kind::Listen => self.listen(&mut table),
-            Kind::Conference => self.conference(&mut table),
-            Kind::Record => self.record(&mut table),
-            Kind::RecordCall => self.record_call(&mut table),
-            Kind::RecordingControl => self.recording_control(&mut table),
-            Kind::Stream => self.stream(&mut table),
-            Kind::StopStream => {
-                let then = self.then_key(&mut table);
-                then.map(|then| Step::StopStream { then })
-            }
-            Kind::WaitForTone => self.wait_for_tone(&mut table),
-            Kind::DetectMachine => self.detect_machine(&mut table),
-            Kind::Set => self.set(&mut table),
-            Kind::Branch => self.branch(&mut table),
-            Kind::Hangup => {
-                let (cause, prompt) = self.ending(&mut table);
-                Some(Step::Hangup { cause, prompt })
-            }
-        };
-        table.finish();
         let id = id.to_owned();
         Some(Node { id, step: step? })
     }
 
+    /// The step of a type; `others` are types that could stand here as well.
+    pub(super) fn step(
+        &self,
+        kind: &Field<'_>,
+        table: &mut Table<'_>,
+        others: &[&str],
+    ) -> Option<Step> {
+        if let Some(step) = self.elsewhere(kind, table) {
+            return Some(step);
+        }
+        let word = kind.string()?;
+        let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == word) else {
+            let own = || {
+                KINDS
+                    .iter()
+                    .map(|(name, _)| *name)
+                    .filter(|name| !others.contains(name))
+            };
+            let names = || others.iter().copied().chain(own());
+            let hint = self.hint(word, names().chain(NOT_BUILT.iter().copied()));
+            kind.error(format!(
+                "must be {}, but is \"{}\"{hint}",
+                quoted(names()),
+                shown(word)
+            ));
+            return None;
+        };
+        match kind {
+            Kind::Play => self.play(table),
+            Kind::Collect => self.collect(table),
+            Kind::Echo => self.echo(table),
+            Kind::SendDigits => self.send_digits(table),
+            Kind::Conference => self.conference(table),
+            Kind::Record => self.record(table),
+            Kind::RecordCall => self.record_call(table),
+            Kind::RecordingControl => self.recording_control(table),
+            Kind::Stream => self.stream(table),
+            Kind::Listen => self.listen(table),
+            Kind::WaitForTone => self.wait_for_tone(table),
+            Kind::DetectMachine => self.detect_machine(table),
+            Kind::StopStream => {
+                let then = self.then_key(table);
+                then.map(|then| Step::StopStream { then })
+            }
+            Kind::Set => self.set(table),
+            Kind::Branch => self.branch(table),
+            Kind::Hangup => {
+                let (cause, prompt) = self.ending(table);
+                Some(Step::Hangup { cause, prompt })
+            }
+            Kind::Extension => self.extension(table),
+            Kind::User => self.user(table),
+            Kind::Group => self.group(table),
+            Kind::Outcall => self.outcall(table),
+            Kind::Transfer => self.transfer(table),
+            Kind::Language => self.language(table),
+            Kind::Recording => self.recording_step(table),
+            Kind::Schedule => self.schedule_step(table),
+            Kind::Directory => self.directory(table),
+        }
+    }
+
     fn play(&self, table: &mut Table<'_>) -> Option<Step> {
-        let prompt = table
-            .required("prompt")
-            .and_then(|field| self.prompt(&field, false));
+        let prompt = self.sound_prompt(table);
         let repeat = self.repeat(table);
         let interrupt = self.stop_keys(table, "interrupt", "");
         let volume = table
@@ -125,6 +183,9 @@ impl Reader<'_> {
         // Not 0: a collect without prompt that leads back to itself must take time.
         let input = self.input(table, &[], 0.1);
         let set = self.text(table, "set");
+        let confirm = table
+            .field("confirm")
+            .and_then(|field| self.confirm(&field));
         let then = self.then_key(table);
         let no_input = table.field("no_input").map(|field| self.then(&field));
         Some(Step::Collect {
@@ -132,8 +193,48 @@ impl Reader<'_> {
             repeat,
             input,
             set,
+            confirm,
             then: then?,
             no_input: no_input.flatten(),
+        })
+    }
+
+    /// `confirm` of a `collect`.
+    fn confirm(&self, field: &Field<'_>) -> Option<Confirm> {
+        let mut table = field.table()?;
+        let prompt = table
+            .required("prompt")
+            .and_then(|field| self.prompt(&field, false));
+        let accept = table.field("accept_key").and_then(|field| {
+            let mut keys = field.string()?.chars();
+            match (keys.next(), keys.next()) {
+                (Some(key), None) if KEYS.contains(key) => Some(key),
+                _ => field.expected("one key"),
+            }
+        });
+        let tries = table
+            .field("max_tries")
+            .and_then(|field| field.integer(1..=100));
+        let input = Input {
+            finish_on: None,
+            max_digits: 1,
+            ..self.input(&mut table, &[], 0.1)
+        };
+        let failed = table.field("failed").map(|field| self.then(&field));
+        table.finish();
+        let failed = match failed {
+            Some(failed) => failed?,
+            None => Destination::Hangup {
+                cause: HangupCause::Normal,
+                prompt: Default::default(),
+            },
+        };
+        Some(Confirm {
+            prompt: prompt?,
+            accept: accept.unwrap_or('1'),
+            input,
+            max_tries: tries.unwrap_or(3) as u32,
+            failed,
         })
     }
 
@@ -162,9 +263,7 @@ impl Reader<'_> {
     }
 
     fn conference(&self, table: &mut Table<'_>) -> Option<Step> {
-        let room = table
-            .required("room")
-            .and_then(|field| self.template(&field, field.string()?));
+        let room = self.named(table, "room", "conference_id");
         let members = table.field("max_members");
         let members = members.and_then(|field| match &field.node.value {
             Value::Int(members) if (1..=ATTENDEES.1).contains(members) => Some(*members as usize),

@@ -1,13 +1,15 @@
 //! Prompts: ids, inline forms, lists of them, and the files they name. Owns which files a flow can ask for.
-use super::super::model::{Piece, Prompt};
+use super::super::model::{Piece, Prompt, Spoken, base_language, same_language};
+use super::super::pattern::KEYS;
 use super::super::template::{Template, TemplateError};
-use super::super::{PromptFile, file_key};
+use super::super::{PromptFile, Silent, file_key, key_prompt};
 use super::Reader;
 use crate::call::{Audio, ToneSpec};
+use crate::config::document::Value;
 use crate::config::document::field::{Field, Table, shown};
 use crate::fetch;
 use crate::media::tone_source::{self, TONE};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The most pieces of one prompt.
 const MAX_PIECES: usize = 100;
@@ -28,7 +30,8 @@ impl Reader<'_> {
                 } else {
                     vec![field]
                 };
-                let pieces = items.iter().filter_map(|item| self.inline(item)).collect();
+                let one = |item| self.defined(item, Some(&entry.key).filter(|_| items.len() == 1));
+                let pieces = items.iter().filter_map(one).collect();
                 (entry.key.clone(), Prompt(pieces))
             })
             .collect()
@@ -45,7 +48,7 @@ impl Reader<'_> {
         for item in items {
             match item.text() {
                 Some(id) => pieces.extend(self.by_id(&item, id, sound)?.0),
-                None => pieces.push(self.inline(&item)?),
+                None => pieces.push(self.defined(&item, None)?),
             }
         }
         if pieces.len() > MAX_PIECES {
@@ -131,15 +134,19 @@ impl Reader<'_> {
         )
     }
 
-    fn inline(&self, field: &Field<'_>) -> Option<Piece> {
+    /// A piece that is no id. `id` is the prompt's, where this is all of it: files made from its text are found by that.
+    fn defined(&self, field: &Field<'_>, id: Option<&String>) -> Option<Piece> {
         if field.text().is_some() {
             return field.expected("a table such as {\"file\": \"welcome.wav\"}");
         }
         let mut table = field.table()?;
-        let forms = ["file", "tone", "silence_ms", "recording", "url"].map(|key| table.field(key));
+        let forms =
+            ["file", "tone", "silence_ms", "recording", "url", "keys"].map(|key| table.field(key));
         let text = table.field("text");
+        let ssml = self.flag(&mut table, "ssml", false);
+        let _made_at_load = self.flag(&mut table, "prerender", false);
         table.finish();
-        let [file, tone, silence, recording, url] = &forms;
+        let [file, tone, silence, recording, url, keys] = &forms;
         if forms.iter().flatten().count() > 1 {
             return field.expected(
                 "one of \"file\", \"url\", \"tone\", \"silence_ms\" or \"recording\" alone",
@@ -148,22 +155,183 @@ impl Reader<'_> {
         if let Some(url) = url {
             return self.url(url);
         }
-        match (file, tone, silence, recording, text) {
-            (Some(file), ..) => self.file(file, file.string()?),
+        let texts = match &text {
+            Some(text) => self.texts(text, ssml)?,
+            None => BTreeMap::new(),
+        };
+        match (file, tone, silence, recording, keys, text) {
+            (Some(file), ..) => self.files(file, texts),
             (_, Some(tone), ..) => self.tone(tone),
             (_, _, Some(silence), ..) => {
                 let ms = silence.integer(1..=MAX_MS)? as u32;
                 Some(Piece::Fixed(Audio::Silence { ms }))
             }
-            (_, _, _, Some(recording), _) => self.recording(recording),
-            (.., Some(text)) => {
-                text.error("no voice is built in yet: give a file (\"file\": \"NAME.wav\") beside the text");
-                None
-            }
+            (_, _, _, Some(recording), ..) => self.recording(recording),
+            (.., Some(keys), _) => self.keys(keys),
+            (.., Some(text)) => self.unspoken(&text, id, texts),
             _ => field.expected(
                 "a prompt: one of \"file\", \"url\", \"tone\", \"silence_ms\" or \"recording\"",
             ),
         }
+    }
+
+    /// Text, or text by language; the language `""` is any.
+    fn texts(&self, field: &Field<'_>, ssml: bool) -> Option<BTreeMap<String, Template>> {
+        let template = |field: &Field<'_>| {
+            let text = field.string()?;
+            let text = if ssml {
+                without_tags(text)
+            } else {
+                text.to_owned()
+            };
+            self.template(field, &text)
+        };
+        if field.text().is_some() {
+            return Some(BTreeMap::from([(String::new(), template(field)?)]));
+        }
+        let table = field.table_or("text in quotes, or texts by language")?;
+        let texts: Vec<_> = table
+            .entries()
+            .map(|(entry, field)| {
+                self.check_language(&field, &entry.key);
+                Some((entry.key.clone(), template(&field)?))
+            })
+            .collect();
+        let texts: BTreeMap<_, _> = texts.into_iter().collect::<Option<_>>()?;
+        let missing: Vec<&str> = self
+            .languages
+            .iter()
+            .filter(|language| {
+                !texts
+                    .keys()
+                    .any(|code| same_language(base_language(code), base_language(&language.code)))
+            })
+            .map(|language| language.code.as_str())
+            .collect();
+        if !missing.is_empty() {
+            field.warning(format!("has no text in {}", missing.join(", ")));
+        }
+        Some(texts)
+    }
+
+    fn check_language(&self, field: &Field<'_>, code: &str) {
+        // `es` may stand for every `es-…`.
+        let known = self
+            .languages
+            .iter()
+            .any(|language| same_language(base_language(&language.code), base_language(code)));
+        if !known && !self.languages.is_empty() {
+            let hint = self.hint(
+                code,
+                self.languages.iter().map(|language| language.code.as_str()),
+            );
+            field.error(format!("\"languages\" has no \"{}\"{hint}", shown(code)));
+        }
+    }
+
+    /// A file, or files by language.
+    fn files(&self, field: &Field<'_>, texts: BTreeMap<String, Template>) -> Option<Piece> {
+        if !matches!(field.node.value, Value::Map(_)) {
+            let piece = self.file(field, field.string()?)?;
+            if let (Piece::Fixed(Audio::Prompt(key)), Some(text)) = (&piece, texts.values().next())
+            {
+                self.note_spoken(key, text);
+            }
+            return Some(piece);
+        }
+        let table = field.table()?;
+        let mut files = BTreeMap::new();
+        for (entry, field) in table.entries() {
+            self.check_language(&field, &entry.key);
+            let Some(name) = field.string() else { continue };
+            match self.file(&field, name) {
+                Some(Piece::Fixed(Audio::Prompt(key))) => {
+                    let text = texts.iter().find(|(code, _)| same_language(code, &entry.key));
+                    if let Some((_, text)) = text {
+                        self.note_spoken(&key, text);
+                    }
+                    files.insert(entry.key.clone(), key);
+                }
+                Some(_) => field.error("cannot hold variables: give each its own prompt, and put the variable into the prompt's id"),
+                None => {}
+            }
+        }
+        if files.is_empty() {
+            return field.expected("a file for at least one language");
+        }
+        Some(Piece::Spoken(Spoken { files, texts }))
+    }
+
+    fn note_spoken(&self, key: &str, text: &Template) {
+        let text = text.expand_made(|name| format!("${{{name}}}"));
+        self.spoken.borrow_mut().insert(key.to_owned(), text);
+    }
+
+    /// Text alone. A file made from it is taken where it is: `prompts/ID`, or `prompts/ID.LANGUAGE`, beside the flow.
+    fn unspoken(
+        &self,
+        field: &Field<'_>,
+        id: Option<&String>,
+        texts: BTreeMap<String, Template>,
+    ) -> Option<Piece> {
+        let Some(id) = id else {
+            field.error(
+                "no voice is built in yet: give a file (\"file\": \"NAME.wav\") beside the text",
+            );
+            return None;
+        };
+        let fit = |char: char| char.is_ascii_alphanumeric() || "_-.".contains(char);
+        let made = |code: &str| {
+            let name = if code.is_empty() {
+                format!("prompts/{id}")
+            } else {
+                format!("prompts/{id}.{code}")
+            };
+            let key = file_key(self.base, &name);
+            (id.chars().all(fit) && self.around.is_there(&key)).then_some((name, key))
+        };
+        let codes = texts
+            .keys()
+            .map(String::as_str)
+            .chain(self.languages.iter().map(|language| language.code.as_str()));
+        let mut files = BTreeMap::new();
+        for code in codes.chain([""]).collect::<BTreeSet<_>>() {
+            if let Some((name, key)) = made(code) {
+                self.need(field, &name);
+                let text = texts.get(code).or_else(|| texts.values().next());
+                if let Some(text) = text {
+                    self.note_spoken(&key, text);
+                }
+                files.insert(code.to_owned(), key);
+            }
+        }
+        if files.is_empty() {
+            field.warning(format!(
+                "no voice is built in yet: nothing is heard until there is a file prompts/{}.wav",
+                shown(id)
+            ));
+            self.silent.borrow_mut().push(Silent {
+                id: id.clone(),
+                at: field.at(),
+            });
+        }
+        Some(Piece::Spoken(Spoken { files, texts }))
+    }
+
+    fn keys(&self, field: &Field<'_>) -> Option<Piece> {
+        let template = self.template(field, field.string()?)?;
+        let missing: Vec<String> = KEYS[..12]
+            .chars()
+            .map(key_prompt)
+            .filter(|id| !self.names.prompts.contains(id))
+            .collect();
+        if !missing.is_empty() {
+            field.error(format!(
+                "reads out prompts that are not there: {}",
+                missing.join(", ")
+            ));
+        }
+        Some(Piece::Keys(template))
     }
 
     fn file(&self, field: &Field<'_>, name: &str) -> Option<Piece> {
@@ -288,4 +456,12 @@ fn frequencies(field: &Field<'_>) -> Option<[f32; 2]> {
         [first, second] => Some([one(first)?, one(second)?]),
         _ => field.expected("one or two frequencies in Hz"),
     }
+}
+
+/// SSML without its tags: what is said, for transcripts. A `<` that nothing closes ends the text.
+fn without_tags(text: &str) -> String {
+    let mut parts = text.split('<');
+    let first = parts.next().unwrap_or_default().to_owned();
+    let said = |part: &str| part.split_once('>').map_or("", |(_, said)| said).to_owned();
+    parts.fold(first, |text, part| text + &said(part))
 }

@@ -50,8 +50,8 @@ fn what_is_wrong_with_a_conference_is_said() {
             "there is no variable",
         ),
         (
-            "{type: play, prompt: [{silence_ms: 1}], then: {type: conference, room: a}}",
-            "a conference is a node",
+            "{type: play, prompt: [{silence_ms: 1}], then: {type: conference, rom: a}}",
+            "did you mean \"room\"?",
         ),
     ] {
         let flow = format!("flow_version: 1\nentry: n\nnodes:\n  n: {node}\n");

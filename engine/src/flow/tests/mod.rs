@@ -1,11 +1,14 @@
 //! Flows offline: what is refused, and what a virtual caller hears.
 mod caller;
 mod conference;
+mod converted;
 mod demo;
+mod dialling;
 mod listening;
 mod menus;
 mod properties;
 mod refused;
+mod schema;
 
 use super::*;
 use crate::config::BUILTIN_FLOWS;

@@ -23,7 +23,7 @@ fn mistakes_in_menus_are_told_exactly() {
         ),
         (
             "    choices: [{exten: '1', destination: {type: repeet}}]",
-            r#"f.yaml:7:48 menus.m.choices[0].destination.type: must be "goto", "menu", "repeat", "back", "hangup" or "sound", but is "repeet"; did you mean "repeat"?"#,
+            r#"f.yaml:7:48 menus.m.choices[0].destination.type: must be "goto", "menu", "ivr", "repeat", "back", "hangup", "none", "sound", "play", "announcement", "collect", "echo", "send_digits", "listen", "conference", "record_message", "record_call", "recording_control", "stream", "stop_stream", "wait_for_tone", "detect_machine", "set", "branch", "extension", "user", "group", "outcall", "transfer", "language", "recording", "schedule" or "directory", but is "repeet"; did you mean "repeat"?"#,
         ),
         (
             "    choices: [{exten: '1', destination: {type: queue, queue_name: sales}}]",
@@ -39,7 +39,7 @@ fn mistakes_in_menus_are_told_exactly() {
         ),
         (
             "    choices: [{exten: '1', destination: {type: repeat}, then: stay}]",
-            r#"f.yaml:7:63 menus.m.choices[0].then: only "sound" goes on to something else: remove "then""#,
+            r#"f.yaml:7:63 menus.m.choices[0].then: this type goes on to nothing else: remove "then""#,
         ),
         (
             "    choices: [{exten: '1', destination: {type: sound, prompt: akk}}]",
@@ -92,7 +92,7 @@ fn mistakes_in_nodes_and_prompts_are_told_exactly() {
     for (nodes, expected) in [
         (
             "  n: {type: plai, prompt: ask}",
-            r#"f.yaml:5:13 nodes.n.type: must be "play", "sound", "collect", "echo", "send_digits", "listen", "conference", "record_message", "record_call", "recording_control", "stream", "stop_stream", "set", "branch" or "hangup", but is "plai"; did you mean "play"?"#,
+            r#"f.yaml:5:13 nodes.n.type: must be "play", "sound", "announcement", "collect", "echo", "send_digits", "listen", "conference", "record_message", "record_call", "recording_control", "stream", "stop_stream", "wait_for_tone", "detect_machine", "set", "branch", "hangup", "extension", "user", "group", "outcall", "transfer", "language", "recording", "schedule" or "directory", but is "plai"; did you mean "play"?"#,
         ),
         (
             "  n: {type: webhook, url: x}",

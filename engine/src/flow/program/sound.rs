@@ -1,0 +1,141 @@
+//! What is played: pieces of prompts as audio, in the call's language.
+use super::super::model::{Piece, Prompt, Spoken, base_language, same_language};
+use super::super::{file_key, key_prompt};
+use super::FlowProgram;
+use crate::call::{Audio, CallInfo, Manner, Play, Repeat, Verb};
+use std::collections::BTreeMap;
+
+impl FlowProgram {
+    /// A play, unless there is nothing to play.
+    pub(super) fn play(
+        &self,
+        call: &CallInfo,
+        prompt: &Prompt,
+        repeat: Repeat,
+        stop_keys: &str,
+        manner: Manner,
+    ) -> Option<Verb> {
+        let audio = self.audio(call, prompt);
+        let stop_keys = stop_keys.to_owned();
+        (!audio.is_empty()).then_some(Verb::Play(Play {
+            audio,
+            repeat,
+            stop_keys,
+            manner,
+        }))
+    }
+
+    /// A piece whose variable is empty, or whose recording was not made, is left out. An id that is not there goes to the
+    /// executor as a prompt it cannot find: that fails, is logged, and leads to the error destination.
+    pub(super) fn audio(&self, call: &CallInfo, prompt: &Prompt) -> Vec<Audio> {
+        let mut audio = Vec::new();
+        for piece in &prompt.0 {
+            match piece {
+                Piece::Id(template) => {
+                    let empty = template
+                        .single()
+                        .is_some_and(|(_, name, _)| self.look_up(call, name).is_empty());
+                    let id = template.expand(|name| self.look_up(call, name));
+                    if !empty {
+                        self.by_id(call, &id, &mut audio);
+                    }
+                }
+                Piece::Keys(template) => {
+                    let keys = template.expand(|name| self.look_up(call, name));
+                    let fit = |key: &char| super::super::pattern::KEYS[..12].contains(*key);
+                    for key in keys.chars().filter(fit) {
+                        self.by_id(call, &key_prompt(key), &mut audio);
+                    }
+                }
+                piece => audio.extend(self.piece(call, piece)),
+            }
+        }
+        audio
+    }
+
+    fn by_id(&self, call: &CallInfo, id: &str, audio: &mut Vec<Audio>) {
+        match self.flow.prompts.get(id) {
+            Some(prompt) => {
+                audio.extend(prompt.0.iter().filter_map(|piece| self.piece(call, piece)));
+            }
+            // A far end may have written part of it: it must not become the path of a file.
+            None => {
+                let id = id.replace(['/', '\0'], "_");
+                audio.push(Audio::Prompt(format!("no prompt {id}")));
+            }
+        }
+    }
+
+    fn piece(&self, call: &CallInfo, piece: &Piece) -> Option<Audio> {
+        match piece {
+            Piece::Fixed(audio) => Some(audio.clone()),
+            Piece::Recording(name) => self.recordings.get(name).map(|id| Audio::Recording(*id)),
+            Piece::File { base, name } => {
+                let empty = name
+                    .single()
+                    .is_some_and(|(_, name, _)| self.look_up(call, name).is_empty());
+                let key = || file_key(base, &name.expand(|name| self.look_up(call, name)));
+                (!empty).then(|| Audio::Prompt(key()))
+            }
+            Piece::Url(url) => {
+                let url = url.expand_made(|name| escaped(self.look_up(call, name)));
+                Some(Audio::Prompt(url))
+            }
+            Piece::Spoken(spoken) => self.spoken(call, spoken),
+            // The definition of a prompt names no other prompt.
+            Piece::Id(_) | Piece::Keys(_) => None,
+        }
+    }
+
+    /// The file of the call's language, or of one that is near; text only where a rehearsal reads it.
+    fn spoken(&self, call: &CallInfo, spoken: &Spoken) -> Option<Audio> {
+        if let Some(key) = self.in_language(&spoken.files) {
+            return Some(Audio::Prompt(key.clone()));
+        }
+        let text = self
+            .notes
+            .as_ref()
+            .and_then(|_| self.in_language(&spoken.texts))?;
+        let text = text.expand(|name| self.look_up(call, name));
+        Some(Audio::Prompt(format!("say:{text}")))
+    }
+
+    /// What is there for the call's language: that one, its base or another region of it; what is for any; the same of the
+    /// flow's language; and else the first.
+    fn in_language<'m, T>(&self, by_code: &'m BTreeMap<String, T>) -> Option<&'m T> {
+        let near = |wanted: &str| {
+            let exact = by_code.iter().find(|(code, _)| same_language(code, wanted));
+            let base = || {
+                let base = base_language(wanted);
+                let plain = by_code.iter().find(|(code, _)| same_language(code, base));
+                plain.or_else(|| {
+                    by_code.iter().find(|(code, _)| {
+                        !code.is_empty() && same_language(base_language(code), base)
+                    })
+                })
+            };
+            if wanted.is_empty() {
+                None
+            } else {
+                exact.or_else(base)
+            }
+        };
+        let default = self.flow.default_language.as_deref().unwrap_or_default();
+        let found = near(&self.language).map(|(_, value)| value);
+        found
+            .or_else(|| by_code.get(""))
+            .or_else(|| near(default).map(|(_, value)| value))
+            .or_else(|| by_code.values().next())
+    }
+}
+
+/// A value as part of a URL (RFC 3986 section 2.3).
+fn escaped(value: &str) -> String {
+    let octets = value.bytes().map(|byte| match byte {
+        b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    });
+    octets.collect()
+}

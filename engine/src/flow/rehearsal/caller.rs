@@ -1,0 +1,237 @@
+//! The made-up caller: a list of acts, and what each means to the verb that is under way.
+use crate::call::{
+    ConferenceEnd, Conferenced, DialEnd, Dialled, DigitSource, Failure, Gather, GatherEnd,
+    Gathered, KeyPress, Outcome, RecordEnd, Recorded, RecordingId, Verb,
+};
+use crate::config::document::field::shown;
+use crate::flow::pattern::KEYS;
+use std::collections::VecDeque;
+
+/// The most acts of one caller.
+const MAX_ACTS: usize = 1000;
+
+/// One thing a caller does, or that happens to the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// Presses keys, when asked.
+    Keys(String),
+    /// Presses a key while something is played.
+    Interrupt(char),
+    /// Says and presses nothing.
+    Silence,
+    /// Hangs up.
+    Hangup,
+    /// The callee answers, speaks a minute and hangs up.
+    Answer,
+    /// The callee is busy.
+    Busy,
+    /// Nobody answers.
+    NoAnswer,
+    /// The callee declines.
+    Decline,
+    /// Nobody can be reached.
+    Unreachable,
+    /// What is under way fails.
+    Fail,
+}
+
+/// Reads `1,2,hangup`: keys to press one entry after the other, `!9` (a key that interrupts what is played), `silence`, `hangup`, and for
+/// what is dialled `answer`, `busy`, `noanswer`, `decline`, `unreachable`; `fail`.
+///
+/// # Errors
+/// A sentence: what is not understood.
+pub fn acts(text: &str) -> Result<Vec<Act>, String> {
+    let words = text
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty());
+    let acts: Vec<Act> = words.map(act).collect::<Result<_, _>>()?;
+    if acts.len() > MAX_ACTS {
+        return Err(format!("a caller does at most {MAX_ACTS} things"));
+    }
+    Ok(acts)
+}
+
+fn act(word: &str) -> Result<Act, String> {
+    let keys = |keys: &str| {
+        !keys.is_empty() && keys.len() <= 100 && keys.chars().all(|key| KEYS.contains(key))
+    };
+    Ok(match word.to_ascii_lowercase().as_str() {
+        "silence" | "wait" | "timeout" => Act::Silence,
+        "hangup" => Act::Hangup,
+        "answer" => Act::Answer,
+        "busy" => Act::Busy,
+        "noanswer" => Act::NoAnswer,
+        "decline" => Act::Decline,
+        "unreachable" => Act::Unreachable,
+        "fail" => Act::Fail,
+        _ if keys(word) => Act::Keys(word.to_owned()),
+        _ => match word.strip_prefix('!').map(|key| (key, key.chars().next())) {
+            Some((key, Some(char))) if keys(key) && key.len() == 1 => Act::Interrupt(char),
+            _ => {
+                return Err(format!(
+                    "\"{}\" is nothing a caller does: keys (0-9 * # A-D), !KEY, silence, hangup; answer, busy, noanswer, decline, unreachable; fail",
+                    shown(word)
+                ));
+            }
+        },
+    })
+}
+
+/// What comes of a verb.
+pub(super) enum Answer {
+    /// An outcome.
+    Does(Outcome),
+    /// The caller hangs up.
+    Leaves,
+}
+
+/// What the caller does at a verb. Acts that do not fit wait for a verb that they fit.
+pub(super) fn answer(verb: &Verb, acts: &mut VecDeque<Act>) -> Answer {
+    let waits = matches!(
+        verb,
+        Verb::Gather(_)
+            | Verb::Echo(_)
+            | Verb::Record(_)
+            | Verb::Conference(_)
+            | Verb::Stream(_)
+            | Verb::Dial(_)
+    );
+    if verb.takes_time() && acts.front() == Some(&Act::Fail) {
+        acts.pop_front();
+        return Answer::Does(failed(verb));
+    }
+    match verb {
+        Verb::Play(play) => {
+            let key = match acts.front() {
+                Some(Act::Interrupt(key)) if play.stop_keys.contains(*key) => *key,
+                _ => return Answer::Does(Outcome::Done),
+            };
+            acts.pop_front();
+            Answer::Does(Outcome::Interrupted(press(key)))
+        }
+        _ if waits && acts.front() == Some(&Act::Hangup) => Answer::Leaves,
+        Verb::Dial(_) => {
+            let how = match acts.front() {
+                Some(Act::Busy) => Some(DialEnd::Busy),
+                Some(Act::NoAnswer) => Some(DialEnd::NoAnswer),
+                Some(Act::Decline) => Some(DialEnd::Declined),
+                Some(Act::Unreachable) => Some(DialEnd::Unreachable),
+                Some(Act::Answer) => Some(DialEnd::Answered { seconds: 60 }),
+                _ => None,
+            };
+            if how.is_some() {
+                acts.pop_front();
+            }
+            Answer::Does(dialled(how.unwrap_or(DialEnd::Answered { seconds: 60 })))
+        }
+        verb if waits => {
+            let keys = match acts.front() {
+                Some(Act::Keys(keys)) => keys.clone(),
+                Some(Act::Interrupt(key)) => key.to_string(),
+                Some(Act::Silence) => String::new(),
+                _ => return Answer::Does(pressed(verb, "").0),
+            };
+            acts.pop_front();
+            let (outcome, rest) = pressed(verb, &keys);
+            if !rest.is_empty() {
+                // What was pressed too much counts for the next entry: the made-up caller is in no hurry.
+                acts.push_front(Act::Keys(rest));
+            }
+            Answer::Does(outcome)
+        }
+        _ => Answer::Does(Outcome::Done),
+    }
+}
+
+fn press(digit: char) -> KeyPress {
+    KeyPress {
+        duration_ms: Some(100),
+        ..KeyPress::new(digit, DigitSource::Rfc4733)
+    }
+}
+
+/// What comes of keys, and which of them are left over.
+pub(super) fn pressed(verb: &Verb, keys: &str) -> (Outcome, String) {
+    let stop = |stops: &str| keys.chars().find(|key| stops.contains(*key));
+    let none = String::new();
+    match verb {
+        Verb::Gather(gather) => gathered(gather, keys),
+        Verb::Echo(echo) => (
+            stop(&echo.stop_keys).map_or(Outcome::Done, |key| Outcome::Interrupted(press(key))),
+            none,
+        ),
+        Verb::Play(play) => (
+            stop(&play.stop_keys).map_or(Outcome::Done, |key| Outcome::Interrupted(press(key))),
+            none,
+        ),
+        Verb::Record(record) => {
+            let key = stop(&record.stop_keys);
+            let end = match key {
+                Some(key) => RecordEnd::Key(key),
+                None if record.silence_ms > 0 => RecordEnd::Silence,
+                None => RecordEnd::MaxLength,
+            };
+            let recorded = Recorded {
+                recording: RecordingId(1),
+                duration_ms: record.max_ms.min(5000),
+                lost_ms: 0,
+                end,
+            };
+            (Outcome::Recorded(recorded), none)
+        }
+        Verb::Conference(conference) => {
+            let end = stop(&conference.stop_keys)
+                .map_or(ConferenceEnd::Over, |key| ConferenceEnd::Key(press(key)));
+            (Outcome::Conferenced(Conferenced { end, seconds: 60 }), none)
+        }
+        _ => (Outcome::Done, none),
+    }
+}
+
+fn gathered(gather: &Gather, pressed: &str) -> (Outcome, String) {
+    let (mut digits, mut keys) = (String::new(), Vec::new());
+    let mut rest = pressed.chars();
+    let mut end = GatherEnd::NoInput;
+    for digit in rest.by_ref() {
+        keys.push(press(digit));
+        if gather.finish_on == Some(digit) {
+            end = GatherEnd::FinishKey;
+            break;
+        }
+        digits.push(digit);
+        end = GatherEnd::InterDigitTimeout;
+        if digits.len() >= gather.max_digits {
+            end = GatherEnd::MaxDigits;
+            break;
+        }
+    }
+    let outcome = Outcome::Gathered(Gathered { digits, end, keys });
+    (outcome, rest.as_str().to_owned())
+}
+
+pub(super) fn dialled(how: DialEnd) -> Outcome {
+    let (status, cause) = match how {
+        DialEnd::Answered { .. } => (200, 16),
+        DialEnd::Busy => (486, 17),
+        DialEnd::NoAnswer => (480, 19),
+        DialEnd::Declined => (603, 21),
+        DialEnd::Unreachable => (480, 20),
+        DialEnd::Refused(status) => (status, 1),
+    };
+    Outcome::Dialled(Dialled {
+        how,
+        target: String::new(),
+        status,
+        cause,
+        retry_after: None,
+        tone: None,
+    })
+}
+
+pub(super) fn failed(verb: &Verb) -> Outcome {
+    Outcome::Failed(Failure {
+        verb: verb.name(),
+        reason: "made up".to_owned(),
+    })
+}
