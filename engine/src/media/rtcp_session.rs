@@ -236,6 +236,9 @@ impl ChannelState {
             self.take_round_trip(around, now, answers, took);
             let clock = self.outgoing.clock_rate().hz();
             self.quality.take_report(&block, clock, &stats.mos_sent);
+            if let Some(stream) = &mut self.stream {
+                stream.voice.expect_loss(block.fraction_lost);
+            }
         }
         let reception = self.incoming.reception.as_ref();
         if let Some(sender) = sender

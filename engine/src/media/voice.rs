@@ -106,6 +106,8 @@ enum Coder {
 pub(crate) struct Voice {
     encoding: Encoding,
     opus: OpusSettings,
+    /// What the peer's reports make expect, per cent; see [`Voice::expect_loss`].
+    expected_loss: u8,
     coder: Coder,
     /// Packets the encoder was not needed for since it was.
     unused: u16,
@@ -136,6 +138,7 @@ impl Voice {
         Ok(Voice {
             encoding,
             opus,
+            expected_loss: 0,
             coder: match encoding {
                 Encoding::Opus => Coder::Opus(None),
                 _ => Coder::Plain(Encoder::new(encoding, opus)?),
@@ -165,11 +168,12 @@ impl Voice {
     /// Takes what it needs from the stock. Returns whether it has it: otherwise it cannot take anything now.
     pub(crate) fn equip(&mut self, stock: &Stock) -> bool {
         self.unused = 0;
+        let settings = self.settings();
         let Coder::Opus(encoder) = &mut self.coder else {
             return true;
         };
         if encoder.is_none() {
-            *encoder = stock.opus_encoder(self.opus);
+            *encoder = stock.opus_encoder(settings);
         }
         encoder.is_some()
     }
@@ -185,6 +189,29 @@ impl Voice {
         }
         self.gathered_ms = 0;
         encoder.take()
+    }
+
+    /// The peer reports that so many of 256 packets were lost. Where Opus repeats what may be lost, it does so for at least that loss from
+    /// now on, and forgets it slowly: packets without a copy are worth more to those who lose none.
+    pub(crate) fn expect_loss(&mut self, of_256: u8) {
+        let lost = (u32::from(of_256) * 100).div_ceil(256) as u8;
+        let before = self.expected_loss;
+        self.expected_loss = lost.max((u16::from(before) * 3 / 4) as u8);
+        let settings = self.settings();
+        if let Coder::Opus(Some(encoder)) = &mut self.coder
+            && self.expected_loss != before
+            && encoder.apply(settings).is_err()
+        {
+            self.expected_loss = before;
+        }
+    }
+
+    /// What Opus is coded with just now.
+    fn settings(&self) -> OpusSettings {
+        OpusSettings {
+            expected_loss_percent: self.expected_loss,
+            ..self.opus
+        }
     }
 
     /// Whether another voice would say the same from here on.

@@ -58,11 +58,26 @@ fn convert(samples: &[i16], from: AudioRate, to: AudioRate) -> Vec<i16> {
 /// What is left of samples of 8 kHz after one coder after the other, in frames of 20 ms; at 16 kHz. Between both laws of G.711 octets are
 /// converted by its tables 3 and 4, which change a level by 0.2 dB.
 pub(crate) fn coded(said: &[i16], coders: &[Encoding]) -> Vec<i16> {
-    coded_losing(said, coders, &[])
+    coded_losing(said, coders, &[], Fill::Silence)
 }
 
-/// The same where some frames of the first coder do not come and are silence.
-pub(crate) fn coded_losing(said: &[i16], coders: &[Encoding], lost: &[bool]) -> Vec<i16> {
+/// What stands for a frame that did not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fill {
+    Silence,
+    /// The last frame that came.
+    Repeat,
+    /// What the decoder makes up by itself, if it can.
+    Own,
+}
+
+/// The same where some frames of the first coder do not come.
+pub(crate) fn coded_losing(
+    said: &[i16],
+    coders: &[Encoding],
+    lost: &[bool],
+    fill: Fill,
+) -> Vec<i16> {
     let mut lost = lost;
     let (mut samples, mut rate) = (said.to_vec(), AudioRate::Narrow);
     let mut before: Option<Law> = None;
@@ -79,19 +94,23 @@ pub(crate) fn coded_losing(said: &[i16], coders: &[Encoding], lost: &[bool]) -> 
         rate = encoding.audio();
         let mut encoder = Encoder::new(*encoding, OpusSettings::default()).unwrap();
         let mut decoder = Decoder::new(*encoding).unwrap();
-        let (mut octets, mut out) = ([0; 1400], [0; 1920]);
-        let frames = samples.chunks_exact(rate.samples_per_frame());
-        samples = frames
-            .enumerate()
-            .flat_map(|(n, frame)| {
-                let length = encoder.encode(frame, &mut octets);
-                if lost.get(n) == Some(&true) {
-                    return vec![0; frame.len()];
+        let mut octets = [0; 1400];
+        let mut out = vec![0; rate.samples_per_frame()];
+        let mut result = Vec::new();
+        for (n, frame) in samples.chunks_exact(rate.samples_per_frame()).enumerate() {
+            let length = encoder.encode(frame, &mut octets);
+            match (lost.get(n), fill) {
+                (Some(true), Fill::Silence) => out.fill(0),
+                (Some(true), Fill::Repeat) => {}
+                (Some(true), Fill::Own) => assert!(decoder.conceal(&mut out)),
+                _ => {
+                    let count = decoder.decode(&octets[..length], &mut out).unwrap();
+                    assert_eq!(count, frame.len());
                 }
-                let count = decoder.decode(&octets[..length], &mut out).unwrap();
-                out[..count].to_vec()
-            })
-            .collect();
+            }
+            result.extend_from_slice(&out);
+        }
+        samples = result;
         lost = &[];
     }
     wide(&samples, rate)

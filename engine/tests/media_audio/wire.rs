@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use trunkline::media::codec::{Decoder, Encoder};
+use trunkline::media::codec::{Decoder, Encoder, opus};
 use trunkline::media::{
     Carriage, Channel, ChannelStats, Command, Encoding, KeySource, Media, MediaConfig, MediaEvent,
     MediaEvents, OpusSettings, Shard, SrtpParams, StreamParams,
@@ -45,6 +45,8 @@ pub(crate) struct Got {
     pub(crate) header: Header,
     pub(crate) ms: u32,
     pub(crate) at_us: u64,
+    /// A packet of Opus says again what was in the one before.
+    pub(crate) repeats: bool,
 }
 
 /// A phone and the channel it talks to.
@@ -62,6 +64,8 @@ pub(crate) struct Party {
     pub(crate) noise: bool,
     /// Its keys, and what it protects and opens packets with, where its line is encrypted.
     srtp: Option<(SrtpParams, Sender, Receiver)>,
+    /// Whether RTCP shares its socket.
+    pub(crate) mux: bool,
     encoder: Encoder,
     decoder: Decoder,
     pub(crate) header: Header,
@@ -71,7 +75,9 @@ pub(crate) struct Party {
     /// Packets of audio it sent or lost, and all datagrams that went out.
     pub(crate) sent: u32,
     datagrams: u64,
+    /// Since when its packets have this length, and how many went before.
     began_us: Option<u64>,
+    sent_before: u32,
     paused: bool,
     pub(crate) faults: Faults,
     overtaken: Option<Vec<u8>>,
@@ -109,6 +115,7 @@ impl Party {
             also: Vec::new(),
             noise: false,
             srtp: None,
+            mux: false,
             encoder: Encoder::new(encoding, OpusSettings::default()).unwrap(),
             decoder: Decoder::new(encoding).unwrap(),
             header: Header {
@@ -123,6 +130,7 @@ impl Party {
             sent: 0,
             datagrams: 0,
             began_us: None,
+            sent_before: 0,
             paused: false,
             faults: Faults::default(),
             overtaken: None,
@@ -150,6 +158,7 @@ impl Party {
             telephone_event_send: Some(EVENTS),
             telephone_event_recv: Some(EVENTS),
             comfort_noise: self.noise.then_some(NOISE),
+            rtcp_mux: self.mux,
             srtp: self.srtp.as_ref().map(|srtp| Box::new(srtp.0.clone())),
             ..StreamParams::plain(self.encoding, payload_type(self.encoding), remote)
         };
@@ -214,6 +223,13 @@ impl Party {
         wide(&self.heard, self.encoding.audio())
     }
 
+    /// From now on its packets are of another length.
+    pub(crate) fn frame_anew(&mut self, ptime_ms: u32) {
+        self.ptime_ms = ptime_ms;
+        self.began_us = None;
+        self.sent_before = self.sent;
+    }
+
     /// From now on it sends nothing of itself.
     pub(crate) fn pause(&mut self) {
         self.paused = true;
@@ -228,7 +244,7 @@ impl Party {
         loop {
             let ptime_ms = i64::from(self.ptime_ms);
             let length_us = ptime_ms * 1000 + ptime_ms * self.faults.slow_ppm / 1000;
-            if began + u64::from(self.sent) * length_us as u64 > now_us {
+            if began + u64::from(self.sent - self.sent_before) * length_us as u64 > now_us {
                 return;
             }
             self.send_next();
@@ -298,6 +314,18 @@ impl Party {
         self.header.sequence = self.header.sequence.wrapping_add(1);
     }
 
+    /// Reports over the shared socket that it lost so many of 256 packets that it was sent (RFC 3550 section 6.4.2).
+    pub(crate) fn report_loss(&self, of_256: u8) {
+        let mut report = [0; 32];
+        report[..4].copy_from_slice(&[0x81, 201, 0, 7]);
+        report[4..8].copy_from_slice(&self.header.ssrc.to_be_bytes());
+        let heard = self.got.last().unwrap().header;
+        report[8..12].copy_from_slice(&heard.ssrc.to_be_bytes());
+        report[12] = of_256;
+        report[18..20].copy_from_slice(&heard.sequence.to_be_bytes());
+        self.socket.send(&report).unwrap();
+    }
+
     /// Keys that were told of it, each with its source and length in ms.
     pub(crate) fn keys(&mut self) -> Vec<(char, KeySource, u32)> {
         let mut keys = Vec::new();
@@ -318,6 +346,9 @@ impl Party {
     fn hear(&mut self, at_us: u64) {
         let mut datagram = [0; 2000];
         while let Ok(mut length) = self.socket.recv(&mut datagram) {
+            if packet::is_rtcp(&datagram[..length]) {
+                continue;
+            }
             self.taken += 1;
             if let Some((_, _, receiver)) = &mut self.srtp {
                 let opened = receiver.unprotect_rtp(&mut datagram[..length]);
@@ -344,7 +375,14 @@ impl Party {
             let count = self.decoder.decode(packet.payload, &mut samples).unwrap();
             let ms = count as u32 * 1000 / self.encoding.audio().hz();
             self.heard.extend(&samples[..count]);
-            self.got.push(Got { header, ms, at_us });
+            let repeats = self.encoding == Encoding::Opus
+                && opus::packet::head(packet.payload).is_some_and(|head| head.redundancy);
+            self.got.push(Got {
+                header,
+                ms,
+                at_us,
+                repeats,
+            });
         }
     }
 
