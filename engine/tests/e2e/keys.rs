@@ -1,8 +1,9 @@
-//! Keys of a real phone (baresip), by each way into a menu, and over a bridge from each way to each other.
+//! Keys of a real phone (baresip), as events and as tones into a menu, and over a bridge to a phone that gets events, tones or INFO. This
+//! baresip sends no INFO itself: `sipp` and `menu` do.
 use crate::audio;
 use crate::baresip::Baresip;
-use crate::server::{PATIENCE, Server, Settings};
-use std::path::Path;
+use crate::phones::Office;
+use crate::server::PATIENCE;
 use std::time::{Duration, Instant};
 use trunkline_dsp::dtmf::{Detector, Event, Profile};
 
@@ -26,33 +27,20 @@ const TONES: Way = Way {
 };
 const INFO: Way = Way {
     dtmf: "info",
-    account: ";dtmfmode=info",
+    account: "",
     source: "info",
 };
 
-/// A server with two phones.
-fn server(caller: Way, callee: Way) -> Server {
-    let phone = |user: &str, extension: &str, way: Way| {
-        format!(
-            "[[endpoint]]\nuser = {user:?}\npassword = \"secret-of-{user}\"\nextension = {extension:?}\ndtmf = {:?}\n",
-            way.dtmf
-        )
-    };
-    let callers = phone("ann", "201", caller) + &phone("bob", "202", callee);
-    Server::with(Settings {
-        callers,
-        ..Settings::default()
+/// A server with two phones, ann and bob.
+fn office(caller: Way, callee: Way) -> Office {
+    Office::open_with("", |user| match user {
+        "ann" => format!("dtmf = {:?}\n", caller.dtmf),
+        _ => format!("dtmf = {:?}\n", callee.dtmf),
     })
 }
 
-fn registered(server: &Server, user: &str, way: Way, says: &[i16]) -> Baresip {
-    let at = format!("{};transport=udp", server.sip());
-    let none = Path::new("/dev/null");
-    let phone = Baresip::registering(user, &at, says, way.account, none);
-    server.wait_log("a registration", |line| {
-        line.contains("phone registered") && line.contains(&format!("user={user:?}"))
-    });
-    phone
+fn phone(office: &Office, user: &str, way: Way, says: &[i16]) -> Baresip {
+    office.baresip(user, "udp", says, way.account)
 }
 
 /// What a phone says that presses a key that way: the tones of it, after two seconds, if it does so itself.
@@ -65,6 +53,12 @@ fn sound(way: Way, key: char) -> Vec<i16> {
 
 fn press(phone: &mut Baresip, way: Way, key: char) {
     if way.source != "inband" {
+        // Before its audio runs, it takes keys and sends nothing.
+        let patience = Instant::now() + PATIENCE;
+        while phone.heard().len() < 4 * audio::RATE {
+            assert!(Instant::now() < patience, "it hears nothing");
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
         phone.command("sndcode", &key.to_string());
     }
 }
@@ -80,17 +74,18 @@ fn tones(heard: &[i16]) -> String {
 }
 
 #[test]
-fn each_way_into_the_menu() {
-    for way in [EVENTS, TONES, INFO] {
-        let server = server(way, EVENTS);
-        let mut ann = registered(&server, "ann", way, &sound(way, '1'));
-        ann.command("dial", &format!("sip:demo@{}", server.sip()));
+fn events_and_tones_into_the_menu() {
+    for way in [EVENTS, TONES] {
+        let office = office(way, EVENTS);
+        let server = &office.server;
+        let mut ann = phone(&office, "ann", way, &sound(way, '1'));
+        ann.command("dial", &format!("sip:demo@{}", office.at("udp")));
         ann.wait_event("CALL_ESTABLISHED");
         press(&mut ann, way, '1');
         server.wait_log("the key", |line| line.contains("key=1"));
         ann.command("hangup", "");
         ann.wait_event("CALL_CLOSED");
-        server.wait_log("the end", |line| line.contains("call ended"));
+        office.rests();
         for source in ["rfc4733", "inband", "info"] {
             let expected = usize::from(source == way.source);
             assert_eq!(server.keys('1', source), expected, "{way:?} {source}");
@@ -99,13 +94,13 @@ fn each_way_into_the_menu() {
 }
 
 #[test]
-fn over_a_bridge_from_each_way_to_each_other() {
-    for caller in [EVENTS, TONES, INFO] {
+fn over_a_bridge_from_events_and_tones_to_each_way() {
+    for caller in [EVENTS, TONES] {
         for callee in [EVENTS, TONES, INFO] {
-            let server = server(caller, callee);
-            let mut bob = registered(&server, "bob", callee, &[]);
-            let mut ann = registered(&server, "ann", caller, &sound(caller, '5'));
-            ann.command("dial", &format!("sip:202@{}", server.sip()));
+            let office = office(caller, callee);
+            let mut bob = phone(&office, "bob", callee, &[]);
+            let mut ann = phone(&office, "ann", caller, &sound(caller, '5'));
+            ann.command("dial", &format!("sip:202@{}", office.at("udp")));
             bob.wait_event("CALL_INCOMING");
             bob.command("accept", "");
             ann.wait_event("CALL_ESTABLISHED");
@@ -138,6 +133,7 @@ fn over_a_bridge_from_each_way_to_each_other() {
             assert_eq!(further, 0, "{caller:?} to {callee:?}");
             ann.command("hangup", "");
             bob.wait_event("CALL_CLOSED");
+            office.rests();
         }
     }
 }

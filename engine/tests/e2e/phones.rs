@@ -21,6 +21,11 @@ pub(crate) struct Office {
 
 impl Office {
     pub(crate) fn open(more: &str) -> Self {
+        Self::open_with(more, |_| String::new())
+    }
+
+    /// The same with more lines for each phone, by its user.
+    pub(crate) fn open_with(more: &str, of_phone: impl Fn(&str) -> String) -> Self {
         let folder = tempfile::tempdir().expect("scratch folder");
         let ip = own_address();
         let files = certificate(folder.path(), &ip.to_string());
@@ -35,6 +40,7 @@ impl Office {
             callers.push_str(&format!(
                 "[[endpoint]]\nuser = {user:?}\npassword = \"secret-of-{user}\"\nextension = {extension:?}\nsrtp = \"optional\"\n"
             ));
+            callers.push_str(&of_phone(user));
         }
         let server = Server::with(Settings {
             ip,
