@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::path::Path;
 use trunkline::call::*;
 use trunkline::media::{Pause, RecordingFormat, Tracks};
+use trunkline_dsp::g711;
 
 fn recorded_to(path: &Path) -> Plan {
     let record = RecordCall {
@@ -17,9 +18,19 @@ fn recorded_to(path: &Path) -> Plan {
     Plan::of([Verb::Answer, Verb::RecordCall(record), music()])
 }
 
-/// A call of two seconds, and what its record says of its one recording.
+/// A call with two seconds of music, and what its record says of its one recording, which begins before the music.
 async fn recording_of_a_call(rig: &mut Rig) -> Value {
     let mut phone = Phone::calling(rig.address, "tape").await;
+    let silent = |octet: &u8| g711::ulaw_decode(*octet).abs() < 100;
+    let mut waited = 0;
+    while phone
+        .heard_now()
+        .await
+        .is_none_or(|packet| packet.payload.iter().all(silent))
+    {
+        waited += 1;
+        assert!(waited < 500, "no music");
+    }
     for _ in 0..100 {
         phone.hear().await;
     }
