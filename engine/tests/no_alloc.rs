@@ -534,7 +534,7 @@ fn what_is_replaced_is_freed_elsewhere() {
         };
         let encoding = [Encoding::Pcmu, Encoding::G722, Encoding::Opus][n as usize % 3];
         let stream = StreamParams {
-            srtp: (n % 4 > 0).then(|| Box::new(keys(n))),
+            srtp: (!n.is_multiple_of(4)).then(|| Box::new(keys(n))),
             ..StreamParams::plain(encoding, 100, peer)
         };
         Command::Stream(Box::new(stream))

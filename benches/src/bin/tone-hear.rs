@@ -1,6 +1,7 @@
 //! Listens to 16-bit 8 kHz samples on stdin for tones of the network (of the country named, or `any`) and says who answered: one line each.
 //!
 //! `tone-hear [COUNTRY] < audio.raw`. Lines: `tone MS NAME HZ DBM0`, `answered MS WHO CAUSE WORDS VOICE_MS`, `over MS BEEP`.
+#![allow(clippy::print_stdout, reason = "what it hears is its output")]
 
 use std::io::Read;
 use trunkline_dsp::answering::{Detector, Finding, Settings};

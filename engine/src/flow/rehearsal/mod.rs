@@ -63,7 +63,7 @@ pub enum End {
     Hangup(HangupCause),
     /// The caller did.
     Caller,
-    /// It went on for [`MAX_VERBS`] verbs.
+    /// It went on for `MAX_VERBS` verbs.
     Never,
 }
 
