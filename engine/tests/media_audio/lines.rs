@@ -108,7 +108,7 @@ fn what_is_lost_is_made_up_for() {
         // to what comes as it does without us.
         let (more, bend) = match encoding {
             Encoding::Opus => (10.0, sharpest(&filled(Fill::Own)).0 * 5 / 4),
-            Encoding::G722 => (12.0, usual * 4),
+            Encoding::G722 => (15.0, usual * 4),
             _ => (20.0, usual * 3 / 2),
         };
         let count = lost.iter().filter(|lost| **lost).count();
