@@ -181,9 +181,21 @@ pub(super) fn no_channel(error: &OpenError) -> Refusal {
             "media-overloaded",
             "; see [media] late_limit_ms and busy_limit",
         ),
+        OpenError::Sockets(error) if no_open_files(error) => (
+            "no-open-files",
+            "; raise LimitNOFILE= of the systemd unit, `ulimit -n`, or --ulimit nofile of the container",
+        ),
         _ => ("no-media-channel", ""),
     };
     Refusal::new(503, rule, format!("{error}{advice}"))
+}
+
+/// Whether the process, or the whole system, has no file left to open.
+fn no_open_files(error: &std::io::Error) -> bool {
+    let [process, system] = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
+    error
+        .raw_os_error()
+        .is_some_and(|code| code == process.raw_os_error() || code == system.raw_os_error())
 }
 
 fn refuse(calls: &Calls, leg: LegId, refusal: &Refusal) {

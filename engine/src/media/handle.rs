@@ -108,7 +108,7 @@ pub enum OpenError {
         limit: usize,
     },
     /// The system refuses sockets.
-    #[error("cannot open RTP sockets: {0} (see the limit of open files, `ulimit -n`)")]
+    #[error("cannot open RTP sockets: {0}")]
     Sockets(std::io::Error),
     /// All shards are at their limit, or do not follow with their commands.
     #[error("the media threads are at their limit")]

@@ -15,6 +15,7 @@ mod linphone;
 mod load;
 mod menu;
 mod message;
+mod operations;
 mod phone;
 mod phone_codecs;
 mod phone_media;
