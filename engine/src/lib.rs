@@ -14,5 +14,6 @@ pub mod net;
 pub mod registrar;
 pub mod route;
 pub mod rtp;
+pub mod store;
 pub mod stream;
 pub mod trunk;

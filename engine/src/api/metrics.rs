@@ -1,11 +1,12 @@
 //! The metrics page: reads the counters of SIP, calls and media and writes them in Prometheus' text format.
 //!
 //! It owns the names; the counters belong to those who count. Every name is listed in `docs/operations.md`.
-use super::{quality_metrics, trunk_metrics};
+use super::{quality_metrics, store_metrics, trunk_metrics};
 use crate::call::{CallCounters, LiveLegs, Troubled};
 use crate::media::{Media, MediaStats, Pulse};
 use crate::net::sip::PumpCounters;
 use crate::registrar::Location;
+use crate::store::Store;
 use crate::stream::Streams;
 use crate::trunk::Trunks;
 use prometheus_client::collector::Collector;
@@ -44,6 +45,8 @@ pub struct Sources {
     pub trunks: Arc<Trunks>,
     /// Phones.
     pub phones: Arc<Location>,
+    /// What outlives the process.
+    pub store: Store,
 }
 
 pub(super) fn render(sources: &Sources) -> Result<String, Error> {
@@ -61,6 +64,7 @@ impl Collector for Sources {
         self.encode_media(&mut encoder)?;
         self.encode_streams(&mut encoder)?;
         self.encode_phones(&mut encoder)?;
+        store_metrics::encode(&mut encoder, &self.store)?;
         trunk_metrics::encode(&mut encoder, &self.trunks.status())
     }
 }
@@ -494,7 +498,12 @@ fn encode_lateness(
     encoder.encode_histogram::<NoLabelSet>(lateness.sum_us() as f64 / 1e6, count, &buckets, None)
 }
 
-fn gauge(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: u64) -> Result<(), Error> {
+pub(super) fn gauge(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    value: u64,
+) -> Result<(), Error> {
     let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
     let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
     gauge.encode(metric)
@@ -511,7 +520,7 @@ fn counter(
     counter.encode(metric)
 }
 
-fn family(
+pub(super) fn family(
     encoder: &mut DescriptorEncoder,
     name: &str,
     help: &str,

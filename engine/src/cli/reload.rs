@@ -153,6 +153,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             "media.recordings_dir",
             media.recordings_dir != new.media.recordings_dir,
         ),
+        ("store.file", old.store != new.store),
         ("cdr.file", old.cdr != new.cdr),
         ("dtmf", old.dtmf != new.dtmf),
         ("fetch", old.fetch != new.fetch),

@@ -14,6 +14,7 @@ use crate::media::{AdmissionLimits, Media, MediaAudio, MediaConfig, PromptLibrar
 use crate::net::sip::{Guards, Resolver, Sip};
 use crate::registrar::{self, Location};
 use crate::route::{LearnedPeers, TrustGate, terms};
+use crate::store::{Claim, Store};
 use crate::trunk::Trunks;
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -88,6 +89,7 @@ async fn serve(
     let config = &*config;
     std::fs::create_dir_all(&config.media.recordings_dir)
         .with_context(|| format!("cannot make the recordings folder {}; change [media] recordings_dir in the configuration", config.media.recordings_dir.display()))?;
+    let (_claim, store) = open_store(config)?;
     let media = start_media(config)?;
     let transports = transports(config)?;
     let (guards, tls) = (transports.guards.clone(), transports.tls.clone());
@@ -145,6 +147,7 @@ async fn serve(
         streams: calls.streams.clone(),
         trunks: trunks.clone(),
         phones,
+        store: store.clone(),
     };
     let face = Arc::new(Face {
         sources,
@@ -167,6 +170,7 @@ async fn serve(
         () = signals.stop(&reload) => tracing::warn!("told twice to stop: leaving calls in progress"),
     }
     media.shutdown();
+    store.flush().await;
     Ok(())
 }
 
@@ -197,6 +201,14 @@ impl Signals {
             }
         }
     }
+}
+
+/// What outlives the process, claimed for this one.
+fn open_store(config: &Config) -> anyhow::Result<(Option<Claim>, Store)> {
+    let Some(file) = &config.store.file else {
+        return Ok((None, Store::in_memory()?));
+    };
+    Ok((Some(Claim::take(file)?), Store::open(file)?))
 }
 
 /// Takes up changed prompt files. What cannot be read is told once.

@@ -91,6 +91,7 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
         base: sources.base,
     };
     let numbers = number::numbers(&mut root, &known);
+    let store = process::store(section(&mut root, "store", report), &media);
     let config = Config {
         source: name.to_owned(),
         warnings: Vec::new(),
@@ -102,6 +103,7 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
         tones,
         security: security::security(section(&mut root, "security", report)),
         transfer: security::transfer(section(&mut root, "transfer", report)),
+        store,
         cdr: process::cdr(section(&mut root, "cdr", report)),
         http: process::http(section(&mut root, "http", report)),
         log: process::log(section(&mut root, "log", report)),

@@ -1,4 +1,4 @@
-//! Reads `[http]`, `[log]`, `[fetch]`, `[flow]`, `[run]` and `[cdr]`.
+//! Reads `[http]`, `[log]`, `[fetch]`, `[flow]`, `[run]`, `[store]` and `[cdr]`.
 use super::value::{count, list_of, network, not_empty, seconds};
 use super::{Field, Table};
 use crate::config::types::*;
@@ -89,6 +89,17 @@ pub(super) fn run(mut table: Table<'_>) -> Run {
     let drain = seconds(&mut table, "drain_s", 0, 10);
     table.finish();
     Run { drain }
+}
+
+/// Reads `[store]`: its file is beside the folder of recordings where nothing else is said.
+pub(super) fn store(mut table: Table<'_>, media: &Media) -> Store {
+    let file = match table.field("file").and_then(|f| not_empty(&f)) {
+        Some("memory") => None,
+        Some(file) => Some(PathBuf::from(file)),
+        None => Some(media.recordings_dir.with_file_name("trunkline.db")),
+    };
+    table.finish();
+    Store { file }
 }
 
 /// Reads `[cdr]`.

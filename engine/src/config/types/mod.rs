@@ -11,7 +11,7 @@ mod trunk;
 pub use endpoint::{Endpoint, RingGroup, RingOrder};
 pub use media::{Codec, DtmfMode, HoldMusic, Media, Music, Opus, PortRange, SrtpPolicy};
 pub use number::{BUILTIN_FLOWS, Callers, FlowSource, Number, NumberDestination};
-pub use process::{Cdr, Fetch, Flows, Http, Log, LogFormat, LogLevel, Run};
+pub use process::{Cdr, Fetch, Flows, Http, Log, LogFormat, LogLevel, Run, Store};
 pub use security::{DigestAlgorithm, Security, Strangers, Transfer};
 pub use sip::{
     Advertise, CertificateAuthorities, HostPort, Listen, ReliableProvisional, Sip, Tls,
@@ -46,6 +46,8 @@ pub struct Config {
     pub security: Security,
     /// `[transfer]`.
     pub transfer: Transfer,
+    /// `[store]`.
+    pub store: Store,
     /// `[cdr]`.
     pub cdr: Cdr,
     /// `[http]`.

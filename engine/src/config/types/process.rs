@@ -1,4 +1,4 @@
-//! `[http]`, `[log]`, `[fetch]`, `[run]` and `[cdr]`: the process and what it tells.
+//! `[http]`, `[log]`, `[fetch]`, `[run]`, `[store]` and `[cdr]`: the process and what it tells.
 use crate::config::Network;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -83,6 +83,13 @@ pub struct Flows {
 pub struct Run {
     /// How long calls may go on after SIGTERM before they get a BYE.
     pub drain: Duration,
+}
+
+/// `[store]`: what outlives the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// Its file; relative to the working folder. `None`: `"memory"`.
+    pub file: Option<PathBuf>,
 }
 
 /// `[cdr]`: call detail records.

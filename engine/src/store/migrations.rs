@@ -1,0 +1,99 @@
+//! The tables, in the order in which they came. A migration that was released is never changed: what is wrong with it is put right by a later one.
+//!
+//! Each is known by its name, so that two that were written at the same time may land in either order.
+use super::database::{Bracket, Database};
+use super::error::{Cause, StoreError};
+use std::collections::BTreeSet;
+
+/// A step that brings a file up to date; runs once in the life of a file, whole or not at all.
+pub(super) struct Migration {
+    pub(super) name: &'static str,
+    pub(super) sql: &'static str,
+}
+
+/// New ones go to the end.
+pub(super) const ALL: &[Migration] = &[Migration {
+    name: "documents",
+    sql: super::documents::TABLE,
+}];
+
+/// Runs what has not been run.
+pub(super) fn run(database: &mut dyn Database, list: &[Migration]) -> Result<(), StoreError> {
+    database.script(
+        "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID",
+    )?;
+    let done = database.query("SELECT name FROM migrations", &[])?;
+    let done: BTreeSet<String> = done
+        .iter()
+        .map(|row| row.text(0))
+        .collect::<Result<_, _>>()?;
+    if let Some(name) = done
+        .iter()
+        .find(|name| !list.iter().any(|step| step.name == **name))
+    {
+        let text = format!("it was written by a newer Trunkline: it has {name:?}");
+        return Err(StoreError::new(Cause::Corrupt, text));
+    }
+    for step in list.iter().filter(|step| !done.contains(step.name)) {
+        database.bracket(Bracket::Begin { durably: true })?;
+        let ran = database.script(step.sql).and_then(|()| {
+            let note = "INSERT INTO migrations VALUES (?1, unixepoch() * 1000)";
+            database.execute(note, &[step.name.into()])
+        });
+        if let Err(error) = ran {
+            let _ = database.bracket(Bracket::RollBack);
+            return Err(error);
+        }
+        database.bracket(Bracket::Commit)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sqlite::Sqlite;
+    use super::*;
+
+    const TWO: &[Migration] = &[
+        Migration {
+            name: "b",
+            sql: "CREATE TABLE b (x)",
+        },
+        Migration {
+            name: "a",
+            sql: "CREATE TABLE a (x)",
+        },
+    ];
+
+    #[test]
+    fn names_are_unique_and_each_runs_once() {
+        let names: BTreeSet<_> = ALL.iter().map(|step| step.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        let mut database = Sqlite::in_memory().unwrap();
+        run(&mut database, &TWO[1..]).unwrap();
+        run(&mut database, TWO).unwrap();
+        run(&mut database, TWO).unwrap();
+        let names = database.query("SELECT name FROM migrations ORDER BY 1", &[]);
+        assert_eq!(names.unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_nothing() {
+        let wrong = [Migration {
+            name: "half",
+            sql: "CREATE TABLE half (x); CREATE TABLE half (x)",
+        }];
+        let mut database = Sqlite::in_memory().unwrap();
+        assert_eq!(run(&mut database, &wrong).unwrap_err().cause, Cause::Defect);
+        assert!(database.query("SELECT * FROM half", &[]).is_err());
+        assert!(!database.in_transaction());
+    }
+
+    #[test]
+    fn a_file_of_a_newer_version_is_refused() {
+        let mut database = Sqlite::in_memory().unwrap();
+        run(&mut database, TWO).unwrap();
+        let refused = run(&mut database, &TWO[..1]).unwrap_err();
+        assert!(refused.to_string().contains("newer"), "{refused}");
+    }
+}
