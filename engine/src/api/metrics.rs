@@ -2,7 +2,7 @@
 //!
 //! It owns the names; the counters belong to those who count. Every name is listed in `docs/operations.md`.
 use super::{quality_metrics, store_metrics, trunk_metrics};
-use crate::call::{CallCounters, LiveLegs, Troubled};
+use crate::call::{CallCounters, Events, LiveLegs, Troubled};
 use crate::media::{Media, MediaStats, Pulse};
 use crate::net::sip::PumpCounters;
 use crate::registrar::Location;
@@ -47,6 +47,8 @@ pub struct Sources {
     pub phones: Arc<Location>,
     /// What outlives the process.
     pub store: Store,
+    /// What happens to calls.
+    pub events: Arc<Events>,
 }
 
 pub(super) fn render(sources: &Sources) -> Result<String, Error> {
@@ -65,11 +67,33 @@ impl Collector for Sources {
         self.encode_streams(&mut encoder)?;
         self.encode_phones(&mut encoder)?;
         store_metrics::encode(&mut encoder, &self.store)?;
+        self.encode_events(&mut encoder)?;
         trunk_metrics::encode(&mut encoder, &self.trunks.status())
     }
 }
 
 impl Sources {
+    fn encode_events(&self, encoder: &mut DescriptorEncoder) -> Result<(), Error> {
+        gauge(
+            encoder,
+            "trunkline_event_watchers",
+            "Who watches events now",
+            self.events.watchers() as u64,
+        )?;
+        counter(
+            encoder,
+            "trunkline_events",
+            "Events of calls",
+            self.events.emitted(),
+        )?;
+        counter(
+            encoder,
+            "trunkline_events_missed",
+            "Events that watchers were too slow for",
+            self.events.missed(),
+        )
+    }
+
     fn encode_phones(&self, encoder: &mut DescriptorEncoder) -> Result<(), Error> {
         let counters = &self.phones.counters;
         gauge(

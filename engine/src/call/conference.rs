@@ -9,11 +9,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::watch;
 
-use super::cdr::CdrWriter;
+use super::Calls;
 use super::leg::Leg;
 use super::minutes::Minutes;
 use super::verb::Conference;
-use crate::media::Media;
 
 /// Longer names are refused.
 const MAX_NAME: usize = 128;
@@ -120,8 +119,7 @@ impl Conferences {
     /// Takes a place for a call; nothing is heard before its channel [enters](Attendance::enter).
     pub(super) fn join(
         &self,
-        media: &Media,
-        cdr: Option<&Arc<CdrWriter>>,
+        calls: &Calls,
         verb: &Conference,
         call: &str,
     ) -> Result<Attendance, String> {
@@ -138,7 +136,7 @@ impl Conferences {
             Some(running) => running,
             None => {
                 table.retain(|_, running| running.strong_count() > 0);
-                let running = Arc::new(Running::open(media, cdr, verb)?);
+                let running = Arc::new(Running::open(calls, verb)?);
                 table.insert(name.clone(), Arc::downgrade(&running));
                 running
             }
@@ -148,17 +146,16 @@ impl Conferences {
 }
 
 impl Running {
-    fn open(
-        media: &Media,
-        cdr: Option<&Arc<CdrWriter>>,
-        verb: &Conference,
-    ) -> Result<Running, String> {
+    fn open(calls: &Calls, verb: &Conference) -> Result<Running, String> {
         let config = RoomConfig {
             max_members: verb.max_members,
             ..RoomConfig::default()
         };
         // Nobody has asked for the room's events: those who come and go are known here.
-        let (room, _) = media.room(config).map_err(|error| error.to_string())?;
+        let (room, _) = calls
+            .media
+            .room(config)
+            .map_err(|error| error.to_string())?;
         tracing::info!(conference = verb.room, "conference opened");
         Ok(Running {
             name: verb.room.clone(),
@@ -168,7 +165,7 @@ impl Running {
             recorded: AtomicU32::new(0),
             tracks: AtomicU32::new(0),
             next_play: AtomicU32::new(0),
-            minutes: Minutes::begin(&verb.room, cdr.cloned()),
+            minutes: Minutes::begin(&verb.room, calls.cdr.clone(), calls.events.clone()),
         })
     }
 

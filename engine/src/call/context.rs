@@ -2,10 +2,12 @@
 use super::caller::Caller;
 use super::cdr::{CallRecord, ConferenceStay, MAX_CONFERENCES, Times};
 use super::counters::Active;
+use super::events::EventKind;
 use super::leg::End;
 use super::program::CallInfo;
 use super::recorded::RecordedFiles;
 use super::{Calls, InForce};
+use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
@@ -44,6 +46,11 @@ impl CallContext {
             conferences: Mutex::default(),
             _active: active,
         })
+    }
+
+    /// Tells an event of this call.
+    pub(super) fn tell(&self, kind: EventKind, data: impl FnOnce() -> Value) {
+        self.calls.events.tell(kind, Some(&self.info.id), data);
     }
 
     fn stays(&self) -> MutexGuard<'_, Vec<ConferenceStay>> {

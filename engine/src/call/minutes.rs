@@ -2,6 +2,7 @@
 //!
 //! Limits: the first [`MAX_CALLS`] calls are named.
 use super::cdr::{CdrWriter, ConferenceRecord};
+use super::events::{EventKind, Events};
 use super::recorded::{RecordedFile, RecordedFiles};
 use crate::media::{MediaEvent, MediaEvents};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,7 @@ pub(super) struct Minutes {
     attended: Mutex<Attended>,
     files: RecordedFiles,
     cdr: Option<Arc<CdrWriter>>,
+    events: Arc<Events>,
 }
 
 #[derive(Debug, Default)]
@@ -29,13 +31,18 @@ struct Attended {
 }
 
 impl Minutes {
-    pub(super) fn begin(room: &str, cdr: Option<Arc<CdrWriter>>) -> Arc<Minutes> {
+    pub(super) fn begin(
+        room: &str,
+        cdr: Option<Arc<CdrWriter>>,
+        events: Arc<Events>,
+    ) -> Arc<Minutes> {
         Arc::new(Minutes {
             room: room.to_owned(),
             began: SystemTime::now(),
             attended: Mutex::default(),
             files: RecordedFiles::default(),
             cdr,
+            events,
         })
     }
 
@@ -71,14 +78,24 @@ impl Minutes {
                     ..
                 } = event
                 {
-                    return minutes.files.note(RecordedFile {
+                    let call = of.clone();
+                    let file = RecordedFile {
                         path,
                         format,
                         duration_ms,
                         lost_ms,
                         end,
                         of,
-                    });
+                    };
+                    let said = || {
+                        let mut said = file.as_json();
+                        said["conference"] = minutes.room.clone().into();
+                        said
+                    };
+                    minutes
+                        .events
+                        .tell(EventKind::RecordingFinished, call.as_deref(), said);
+                    return minutes.files.note(file);
                 }
             }
         });

@@ -13,6 +13,7 @@ pub mod diagnosis;
 mod dial;
 mod dial_program;
 pub mod directory;
+pub mod events;
 mod executor;
 mod gather;
 mod hunt;
@@ -46,6 +47,7 @@ pub use cdr::{CdrError, CdrWriter};
 pub use counters::CallCounters;
 pub use dial_program::DialProgram;
 pub use directory::{AttemptOutcome, Attempts, Branch, Directory, Found, NoDirectory};
+pub use events::{Event, EventKind, EventSink, Events, Watched, Watcher};
 pub use leg::End;
 pub use listen::{Listen, ListenEnd, Listened, Until};
 pub use live_legs::LiveLegs;
@@ -247,6 +249,8 @@ pub struct Calls {
     /// For new calls; those in progress keep what they began with.
     in_force: ArcSwap<InForce>,
     cdr: Option<Arc<CdrWriter>>,
+    /// What happens, for whoever listens.
+    pub events: Arc<Events>,
     /// Conferences.
     pub conferences: conference::Conferences,
     /// Audio streams to services.
@@ -282,6 +286,7 @@ impl Calls {
             directory: parts.directory,
             in_force: ArcSwap::from_pointee(InForce::new(settings, parts.music)),
             cdr: parts.cdr.map(Arc::new),
+            events: Arc::default(),
             conferences: conference::Conferences::default(),
             streams: Arc::default(),
             places: Places::default(),

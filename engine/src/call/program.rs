@@ -12,6 +12,16 @@ pub enum Direction {
     Outbound,
 }
 
+impl Direction {
+    /// `inbound` or `outbound`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Direction::Inbound => "inbound",
+            Direction::Outbound => "outbound",
+        }
+    }
+}
+
 /// What a program may know of the call it drives.
 #[derive(Debug, Clone)]
 pub struct CallInfo {

@@ -60,7 +60,7 @@ impl RecordedFiles {
 }
 
 impl RecordedFile {
-    fn as_json(&self) -> Value {
+    pub(super) fn as_json(&self) -> Value {
         let ended = match &self.end {
             RecordingEnd::Stopped => "stopped",
             RecordingEnd::Silence => "silence",

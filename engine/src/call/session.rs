@@ -6,6 +6,7 @@ use super::causes::q850_of;
 use super::cdr::Times;
 use super::context::CallContext;
 use super::counters::{Active, PanicWatch};
+use super::events::{EventKind, cut};
 use super::executor::{Executor, Recordings};
 use super::leg::{End, Leg, LegSettings, hangup_reason};
 use super::negotiation::Negotiation;
@@ -15,6 +16,7 @@ use super::{Calls, Refusal};
 use crate::media::{ChannelStats, OpenError};
 use crate::net::sip::{Command, Incoming};
 use crate::route::{OutboundLeg, Place, retry_after_value};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::Instrument;
@@ -57,6 +59,7 @@ async fn run_inbound(call: Arc<CallContext>, incoming: Incoming, rank: usize) {
         sip_call_id = &*String::from_utf8_lossy(incoming.request.frame().call_id().unwrap_or_default()),
         "call in"
     );
+    tell_started(&call);
     let id = incoming.leg;
     if let Some(old) = incoming.replaces {
         return Box::pin(replace(&call, incoming, old)).await;
@@ -64,7 +67,9 @@ async fn run_inbound(call: Arc<CallContext>, incoming: Incoming, rank: usize) {
     let (mut leg, program) = match admit(&call, incoming, rank) {
         Ok(admitted) => admitted,
         Err(refusal) => {
-            call.record(&Times::begin(), &refused_end(&refusal));
+            let end = refused_end(&refusal);
+            call.record(&Times::begin(), &end);
+            tell_ended(&call, &end, false, began);
             return refuse(calls, id, &refusal);
         }
     };
@@ -90,6 +95,10 @@ fn admit(call: &Arc<CallContext>, incoming: Incoming, rank: usize) -> Result<Adm
     let routed = calls.routes.program(&call.info, &call.caller)?;
     let (rule, program) = (routed.rule, routed.program);
     tracing::info!(rule, program = program.name(), "routed");
+    call.tell(
+        EventKind::CallRouted,
+        || json!({"rule": rule, "program": program.name(), "to": call.info.to}),
+    );
     let _ = call.routed.set((rule, program.name().to_owned()));
     Ok((inbound_leg(call, incoming, place)?, program))
 }
@@ -138,7 +147,9 @@ async fn replace(call: &Arc<CallContext>, incoming: Incoming, old: LegId) {
     let calls = &call.calls;
     let id = incoming.leg;
     let refused = |refusal: Refusal| {
-        call.record(&Times::begin(), &refused_end(&refusal));
+        let end = refused_end(&refusal);
+        call.record(&Times::begin(), &end);
+        tell_ended(call, &end, false, Instant::now());
         refuse(calls, id, &refusal);
     };
     if call
@@ -161,7 +172,11 @@ async fn replace(call: &Arc<CallContext>, incoming: Incoming, old: LegId) {
     leg.answer(None);
     let times = leg.times.clone();
     match calls.places.take(old, Box::new(leg)) {
-        Ok(()) => call.record(&times, &End::by("us", "replaces")),
+        Ok(()) => {
+            let end = End::by("us", "replaces");
+            call.record(&times, &end);
+            tell_ended(call, &end, true, Instant::now());
+        }
         Err(leg) => {
             let mut leg = *leg;
             leg.hang_up(
@@ -273,10 +288,18 @@ async fn run_outbound(
     };
     let program = outbound.program;
     let rule = "placed by us".to_owned();
+    tell_started(&call);
     let _ = call.routed.set((rule, program.name().to_owned()));
-    let mut leg = place(&call, to, Origin::Stranger, None)
-        .await
-        .map_err(|error| error.text)?;
+    let placed = place(&call, to, Origin::Stranger, None).await;
+    let mut leg = placed.map_err(|error| {
+        let end = End {
+            status: Some(error.status),
+            q850: q850_of(error.status),
+            ..End::by("us", "not-placed")
+        };
+        tell_ended(&call, &end, false, began);
+        error.text
+    })?;
     tracing::info!(to = info.to, "call out");
     let mut stop = calls.stop.subscribe();
     let mut recordings = Recordings::new(&call.in_force.settings.recordings_dir, &info.id);
@@ -312,7 +335,29 @@ async fn account(
         "call over"
     );
     call.record(&leg.times, end);
+    tell_ended(call, end, leg.answered, began);
     stats
+}
+
+fn tell_started(call: &CallContext) {
+    let info = &call.info;
+    call.tell(
+        EventKind::CallStarted,
+        || json!({"direction": info.direction.word(), "from": cut(&info.from), "to": cut(&info.to)}),
+    );
+}
+
+fn tell_ended(call: &CallContext, end: &End, answered: bool, began: Instant) {
+    call.tell(EventKind::CallEnded, || {
+        json!({
+            "by": end.by,
+            "cause": end.cause,
+            "status": end.status,
+            "q850": end.q850,
+            "answered": answered,
+            "seconds": (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
+        })
+    });
 }
 
 /// How a call ended that never began.

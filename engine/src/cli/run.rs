@@ -148,6 +148,7 @@ async fn serve(
         trunks: trunks.clone(),
         phones,
         store: store.clone(),
+        events: calls.events.clone(),
     };
     let face = Arc::new(Face {
         sources,

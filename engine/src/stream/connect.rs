@@ -50,6 +50,11 @@ pub enum AddressError {
 }
 
 impl Address {
+    /// The host that it names.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Reads an address.
     ///
     /// # Errors

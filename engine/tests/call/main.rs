@@ -8,6 +8,7 @@ mod bridge;
 mod conference;
 mod dial;
 mod disk;
+mod events;
 mod keys;
 mod listening;
 mod message;

@@ -12,7 +12,7 @@ use super::program::{CallInfo, Direction};
 use super::verb::ConferenceEnd;
 use crate::media::{ChannelStats, Marks, Quality};
 use serde_json::{Value, json};
-use stamp::stamp;
+pub(super) use stamp::stamp;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 use trunkline_sip::Origin;
@@ -60,15 +60,20 @@ pub(super) struct ConferenceStay {
 }
 
 impl ConferenceStay {
-    fn value(&self) -> Value {
-        let left = match self.end {
+    /// Why it left, in a word.
+    pub(super) fn left(&self) -> &'static str {
+        match self.end {
             Some(ConferenceEnd::Key(_)) => "key",
             Some(ConferenceEnd::Over) => "over",
             Some(ConferenceEnd::Removed) => "removed",
             Some(ConferenceEnd::Alone) => "alone",
             Some(ConferenceEnd::TimeLimit) => "limit",
             None => "call-ended",
-        };
+        }
+    }
+
+    fn value(&self) -> Value {
+        let left = self.left();
         let seconds = (self.lasted.as_secs_f64() * 1000.0).round() / 1000.0;
         json!({"room": cut(&self.room), "seconds": seconds, "left": left})
     }
@@ -101,7 +106,7 @@ impl CallRecord<'_> {
             "schema": SCHEMA,
             "type": "call",
             "call": self.info.id,
-            "direction": word(self.info.direction),
+            "direction": self.info.direction.word(),
             "origin": origin,
             "source": self.caller.source,
             "from": cut(&self.info.from),
@@ -171,7 +176,7 @@ impl LegRecord<'_> {
             "type": "leg",
             "call": self.call,
             "leg": self.leg,
-            "direction": word(self.direction),
+            "direction": self.direction.word(),
             "party": cut(self.label),
             "sip_call_id": self.sip_call_id.map(cut),
             "codec": self.codec,
@@ -248,13 +253,6 @@ fn tenths(value: f32) -> f64 {
 
 fn hundredths(value: f32) -> f64 {
     (f64::from(value) * 100.0).round() / 100.0
-}
-
-fn word(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Inbound => "inbound",
-        Direction::Outbound => "outbound",
-    }
 }
 
 fn cut(text: &str) -> String {

@@ -1,6 +1,7 @@
 //! Two legs joined: what one far end does, and what the other gets of it, until one is gone. Transfers of either are in `transfer.rs`.
 use super::super::causes;
 use super::super::dial::{DialEnd, Dialled};
+use super::super::events::{EventKind, cut};
 use super::super::hunt::Hunted;
 use super::super::leg::{End, Input, Leg};
 use super::super::see_off::Escorted;
@@ -9,6 +10,7 @@ use super::super::verb::{KeyPress, Outcome};
 use super::dial::passed_on;
 use super::{Executor, VerbResult};
 use crate::net::sip::Command;
+use serde_json::json;
 use std::time::Instant;
 use trunkline_dsp::progress::Heard;
 
@@ -53,6 +55,10 @@ impl Executor<'_> {
         self.rejoin(&mut bridged);
         let outcome = self.bridge_until_over(&mut bridged).await;
         self.leg.part();
+        self.call.tell(
+            EventKind::CallUnbridged,
+            || json!({"with": cut(&bridged.label), "seconds": bridged.joined.elapsed().as_secs()}),
+        );
         if let (Err(end), Some(peer)) = (&outcome, bridged.peer) {
             peer.see_off("other-party", Some(passed_on(end)));
         }
@@ -107,6 +113,10 @@ impl Executor<'_> {
             "joined"
         );
         hear_each_other(self.leg, peer);
+        self.call.tell(
+            EventKind::CallBridged,
+            || json!({"with": cut(&bridged.label), "leg": peer.id.number(), "codec": self.leg.codec(), "peer_codec": peer.codec()}),
+        );
     }
 
     fn own_ended(&mut self, bridged: &mut Bridged, end: End) -> Option<VerbResult> {
@@ -235,6 +245,7 @@ fn hear_each_other(one: &mut Leg, other: &mut Leg) {
 }
 
 fn pass_key(from: &mut Leg, to: &mut Leg, key: KeyPress) {
+    from.say_digit(&key, false);
     if from.crosses(to, key.source) || to.is_pressed(key.digit) {
         tracing::info!(source = ?key.source, by = ?to.key_path(), "key passed on");
         to.press(key.digit, key.duration_ms);

@@ -1,10 +1,12 @@
 //! The verb that lets a call into a conference, until it leaves, is sent away, or the conference ends.
 use super::super::cdr::ConferenceStay;
 use super::super::conference::{Attendance, Standing, Wish};
+use super::super::events::EventKind;
 use super::super::leg::Input;
 use super::super::verb::{Conference, ConferenceEnd, Conferenced, Outcome};
-use super::{Executor, VerbResult, deadline_in, failed, log_key};
+use super::{Executor, VerbResult, deadline_in, failed};
 use crate::media::Edge;
+use serde_json::json;
 use std::time::Instant;
 
 /// What happens next.
@@ -16,10 +18,7 @@ enum Next {
 impl Executor<'_> {
     pub(super) async fn conference(&mut self, verb: Conference) -> VerbResult {
         let calls = self.call.calls.clone();
-        let joined =
-            calls
-                .conferences
-                .join(&calls.media, calls.cdr.as_ref(), &verb, &self.call.info.id);
+        let joined = calls.conferences.join(&calls, &verb, &self.call.info.id);
         let mut attendance = match joined {
             Ok(attendance) => attendance,
             Err(reason) => return Ok(failed("conference", reason)),
@@ -29,6 +28,11 @@ impl Executor<'_> {
         }
         let began = Instant::now();
         tracing::info!(conference = verb.room, "joined a conference");
+        let attendees = attendance.standing.borrow().attendees;
+        self.call.tell(
+            EventKind::ConferenceJoined,
+            || json!({"conference": verb.room, "attendees": attendees}),
+        );
         if verb.record {
             let folder = &self.call.in_force.settings.recordings_dir;
             if let Err(reason) = attendance.record(folder) {
@@ -48,11 +52,16 @@ impl Executor<'_> {
         self.leg.music(false);
         let lasted = began.elapsed();
         let seconds = lasted.as_secs() as u32;
-        self.call.left_conference(ConferenceStay {
+        let stay = ConferenceStay {
             room: verb.room.clone(),
             lasted,
             end: ended.as_ref().ok().copied(),
-        });
+        };
+        self.call.tell(
+            EventKind::ConferenceLeft,
+            || json!({"conference": stay.room, "seconds": seconds, "end": stay.left()}),
+        );
+        self.call.left_conference(stay);
         tracing::info!(conference = verb.room, seconds, end = ?ended.as_ref().ok(), "left a conference");
         ended.map(|end| Outcome::Conferenced(Conferenced { end, seconds }))
     }
@@ -89,7 +98,7 @@ impl Executor<'_> {
                 Next::Changed => {}
                 Next::Input(None) => return Ok(ConferenceEnd::TimeLimit),
                 Next::Input(Some(Input::Key(key))) => {
-                    log_key(&key);
+                    self.leg.say_key(&key, false);
                     if verb.stop_keys.contains(key.digit) {
                         return Ok(ConferenceEnd::Key(key));
                     }

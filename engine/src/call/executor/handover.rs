@@ -2,10 +2,12 @@
 //!
 //! Limit: 32 programs for one call, so that two that dial each other come to an end.
 use super::super::caller::Caller;
+use super::super::events::{EventKind, cut};
 use super::super::program::{CallInfo, Program};
 use super::super::verb::Outcome;
 use super::super::{Refusal, Routed};
 use super::Executor;
+use serde_json::json;
 
 /// Programs of one call.
 const MAX_PROGRAMS: u32 = 32;
@@ -14,6 +16,8 @@ const MAX_PROGRAMS: u32 = 32;
 pub(super) struct NextProgram {
     program: Box<dyn Program>,
     info: CallInfo,
+    /// What led to it.
+    rule: String,
 }
 
 impl Executor<'_> {
@@ -39,7 +43,11 @@ impl Executor<'_> {
         }
         let Routed { rule, program } = self.call.calls.routes.program(&info, caller)?;
         tracing::info!(to = info.to, rule, program = program.name(), "goes on");
-        Ok(NextProgram { program, info })
+        Ok(NextProgram {
+            program,
+            info,
+            rule,
+        })
     }
 
     /// The verb under way is over, and `next` runs the call from now on.
@@ -50,7 +58,16 @@ impl Executor<'_> {
 
     /// Lets the program that was handed the call begin.
     pub(super) fn succeed(&mut self) {
-        if let Some(NextProgram { program, info }) = self.successor.take() {
+        if let Some(NextProgram {
+            program,
+            info,
+            rule,
+        }) = self.successor.take()
+        {
+            self.call.tell(
+                EventKind::CallHandedOver,
+                || json!({"program": program.name(), "to": cut(&info.to), "rule": rule}),
+            );
             self.programs += 1;
             self.program = program;
             self.info = info;

@@ -2,7 +2,7 @@
 use super::super::leg::Input;
 use super::super::listen::{Listen, ListenEnd, Vigil};
 use super::super::verb::{Manner, Outcome};
-use super::{Executor, VerbResult, failed, log_key};
+use super::{Executor, VerbResult, failed};
 use crate::media::{Command, Listening};
 use std::time::Instant;
 
@@ -39,7 +39,7 @@ impl Executor<'_> {
                     vigil.prompts_done(Instant::now());
                 }
                 Some(Input::Key(key)) => {
-                    log_key(&key);
+                    self.leg.say_key(&key, false);
                     if listen.stop_keys.contains(key.digit) {
                         break ListenEnd::Key(key);
                     }

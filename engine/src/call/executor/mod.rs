@@ -18,10 +18,12 @@ pub(super) use recording::Recordings;
 
 use super::causes;
 use super::context::CallContext;
+use super::events::{EventKind, cut};
 use super::leg::{End, Input, Leg, hangup_reason};
 use super::program::{CallInfo, Direction, Program, Step};
-use super::verb::{Failure, Hangup, HangupCause, KeyPress, Outcome, Verb};
+use super::verb::{Failure, Hangup, HangupCause, Outcome, Verb};
 use handover::NextProgram;
+use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -93,15 +95,27 @@ impl<'a> Executor<'a> {
                     return Err(self.leg.farewell().await);
                 }
                 Some(Input::Progress { status, .. }) => {
-                    tracing::info!(status, "far end reports progress")
+                    tracing::info!(status, "far end reports progress");
+                    if status >= 180 {
+                        self.call
+                            .tell(EventKind::CallRinging, || json!({ "status": status }));
+                    }
                 }
                 Some(Input::Answered) => {
                     tracing::info!(codec = self.leg.codec(), "answered");
+                    self.tell_answered();
                     return Ok(());
                 }
                 Some(_) => {}
             }
         }
+    }
+
+    /// Our call was answered.
+    fn tell_answered(&self) {
+        let codec = self.leg.codec();
+        self.call
+            .tell(EventKind::CallAnswered, || json!({ "codec": codec }));
     }
 
     /// Runs the program to its end, and those that it hands the call to, and returns how the leg ended. `stop` ends the call from
@@ -143,6 +157,9 @@ impl<'a> Executor<'a> {
                 return Some(self.give_up("program-panic").await);
             };
             tracing::info!(%at, verb = verb.name(), "program");
+            let name = verb.name();
+            self.call
+                .tell(EventKind::ProgramStep, || json!({"at": at, "verb": name}));
             let takes_time = verb.takes_time();
             outcome = match self.carry_out(verb).await {
                 Ok(next) => next,
@@ -157,6 +174,10 @@ impl<'a> Executor<'a> {
                     reason = failure.reason,
                     %at,
                     "verb failed"
+                );
+                self.call.tell(
+                    EventKind::VerbFailed,
+                    || json!({"at": at, "verb": failure.verb, "reason": cut(&failure.reason)}),
                 );
             }
             idle_steps = if takes_time && !matches!(outcome, Outcome::Failed(_)) {
@@ -297,10 +318,6 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
     }
-}
-
-fn log_key(key: &KeyPress) {
-    tracing::info!(key = %key.digit, source = ?key.source, sources = %key.sources, ms = key.duration_ms, "key");
 }
 
 fn failed(verb: &'static str, reason: impl Into<String>) -> Outcome {

@@ -1,10 +1,12 @@
 //! The verbs that record, and the files a call has made.
+use super::super::events::EventKind;
 use super::super::leg::Input;
 use super::super::verb::{
     Outcome, Record, RecordCall, RecordEnd, Recorded, RecordingControl, RecordingId,
 };
-use super::{Executor, VerbResult, failed, log_key};
+use super::{Executor, VerbResult, failed};
 use crate::media::{Command, MediaAudio, RecordingEnd, RecordingFormat, RecordingSpec};
+use serde_json::json;
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -96,6 +98,7 @@ impl Executor<'_> {
             format,
             ..RecordingSpec::new(id, self.recordings.begin(id, format, record.keep))
         };
+        self.say_recording(id, &spec.path);
         match self.leg.media(Command::Record(Box::new(spec))) {
             Ok(()) => self.until_recorded(id, &record.stop_keys).await,
             Err(reason) => Ok(failed("record", reason)),
@@ -107,7 +110,7 @@ impl Executor<'_> {
         loop {
             match self.next().await {
                 Input::Key(key) => {
-                    log_key(&key);
+                    self.leg.say_key(&key, false);
                     // A refused stop (the shard is far behind) may be asked for again by the next key.
                     if stop_keys.contains(key.digit)
                         && stopped_by.is_none()
@@ -150,8 +153,10 @@ impl Executor<'_> {
             pause: record.pause,
             ..RecordingSpec::new(id, path)
         };
+        let file = spec.path.clone();
         Ok(match self.leg.media(Command::Record(Box::new(spec))) {
             Ok(()) => {
+                self.say_recording(id, &file);
                 self.recordings.running = Some(id);
                 Outcome::Done
             }
@@ -170,9 +175,27 @@ impl Executor<'_> {
             RecordingControl::Stop => Command::StopRecord { id },
         };
         Ok(match self.leg.media(command) {
-            Ok(()) => Outcome::Done,
+            Ok(()) => {
+                let kind = match control {
+                    RecordingControl::Pause => Some(EventKind::RecordingPaused),
+                    RecordingControl::Resume => Some(EventKind::RecordingResumed),
+                    // Told when the file is complete.
+                    RecordingControl::Stop => None,
+                };
+                if let Some(kind) = kind {
+                    self.call.tell(kind, || json!({ "recording": id }));
+                }
+                Outcome::Done
+            }
             Err(reason) => failed("recording_control", reason),
         })
+    }
+
+    fn say_recording(&self, id: u32, file: &Path) {
+        self.call.tell(
+            EventKind::RecordingStarted,
+            || json!({"recording": id, "file": file.display().to_string()}),
+        );
     }
 }
 

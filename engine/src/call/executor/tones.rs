@@ -2,7 +2,7 @@
 use super::super::leg::Input;
 use super::super::tones::{DetectMachine, MachineDetected, ToneEnd, WaitForTone};
 use super::super::verb::{Manner, Outcome};
-use super::{Executor, VerbResult, deadline_in, failed, log_key};
+use super::{Executor, VerbResult, deadline_in, failed};
 use crate::media::{Attention, Command};
 use trunkline_dsp::answering::{Answerer, Finding};
 
@@ -54,7 +54,7 @@ impl Executor<'_> {
                 }
                 Some(Input::Key(key)) => {
                     if wait.stop_keys.contains(key.digit) {
-                        log_key(&key);
+                        self.leg.say_key(&key, false);
                         return Ok(ToneEnd::Key(key));
                     }
                     self.leg.keep(key);

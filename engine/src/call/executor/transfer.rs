@@ -4,6 +4,7 @@
 use super::super::caller::Caller;
 use super::super::dial::Dialled;
 use super::super::directory::Found;
+use super::super::events::{EventKind, cut};
 use super::super::hunt::{Hunt, Hunted};
 use super::super::leg::{End, Leg, hangup_reason};
 use super::super::see_off::Escorted;
@@ -13,6 +14,7 @@ use super::super::{Refusal, causes};
 use super::bridge::{Bridged, Side};
 use super::{Executor, VerbResult};
 use crate::net::sip::Command;
+use serde_json::json;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use trunkline_sip::refer::Replaces;
@@ -36,6 +38,11 @@ impl Executor<'_> {
             target = referral.target.uri,
             attended = referral.target.replaces.is_some(),
             "transfer asked for"
+        );
+        let (by, asked) = (cut(referrer.label()), &referral.target);
+        self.call.tell(
+            EventKind::TransferAsked,
+            || json!({"by": by, "target": cut(&asked.uri), "attended": asked.replaces.is_some()}),
         );
         let policy = &self.call.in_force.settings.transfer;
         let refusal = match (&bridged.transfer, &bridged.peer) {
@@ -111,6 +118,8 @@ impl Executor<'_> {
                     by = self.leg.label(),
                     "transferred to another call of theirs"
                 );
+                self.call
+                    .tell(EventKind::TransferDone, || json!({"to": "another call"}));
                 self.leg.notify_refer(id, 200);
                 Some(Err(self.leave_after("transferred").await))
             }
@@ -220,6 +229,8 @@ impl Executor<'_> {
             referrer.part();
         }
         tracing::info!(party = self.leg.label(), "transferred to a program");
+        self.call
+            .tell(EventKind::TransferDone, || json!({"to": "program"}));
         referrer.accept_refer(referral.id);
         referrer.notify_refer(referral.id, 200);
         referrer.see_off_after(PATIENCE, "transferred");
@@ -267,6 +278,8 @@ impl Executor<'_> {
             return;
         };
         tracing::info!(to = label, "transferred");
+        self.call
+            .tell(EventKind::TransferDone, || json!({"to": cut(&label)}));
         self.leg.part();
         if let Some(mut peer) = bridged.peer.take() {
             if side == Side::Own {
@@ -286,6 +299,10 @@ impl Executor<'_> {
         let (side, transfer) = bridged.transfer.take()?;
         let status = failed_status(&dialled);
         tracing::info!(to = dialled.target, status, "transfer failed");
+        self.call.tell(
+            EventKind::TransferFailed,
+            || json!({"to": cut(&dialled.target), "status": status}),
+        );
         match (&bridged.peer, side) {
             (None, _) => {
                 // Whoever was to be transferred is alone.

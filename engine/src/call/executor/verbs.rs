@@ -1,12 +1,14 @@
 //! The verbs that play and listen: play, gather, echo, send_digits, and what turns their audio into media commands.
+use super::super::events::EventKind;
 use super::super::gather::{Gathering, Next};
 use super::super::leg::{Input, KeyPath};
 use super::super::verb::{
     Audio, Echo, Gather, Gathered, Manner, Outcome, Play, Refer, Repeat, SendDigits,
 };
-use super::{Executor, VerbResult, deadline_in, failed, log_key};
+use super::{Executor, VerbResult, deadline_in, failed};
 use crate::fetch;
 use crate::media::{Command, DigitPiece, DigitText, MediaAudio, Prompt};
+use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,7 +33,7 @@ impl Executor<'_> {
                 }
                 Input::Key(key) => {
                     if play.stop_keys.contains(key.digit) {
-                        log_key(&key);
+                        self.leg.say_key(&key, false);
                         let _ = self.leg.media(Command::StopPlay);
                         return Ok(Outcome::Interrupted(key));
                     }
@@ -60,9 +62,7 @@ impl Executor<'_> {
             let Some(key) = self.leg.take_ahead() else {
                 break;
             };
-            if !gather.sensitive {
-                log_key(&key);
-            }
+            self.leg.say_key(&key, gather.sensitive);
             next = state.key(Instant::now(), key);
         }
         let mut playing = None;
@@ -87,7 +87,10 @@ impl Executor<'_> {
                 }
             };
             let input = self.input_until(deadline).await?;
-            next = hear(&mut state, input, &mut playing, gather.sensitive);
+            if let Some(Input::Key(key)) = &input {
+                self.leg.say_key(key, gather.sensitive);
+            }
+            next = hear(&mut state, input, &mut playing);
             if !state.prompting() && playing.take().is_some() {
                 let _ = self.leg.media(Command::StopPlay);
             }
@@ -110,7 +113,7 @@ impl Executor<'_> {
             match self.input_until(deadline).await? {
                 None => return Ok(Outcome::Done),
                 Some(Input::Key(key)) => {
-                    log_key(&key);
+                    self.leg.say_key(&key, false);
                     if keys.contains(key.digit) {
                         return Ok(Outcome::Interrupted(key));
                     }
@@ -213,6 +216,11 @@ impl Executor<'_> {
             audio: items,
             repeat: times,
         })?;
+        let pieces = audio.len();
+        self.call.tell(
+            EventKind::PlayStarted,
+            || json!({"play": id, "pieces": pieces}),
+        );
         Ok(id)
     }
 
@@ -277,22 +285,12 @@ enum Source {
 }
 
 /// What an input means to a gather; `None` is the deadline.
-fn hear(
-    state: &mut Gathering<'_>,
-    input: Option<Input>,
-    playing: &mut Option<u32>,
-    sensitive: bool,
-) -> Next {
+fn hear(state: &mut Gathering<'_>, input: Option<Input>, playing: &mut Option<u32>) -> Next {
     let now = Instant::now();
     match input {
         None => state.time(now),
         Some(Input::KeyDown(..)) => state.key_down(),
-        Some(Input::Key(key)) => {
-            if !sensitive {
-                log_key(&key);
-            }
-            state.key(now, key)
-        }
+        Some(Input::Key(key)) => state.key(now, key),
         Some(Input::PlayDone(id)) if *playing == Some(id) => {
             *playing = None;
             state.prompts_done(now)

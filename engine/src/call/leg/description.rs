@@ -1,11 +1,13 @@
 //! The session descriptions of a leg: what the far end's offers and answers change, and the stream the channel is told of.
 use super::{Input, Leg, Unanswered, hangup_reason};
 use crate::call::Refusal;
+use crate::call::events::EventKind;
 use crate::config::Opus;
 use crate::media::{ClockRate, Command as MediaCommand, OpusSettings, SrtpParams, StreamParams};
 use crate::net::sip::Command;
 use crate::rtp::srtp;
 use crate::rtp::stun::IceLite;
+use serde_json::json;
 use trunkline_sip::Message;
 use trunkline_sip::offer_answer::{
     Direction as MediaDirection, Encoding, NegotiatedSrtp, OpusFormat,
@@ -44,6 +46,7 @@ impl Leg {
         self.sip
             .send(Command::Answer(self.id, unanswered.description, Vec::new()));
         tracing::info!(codec = self.codec(), srtp = self.suite(), "answered");
+        self.say_answered();
     }
 
     /// Lets an unanswered caller hear us: 183 with our answer, once. Whether it can (a caller that wants our offer cannot be
@@ -67,6 +70,7 @@ impl Leg {
             );
             self.apply_stream();
             self.sip.send(progress);
+            self.say_ringing(183);
         }
         true
     }
@@ -87,6 +91,7 @@ impl Leg {
 
     pub(in super::super) fn provisional(&mut self, status: u16, reason: &'static str) {
         self.times.ringing();
+        self.say_ringing(status);
         self.sip.send(Command::Provisional(
             self.id,
             status,
@@ -130,6 +135,10 @@ impl Leg {
                     ?direction,
                     codec = self.codec(),
                     "media changed by the far end"
+                );
+                self.say(
+                    EventKind::LegChanged,
+                    json!({"codec": self.codec(), "held": self.is_held()}),
                 );
                 Some(Input::MediaChanged)
             }

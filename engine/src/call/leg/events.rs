@@ -4,12 +4,14 @@ use super::{End, Input, Leg, hangup_reason};
 use crate::call::Refusal;
 use crate::call::arbiter::Heard;
 use crate::call::causes::{self, Causes};
+use crate::call::events::EventKind;
 use crate::call::recorded::RecordedFile;
 use crate::call::text_message::{self, InCall};
 use crate::call::transfer::Referral;
 use crate::call::verb::DigitSource;
 use crate::media::{ChannelStats, MediaEvent};
 use crate::stream::protocol;
+use serde_json::json;
 use std::time::{Duration, Instant};
 use trunkline_sip::{EndCause, Event, Message, Origin, ReferId, RequestId};
 
@@ -35,6 +37,7 @@ impl Leg {
                 let status = response.frame().status().unwrap_or(0);
                 if status >= 180 {
                     self.times.ringing();
+                    self.say_ringing(status);
                 }
                 self.note_call_id(&response);
                 Some(Input::Progress { status, early })
@@ -45,6 +48,7 @@ impl Leg {
                 self.times.answer();
                 self.note_call_id(&response);
                 self.take_answer(&session_description(&response));
+                self.say_answered();
                 Some(Input::Answered)
             }
             Event::Reinvite { request, .. } => self.reinvite(&request),
@@ -171,6 +175,9 @@ impl Leg {
             MediaEvent::PlayDone { id } => {
                 self.played_at = Some(Instant::now());
                 self.doing.played(id);
+                self.settings
+                    .call
+                    .tell(EventKind::PlayFinished, || json!({ "play": id }));
                 Some(Input::PlayDone(id))
             }
             MediaEvent::PlayRefused { id } => {
@@ -197,14 +204,17 @@ impl Leg {
                 lost_ms,
                 ..
             } => {
-                self.settings.call.recorded.note(RecordedFile {
+                let file = RecordedFile {
                     path,
                     format,
                     duration_ms,
                     lost_ms,
                     end: end.clone(),
                     of: None,
-                });
+                };
+                let call = &self.settings.call;
+                call.tell(EventKind::RecordingFinished, || file.as_json());
+                call.recorded.note(file);
                 Some(Input::RecordDone {
                     id,
                     duration_ms,

@@ -65,6 +65,7 @@ impl Leg {
         );
         self.diagnose(&s, false);
         self.record(end, &s);
+        self.say_ended(end, &s);
         stats
     }
 

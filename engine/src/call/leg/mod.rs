@@ -13,6 +13,7 @@ mod joined;
 mod keys;
 mod streaming;
 mod takeover;
+mod told;
 mod tones;
 
 pub(super) use joined::plain_music;
@@ -24,6 +25,7 @@ use super::arbiter::Arbiter;
 use super::causes;
 use super::cdr::Times;
 use super::context::CallContext;
+use super::events::EventKind;
 use super::live_legs::LivePlace;
 use super::negotiation::Negotiation;
 use super::program::Direction;
@@ -39,6 +41,7 @@ use crate::net::sip::{Command, LegEvents, SipHandle};
 use crate::route::{CallerIdentity, Place, retry_after_value, terms};
 use crate::stream::{StreamEnd, StreamHandle};
 use description::spoken;
+use serde_json::json;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -267,7 +270,7 @@ impl Leg {
             .calls
             .live
             .enter(id.number(), &call.info.id, &settings.label, quality);
-        Leg {
+        let leg = Leg {
             id,
             sip,
             events,
@@ -305,7 +308,9 @@ impl Leg {
             first_rtp: None,
             explained: Vec::new(),
             _live: live,
-        }
+        };
+        leg.say(EventKind::LegStarted, json!({}));
+        leg
     }
 
     /// Where the far end says it wants its audio.
@@ -435,7 +440,7 @@ impl Leg {
                     None => self.media_lost(ChannelStats::default()),
                 },
                 end = streaming::over(&mut self.stream) => {
-                    self.end_stream();
+                    self.stream_over(&end);
                     Some(Input::StreamEnded(end))
                 }
                 Some(new) = self.successors.recv() => Some(self.replaced_by(*new)),

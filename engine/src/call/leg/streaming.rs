@@ -1,10 +1,11 @@
 //! The leg's stream: its audio at a service.
 use super::Leg;
-use crate::call::program::Direction;
+use crate::call::events::EventKind;
 use crate::call::verb::{KeyPress, Stream};
 use crate::media::{Command, Listening, TapSpec};
 use crate::stream::protocol::{CallFacts, Heard};
 use crate::stream::{StreamEnd, StreamHandle, StreamSpec};
+use serde_json::json;
 
 impl Leg {
     /// Begins a stream; one that the leg has ends.
@@ -19,10 +20,7 @@ impl Leg {
         let call = &self.settings.call;
         let facts = CallFacts {
             id: call.info.id.clone(),
-            direction: match call.info.direction {
-                Direction::Inbound => "inbound",
-                Direction::Outbound => "outbound",
-            },
+            direction: call.info.direction.word(),
             from: call.info.from.clone(),
             to: call.info.to.clone(),
         };
@@ -37,7 +35,14 @@ impl Leg {
             framing: stream.framing,
             parameters: stream.parameters.clone(),
         };
+        if self.stream.is_some() {
+            self.say_stream_over(&StreamEnd::Stopped);
+        }
         self.stream = Some(call.calls.streams.begin(spec, tap));
+        self.say(
+            EventKind::StreamStarted,
+            json!({"host": stream.address.host()}),
+        );
         self.heard_by_stream = stream.listen;
         self.listen();
         Ok(())
@@ -45,10 +50,17 @@ impl Leg {
 
     /// Ends the stream, if there is one.
     pub(in super::super) fn end_stream(&mut self) {
-        if self.stream.take().is_some() {
-            self.heard_by_stream = Listening::default();
-            self.listen();
+        if self.stream.is_some() {
+            self.stream_over(&StreamEnd::Stopped);
         }
+    }
+
+    /// The stream has come to its end.
+    pub(super) fn stream_over(&mut self, end: &StreamEnd) {
+        self.say_stream_over(end);
+        self.stream = None;
+        self.heard_by_stream = Listening::default();
+        self.listen();
     }
 
     /// What the program listens for from now on.

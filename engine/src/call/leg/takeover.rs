@@ -1,7 +1,9 @@
 //! Another leg comes in this one's place: whoever owns the leg goes on with the new one, and the old one is seen off.
 use super::{Input, Leg};
+use crate::call::events::EventKind;
 use crate::call::see_off::Escorted;
 use crate::media::Command as MediaCommand;
+use serde_json::json;
 use std::time::Duration;
 
 /// How long the one who was replaced may take to hang up by itself.
@@ -42,6 +44,7 @@ impl Leg {
         new.hung_up = None;
         let old = std::mem::replace(self, new);
         tracing::info!(party = old.settings.label, by = self.settings.label, leg = %self.id, "a leg is replaced");
+        self.say(EventKind::LegReplaced, json!({}));
         Escorted::new(old).see_off_after(PATIENCE, "replaced");
         self.apply_stream();
         let playing = doing.playing.map(|(_, play)| play);

@@ -1,7 +1,9 @@
 //! Tones of the far end's network, and who answered: what is listened for, and what is kept of it.
 use super::{Input, Leg};
+use crate::call::events::EventKind;
 use crate::call::tones::{full_name, refusal_of};
 use crate::media::{Attention, Command};
+use serde_json::json;
 use trunkline_dsp::answering::Finding;
 use trunkline_dsp::progress::{Heard, Kind, Plan};
 
@@ -61,6 +63,7 @@ impl Leg {
             party = self.settings.label,
             "tone heard"
         );
+        self.say(EventKind::ToneHeard, json!({ "tone": name }));
         self.settings.call.calls.counters.tone(heard.kind);
         if refusal_of(heard.kind).is_some() {
             self.tones.refusal = Some(heard.kind);
@@ -85,9 +88,17 @@ impl Leg {
                 );
                 self.settings.call.calls.counters.answered_by(by);
                 self.tones.answered_by = Some(by);
+                self.say(
+                    EventKind::MachineDetected,
+                    json!({"answered_by": by, "because": verdict.because.name(), "after_ms": verdict.after_ms}),
+                );
             }
             Finding::GreetingOver { beep, after_ms } => {
                 tracing::info!(beep, after_ms, "the greeting is over");
+                self.say(
+                    EventKind::GreetingOver,
+                    json!({"beep": beep, "after_ms": after_ms}),
+                );
             }
         }
         Some(Input::Answerer(finding))

@@ -1,0 +1,73 @@
+//! The list of all events: name, and what the data says. `docs/events.md` is this list; a test holds both together.
+
+macro_rules! kinds {
+    ($($(#[$meta:meta])* $kind:ident $name:literal $doc:literal)*) => {
+        /// What can happen. The text of each says which fields its data has.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum EventKind {
+            $(#[doc = $doc] $kind,)*
+        }
+
+        impl EventKind {
+            /// All of them, in the order of the page.
+            pub const ALL: &'static [EventKind] = &[$(EventKind::$kind,)*];
+
+            /// The name, such as `call.answered`.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(EventKind::$kind => $name,)*
+                }
+            }
+
+            /// When it happens and what its data says.
+            pub fn doc(self) -> &'static str {
+                match self {
+                    $(EventKind::$kind => $doc,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    CallStarted "call.started" "A call has come in or is being placed. `direction` (`inbound`, `outbound`), `from`, `to`."
+    CallRouted "call.routed" "It is known what drives the call. `rule`, `program`, `to`."
+    CallRinging "call.ringing" "The caller is told that it rings, or our callee rings. `status` (180 or 183)."
+    CallAnswered "call.answered" "The call's own leg is answered. `codec`."
+    CallEnded "call.ended" "The call is over; the last event of the call itself. `by`, `cause`, `status`, `q850` as in its record, `answered`, `seconds` since it began."
+    CallBridged "call.bridged" "Two parties hear each other. `with`, `leg`, `codec`, `peer_codec`."
+    CallUnbridged "call.unbridged" "They are parted. `with`, `seconds`."
+    CallHandedOver "call.handed_over" "Another program drives the call from now on. `program`, `to`, `rule`."
+
+    LegStarted "leg.started" "A leg of the call has its audio channel. `leg`, `party`."
+    LegRinging "leg.ringing" "It rings. `leg`, `party`, `status`."
+    LegAnswered "leg.answered" "It is answered. `leg`, `party`, `direction`, `codec`."
+    LegChanged "leg.changed" "The far end has changed its address, codec or direction. `leg`, `party`, `codec`, `held` (by the far end)."
+    LegReplaced "leg.replaced" "Another leg has come in its place (RFC 3891). `leg`, `party` of the new one."
+    LegEnded "leg.ended" "It is over. `leg`, `party`, `by`, `cause`, `status`, `q850`, `answered`, `codec`, `lost`, `late`, `jitter_ms`."
+
+    Digit "digit" "A key was pressed. `digit` (`null` while the program gathers a secret), `source` (`inband`, `rfc4733`, `info`), `ms`, `leg`. A key that is pressed ahead is told when somebody takes it."
+    ToneHeard "tone.heard" "A tone of the network or of a fax machine. `tone`, `leg`."
+    MachineDetected "machine.detected" "It is known who answered our call. `answered_by`, `because`, `after_ms`, `leg`."
+    GreetingOver "machine.greeting_over" "The greeting of an answering machine is over. `beep`, `after_ms`, `leg`."
+
+    PlayStarted "play.started" "Audio begins to play to the call's own leg. `play` (a number), `pieces`."
+    PlayFinished "play.finished" "It was played to its end. `play`."
+    RecordingStarted "recording.started" "A recording begins. `recording` (a number), `file`."
+    RecordingPaused "recording.paused" "The recording pauses. `recording`."
+    RecordingResumed "recording.resumed" "The recording goes on. `recording`."
+    RecordingFinished "recording.finished" "A recording is complete. `file`, `format`, `ms`, `lost_ms`, `ended`; `conference` where it is of one, `call` where it is of one attendee."
+
+    ConferenceJoined "conference.joined" "The call has joined a conference. `conference`, `attendees`."
+    ConferenceLeft "conference.left" "It has left it. `conference`, `seconds`, `end` (`key`, `over`, `removed`, `alone`, `limit`, `call-ended`)."
+
+    StreamStarted "stream.started" "A stream to a service begins. `leg`, `host`."
+    StreamEnded "stream.ended" "The stream is over. `leg`, `end`."
+
+    TransferAsked "transfer.asked" "A far end asks for a transfer (REFER). `by`, `target`, `attended`."
+    TransferDone "transfer.done" "The transfer has succeeded. `to`."
+    TransferFailed "transfer.failed" "The transfer has failed. `to`, `status`."
+
+    ProgramStep "program.step" "The program asks for a verb. `at` (where in the program), `verb`."
+    VerbFailed "verb.failed" "A verb could not be carried out. `at`, `verb`, `reason`."
+}
