@@ -1,19 +1,19 @@
 //! The diagnosis page: the state of each trunk, how the legs that are up sound, and the last legs whose audio did not flow. Its shape is in `docs/doctor.md`.
-use super::Face;
-use crate::trunk::{TargetStatus, TrunkStatus};
+use crate::call::{LiveLegs, Troubled};
+use crate::trunk::{TargetStatus, TrunkStatus, Trunks};
 use serde_json::{Value, json};
 
 /// Grows by one when a field changes its meaning or goes; new fields may come at any time.
 const SCHEMA: u32 = 1;
 
-pub(super) fn page(face: &Face) -> Value {
-    let trunks: Vec<_> = face.sources.trunks.status().iter().map(trunk).collect();
+pub(super) fn page(trunks: &Trunks, live: &LiveLegs, troubled: &Troubled) -> Value {
+    let trunks: Vec<_> = trunks.status().iter().map(trunk).collect();
     json!({
         "schema": SCHEMA,
         "version": env!("CARGO_PKG_VERSION"),
         "trunks": trunks,
-        "legs": face.sources.live.to_json(),
-        "audio": face.sources.troubled.to_json(),
+        "legs": live.to_json(),
+        "audio": troubled.to_json(),
     })
 }
 

@@ -1,13 +1,15 @@
 //! The HTTP face: `GET /health` for load balancers and people, `GET /metrics` for Prometheus,
-//! `GET /diagnosis` for `trunkline doctor`. The diagnosis names callers and addresses: only this host gets it, wherever the socket listens.
+//! `GET /diagnosis` for `trunkline doctor`, and the control API. The diagnosis names callers and addresses: only this host gets it, wherever the socket listens.
 mod diagnosis;
 mod metrics;
 mod quality_metrics;
 mod store_metrics;
 mod trunk_metrics;
+pub mod v1;
 
 pub use metrics::Sources;
 
+use crate::config::ApiListen;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +18,7 @@ use axum::{Json, Router};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::net::TcpListener;
+use v1::{Peer, ServeError, V1};
 
 /// What the HTTP face shows.
 pub struct Face {
@@ -26,36 +28,53 @@ pub struct Face {
     pub draining: AtomicBool,
 }
 
-/// The HTTP socket could not be bound.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "cannot listen for HTTP on {address}: {cause}. Change [http] listen in the configuration, or set it to \"off\""
-)]
-pub struct BindError {
-    address: SocketAddr,
-    cause: std::io::Error,
-}
-
-/// Binds the HTTP socket and serves in the background; returns the address really bound.
-///
-/// # Errors
-/// When the address cannot be bound.
-pub async fn start(address: SocketAddr, face: Arc<Face>) -> Result<SocketAddr, BindError> {
-    let fail = |cause| BindError { address, cause };
-    let listener = TcpListener::bind(address).await.map_err(fail)?;
-    let bound = listener.local_addr().map_err(fail)?;
-    let router = Router::new()
+/// The pages that need no token.
+fn open_pages(face: Arc<Face>) -> Router {
+    Router::new()
         .route("/health", get(health))
         .route("/metrics", get(metrics_page))
         .route("/diagnosis", get(diagnosis_page))
         .with_state(face)
-        .into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "the HTTP server ended");
+}
+
+/// Where HTTP is served.
+pub struct Sockets<'a> {
+    /// `[http] listen`: the open pages.
+    pub open: Option<SocketAddr>,
+    /// `[api]`: the control API.
+    pub api: &'a ApiListen,
+}
+
+/// Binds the sockets and serves in the background; returns the addresses really bound: of the open pages, and of the API.
+///
+/// # Errors
+/// An address cannot be bound, or a certificate cannot be used.
+pub async fn start(
+    sockets: Sockets<'_>,
+    face: Arc<Face>,
+    v1: Option<Arc<V1>>,
+) -> Result<(Option<SocketAddr>, Option<SocketAddr>), ServeError> {
+    let api = v1.map(|v1| v1::router(&v1));
+    let (beside, own) = match sockets.api {
+        ApiListen::Beside => (api, None),
+        ApiListen::Own { address, tls } => {
+            let identity = tls.as_ref().map(|files| (&files.certificate, &files.key));
+            (None, api.map(|api| (*address, identity, api)))
         }
-    });
-    Ok(bound)
+        ApiListen::Off => (None, None),
+    };
+    let (mut open_at, mut api_at) = (None, None);
+    if let Some(address) = sockets.open {
+        let pages = open_pages(face);
+        let with_api = beside.is_some();
+        let pages = pages.merge(beside.unwrap_or_default());
+        open_at = Some(v1::start(address, "[http] listen", None, pages).await?);
+        api_at = open_at.filter(|_| with_api);
+    }
+    if let Some((address, identity, api)) = own {
+        api_at = Some(v1::start(address, "[api] listen", identity, api).await?);
+    }
+    Ok((open_at, api_at))
 }
 
 async fn health(State(face): State<Arc<Face>>) -> impl IntoResponse {
@@ -75,14 +94,15 @@ async fn health(State(face): State<Arc<Face>>) -> impl IntoResponse {
 
 async fn diagnosis_page(
     State(face): State<Arc<Face>>,
-    ConnectInfo(source): ConnectInfo<SocketAddr>,
+    ConnectInfo(Peer(source)): ConnectInfo<Peer>,
 ) -> Response {
     if !source.ip().to_canonical().is_loopback() {
         tracing::info!(%source, rule = "diagnosis-from-afar", "GET /diagnosis refused: it is for this host only");
         let text = "the diagnosis is for this host only: run trunkline doctor there\n";
         return (StatusCode::FORBIDDEN, text).into_response();
     }
-    Json(diagnosis::page(&face)).into_response()
+    let from = &face.sources;
+    Json(diagnosis::page(&from.trunks, &from.live, &from.troubled)).into_response()
 }
 
 async fn metrics_page(State(face): State<Arc<Face>>) -> impl IntoResponse {

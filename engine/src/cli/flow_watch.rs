@@ -1,6 +1,6 @@
 //! Flow files are watched: a changed one is read, checked and staged with its prompts, and put in force for the calls that begin from
 //! then on. Calls in progress keep the flow they began with; a file with a mistake leaves the old one in force, and the log says why.
-use super::routes::{self, Flows, Kept, LiveRoutes};
+use super::routes::{self, Kept, LiveRoutes};
 use crate::config::FlowSource;
 use crate::media::PromptLibrary;
 use std::collections::HashMap;
@@ -88,40 +88,28 @@ impl FlowWatch {
 
     fn exchange(&self, name: &str, old: &Kept) {
         let aliases = self.routes.router.load().config().flow.aliases.clone();
-        let mut warnings = Vec::new();
-        let new = match routes::load(&old.source, &aliases, &self.prompts, &mut warnings) {
+        let new = match routes::load(&old.source, &aliases, &self.prompts) {
             Ok(new) => new,
-            Err(lines) => {
-                for line in &lines {
+            Err(problems) => {
+                for line in problems.lines() {
                     tracing::error!("{line}");
                 }
                 tracing::error!(
                     rule = "flow-kept",
-                    mistakes = lines.len(),
+                    mistakes = problems.list.len(),
                     "{name} was changed and not taken; the flow before stays in force"
                 );
                 return;
             }
         };
-        for warning in &warnings {
+        for warning in &new.warnings {
             tracing::warn!("{warning}");
         }
-        let mut taken = false;
-        self.routes.flows.rcu(|flows| {
-            // A reload may have come in between: then what it read counts.
-            taken = flows
-                .get(name)
-                .is_some_and(|now| Arc::ptr_eq(&now.flow, &old.flow));
-            let mut flows = Flows::clone(flows);
-            if taken {
-                flows.insert(name.to_owned(), new.clone());
-            }
-            flows
-        });
-        if taken {
+        let (menus, nodes) = (new.flow.menus.len(), new.flow.nodes.len());
+        if self.routes.swap(name, old, new) {
             tracing::info!(
-                menus = new.flow.menus.len(),
-                nodes = new.flow.nodes.len(),
+                menus,
+                nodes,
                 "{name} has changed: calls run it from now on, those in progress keep the flow they began with"
             );
         }

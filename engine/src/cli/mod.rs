@@ -1,4 +1,4 @@
-//! The command line: run, call, check, flow, simulate, route-test, doctor, bench, load.
+//! The command line: run, call, check, flow, simulate, route-test, token, doctor, bench, load.
 //!
 //! Exit codes: 0 done; 1 it could not be done (one sentence on stderr says why); 2 the command line itself is wrong.
 mod bench;
@@ -7,6 +7,7 @@ mod call;
 mod check;
 mod doctor;
 mod flow;
+mod flow_shelf;
 mod flow_watch;
 mod load;
 mod log;
@@ -16,6 +17,7 @@ mod routes;
 mod run;
 mod script;
 mod simulate;
+mod token;
 mod transports;
 
 use clap::{Parser, Subcommand};
@@ -44,6 +46,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Say what would happen to a call, and which rule of the configuration says so.
     RouteTest(route_test::Args),
+    /// Make, list and revoke tokens of the control API.
+    Token(token::Args),
     /// Say what is wrong: with this machine, with the trunks, and with the audio of recent calls.
     Doctor(doctor::Args),
     /// Measure how many channels one core of this machine carries.
@@ -62,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Flow(args) => flow::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::RouteTest(args) => route_test::run(&args),
+        Command::Token(args) => token::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Load(args) => load::run(&args),

@@ -158,6 +158,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("dtmf", old.dtmf != new.dtmf),
         ("fetch", old.fetch != new.fetch),
         ("http.listen", old.http != new.http),
+        ("api", old.api != new.api),
         ("log", old.log != new.log),
     ];
     let changed = differ.into_iter().filter(|(_, differs)| *differs);

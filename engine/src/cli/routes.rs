@@ -3,15 +3,20 @@ use super::builtin;
 use crate::call::{
     CallInfo, Caller, DialProgram, DialTarget, LegTerms, Program, Refusal, Routed, Routes, TextTo,
 };
-use crate::config::{Config, FlowSource, NumberDestination};
-use crate::flow::{Aliases, Flow, FlowProgram};
+use crate::config::{Config, FlowSource, NumberDestination, Problem, Problems};
+use crate::flow::{Aliases, Flow, FlowProgram, PromptFile};
 use crate::media::PromptLibrary;
 use crate::route::{self, CallerIdentity, Destination, Router, identity, terms};
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use trunkline_sip::{Frame, Origin};
+
+/// Versions of a flow that are kept.
+const VERSIONS: usize = 10;
 
 /// Flows by their source.
 pub(super) type Flows = HashMap<String, Kept>;
@@ -23,6 +28,49 @@ pub(super) struct Kept {
     pub(super) source: FlowSource,
     /// Directories that it reads.
     pub(super) further: Vec<String>,
+    /// What is odd but allowed.
+    pub(super) warnings: Vec<String>,
+    /// Its text and since when it counts; those before, latest first.
+    pub(super) versions: Vec<Arc<FlowText>>,
+}
+
+/// The text of a flow.
+pub(super) struct FlowText {
+    pub(super) version: String,
+    pub(super) text: Arc<str>,
+    pub(super) since: Timestamp,
+    /// `file` or `api`.
+    pub(super) by: &'static str,
+}
+
+impl FlowText {
+    fn new(text: &str, by: &'static str) -> Arc<FlowText> {
+        let digest = Sha256::digest(text.as_bytes());
+        let hex = digest.iter().take(8).map(|octet| format!("{octet:02x}"));
+        Arc::new(FlowText {
+            version: hex.collect(),
+            text: text.into(),
+            since: Timestamp::now(),
+            by,
+        })
+    }
+}
+
+impl Kept {
+    /// Remembers what it takes the place of.
+    pub(super) fn follow(&mut self, before: &Kept) {
+        let now = self.versions.first().map(|now| now.version.clone());
+        let older = before.versions.iter();
+        let same = older
+            .clone()
+            .next()
+            .filter(|of| Some(&of.version) == now.as_ref());
+        if let (Some(same), Some(own)) = (same, self.versions.first_mut()) {
+            own.clone_from(same);
+        }
+        let other = older.filter(|of| Some(&of.version) != now.as_ref());
+        self.versions.extend(other.take(VERSIONS - 1).cloned());
+    }
 }
 
 /// A configuration's routes with everything they need, checked and loaded.
@@ -54,9 +102,10 @@ impl RouteTable {
             if flows.contains_key(&name) {
                 continue;
             }
-            let flow = load(source, &config.flow.aliases, prompts, &mut warnings)
-                .map_err(|lines| broken.extend(lines))
+            let flow = load(source, &config.flow.aliases, prompts)
+                .map_err(|problems| broken.extend(problems.lines()))
                 .ok();
+            warnings.extend(flow.iter().flat_map(|kept| kept.warnings.iter().cloned()));
             flows.insert(name, flow);
         }
         if !broken.is_empty() {
@@ -77,29 +126,39 @@ pub(super) fn load(
     source: &FlowSource,
     aliases: &Aliases,
     prompts: &PromptLibrary,
-    warnings: &mut Vec<String>,
-) -> Result<Kept, Vec<String>> {
-    let loaded = Flow::from_source(source, aliases)
-        .map_err(|problems| problems.lines().collect::<Vec<_>>())?;
-    let missing: Vec<String> = loaded
-        .prompt_files
-        .iter()
-        .filter_map(|file| {
-            let error = prompts.load(&file.key).err()?;
-            Some(format!(
-                "{source}:{}:{} {error}",
-                file.at.line, file.at.column
-            ))
+) -> Result<Kept, Problems> {
+    let text = Flow::source_text(source)?;
+    staged(source, &text, "file", aliases, prompts)
+}
+
+/// The same of a text that is to be the source's.
+pub(super) fn staged(
+    source: &FlowSource,
+    text: &str,
+    by: &'static str,
+    aliases: &Aliases,
+    prompts: &PromptLibrary,
+) -> Result<Kept, Problems> {
+    let loaded = Flow::from_text(source, text, aliases)?;
+    let absent = |file: &PromptFile| {
+        let error = prompts.load(&file.key).err()?;
+        Some(Problem {
+            at: file.at,
+            path: String::new(),
+            message: error.to_string(),
         })
-        .collect();
-    if !missing.is_empty() {
-        return Err(missing);
+    };
+    let list: Vec<Problem> = loaded.prompt_files.iter().filter_map(absent).collect();
+    if !list.is_empty() {
+        let file = source.to_string();
+        return Err(Problems { file, list });
     }
-    warnings.extend(loaded.warnings);
     Ok(Kept {
         flow: loaded.flow,
         source: source.clone(),
         further: loaded.watched,
+        warnings: loaded.warnings,
+        versions: vec![FlowText::new(text, by)],
     })
 }
 
@@ -120,10 +179,33 @@ impl LiveRoutes {
     }
 
     /// New calls go by this table from now on.
-    pub(super) fn exchange(&self, table: RouteTable) {
+    pub(super) fn exchange(&self, mut table: RouteTable) {
+        let old = self.flows.load();
+        for (name, kept) in Arc::make_mut(&mut table.flows) {
+            if let Some(before) = old.get(name) {
+                kept.follow(before);
+            }
+        }
         // Flows first: a number never leads to one that is not there yet.
         self.flows.store(table.flows);
         self.router.store(table.router);
+    }
+
+    /// Puts a flow in force in the place of `old`. Returns whether it was still that one: otherwise a reload came in between, and counts.
+    pub(super) fn swap(&self, name: &str, old: &Kept, mut new: Kept) -> bool {
+        new.follow(old);
+        let mut taken = false;
+        self.flows.rcu(|flows| {
+            taken = flows
+                .get(name)
+                .is_some_and(|now| Arc::ptr_eq(&now.flow, &old.flow));
+            let mut flows = Flows::clone(flows);
+            if taken {
+                flows.insert(name.to_owned(), new.clone());
+            }
+            flows
+        });
+        taken
     }
 
     fn program_of(&self, destination: Destination) -> Result<Box<dyn Program>, Refusal> {

@@ -1,14 +1,16 @@
 //! `trunkline run`: puts the parts together, answers calls, and ends in good order.
+use super::flow_shelf::Shelf;
 use super::reload::Reload;
 use super::routes::{self, LiveRoutes, RouteTable};
 use super::transports::transports;
-use super::{flow_watch, log, random};
-use crate::api::{self, Face, Sources};
+use super::{flow_watch, log, random, token};
+use crate::api::v1::{self, V1};
+use crate::api::{self, Face, Sockets, Sources};
 use crate::call::{
     CallCounters, CallSettings, Calls, CdrWriter, Parts, PhoneBook, TransferPolicy, WebAudio,
     WebAudioLimits,
 };
-use crate::config::{Config, Fetch, HoldMusic, LogFormat};
+use crate::config::{ApiListen, Config, Fetch, HoldMusic, LogFormat};
 use crate::fetch::{FetchLimits, Fetcher};
 use crate::media::{AdmissionLimits, Media, MediaAudio, MediaConfig, PromptLibrary};
 use crate::net::sip::{Guards, Resolver, Sip};
@@ -127,6 +129,13 @@ async fn serve(
     let calls = Calls::new(parts, call_settings(config), boot);
     tokio::spawn(watch_prompts(prompts.clone()));
     tokio::spawn(flow_watch::watch(routes.clone(), prompts.clone()));
+    let api_parts = v1::Parts {
+        calls: calls.clone(),
+        trunks: trunks.clone(),
+        phones: phones.clone(),
+        config: shared.clone(),
+        flows: Arc::new(Shelf::new(routes.clone(), prompts.clone())),
+    };
     let reload = Reload {
         file: config_file,
         config: shared,
@@ -154,11 +163,13 @@ async fn serve(
         sources,
         draining: AtomicBool::new(false),
     });
-    let http = match config.http.listen {
-        Some(address) => Some(api::start(address, face.clone()).await?),
-        None => None,
+    let sockets = Sockets {
+        open: config.http.listen,
+        api: &config.api.listen,
     };
-    announce(config, &sip.listening, http)?;
+    let v1 = control_api(config, api_parts, boot)?;
+    let (http, api) = api::start(sockets, face.clone(), v1).await?;
+    announce(config, &sip.listening, http, api)?;
     tokio::spawn(calls.clone().serve_texts(texts));
     tokio::spawn(calls.clone().serve(sip.incoming));
     signals.stop(&reload).await;
@@ -173,6 +184,27 @@ async fn serve(
     media.shutdown();
     store.flush().await;
     Ok(())
+}
+
+/// The control API, unless it is off; its first token is minted when there is none.
+fn control_api(config: &Config, parts: v1::Parts, boot: u32) -> anyhow::Result<Option<Arc<V1>>> {
+    let off = match config.api.listen {
+        ApiListen::Off => true,
+        ApiListen::Beside => config.http.listen.is_none(),
+        ApiListen::Own { .. } => false,
+    };
+    if off {
+        return Ok(None);
+    }
+    let (file, tokens) =
+        token::load(&config.api.tokens).context("see [api] tokens in the configuration")?;
+    let settings = v1::Settings {
+        allowed_hosts: config.api.allowed_hosts.clone(),
+        requests_per_second: config.api.requests_per_second,
+    };
+    let v1 = V1::new(parts, settings, tokens, boot);
+    tokio::spawn(v1.clone().watch_tokens(file));
+    Ok(Some(v1))
 }
 
 struct Signals {
@@ -347,6 +379,7 @@ fn announce(
     config: &Config,
     listening: &[(Transport, SocketAddr)],
     http: Option<SocketAddr>,
+    api: Option<SocketAddr>,
 ) -> anyhow::Result<()> {
     let sip: Vec<String> = listening
         .iter()
@@ -387,6 +420,14 @@ fn announce(
     match http {
         Some(address) => writeln!(out, "  HTTP  http://{address}/health and /metrics")?,
         None => writeln!(out, "  HTTP  off")?,
+    }
+    if let Some(address) = api {
+        let tls = matches!(config.api.listen, ApiListen::Own { tls: Some(_), .. });
+        let scheme = if tls { "https" } else { "http" };
+        writeln!(
+            out,
+            "  API   {scheme}://{address}/api/v1 (with a token: trunkline token)"
+        )?;
     }
     writeln!(
         out,

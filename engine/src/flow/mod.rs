@@ -177,7 +177,13 @@ impl Flow {
     /// # Errors
     /// As [`Flow::load`].
     pub fn load_with(path: &Path, aliases: &Aliases) -> Result<Loaded, Problems> {
-        let loaded = Self::read_file(path, aliases, true)?;
+        let name = path.display().to_string();
+        let text = document::read_text(path, &name)?;
+        Self::load_text(path, &text, aliases)
+    }
+
+    fn load_text(path: &Path, text: &str, aliases: &Aliases) -> Result<Loaded, Problems> {
+        let loaded = Self::read_as(path, text, aliases, true)?;
         let absent = |file: &&PromptFile| !file.is_there();
         let list: Vec<Problem> = loaded
             .prompt_files
@@ -204,6 +210,16 @@ impl Flow {
     fn read_file(path: &Path, aliases: &Aliases, strict: bool) -> Result<Loaded, Problems> {
         let name = path.display().to_string();
         let text = document::read_text(path, &name)?;
+        Self::read_as(path, &text, aliases, strict)
+    }
+
+    fn read_as(
+        path: &Path,
+        text: &str,
+        aliases: &Aliases,
+        strict: bool,
+    ) -> Result<Loaded, Problems> {
+        let name = path.display().to_string();
         let base = path
             .parent()
             .map_or_else(String::new, |folder| folder.display().to_string());
@@ -214,7 +230,7 @@ impl Flow {
             aliases,
             strict,
         };
-        understood(&source, &text)
+        understood(&source, text)
     }
 
     /// Reads bytes that came from elsewhere. `name` stands for the file in messages, and its ending tells JSON from YAML; `base`
@@ -250,30 +266,33 @@ impl Flow {
     /// # Errors
     /// There is none of that name. (As shipped they have no mistakes; a test holds it.)
     pub fn builtin(name: &str) -> Result<Loaded, Problems> {
-        let text = match name {
-            "demo" => include_str!("../../../examples/demo.json"),
-            "load-ivr" => include_str!("../../../examples/load-ivr.json"),
-            "load-answer" => include_str!("../../../examples/load-answer.json"),
-            _ => {
-                let message = format!("there is no built-in flow \"{name}\"");
-                return Err(Problems::one(
-                    &format!("builtin:{name}"),
-                    At::START,
-                    message,
-                ));
-            }
-        };
+        let text = builtin_text(name)?;
         Self::from_bytes(&format!("builtin:{name}.json"), "builtin:", text.as_bytes())
     }
 
-    /// Reads what a number of the configuration names.
+    /// The text of what a number of the configuration names.
+    ///
+    /// # Errors
+    /// It cannot be read, or is too large.
+    pub fn source_text(source: &FlowSource) -> Result<String, Problems> {
+        match source {
+            FlowSource::Builtin(name) => builtin_text(name).map(str::to_owned),
+            FlowSource::File(path) => document::read_text(path, &path.display().to_string()),
+        }
+    }
+
+    /// Reads a text as that of what a number of the configuration names.
     ///
     /// # Errors
     /// As [`Flow::load`] and [`Flow::builtin`].
-    pub fn from_source(source: &FlowSource, aliases: &Aliases) -> Result<Loaded, Problems> {
+    pub fn from_text(
+        source: &FlowSource,
+        text: &str,
+        aliases: &Aliases,
+    ) -> Result<Loaded, Problems> {
         match source {
             FlowSource::Builtin(name) => Self::builtin(name),
-            FlowSource::File(path) => Self::load_with(path, aliases),
+            FlowSource::File(path) => Self::load_text(path, text, aliases),
         }
     }
 
@@ -298,6 +317,22 @@ impl Flow {
     ) -> Result<(String, Kind), Problems> {
         Self::look_at_bytes(name, "", bytes)?;
         written(name, document::text(name, bytes)?, &Nowhere, as_json)
+    }
+}
+
+fn builtin_text(name: &str) -> Result<&'static str, Problems> {
+    match name {
+        "demo" => Ok(include_str!("../../../examples/demo.json")),
+        "load-ivr" => Ok(include_str!("../../../examples/load-ivr.json")),
+        "load-answer" => Ok(include_str!("../../../examples/load-answer.json")),
+        _ => {
+            let message = format!("there is no built-in flow \"{name}\"");
+            Err(Problems::one(
+                &format!("builtin:{name}"),
+                At::START,
+                message,
+            ))
+        }
     }
 }
 

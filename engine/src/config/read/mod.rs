@@ -1,4 +1,5 @@
 //! From the document tree to a typed configuration. Owns the defaults and the rules; one file for each section.
+mod api;
 mod dtmf;
 mod endpoint;
 mod login;
@@ -92,6 +93,13 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
     };
     let numbers = number::numbers(&mut root, &known);
     let store = process::store(section(&mut root, "store", report), &media);
+    let http = process::http(section(&mut root, "http", report));
+    let api = api::api(
+        section(&mut root, "api", report),
+        sources.base,
+        &media,
+        &http,
+    );
     let config = Config {
         source: name.to_owned(),
         warnings: Vec::new(),
@@ -105,7 +113,8 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
         transfer: security::transfer(section(&mut root, "transfer", report)),
         store,
         cdr: process::cdr(section(&mut root, "cdr", report)),
-        http: process::http(section(&mut root, "http", report)),
+        http,
+        api,
         log: process::log(section(&mut root, "log", report)),
         fetch: process::fetch(section(&mut root, "fetch", report)),
         flow: process::flow(section(&mut root, "flow", report)),

@@ -1,4 +1,5 @@
 //! The typed configuration. Owns the shape only; `read` owns defaults and rules.
+mod api;
 mod endpoint;
 mod media;
 mod number;
@@ -8,6 +9,7 @@ mod sip;
 mod tones;
 mod trunk;
 
+pub use api::{Api, ApiListen, TlsFiles};
 pub use endpoint::{Endpoint, RingGroup, RingOrder};
 pub use media::{Codec, DtmfMode, HoldMusic, Media, Music, Opus, PortRange, SrtpPolicy};
 pub use number::{BUILTIN_FLOWS, Callers, FlowSource, Number, NumberDestination};
@@ -52,6 +54,8 @@ pub struct Config {
     pub cdr: Cdr,
     /// `[http]`.
     pub http: Http,
+    /// `[api]`.
+    pub api: Api,
     /// `[log]`.
     pub log: Log,
     /// `[fetch]`.

@@ -1,0 +1,19 @@
+//! What there is below `/api/v1`, a file for each kind of thing.
+mod conferences;
+mod endpoints;
+pub(super) mod flows;
+mod numbers;
+mod server;
+mod trunks;
+
+use super::book::Book;
+
+/// All of them.
+pub(super) fn routes(book: Book) -> Book {
+    let book = server::routes(book);
+    let book = trunks::routes(book);
+    let book = endpoints::routes(book);
+    let book = numbers::routes(book);
+    let book = conferences::routes(book);
+    flows::routes(book)
+}
