@@ -14,6 +14,7 @@ pub mod net;
 pub mod registrar;
 pub mod route;
 pub mod rtp;
+pub mod speech;
 pub mod store;
 pub mod stream;
 pub mod trunk;

@@ -34,8 +34,8 @@ fn documented() -> BTreeSet<String> {
 #[test]
 fn every_key_is_documented_and_every_documented_key_is_known() {
     let known = read::known_keys(&tests::everything_on());
-    let sections = |key: &String| key.contains('.');
-    let known: BTreeSet<String> = known.into_iter().filter(sections).collect();
+    let is_section = |key: &String| !key.contains('.') || PAGE.contains(&format!("## `[[{key}]]`"));
+    let known: BTreeSet<String> = known.into_iter().filter(|key| !is_section(key)).collect();
     let documented = documented();
     let missing: Vec<_> = known.difference(&documented).collect();
     let made_up: Vec<_> = documented.difference(&known).collect();

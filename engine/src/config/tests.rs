@@ -101,7 +101,7 @@ fn bad_values_are_told_exactly() {
         ),
         (
             "[sipp]\n",
-            r#"t.toml:1:2 sipp: unknown key; did you mean "sip"? known here: api, cdr, dtmf, endpoint, fetch, flow, http, log, media, music, number, ring_group, run, security, sip, store, tls, tones, transfer, trunk"#,
+            r#"t.toml:1:2 sipp: unknown key; did you mean "sip"? known here: api, cdr, dtmf, endpoint, fetch, flow, http, log, media, music, number, recognition, ring_group, run, security, sip, speech, store, tls, tones, transfer, trunk"#,
         ),
         (
             "sip = 3\n",

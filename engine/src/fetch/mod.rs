@@ -5,6 +5,7 @@
 
 mod freshness;
 mod reach;
+mod request;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use reqwest::{StatusCode, Url, dns, redirect};
 use crate::config::Network;
 use freshness::fresh_for;
 use reach::Reach;
+pub use request::{Answer, Request};
 
 /// Hops that are followed.
 const MOST_REDIRECTS: usize = 5;

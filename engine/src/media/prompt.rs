@@ -82,6 +82,46 @@ impl Prompt {
         }
     }
 
+    /// The same, so much louder; what is too loud is cut.
+    pub fn louder(&self, db: f32) -> Prompt {
+        let ratio = trunkline_dsp::level::db_to_ratio(db);
+        let change = |samples: &[i16]| {
+            let changed = samples
+                .iter()
+                .map(|sample| (f32::from(*sample) * ratio) as i16);
+            changed.collect::<Vec<_>>()
+        };
+        match &self.slin16 {
+            Some(wide) => Prompt::from_wide(self.key.clone(), &change(wide)),
+            None => Prompt::from_samples(self.key.clone(), &change(&self.slin8)),
+        }
+    }
+
+    /// Its samples at 16 kHz, made from those at 8 kHz where there are no others.
+    pub fn wide_samples(&self) -> Vec<i16> {
+        if let Some(wide) = &self.slin16 {
+            return wide.to_vec();
+        }
+        let mut wide = vec![0; self.slin8.len() * 2];
+        trunkline_dsp::resample::Up2::new().process(&self.slin8, &mut wide);
+        wide
+    }
+
+    /// Its audio as a WAV file, at 16 kHz where there is as much.
+    pub fn to_wav(&self) -> Vec<u8> {
+        let (rate_hz, samples) = match &self.slin16 {
+            Some(wide) => (16_000, wide),
+            None => (8000, &self.slin8),
+        };
+        let shape = wav::Shape {
+            rate_hz,
+            channels: 1,
+        };
+        let mut file = wav::header(shape, samples.len() as u64 * 2, 0).to_vec();
+        file.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+        file
+    }
+
     /// Memory of its samples, in octets.
     pub fn octets(&self) -> usize {
         let wide = self.slin16.as_ref().map_or(0, |samples| samples.len());

@@ -7,7 +7,17 @@ const MAX_PASSWORD: usize = 256;
 
 /// `password` or `password_file`; `None` where neither is given or what is given is no password (which has been told then).
 pub(super) fn password(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Secret> {
-    let (inline, file) = (table.field("password"), table.field("password_file"));
+    secret(table, sources, "password", "password_file")
+}
+
+/// The same under other names.
+pub(super) fn secret(
+    table: &mut Table<'_>,
+    sources: &Sources<'_>,
+    key: &'static str,
+    key_file: &'static str,
+) -> Option<Secret> {
+    let (inline, file) = (table.field(key), table.field(key_file));
     match (inline, file) {
         (Some(inline), None) => {
             let text = inline.string()?;
@@ -49,7 +59,9 @@ pub(super) fn password(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<S
             Some(Secret::new(text))
         }
         (Some(_), Some(file)) => {
-            file.error("\"password\" and \"password_file\" are both given; keep one");
+            file.error(format!(
+                "\"{key}\" and \"{key_file}\" are both given; keep one"
+            ));
             None
         }
         (None, None) => None,

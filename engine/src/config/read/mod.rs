@@ -8,6 +8,7 @@ mod number;
 mod process;
 mod security;
 mod sip;
+mod speech;
 mod tones;
 mod trunk;
 mod value;
@@ -118,6 +119,8 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
         log: process::log(section(&mut root, "log", report)),
         fetch: process::fetch(section(&mut root, "fetch", report)),
         flow: process::flow(section(&mut root, "flow", report)),
+        speech: speech::speech(section(&mut root, "speech", report), sources),
+        recognition: speech::recognition(section(&mut root, "recognition", report), sources),
         run: process::run(section(&mut root, "run", report)),
         trunks,
         endpoints,

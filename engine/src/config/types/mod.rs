@@ -6,6 +6,7 @@ mod number;
 mod process;
 mod security;
 mod sip;
+mod speech;
 mod tones;
 mod trunk;
 
@@ -18,6 +19,9 @@ pub use security::{DigestAlgorithm, Security, Strangers, Transfer};
 pub use sip::{
     Advertise, CertificateAuthorities, HostPort, Listen, ReliableProvisional, Sip, Tls,
     TlsIdentity, Transport,
+};
+pub use speech::{
+    Recognition, RecognitionBackend, RecognitionKind, Speech, SpeechBackend, SpeechKind,
 };
 pub use tones::Tones;
 pub use trunk::{
@@ -62,6 +66,10 @@ pub struct Config {
     pub fetch: Fetch,
     /// `[flow]`.
     pub flow: Flows,
+    /// `[speech]`: what speaks texts.
+    pub speech: Speech,
+    /// `[recognition]`: what understands speech.
+    pub recognition: Recognition,
     /// `[run]`.
     pub run: Run,
     /// `[[trunk]]`, in the order of the file; names are unique.
