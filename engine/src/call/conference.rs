@@ -165,7 +165,7 @@ impl Running {
             recorded: AtomicU32::new(0),
             tracks: AtomicU32::new(0),
             next_play: AtomicU32::new(0),
-            minutes: Minutes::begin(&verb.room, calls.cdr.clone(), calls.events.clone()),
+            minutes: Minutes::begin(&verb.room, calls.records.clone(), calls.events.clone()),
         })
     }
 

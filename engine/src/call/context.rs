@@ -2,14 +2,15 @@
 use super::caller::Caller;
 use super::cdr::{CallRecord, ConferenceStay, MAX_CONFERENCES, Times};
 use super::counters::Active;
+use super::diary::Diary;
 use super::events::EventKind;
 use super::leg::End;
-use super::program::CallInfo;
+use super::program::{CallInfo, Direction};
 use super::recorded::RecordedFiles;
 use super::{Calls, InForce};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// See the module's text.
 pub(super) struct CallContext {
@@ -24,6 +25,9 @@ pub(super) struct CallContext {
     pub(super) shard: OnceLock<usize>,
     /// What it has recorded.
     pub(super) recorded: RecordedFiles,
+    /// What its program did.
+    pub(super) diary: Diary,
+    answered: OnceLock<()>,
     conferences: Mutex<Vec<ConferenceStay>>,
     _active: Active,
 }
@@ -43,6 +47,8 @@ impl CallContext {
             routed: OnceLock::new(),
             shard: OnceLock::new(),
             recorded: RecordedFiles::default(),
+            diary: Diary::begin(Instant::now()),
+            answered: OnceLock::new(),
             conferences: Mutex::default(),
             _active: active,
         })
@@ -66,9 +72,31 @@ impl CallContext {
         }
     }
 
+    /// The call is taken: from now on there is a record of it, whatever happens.
+    pub(super) fn begun(&self, times: &Times) {
+        let now = SystemTime::now();
+        self.calls.records.begun(|| self.as_json(times, None, now));
+    }
+
+    /// A leg of it was answered. The first that goes the call's own way is the call's.
+    pub(super) fn answered(&self, leg: Direction, times: &Times) {
+        if let Some(at) = times.answered
+            && leg == self.info.direction
+            && self.answered.set(()).is_ok()
+        {
+            self.calls.records.answered(&self.info.id, at);
+        }
+    }
+
     /// Writes the call's record.
     pub(super) fn record(&self, times: &Times, end: &End) {
-        let Some(cdr) = &self.calls.cdr else { return };
+        let records = &self.calls.records;
+        if records.wanted() {
+            records.write(self.as_json(times, Some(end), SystemTime::now()));
+        }
+    }
+
+    fn as_json(&self, times: &Times, end: Option<&End>, now: SystemTime) -> Value {
         let routed = self.routed.get();
         let stays = self.stays();
         let record = CallRecord {
@@ -78,9 +106,10 @@ impl CallContext {
             program: routed.map(|(_, program)| program.as_str()),
             recordings: self.recorded.as_json(),
             conferences: &stays,
+            diary: &self.diary,
             times,
             end,
         };
-        cdr.write(record.line(SystemTime::now()));
+        record.value(now)
     }
 }

@@ -1,7 +1,7 @@
 //! The minutes of a conference: who came, and what was recorded; its record is written when nobody is there any more and the files are complete.
 //!
 //! Limits: the first [`MAX_CALLS`] calls are named.
-use super::cdr::{CdrWriter, ConferenceRecord};
+use super::cdr::{ConferenceRecord, Records};
 use super::events::{EventKind, Events};
 use super::recorded::{RecordedFile, RecordedFiles};
 use crate::media::{MediaEvent, MediaEvents};
@@ -18,7 +18,7 @@ pub(super) struct Minutes {
     began: SystemTime,
     attended: Mutex<Attended>,
     files: RecordedFiles,
-    cdr: Option<Arc<CdrWriter>>,
+    records: Arc<Records>,
     events: Arc<Events>,
 }
 
@@ -31,17 +31,13 @@ struct Attended {
 }
 
 impl Minutes {
-    pub(super) fn begin(
-        room: &str,
-        cdr: Option<Arc<CdrWriter>>,
-        events: Arc<Events>,
-    ) -> Arc<Minutes> {
+    pub(super) fn begin(room: &str, records: Arc<Records>, events: Arc<Events>) -> Arc<Minutes> {
         Arc::new(Minutes {
             room: room.to_owned(),
             began: SystemTime::now(),
             attended: Mutex::default(),
             files: RecordedFiles::default(),
-            cdr,
+            records,
             events,
         })
     }
@@ -104,7 +100,6 @@ impl Minutes {
 
 impl Drop for Minutes {
     fn drop(&mut self) {
-        let Some(cdr) = &self.cdr else { return };
         let attended = self.attended();
         let record = ConferenceRecord {
             room: &self.room,
@@ -114,6 +109,6 @@ impl Drop for Minutes {
             calls: &attended.calls,
             recordings: self.files.as_json(),
         };
-        cdr.write(record.line());
+        self.records.write(record.value());
     }
 }

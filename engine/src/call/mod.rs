@@ -12,6 +12,7 @@ mod crossing;
 pub mod diagnosis;
 mod dial;
 mod dial_program;
+mod diary;
 pub mod directory;
 pub mod events;
 mod executor;
@@ -69,11 +70,13 @@ pub use crate::route::Refusal;
 pub use web_audio::{WebAudio, WebAudioError, WebAudioLimits};
 
 use crate::route::{CallerIdentity, identity};
+use cdr::Records;
 use takeover::Places;
 
 use crate::config::{DtmfMode, Opus, SrtpPolicy};
 use crate::media::{Media, MediaAudio, PromptLibrary};
 use crate::net::sip::{Command, Incoming, SipHandle};
+use crate::store::Store;
 use crate::stream::Streams;
 use arc_swap::ArcSwap;
 use std::hash::{BuildHasher, RandomState};
@@ -205,8 +208,10 @@ pub struct Parts {
     pub directory: Arc<dyn Directory>,
     /// What a held party hears, played for ever; `None`: a plain figure.
     pub music: Option<Vec<MediaAudio>>,
-    /// Where call records go.
+    /// The file call records go to.
     pub cdr: Option<CdrWriter>,
+    /// What outlives the process: call records too. `None`: nothing does.
+    pub store: Option<Store>,
     /// Counters for the metrics page.
     pub counters: Arc<CallCounters>,
 }
@@ -248,7 +253,7 @@ pub struct Calls {
     directory: Arc<dyn Directory>,
     /// For new calls; those in progress keep what they began with.
     in_force: ArcSwap<InForce>,
-    cdr: Option<Arc<CdrWriter>>,
+    records: Arc<Records>,
     /// What happens, for whoever listens.
     pub events: Arc<Events>,
     /// Conferences.
@@ -285,7 +290,7 @@ impl Calls {
             routes: parts.routes,
             directory: parts.directory,
             in_force: ArcSwap::from_pointee(InForce::new(settings, parts.music)),
-            cdr: parts.cdr.map(Arc::new),
+            records: Arc::new(Records::new(parts.cdr, parts.store)),
             events: Arc::default(),
             conferences: conference::Conferences::default(),
             streams: Arc::default(),

@@ -73,6 +73,7 @@ async fn run_inbound(call: Arc<CallContext>, incoming: Incoming, rank: usize) {
             return refuse(calls, id, &refusal);
         }
     };
+    call.begun(&leg.times);
     let mut recordings = Recordings::new(&call.in_force.settings.recordings_dir, &info.id);
     let mut executor = Executor::new(&mut leg, &call, &mut recordings, program);
     let end = executor.run(calls.stop.subscribe()).await;
@@ -298,8 +299,10 @@ async fn run_outbound(
             ..End::by("us", "not-placed")
         };
         tell_ended(&call, &end, false, began);
+        call.record(&Times::begin(), &end);
         error.text
     })?;
+    call.begun(&leg.times);
     tracing::info!(to = info.to, "call out");
     let mut stop = calls.stop.subscribe();
     let mut recordings = Recordings::new(&call.in_force.settings.recordings_dir, &info.id);

@@ -115,6 +115,7 @@ async fn place(args: &Args) -> anyhow::Result<ExitCode> {
         directory: Arc::new(NoDirectory),
         music: None,
         cdr: None,
+        store: None,
         counters: Arc::default(),
     };
     let calls = Calls::new(parts, settings(args), u32::from_be_bytes(random()?));

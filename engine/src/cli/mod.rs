@@ -9,6 +9,7 @@ mod doctor;
 mod flow;
 mod flow_shelf;
 mod flow_watch;
+mod housekeeping;
 mod load;
 mod log;
 mod reload;

@@ -3,7 +3,7 @@ use super::flow_shelf::Shelf;
 use super::reload::Reload;
 use super::routes::{self, LiveRoutes, RouteTable};
 use super::transports::transports;
-use super::{flow_watch, log, random, token};
+use super::{flow_watch, housekeeping, log, random, token};
 use crate::api::v1::{self, V1};
 use crate::api::{self, Face, Sockets, Sources};
 use crate::call::{
@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use trunkline_sip::{EndpointConfig, Timers, Transport};
@@ -124,10 +124,13 @@ async fn serve(
             Some(path) => Some(CdrWriter::start(path, counters.cdr_lost.clone())?),
             None => None,
         },
+        store: Some(store.clone()),
         counters,
     };
+    note_interrupted(&store, parts.cdr.as_ref().map(CdrWriter::patient))?;
     let calls = Calls::new(parts, call_settings(config), boot);
     tokio::spawn(watch_prompts(prompts.clone()));
+    tokio::spawn(housekeeping::keep_house(shared.load_full(), store.clone()));
     tokio::spawn(flow_watch::watch(routes.clone(), prompts.clone()));
     let api_parts = v1::Parts {
         calls: calls.clone(),
@@ -242,6 +245,27 @@ fn open_store(config: &Config) -> anyhow::Result<(Option<Claim>, Store)> {
         return Ok((None, Store::in_memory()?));
     };
     Ok((Some(Claim::take(file)?), Store::open(file)?))
+}
+
+/// Calls that a killed process has left are told of before there are new ones.
+fn note_interrupted(
+    store: &Store,
+    line: Option<impl Fn(String) + Send + Clone + 'static>,
+) -> anyhow::Result<()> {
+    let tell = move |record: &serde_json::Value| {
+        if let Some(line) = &line {
+            line(record.to_string());
+        }
+    };
+    let calls = store.interrupt_cdrs(SystemTime::now(), tell)?;
+    if calls > 0 {
+        tracing::warn!(
+            rule = "calls-interrupted",
+            calls,
+            "the process before this one was killed: calls it left in progress are recorded as interrupted"
+        );
+    }
+    Ok(())
 }
 
 /// Takes up changed prompt files. What cannot be read is told once.

@@ -12,10 +12,16 @@ pub(super) struct Migration {
 }
 
 /// New ones go to the end.
-pub(super) const ALL: &[Migration] = &[Migration {
-    name: "documents",
-    sql: super::documents::TABLE,
-}];
+pub(super) const ALL: &[Migration] = &[
+    Migration {
+        name: "documents",
+        sql: super::documents::TABLE,
+    },
+    Migration {
+        name: "cdr",
+        sql: super::cdr::TABLE,
+    },
+];
 
 /// Runs what has not been run.
 pub(super) fn run(database: &mut dyn Database, list: &[Migration]) -> Result<(), StoreError> {

@@ -4,6 +4,7 @@
 //! file for each topic, with an entry in `migrations`. Callers never block and calls never wait: a disk that is full, slow or broken costs what
 //! was to be written, which is counted and told with the file's name, at most once a minute for each cause.
 //! Limits: 4,096 pieces of work wait for each thread; one more is refused.
+mod cdr;
 mod claim;
 mod database;
 mod documents;
@@ -11,11 +12,14 @@ mod error;
 mod migrations;
 mod queue;
 mod sqlite;
+mod stamp;
 
+pub use cdr::{Cdr, CdrQuery, MAX_CDR_PAGE};
 pub use claim::Claim;
 pub use database::{Bracket, Database, MAX_ROWS, Row, Value};
 pub use documents::Document;
 pub use error::{Cause, StoreError};
+pub use stamp::stamp;
 
 use crossbeam_channel::{Sender, TrySendError};
 use queue::{Job, Piece, Side};

@@ -17,6 +17,7 @@ mod programs;
 mod races;
 mod rig;
 mod secure;
+mod stored;
 mod streaming;
 mod tones;
 mod transfer;

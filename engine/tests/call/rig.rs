@@ -13,6 +13,7 @@ use trunkline::fetch::{FetchLimits, Fetcher};
 use trunkline::media::{AdmissionLimits, Media, MediaConfig, PromptLibrary};
 use trunkline::net::sip::{PumpCounters, Sip, TcpLimits};
 use trunkline::route::OutboundLeg;
+use trunkline::store::Store;
 use trunkline_sip::offer_answer::Encoding;
 use trunkline_sip::{Admission, EndpointConfig, Flow, Frame, Gate, Origin, Timers, Transport};
 
@@ -245,6 +246,7 @@ pub(crate) struct Rig {
     pub(crate) recordings: tempfile::TempDir,
     /// Of the call records.
     folder: tempfile::TempDir,
+    pub(crate) store: Store,
     seen: mpsc::UnboundedReceiver<Outcome>,
     /// Text messages that programs were handed.
     pub(crate) texts: mpsc::UnboundedReceiver<TextMessage>,
@@ -323,6 +325,7 @@ impl Rig {
         };
         let recordings = tempfile::tempdir().unwrap();
         let folder = tempfile::tempdir().unwrap();
+        let store = Store::in_memory().unwrap();
         let parts = Parts {
             sip: sip.handle.clone(),
             media: media.clone(),
@@ -335,6 +338,7 @@ impl Rig {
             directory: book.clone(),
             music: None,
             cdr: Some(CdrWriter::start(&folder.path().join("cdr.jsonl"), Arc::default()).unwrap()),
+            store: Some(store.clone()),
             counters: Arc::default(),
         };
         let calls = Calls::new(
@@ -353,6 +357,7 @@ impl Rig {
             address,
             recordings,
             folder,
+            store,
             seen,
             texts,
             told,

@@ -1,24 +1,26 @@
-//! Call detail records: one JSON line per call and per leg, in the words of `docs/cdr.md`. Pure; [`writer`] brings them to disk.
+//! Call detail records: one JSON object per call and per leg, in the words of `docs/cdr.md`. Pure; [`Records`] brings them to file and store.
 //!
 //! Limits: texts that came from far ends are cut at 256 characters. Secrets are never part of a record.
-mod stamp;
+mod records;
 mod writer;
 
+pub(super) use records::Records;
 pub use writer::{CdrError, CdrWriter};
 
 use super::caller::Caller;
+use super::diary::Diary;
 use super::leg::End;
 use super::program::{CallInfo, Direction};
 use super::verb::ConferenceEnd;
 use crate::media::{ChannelStats, Marks, Quality};
+use crate::store::stamp;
 use serde_json::{Value, json};
-pub(super) use stamp::stamp;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 use trunkline_sip::Origin;
 
 /// Grows by one when a field changes its meaning or goes; new fields may come at any time.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 /// Longest text, in characters.
 const MAX_TEXT: usize = 256;
 /// Conferences of one call; later ones are left out.
@@ -89,12 +91,14 @@ pub(super) struct CallRecord<'a> {
     /// The files that stay.
     pub(super) recordings: Value,
     pub(super) conferences: &'a [ConferenceStay],
+    pub(super) diary: &'a Diary,
     pub(super) times: &'a Times,
-    pub(super) end: &'a End,
+    /// `None`: it is in progress.
+    pub(super) end: Option<&'a End>,
 }
 
 impl CallRecord<'_> {
-    pub(super) fn line(&self, now: SystemTime) -> String {
+    pub(super) fn value(&self, now: SystemTime) -> Value {
         let origin = match &self.caller.origin {
             Origin::Stranger => "stranger".to_owned(),
             Origin::Peer(name) => format!("trunk:{name}"),
@@ -102,6 +106,7 @@ impl CallRecord<'_> {
         };
         let stays = self.conferences.iter();
         let conferences: Vec<Value> = stays.map(ConferenceStay::value).collect();
+        let (steps, steps_left_out, keys) = self.diary.as_json();
         let record = json!({
             "schema": SCHEMA,
             "type": "call",
@@ -113,6 +118,9 @@ impl CallRecord<'_> {
             "to": cut(&self.info.to),
             "rule": self.rule,
             "program": self.program,
+            "steps": steps,
+            "steps_left_out": steps_left_out,
+            "keys": keys,
             "recordings": self.recordings,
             "conferences": conferences,
         });
@@ -132,11 +140,12 @@ pub(super) struct ConferenceRecord<'a> {
 }
 
 impl ConferenceRecord<'_> {
-    pub(super) fn line(self) -> String {
+    pub(super) fn value(self) -> Value {
         let lasted = self.ended.duration_since(self.began).unwrap_or_default();
-        let record = json!({
+        json!({
             "schema": SCHEMA,
             "type": "conference",
+            "state": "complete",
             "room": cut(self.room),
             "began": stamp(self.began),
             "ended": stamp(self.ended),
@@ -144,8 +153,7 @@ impl ConferenceRecord<'_> {
             "most": self.most,
             "calls": self.calls,
             "recordings": self.recordings,
-        });
-        record.to_string()
+        })
     }
 }
 
@@ -169,8 +177,9 @@ pub(super) struct LegRecord<'a> {
 }
 
 impl LegRecord<'_> {
-    pub(super) fn line(&self, now: SystemTime) -> String {
+    pub(super) fn value(&self, now: SystemTime) -> Value {
         let s = self.stats;
+        let (first_audio_ms, first_heard_ms) = self.first_audio();
         let record = json!({
             "schema": SCHEMA,
             "type": "leg",
@@ -182,6 +191,8 @@ impl LegRecord<'_> {
             "codec": self.codec,
             "rtp_remote": self.remote,
             "rtp_from": self.heard_from,
+            "first_audio_ms": first_audio_ms,
+            "first_heard_ms": first_heard_ms,
             "rtp": {
                 "packets_in": s.packets_in,
                 "packets_out": s.packets_out,
@@ -196,31 +207,49 @@ impl LegRecord<'_> {
             "answered_by": self.answered_by,
             "quality": quality(&s.quality),
         });
-        with(record, self.times, self.end, now)
+        with(record, self.times, Some(self.end), now)
+    }
+
+    /// How long after the answer the far end was sent its first packet of audio, and we had its first; 0: before. `None`: never.
+    fn first_audio(&self) -> (Option<u64>, Option<u64>) {
+        let Some(answered) = self.times.answered else {
+            return (None, None);
+        };
+        // The channel is as old as the leg.
+        let rang = answered
+            .duration_since(self.times.began)
+            .unwrap_or_default();
+        let after = |ms: u32| u64::from(ms).saturating_sub(rang.as_millis() as u64);
+        let stats = self.stats;
+        (
+            stats.first_rtp_out_ms.map(after),
+            stats.first_rtp_in_ms.map(after),
+        )
     }
 }
 
 /// Adds times and end, which both kinds have.
-fn with(mut record: Value, times: &Times, end: &End, now: SystemTime) -> String {
+fn with(mut record: Value, times: &Times, end: Option<&End>, now: SystemTime) -> Value {
     let seconds = times.answered.map_or(0.0, |at| {
         let talked = now.duration_since(at).unwrap_or_default();
         (talked.as_secs_f64() * 1000.0).round() / 1000.0
     });
     let more = json!({
+        "state": if end.is_some() { "complete" } else { "in_progress" },
         "began": stamp(times.began),
         "rang": times.rang.map(stamp),
         "answered": times.answered.map(stamp),
-        "ended": stamp(now),
-        "seconds": seconds,
-        "ended_by": end.by,
-        "cause": end.cause,
-        "status": end.status,
-        "q850": end.q850,
+        "ended": end.map(|_| stamp(now)),
+        "seconds": end.map(|_| seconds),
+        "ended_by": end.map(|end| end.by),
+        "cause": end.map(|end| end.cause),
+        "status": end.and_then(|end| end.status),
+        "q850": end.and_then(|end| end.q850),
     });
     if let (Value::Object(record), Value::Object(more)) = (&mut record, more) {
         record.extend(more);
     }
-    record.to_string()
+    record
 }
 
 /// How a leg sounded; `null` where nothing is known.
@@ -309,10 +338,11 @@ mod tests {
                 lasted: Duration::from_millis(2500),
                 end: Some(ConferenceEnd::Alone),
             }],
+            diary: &Diary::begin(std::time::Instant::now()),
             times: &times,
-            end: &end,
+            end: Some(&end),
         };
-        let line = record.line(began + Duration::from_secs(5));
+        let line = record.value(began + Duration::from_secs(5)).to_string();
         assert!(!line.contains('\n'), "{line}");
         let read: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["seconds"], 3.5);
@@ -323,5 +353,15 @@ mod tests {
         assert_eq!(read["began"], "2025-11-21T16:32:04.000Z");
         assert_eq!((&read["cause"], &read["q850"]), (&json!("bye"), &json!(16)));
         assert_eq!(read["from"].as_str().unwrap().chars().count(), MAX_TEXT);
+        let begun = CallRecord {
+            end: None,
+            ..record
+        };
+        let read = begun.value(began + Duration::from_secs(5));
+        assert_eq!(read["state"], "in_progress");
+        assert_eq!(
+            (&read["ended"], &read["seconds"], &read["cause"]),
+            (&Value::Null, &Value::Null, &Value::Null)
+        );
     }
 }

@@ -60,7 +60,16 @@ impl CdrWriter {
         })
     }
 
-    /// Queues a record. It is lost, and counted, when too many wait.
+    /// Queues records from a thread that may wait for room.
+    pub fn patient(&self) -> impl Fn(String) + Send + Clone + 'static {
+        let queue = self.queue.clone();
+        move |record| {
+            // The writer's thread ends after all who write.
+            let _ = queue.as_ref().map(|queue| queue.send(record));
+        }
+    }
+
+    /// Queues a record, one line. It is lost, and counted, when too many wait.
     pub(in super::super) fn write(&self, record: String) {
         let Some(queue) = &self.queue else { return };
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(record) {

@@ -9,7 +9,7 @@ mod tests;
 
 pub use kind::EventKind;
 
-use super::cdr::stamp;
+use crate::store::stamp;
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use std::sync::Arc;

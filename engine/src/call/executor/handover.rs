@@ -8,6 +8,7 @@ use super::super::verb::Outcome;
 use super::super::{Refusal, Routed};
 use super::Executor;
 use serde_json::json;
+use std::time::Instant;
 
 /// Programs of one call.
 const MAX_PROGRAMS: u32 = 32;
@@ -69,6 +70,9 @@ impl Executor<'_> {
                 || json!({"program": program.name(), "to": cut(&info.to), "rule": rule}),
             );
             self.programs += 1;
+            self.call
+                .diary
+                .step(Instant::now(), program.name(), "program");
             self.program = program;
             self.info = info;
         }

@@ -157,6 +157,7 @@ impl<'a> Executor<'a> {
                 return Some(self.give_up("program-panic").await);
             };
             tracing::info!(%at, verb = verb.name(), "program");
+            self.call.diary.step(Instant::now(), &at, verb.name());
             let name = verb.name();
             self.call
                 .tell(EventKind::ProgramStep, || json!({"at": at, "verb": name}));

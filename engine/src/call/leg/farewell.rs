@@ -71,7 +71,10 @@ impl Leg {
 
     fn record(&self, end: &End, stats: &ChannelStats) {
         let call = &self.settings.call;
-        let Some(cdr) = &call.calls.cdr else { return };
+        let records = &call.calls.records;
+        if !records.wanted() {
+            return;
+        }
         let record = LegRecord {
             call: &call.info.id,
             leg: self.id.number(),
@@ -87,6 +90,6 @@ impl Leg {
             answered_by: self.answered_by(),
             stats,
         };
-        cdr.write(record.line(SystemTime::now()));
+        records.write(record.value(SystemTime::now()));
     }
 }

@@ -448,6 +448,7 @@ impl Leg {
             if let Some(input) = input {
                 if let Input::Key(key) = &input {
                     self.settings.call.calls.counters.key(key.source);
+                    self.settings.call.diary.key();
                     self.stream_key(key);
                 }
                 return input;

@@ -4,6 +4,7 @@ use super::{Field, Table};
 use crate::config::types::*;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub(super) fn http(mut table: Table<'_>) -> Http {
     let listen = match table.field("listen") {
@@ -102,12 +103,19 @@ pub(super) fn store(mut table: Table<'_>, media: &Media) -> Store {
     Store { file }
 }
 
+/// A number of days; 0 stands for ever.
+fn days(table: &mut Table<'_>, key: &'static str, default: usize) -> Option<Duration> {
+    let days = count(table, key, 0..=36_500, default);
+    (days > 0).then(|| Duration::from_secs(days as u64 * 86_400))
+}
+
 /// Reads `[cdr]`.
 pub(super) fn cdr(mut table: Table<'_>) -> Cdr {
     let file = match table.field("file").and_then(|f| not_empty(&f)) {
         None | Some("off") => None,
         Some(file) => Some(PathBuf::from(file)),
     };
+    let keep = days(&mut table, "keep_days", 400);
     table.finish();
-    Cdr { file }
+    Cdr { file, keep }
 }

@@ -95,6 +95,8 @@ pub struct Store {
 /// `[cdr]`: call detail records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cdr {
+    /// How long the store keeps records; `None`: for ever.
+    pub keep: Option<Duration>,
     /// File to which one JSON object is appended for each call; relative to the working folder. `None`: `"off"`.
     pub file: Option<PathBuf>,
 }

@@ -2,7 +2,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `2026-11-21T16:52:04.123Z`. Times before 1970 are shown as its beginning.
-pub(in crate::call) fn stamp(time: SystemTime) -> String {
+pub fn stamp(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (seconds, ms) = (since.as_secs(), since.subsec_millis());
     let (year, month, day) = date(seconds / 86_400);
