@@ -44,6 +44,7 @@ fn side(media: &Media) -> Side {
 const EVENTS_CARRIED: Carriage = Carriage {
     events: true,
     mute_inband_keys: false,
+    muted: false,
 };
 
 fn bridged(media: &Media, carriage: Carriage) -> (Side, Side) {

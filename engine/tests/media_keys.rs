@@ -267,6 +267,7 @@ impl Rig {
 const MUTED: Carriage = Carriage {
     events: false,
     mute_inband_keys: true,
+    muted: false,
 };
 const ALL_KEYS: &str = "0123456789*#ABCD";
 
@@ -443,6 +444,7 @@ fn a_long_event_stays_one_key_over_a_bridge_of_other_clocks() {
     let carried = Carriage {
         events: true,
         mute_inband_keys: false,
+        muted: false,
     };
     let pairs = [
         (Encoding::Pcmu, Encoding::Opus),
@@ -475,6 +477,7 @@ fn a_key_that_came_by_info_is_not_relayed_once_more() {
     let carried = Carriage {
         events: true,
         mute_inband_keys: false,
+        muted: false,
     };
     let mut rig = Rig::new(46_800);
     let mut parties = [Encoding::Pcmu; 2].map(|encoding| Party::new(&rig, encoding, true));

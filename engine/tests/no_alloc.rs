@@ -506,6 +506,7 @@ fn decoded_bridge() {
     let carriage = Carriage {
         events: false,
         mute_inband_keys: true,
+        muted: false,
     };
     let detect = vec![Command::Detect { inband: true }];
     let (media, received) = bridged("decoded", 41_218, Encoding::Pcma, carriage, detect);

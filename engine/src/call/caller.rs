@@ -8,6 +8,9 @@ use trunkline_sip::{Flow, Frame, Origin};
 /// RFC 3261 §8.1.1.6.
 const MAX_FORWARDS: u8 = 70;
 
+/// The name of no endpoint: what an order of ours dials, it dials as an endpoint without limits.
+const OURSELVES: &str = "";
+
 /// The sender of an INVITE.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -32,6 +35,22 @@ impl Caller {
             local: None,
             identity: CallerIdentity::default(),
             hops_left: MAX_FORWARDS,
+        }
+    }
+
+    /// We are the caller, by the rights of `endpoint`, or by our own: as any endpoint that may dial what it likes.
+    pub fn with_rights_of(endpoint: Option<&str>) -> Caller {
+        Caller {
+            origin: Origin::User(endpoint.unwrap_or(OURSELVES).into()),
+            ..Caller::ourselves()
+        }
+    }
+
+    /// The same caller, sent elsewhere by an order of ours, which has our rights.
+    pub(super) fn ordered(self) -> Caller {
+        Caller {
+            origin: Origin::User(OURSELVES.into()),
+            ..self
         }
     }
 

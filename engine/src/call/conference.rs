@@ -108,6 +108,37 @@ impl Conferences {
         })
     }
 
+    /// Changes what is asked of an attendee. Returns whether it is there.
+    pub(super) fn change_wish(
+        &self,
+        name: &str,
+        call: &str,
+        change: impl FnOnce(&mut Wish),
+    ) -> bool {
+        let running = self.running(name);
+        running.is_some_and(|running| {
+            let attendees = running.attendees();
+            let found = attendees.get(call);
+            found.map(|asked| asked.send_modify(change)).is_some()
+        })
+    }
+
+    /// Plays audio to all attendees, mixed with what they say; up to four at a time.
+    ///
+    /// # Errors
+    /// There is no such conference, or the media engine takes no commands.
+    pub fn play(
+        &self,
+        name: &str,
+        id: u32,
+        audio: Vec<MediaAudio>,
+        repeat: Option<u32>,
+    ) -> Result<(), String> {
+        let running = self.running(name).ok_or("there is no such conference")?;
+        let played = running.room.play(None, id, audio, repeat);
+        played.map_err(|error| error.to_string())
+    }
+
     /// Ends a conference for all. Returns whether it went on.
     pub fn end(&self, name: &str) -> bool {
         let running = self.running(name);

@@ -1,6 +1,7 @@
 //! What all legs of one call share: its name, the server's parts, and its place in the gauge of calls, which is free when the last leg is gone.
 use super::caller::Caller;
 use super::cdr::{CallRecord, ConferenceStay, MAX_CONFERENCES, Times};
+use super::control::{CallState, Facts, Orders};
 use super::counters::Active;
 use super::diary::Diary;
 use super::events::EventKind;
@@ -28,18 +29,22 @@ pub(super) struct CallContext {
     /// What its program did.
     pub(super) diary: Diary,
     answered: OnceLock<()>,
+    /// What is known of it outside.
+    pub(super) facts: Mutex<Facts>,
+    pub(super) began: SystemTime,
     conferences: Mutex<Vec<ConferenceStay>>,
     _active: Active,
 }
 
 impl CallContext {
-    pub(super) fn new(
+    /// A call, and the orders to it.
+    pub(super) fn begin(
         calls: Arc<Calls>,
         info: CallInfo,
         caller: Caller,
         active: Active,
-    ) -> Arc<CallContext> {
-        Arc::new(CallContext {
+    ) -> (Arc<CallContext>, Orders) {
+        let call = Arc::new(CallContext {
             in_force: calls.in_force.load_full(),
             calls,
             info,
@@ -49,9 +54,26 @@ impl CallContext {
             recorded: RecordedFiles::default(),
             diary: Diary::begin(Instant::now()),
             answered: OnceLock::new(),
+            facts: Mutex::default(),
+            began: SystemTime::now(),
             conferences: Mutex::default(),
             _active: active,
-        })
+        });
+        let orders = call.calls.control.enter(&call);
+        (call, orders)
+    }
+
+    /// It rings at the one whom it is for.
+    pub(super) fn rings(&self) {
+        self.facts(|facts| facts.state = CallState::Ringing);
+    }
+
+    /// It is answered.
+    pub(super) fn came_up(&self) {
+        self.facts(|facts| {
+            facts.state = CallState::Answered;
+            facts.answered.get_or_insert_with(SystemTime::now);
+        });
     }
 
     /// Tells an event of this call.

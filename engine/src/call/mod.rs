@@ -7,6 +7,7 @@ pub mod causes;
 mod cdr;
 pub mod conference;
 mod context;
+pub mod control;
 mod counters;
 mod crossing;
 pub mod diagnosis;
@@ -23,6 +24,7 @@ mod key_press;
 mod leg;
 mod listen;
 mod live_legs;
+mod meet;
 mod minutes;
 mod negotiation;
 mod phonebook;
@@ -32,6 +34,7 @@ mod recorded;
 mod secrets;
 mod see_off;
 mod session;
+mod sounds;
 mod takeover;
 mod text_message;
 mod texts;
@@ -45,6 +48,10 @@ mod web_audio;
 pub use arbiter::Arbiter;
 pub use caller::Caller;
 pub use cdr::{CdrError, CdrWriter};
+pub use control::{
+    Annotation, CallState, Control, Order, OrderError, Parting, PlayOrder, Side, Snapshot,
+    Transfer, When,
+};
 pub use counters::CallCounters;
 pub use dial_program::DialProgram;
 pub use directory::{AttemptOutcome, Attempts, Branch, Directory, Found, NoDirectory};
@@ -52,6 +59,7 @@ pub use events::{Event, EventKind, EventSink, Events, Watched, Watcher};
 pub use leg::End;
 pub use listen::{Listen, ListenEnd, Listened, Until};
 pub use live_legs::LiveLegs;
+pub use meet::MeetProgram;
 pub use phonebook::{PhoneBook, Phones};
 pub use program::{CallInfo, Direction, Program, Step};
 pub use session::{Outbound, outbound};
@@ -254,6 +262,8 @@ pub struct Calls {
     /// For new calls; those in progress keep what they began with.
     in_force: ArcSwap<InForce>,
     records: Arc<Records>,
+    /// The calls in progress, for orders from outside.
+    pub control: Arc<control::Control>,
     /// What happens, for whoever listens.
     pub events: Arc<Events>,
     /// Conferences.
@@ -291,6 +301,7 @@ impl Calls {
             directory: parts.directory,
             in_force: ArcSwap::from_pointee(InForce::new(settings, parts.music)),
             records: Arc::new(Records::new(parts.cdr, parts.store)),
+            control: Arc::default(),
             events: Arc::default(),
             conferences: conference::Conferences::default(),
             streams: Arc::default(),

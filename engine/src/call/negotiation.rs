@@ -9,7 +9,7 @@ use super::secrets;
 use std::net::SocketAddr;
 use trunkline_sip::SrtpPolicy;
 use trunkline_sip::ice::{IceCredentials, OfferedIce};
-use trunkline_sip::offer_answer::{self, Encoding, LocalMedia, Negotiated};
+use trunkline_sip::offer_answer::{self, Direction, Encoding, LocalMedia, Negotiated};
 use trunkline_sip::sdp::Sdp;
 
 /// See the module's text.
@@ -104,6 +104,23 @@ impl Negotiation {
         bytes
     }
 
+    /// An offer of ours within the call, of this direction; later descriptions keep it.
+    pub(super) fn offer_again(&mut self, direction: Direction) -> Vec<u8> {
+        self.local.direction = direction;
+        self.local.session_version += 1;
+        self.offer()
+    }
+
+    /// Whether an offer of ours waits for its answer.
+    pub(super) fn is_offering(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Our offer was refused.
+    pub(super) fn withdraw(&mut self) {
+        self.pending = None;
+    }
+
     /// Takes the answer to our last description, which the endpoint offered once more to refresh the session timer. Returns whether it
     /// changed anything.
     ///
@@ -193,7 +210,7 @@ fn accept(offer: &Sdp, answer: &[u8], policy: SrtpPolicy) -> Result<Negotiated, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trunkline_sip::offer_answer::{Direction, Encoding, LocalSrtp};
+    use trunkline_sip::offer_answer::LocalSrtp;
 
     fn ours() -> Negotiation {
         with_policy(SrtpPolicy::Never)

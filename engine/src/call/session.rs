@@ -5,6 +5,7 @@ use super::caller::Caller;
 use super::causes::q850_of;
 use super::cdr::Times;
 use super::context::CallContext;
+use super::control::{Orders, Parting};
 use super::counters::{Active, PanicWatch};
 use super::events::{EventKind, cut};
 use super::executor::{Executor, Recordings};
@@ -42,11 +43,13 @@ pub(super) async fn inbound(calls: Arc<Calls>, incoming: Incoming, active: Activ
     };
     let span = tracing::info_span!("call", id = %info.id);
     let rank = active.rank;
-    let call = CallContext::new(calls, info, caller, active);
-    run_inbound(call, incoming, rank).instrument(span).await;
+    let (call, orders) = CallContext::begin(calls, info, caller, active);
+    run_inbound(call, orders, incoming, rank)
+        .instrument(span)
+        .await;
 }
 
-async fn run_inbound(call: Arc<CallContext>, incoming: Incoming, rank: usize) {
+async fn run_inbound(call: Arc<CallContext>, orders: Orders, incoming: Incoming, rank: usize) {
     let (calls, info) = (&call.calls, &call.info);
     let _watch = PanicWatch(calls.counters.clone());
     let began = Instant::now();
@@ -75,8 +78,10 @@ async fn run_inbound(call: Arc<CallContext>, incoming: Incoming, rank: usize) {
     };
     call.begun(&leg.times);
     let mut recordings = Recordings::new(&call.in_force.settings.recordings_dir, &info.id);
-    let mut executor = Executor::new(&mut leg, &call, &mut recordings, program);
+    let mut executor = Executor::new(&mut leg, &call, &mut recordings, program, orders);
     let end = executor.run(calls.stop.subscribe()).await;
+    // No more orders are taken.
+    drop(executor);
     account(&call, &mut leg, &end, began, Some(&recordings)).await;
     recordings.delete_unkept().await;
 }
@@ -271,12 +276,13 @@ pub async fn outbound(
     };
     let span = tracing::info_span!("call", id = %info.id);
     let active = calls.counters.begin(Direction::Outbound);
-    let call = CallContext::new(calls, info, Caller::ourselves(), active);
-    run_outbound(call, outbound).instrument(span).await
+    let (call, orders) = CallContext::begin(calls, info, Caller::ourselves(), active);
+    run_outbound(call, orders, outbound).instrument(span).await
 }
 
 async fn run_outbound(
     call: Arc<CallContext>,
+    orders: Orders,
     outbound: Outbound,
 ) -> Result<(End, Option<ChannelStats>), String> {
     let began = Instant::now();
@@ -306,14 +312,62 @@ async fn run_outbound(
     tracing::info!(to = info.to, "call out");
     let mut stop = calls.stop.subscribe();
     let mut recordings = Recordings::new(&call.in_force.settings.recordings_dir, &info.id);
-    let mut executor = Executor::new(&mut leg, &call, &mut recordings, program);
+    let mut executor = Executor::new(&mut leg, &call, &mut recordings, program, orders);
     let end = match executor.until_answered(&mut stop).await {
         Ok(()) => executor.run(stop).await,
         Err(end) => end,
     };
+    drop(executor);
     let stats = account(&call, &mut leg, &end, began, Some(&recordings)).await;
     recordings.delete_unkept().await;
     Ok((end, stats))
+}
+
+/// A leg of `from` goes on as a call of its own, whose id is returned.
+pub(super) fn adopt(from: &CallContext, mut leg: Box<Leg>, parting: Parting) -> String {
+    let calls = from.calls.clone();
+    let info = CallInfo {
+        id: calls.fresh_id(),
+        direction: Direction::Outbound,
+        from: from.info.from.clone(),
+        to: parting.to.clone(),
+    };
+    let id = info.id.clone();
+    let span = tracing::info_span!("call", id = %id);
+    let active = calls.counters.begin(Direction::Outbound);
+    let caller = Caller::with_rights_of(None);
+    let (call, orders) = CallContext::begin(calls, info, caller, active);
+    leg.belong_to(&call);
+    call.tell(
+        EventKind::CallStarted,
+        || json!({"direction": "outbound", "from": cut(&call.info.from), "to": cut(&call.info.to), "parted_from": from.info.id}),
+    );
+    tracing::info!(
+        parted_from = from.info.id,
+        call = id,
+        "a party goes on as a call of its own"
+    );
+    let task = run_adopted(call, orders, leg, parting);
+    tokio::spawn(task.instrument(span));
+    id
+}
+
+async fn run_adopted(call: Arc<CallContext>, orders: Orders, mut leg: Box<Leg>, parting: Parting) {
+    let calls = &call.calls;
+    let _watch = PanicWatch(calls.counters.clone());
+    let began = Instant::now();
+    let _ = call
+        .routed
+        .set((parting.rule, parting.program.name().to_owned()));
+    call.came_up();
+    let mut recordings = Recordings::new(&call.in_force.settings.recordings_dir, &call.info.id);
+    let program = parting.program;
+    let mut executor = Executor::new(&mut leg, &call, &mut recordings, program, orders);
+    let end = executor.run(calls.stop.subscribe()).await;
+    // No more orders are taken.
+    drop(executor);
+    account(&call, &mut leg, &end, began, Some(&recordings)).await;
+    recordings.delete_unkept().await;
 }
 
 /// Closes the media channel and writes the call's last lines.

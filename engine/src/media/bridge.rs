@@ -44,6 +44,8 @@ pub struct Carriage {
     /// While a detector runs, a tone it hears is not passed as audio, from its beginning on. Costs that direction the delay of a jitter
     /// buffer and 80 ms.
     pub mute_inband_keys: bool,
+    /// No audio is carried; events are.
+    pub muted: bool,
 }
 
 /// What the stream of a channel wants to be sent.
@@ -298,7 +300,7 @@ impl ChannelState {
         if !receives || !self.passes_frames() {
             return None;
         }
-        let bridge = self.bridge.as_ref()?;
+        let bridge = self.bridge.as_ref().filter(|of| !of.carriage.muted)?;
         if bridge.carriage.mute_inband_keys
             && let Some(delay) = &mut self.key_delay
         {
@@ -343,6 +345,7 @@ impl ChannelState {
                 Err(&dropped.length)
             }
             Kind::Event { .. } if repeats || self.digits.is_some() => Err(&dropped.own_audio),
+            Kind::Audio | Kind::ComfortNoise if passed.carriage.muted => Err(&dropped.hold),
             Kind::Event { .. } => events
                 .filter(|_| passed.carriage.events)
                 .ok_or(&dropped.event),

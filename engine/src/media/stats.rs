@@ -181,7 +181,7 @@ impl Dropped {
 counted! {
     /// What came over a bridge and was not sent, by cause.
     pub struct BridgeDropped {
-        /// The far side has no stream, or its direction excludes sending (hold).
+        /// The far side has no stream, its direction excludes sending (hold), or the sender is muted.
         pub hold: Counter,
         /// The far side plays something or sends digits itself.
         pub own_audio: Counter,

@@ -82,6 +82,7 @@ fn a_key_goes_over_a_bridge_of_any_two_clocks() {
     let carriage = Carriage {
         events: true,
         mute_inband_keys: false,
+        muted: false,
     };
     let clocks = [Encoding::Opus, Encoding::Pcmu, Encoding::L16Wide];
     let mut parties = Vec::new();

@@ -30,7 +30,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    CallStarted "call.started" "A call has come in or is being placed. `direction` (`inbound`, `outbound`), `from`, `to`."
+    CallStarted "call.started" "A call has come in or is being placed. `direction` (`inbound`, `outbound`), `from`, `to`; `parted_from` where it is a party of that call that an order has sent elsewhere."
     CallRouted "call.routed" "It is known what drives the call. `rule`, `program`, `to`."
     CallRinging "call.ringing" "The caller is told that it rings, or our callee rings. `status` (180 or 183)."
     CallAnswered "call.answered" "The call's own leg is answered. `codec`."
@@ -38,6 +38,12 @@ kinds! {
     CallBridged "call.bridged" "Two parties hear each other. `with`, `leg`, `codec`, `peer_codec`."
     CallUnbridged "call.unbridged" "They are parted. `with`, `seconds`."
     CallHandedOver "call.handed_over" "Another program drives the call from now on. `program`, `to`, `rule`."
+
+    CallMuted "call.muted" "An order has muted parties. `side` (`own`, `peer`, `both`)."
+    CallUnmuted "call.unmuted" "They are heard again. `side`."
+    CallHeld "call.held" "An order has put parties on hold. `side`."
+    CallResumed "call.resumed" "They are back. `side`."
+    CallChanged "call.changed" "Its tags or metadata have changed. `tags`, `metadata`."
 
     LegStarted "leg.started" "A leg of the call has its audio channel. `leg`, `party`."
     LegRinging "leg.ringing" "It rings. `leg`, `party`, `status`."
@@ -51,7 +57,7 @@ kinds! {
     MachineDetected "machine.detected" "It is known who answered our call. `answered_by`, `because`, `after_ms`, `leg`."
     GreetingOver "machine.greeting_over" "The greeting of an answering machine is over. `beep`, `after_ms`, `leg`."
 
-    PlayStarted "play.started" "Audio begins to play to the call's own leg. `play` (a number), `pieces`."
+    PlayStarted "play.started" "Audio begins to play. `play` (a number), `pieces`; `side` where an order plays it."
     PlayFinished "play.finished" "It was played to its end. `play`."
     RecordingStarted "recording.started" "A recording begins. `recording` (a number), `file`."
     RecordingPaused "recording.paused" "The recording pauses. `recording`."

@@ -1,5 +1,6 @@
 //! Two legs joined: what one far end does, and what the other gets of it, until one is gone. Transfers of either are in `transfer.rs`.
 use super::super::causes;
+use super::super::control::{Ordered, Orders};
 use super::super::dial::{DialEnd, Dialled};
 use super::super::events::{EventKind, cut};
 use super::super::hunt::Hunted;
@@ -40,6 +41,7 @@ enum Next {
     Own(Input),
     Peer(Input),
     Transfer(Hunted),
+    Order(Ordered),
 }
 
 impl Executor<'_> {
@@ -55,6 +57,7 @@ impl Executor<'_> {
         self.rejoin(&mut bridged);
         let outcome = self.bridge_until_over(&mut bridged).await;
         self.leg.part();
+        self.call.facts(|facts| facts.bridged_with = None);
         self.call.tell(
             EventKind::CallUnbridged,
             || json!({"with": cut(&bridged.label), "seconds": bridged.joined.elapsed().as_secs()}),
@@ -67,7 +70,7 @@ impl Executor<'_> {
 
     async fn bridge_until_over(&mut self, bridged: &mut Bridged) -> VerbResult {
         loop {
-            let done = match bridged.next(self.leg).await {
+            let done = match bridged.next(self.leg, &mut self.orders).await {
                 Next::Own(Input::Ended(end)) => self.own_ended(bridged, end),
                 Next::Peer(Input::Ended(end)) => self.peer_ended(bridged, end),
                 Next::Own(Input::Refer(referral)) => self.refer(bridged, Side::Own, referral).await,
@@ -92,10 +95,29 @@ impl Executor<'_> {
                     None
                 }
                 Next::Transfer(hunted) => self.transfer_event(bridged, hunted),
+                Next::Order(ordered) => self.bridged_order(bridged, ordered),
             };
             if let Some(result) = done {
                 return result;
             }
+        }
+    }
+
+    /// Carries out an order; what it returns ends the bridge.
+    fn bridged_order(&mut self, bridged: &mut Bridged, ordered: Ordered) -> Option<VerbResult> {
+        match self.take_order(ordered, Some(bridged))? {
+            Input::Ended(end) => Some(Err(end)),
+            Input::PeerTaken => {
+                let end = End::by("us", "transferred");
+                Some(Ok(Outcome::Dialled(bridged.after(&end))))
+            }
+            Input::Treated => {
+                if let Some(peer) = &mut bridged.peer {
+                    hear_each_other(self.leg, peer);
+                }
+                None
+            }
+            _ => None,
         }
     }
 
@@ -113,6 +135,8 @@ impl Executor<'_> {
             "joined"
         );
         hear_each_other(self.leg, peer);
+        self.call
+            .facts(|facts| facts.bridged_with = Some(bridged.label.clone()));
         self.call.tell(
             EventKind::CallBridged,
             || json!({"with": cut(&bridged.label), "leg": peer.id.number(), "codec": self.leg.codec(), "peer_codec": peer.codec()}),
@@ -175,7 +199,7 @@ impl Executor<'_> {
 
 impl Bridged {
     /// The next thing that happens; nothing is lost when this is dropped.
-    async fn next(&mut self, own: &mut Leg) -> Next {
+    async fn next(&mut self, own: &mut Leg, orders: &mut Orders) -> Next {
         let peer = async {
             match &mut self.peer {
                 Some(peer) => peer.next().await,
@@ -193,6 +217,7 @@ impl Bridged {
             input = own.next() => Next::Own(input),
             input = peer => Next::Peer(input),
             hunted = transfer => Next::Transfer(hunted),
+            ordered = orders.next() => Next::Order(ordered),
         }
     }
 
@@ -240,8 +265,8 @@ fn across(from: &mut Leg, to: &mut Leg, input: Input) {
 
 fn hear_each_other(one: &mut Leg, other: &mut Leg) {
     one.join(other);
-    one.music(other.is_held());
-    other.music(one.is_held());
+    one.music(other.is_held() || one.is_put_on_hold());
+    other.music(one.is_held() || other.is_put_on_hold());
 }
 
 fn pass_key(from: &mut Leg, to: &mut Leg, key: KeyPress) {

@@ -29,6 +29,8 @@ impl Executor<'_> {
         let began = Instant::now();
         tracing::info!(conference = verb.room, "joined a conference");
         let attendees = attendance.standing.borrow().attendees;
+        self.call
+            .facts(|facts| facts.conference = Some(verb.room.clone()));
         self.call.tell(
             EventKind::ConferenceJoined,
             || json!({"conference": verb.room, "attendees": attendees}),
@@ -50,12 +52,17 @@ impl Executor<'_> {
         let ended = self.attend(&mut attendance, &verb).await;
         self.leg.leave_room(attendance.room());
         self.leg.music(false);
+        self.call.facts(|facts| facts.conference = None);
         let lasted = began.elapsed();
         let seconds = lasted.as_secs() as u32;
         let stay = ConferenceStay {
             room: verb.room.clone(),
             lasted,
-            end: ended.as_ref().ok().copied(),
+            end: match &ended {
+                Ok(end) => Some(*end),
+                // It goes on elsewhere.
+                Err(_) => self.diverted.then_some(ConferenceEnd::Removed),
+            },
         };
         self.call.tell(
             EventKind::ConferenceLeft,
@@ -132,8 +139,9 @@ impl Executor<'_> {
     ) {
         let mut edge = if standing.begun { wish.edge } else { WAITING };
         // What a far end on hold sends is music, and nobody's to hear.
-        edge.mute |= self.leg.is_held();
-        self.leg.music(!standing.begun || wish.edge.hold);
+        edge.mute |= self.leg.is_held() || self.leg.is_muted();
+        edge.hold |= self.leg.is_put_on_hold();
+        self.leg.music(!standing.begun || edge.hold);
         if edge != *in_force {
             if let Err(reason) = self.leg.change_edge(attendance.room(), edge) {
                 tracing::warn!(reason, "the conference's edge stays as it was");

@@ -26,7 +26,7 @@ impl Executor<'_> {
             Err(refusal) => return Ok(Outcome::Dialled(self.not_dialled(&refusal))),
         };
         if let Some(number) = &found.program_of {
-            let caller = self.call.caller.clone();
+            let caller = self.caller.clone();
             return Ok(match self.program_at(number, &caller) {
                 Ok(next) => self.hand_to(next),
                 Err(refusal) => Outcome::Dialled(self.not_dialled(&refusal)),
@@ -72,8 +72,8 @@ impl Executor<'_> {
 
     /// Everybody the targets stand for. A single target brings its own order and time with it.
     async fn find(&mut self, dial: &Dial) -> Result<Result<Found, Refusal>, End> {
-        let call = self.call.clone();
-        if call.caller.hops_left == 0 {
+        let (call, caller) = (self.call.clone(), self.caller.clone());
+        if caller.hops_left == 0 {
             let text =
                 "the call has gone through as many servers as its Max-Forwards allows".to_owned();
             return Ok(Err(Refusal::new(483, "too-many-hops", text)));
@@ -84,10 +84,7 @@ impl Executor<'_> {
             let mut refused = None;
             for target in &dial.targets {
                 let caller_id = dial.caller_id.as_deref();
-                match directory
-                    .find(&call.info, &call.caller, target, caller_id)
-                    .await
-                {
+                match directory.find(&call.info, &caller, target, caller_id).await {
                     Ok(found) if dial.targets.len() == 1 => return Ok(found),
                     Ok(found) if found.program_of.is_some() => {
                         tracing::info!(

@@ -21,7 +21,23 @@ pub(super) struct NextProgram {
     rule: String,
 }
 
+impl NextProgram {
+    /// One that an order names.
+    pub(super) fn ordered(program: Box<dyn Program>, info: CallInfo, rule: String) -> NextProgram {
+        NextProgram {
+            program,
+            info,
+            rule,
+        }
+    }
+}
+
 impl Executor<'_> {
+    /// `next` runs the call once the verb under way is over.
+    pub(super) fn set_successor(&mut self, next: NextProgram) {
+        self.successor = Some(next);
+    }
+
     /// The program of a number, by the rights of this caller.
     ///
     /// # Errors
@@ -73,6 +89,8 @@ impl Executor<'_> {
             self.call
                 .diary
                 .step(Instant::now(), program.name(), "program");
+            self.call
+                .facts(|facts| program.name().clone_into(&mut facts.program));
             self.program = program;
             self.info = info;
         }

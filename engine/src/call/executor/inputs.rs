@@ -11,11 +11,30 @@ impl Executor<'_> {
     /// The next thing that happens to the call's leg. Can be dropped at any await without losing anything.
     pub(super) async fn next(&mut self) -> Input {
         loop {
-            match self.leg.next().await {
-                Input::Message(message) => self.message(message),
-                input => return input,
+            let next = tokio::select! {
+                biased;
+                input = self.leg.next() => Ok(input),
+                ordered = self.orders.next() => Err(ordered),
+            };
+            match next {
+                Ok(Input::Message(message)) => self.message(message),
+                Ok(Input::PlayDone(id)) => return self.played(id),
+                Ok(input) => return input,
+                Err(ordered) => {
+                    if let Some(input) = self.take_order(ordered, None) {
+                        return input;
+                    }
+                }
             }
         }
+    }
+
+    /// Something was played to its end: where an order played it, that counts as the end of what the verb under way played.
+    fn played(&mut self, id: u32) -> Input {
+        self.playing.take_if(|playing| *playing == id);
+        let ordered = self.interrupted.take_if(|(ordered, _)| *ordered == id);
+        let verb = ordered.and_then(|(_, verb)| verb);
+        Input::PlayDone(verb.unwrap_or(id))
     }
 
     /// One turn of the program. `None`: it panicked, now or before, which must end this call in good order and no other.

@@ -8,6 +8,7 @@ mod dial;
 mod handover;
 mod inputs;
 mod listening;
+mod orders;
 mod recording;
 mod streaming;
 mod tones;
@@ -16,12 +17,14 @@ mod verbs;
 
 pub(super) use recording::Recordings;
 
+use super::caller::Caller;
 use super::causes;
 use super::context::CallContext;
+use super::control::Orders;
 use super::events::{EventKind, cut};
 use super::leg::{End, Input, Leg, hangup_reason};
 use super::program::{CallInfo, Direction, Program, Step};
-use super::verb::{Failure, Hangup, HangupCause, Outcome, Verb};
+use super::verb::{Failure, HangupCause, Outcome, Verb};
 use handover::NextProgram;
 use serde_json::json;
 use std::sync::Arc;
@@ -52,6 +55,19 @@ pub(super) struct Executor<'a> {
     /// Programs that ran it before.
     programs: u32,
     next_id: u32,
+    /// From outside.
+    orders: Orders,
+    /// By whose rights it dials.
+    caller: Caller,
+    /// An order has sent the call's own party elsewhere; the verb under way is to end.
+    diverted: bool,
+    /// What the verb under way plays, sends, records and streams.
+    playing: Option<u32>,
+    sending: Option<u32>,
+    recording: Option<u32>,
+    streaming: bool,
+    /// What an order plays, and what the verb under way is told is over when that is.
+    interrupted: Option<(u32, Option<u32>)>,
 }
 
 impl<'a> Executor<'a> {
@@ -60,7 +76,9 @@ impl<'a> Executor<'a> {
         call: &'a Arc<CallContext>,
         recordings: &'a mut Recordings,
         program: Box<dyn Program>,
+        orders: Orders,
     ) -> Self {
+        call.facts(|facts| program.name().clone_into(&mut facts.program));
         Executor {
             leg,
             call,
@@ -71,6 +89,14 @@ impl<'a> Executor<'a> {
             successor: None,
             programs: 0,
             next_id: 0,
+            orders,
+            caller: call.caller.clone(),
+            diverted: false,
+            playing: None,
+            sending: None,
+            recording: None,
+            streaming: false,
+            interrupted: None,
         }
     }
 
@@ -97,6 +123,7 @@ impl<'a> Executor<'a> {
                 Some(Input::Progress { status, .. }) => {
                     tracing::info!(status, "far end reports progress");
                     if status >= 180 {
+                        self.call.rings();
                         self.call
                             .tell(EventKind::CallRinging, || json!({ "status": status }));
                     }
@@ -114,6 +141,7 @@ impl<'a> Executor<'a> {
     /// Our call was answered.
     fn tell_answered(&self) {
         let codec = self.leg.codec();
+        self.call.came_up();
         self.call
             .tell(EventKind::CallAnswered, || json!({ "codec": codec }));
     }
@@ -164,6 +192,10 @@ impl<'a> Executor<'a> {
             let takes_time = verb.takes_time();
             outcome = match self.carry_out(verb).await {
                 Ok(next) => next,
+                Err(_) if std::mem::take(&mut self.diverted) => {
+                    self.quiet();
+                    return None;
+                }
                 Err(end) => return Some(end),
             };
             if self.successor.is_some() {
@@ -242,7 +274,7 @@ impl<'a> Executor<'a> {
             }
             Verb::Hangup(hangup) => {
                 self.wait(self.leg.unheard().as_millis() as u32).await?;
-                let reason = reason_of(hangup, self.leg.answered);
+                let reason = hangup_reason_of(hangup.cause, self.leg.answered);
                 self.leg.hang_up("program", Some(reason));
                 Err(self.leg.farewell().await)
             }
@@ -333,8 +365,8 @@ fn deadline_in(ms: u32) -> Option<Instant> {
 }
 
 /// An unanswered call is refused with the status that says the same.
-fn reason_of(hangup: Hangup, answered: bool) -> HangupReason {
-    match (hangup.cause, answered) {
+fn hangup_reason_of(cause: HangupCause, answered: bool) -> HangupReason {
+    match (cause, answered) {
         (HangupCause::Normal, true) => hangup_reason("Q.850", 16, "Normal call clearing"),
         (HangupCause::Busy, true) => hangup_reason("Q.850", 17, "User busy"),
         (HangupCause::Congestion, true) => hangup_reason("Q.850", 34, "No circuit available"),

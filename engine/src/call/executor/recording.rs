@@ -39,6 +39,11 @@ impl Recordings {
         }
     }
 
+    /// The one in the background, as last begun.
+    pub(super) fn running(&self) -> Option<u32> {
+        self.running
+    }
+
     fn begin(&mut self, id: u32, format: RecordingFormat, keep: bool) -> PathBuf {
         let name = format!("{}-{id}.{}", self.call, format.extension());
         let path = self.folder.join(name);
@@ -100,7 +105,10 @@ impl Executor<'_> {
         };
         self.say_recording(id, &spec.path);
         match self.leg.media(Command::Record(Box::new(spec))) {
-            Ok(()) => self.until_recorded(id, &record.stop_keys).await,
+            Ok(()) => {
+                self.recording = Some(id);
+                self.until_recorded(id, &record.stop_keys).await
+            }
             Err(reason) => Ok(failed("record", reason)),
         }
     }
@@ -125,6 +133,7 @@ impl Executor<'_> {
                     end,
                     lost_ms,
                 } if done == id => {
+                    self.recording = None;
                     tracing::info!(recording = id, duration_ms, lost_ms, ?end, "recorded");
                     return Ok(match recorded(end, stopped_by) {
                         Ok(end) => Outcome::Recorded(Recorded {
@@ -144,6 +153,17 @@ impl Executor<'_> {
     }
 
     pub(super) fn record_call(&mut self, record: RecordCall) -> VerbResult {
+        Ok(match self.record_background(record) {
+            Ok(_) => Outcome::Done,
+            Err(reason) => failed("record_call", reason),
+        })
+    }
+
+    /// Begins to record in the background: its number and its file.
+    pub(super) fn record_background(
+        &mut self,
+        record: RecordCall,
+    ) -> Result<(u32, PathBuf), String> {
         let (id, format) = (self.fresh_id(), record.format);
         let path = record.path;
         let path = path.unwrap_or_else(|| self.recordings.begin(id, format, true));
@@ -154,41 +174,51 @@ impl Executor<'_> {
             ..RecordingSpec::new(id, path)
         };
         let file = spec.path.clone();
-        Ok(match self.leg.media(Command::Record(Box::new(spec))) {
-            Ok(()) => {
-                self.say_recording(id, &file);
-                self.recordings.running = Some(id);
-                Outcome::Done
-            }
-            Err(reason) => failed("record_call", reason),
-        })
+        self.leg.media(Command::Record(Box::new(spec)))?;
+        self.say_recording(id, &file);
+        self.recordings.running = Some(id);
+        self.call.facts(|facts| facts.recording = Some((id, false)));
+        Ok((id, file))
     }
 
     pub(super) fn control_recording(&mut self, control: RecordingControl) -> VerbResult {
-        let Some(id) = self.recordings.running else {
-            return Ok(Outcome::Done);
-        };
-        tracing::info!(recording = id, ?control, "recording");
-        let command = match control {
-            RecordingControl::Pause => Command::PauseRecord { id, paused: true },
-            RecordingControl::Resume => Command::PauseRecord { id, paused: false },
-            RecordingControl::Stop => Command::StopRecord { id },
-        };
-        Ok(match self.leg.media(command) {
-            Ok(()) => {
-                let kind = match control {
-                    RecordingControl::Pause => Some(EventKind::RecordingPaused),
-                    RecordingControl::Resume => Some(EventKind::RecordingResumed),
-                    // Told when the file is complete.
-                    RecordingControl::Stop => None,
-                };
-                if let Some(kind) = kind {
-                    self.call.tell(kind, || json!({ "recording": id }));
-                }
-                Outcome::Done
-            }
+        Ok(match self.control_background(control) {
+            Ok(()) => Outcome::Done,
             Err(reason) => failed("recording_control", reason),
         })
+    }
+
+    /// Pauses, resumes or stops what is recorded in the background; nothing happens where nothing is.
+    pub(super) fn control_background(&mut self, control: RecordingControl) -> Result<(), String> {
+        let Some(id) = self.recordings.running else {
+            return Ok(());
+        };
+        tracing::info!(recording = id, ?control, "recording");
+        let (command, paused, kind) = match control {
+            RecordingControl::Pause => (
+                Command::PauseRecord { id, paused: true },
+                true,
+                Some(EventKind::RecordingPaused),
+            ),
+            RecordingControl::Resume => (
+                Command::PauseRecord { id, paused: false },
+                false,
+                Some(EventKind::RecordingResumed),
+            ),
+            // Told when the file is complete.
+            RecordingControl::Stop => (Command::StopRecord { id }, false, None),
+        };
+        self.leg.media(command)?;
+        if control == RecordingControl::Stop {
+            self.recordings.running = None;
+        }
+        self.call.facts(|facts| {
+            facts.recording = self.recordings.running.map(|id| (id, paused));
+        });
+        if let Some(kind) = kind {
+            self.call.tell(kind, || json!({ "recording": id }));
+        }
+        Ok(())
     }
 
     fn say_recording(&self, id: u32, file: &Path) {

@@ -12,6 +12,13 @@ impl Executor<'_> {
         if stream.background {
             return Ok(Outcome::Done);
         }
+        self.streaming = true;
+        let outcome = self.until_stream_over().await;
+        self.streaming = outcome.is_err();
+        outcome
+    }
+
+    async fn until_stream_over(&mut self) -> VerbResult {
         loop {
             match self.next().await {
                 Input::StreamEnded(StreamEnd::Failed(reason)) => {

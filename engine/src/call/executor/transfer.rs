@@ -161,13 +161,13 @@ impl Executor<'_> {
             (Side::Peer, Some(peer)) => (peer, &*self.leg),
             (_, None) => return None,
         };
-        if call.caller.hops_left == 0 {
+        if self.caller.hops_left == 0 {
             let text = "the call has gone through as many servers as its Max-Forwards allows";
             let refusal = Refusal::new(483, "too-many-hops", text.to_owned());
             referrer.refuse_refer(referral.id, &refusal);
             return None;
         }
-        let caller = transferred(&call.caller, other, origin);
+        let caller = transferred(&self.caller, other, origin);
         let target = referral.dial_target();
         // Looking up waits for no far end.
         match call

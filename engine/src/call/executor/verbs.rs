@@ -2,15 +2,13 @@
 use super::super::events::EventKind;
 use super::super::gather::{Gathering, Next};
 use super::super::leg::{Input, KeyPath};
+use super::super::sounds;
 use super::super::verb::{
     Audio, Echo, Gather, Gathered, Manner, Outcome, Play, Refer, Repeat, SendDigits,
 };
 use super::{Executor, VerbResult, deadline_in, failed};
-use crate::fetch;
-use crate::media::{Command, DigitPiece, DigitText, MediaAudio, Prompt};
+use crate::media::{Command, DigitPiece, DigitText, MediaAudio};
 use serde_json::json;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// How long a far end may take with a transfer, ms.
@@ -137,14 +135,17 @@ impl Executor<'_> {
         if let Err(reason) = self.leg.media(command) {
             return Ok(failed("send_digits", reason));
         }
+        self.sending = Some(id);
         loop {
             match self.idle(None).await? {
-                Some(Input::DigitsSent(done)) if done == id => return Ok(Outcome::Done),
+                Some(Input::DigitsSent(done)) if done == id => break,
                 // They were not meant for whoever came in between.
-                Some(Input::Replaced) => return Ok(Outcome::Done),
+                Some(Input::Replaced) => break,
                 _ => {}
             }
         }
+        self.sending = None;
+        Ok(Outcome::Done)
     }
 
     /// Sends digits as SIP INFO, at the pace that they would have as tones.
@@ -216,6 +217,7 @@ impl Executor<'_> {
             audio: items,
             repeat: times,
         })?;
+        self.plays(id);
         let pieces = audio.len();
         self.call.tell(
             EventKind::PlayStarted,
@@ -231,57 +233,22 @@ impl Executor<'_> {
     ) -> Result<u32, String> {
         let id = self.fresh_id();
         self.leg.media(Command::Play { id, audio, repeat })?;
+        self.plays(id);
         Ok(id)
     }
 
+    /// The verb under way plays this now, and nobody else anything.
+    fn plays(&mut self, id: u32) {
+        (self.playing, self.interrupted) = (Some(id), None);
+    }
+
     async fn media_audio(&mut self, piece: &Audio) -> Result<MediaAudio, String> {
-        Ok(match piece {
-            Audio::Prompt(url) if fetch::is_url(url) => {
-                MediaAudio::Prompt(self.fetch_audio(url).await?)
-            }
-            Audio::Prompt(key) => MediaAudio::Prompt(match self.call.calls.prompts.loaded(key) {
-                Some(prompt) => prompt,
-                None => self.load(Source::Key(key.clone())).await?,
-            }),
-            Audio::Recording(id) => {
-                let path = self.recordings.path(*id)?;
-                MediaAudio::Prompt(self.load(Source::File(path)).await?)
-            }
-            Audio::Tone(tone) => MediaAudio::Tone {
-                hz: tone.hz,
-                dbm0: tone.dbm0,
-                ms: tone.ms,
-            },
-            Audio::Silence { ms } => MediaAudio::Silence { ms: *ms },
-        })
-    }
-
-    async fn fetch_audio(&mut self, url: &str) -> Result<Arc<Prompt>, String> {
-        let Some(web_audio) = &self.call.calls.web_audio else {
-            return Err("audio cannot be fetched by URL here".into());
-        };
-        // Boxed: a call that fetches nothing is not to carry what fetching takes.
-        let loaded = Box::pin(web_audio.load(url)).await;
-        loaded.map_err(|error| error.to_string())
-    }
-
-    /// Reads audio from disk, where it may block.
-    async fn load(&mut self, source: Source) -> Result<Arc<Prompt>, String> {
-        let prompts = self.call.calls.prompts.clone();
-        let read = move || match source {
-            Source::Key(key) => prompts.load(&key),
-            Source::File(path) => prompts.load_file(&path),
-        };
-        match tokio::task::spawn_blocking(read).await {
-            Ok(loaded) => loaded.map_err(|error| error.to_string()),
-            Err(_) => Err("reading the audio was interrupted".to_owned()),
+        let calls = &self.call.calls;
+        match piece {
+            Audio::Recording(id) => sounds::file(calls, self.recordings.path(*id)?).await,
+            piece => sounds::load(calls, piece).await,
         }
     }
-}
-
-enum Source {
-    Key(String),
-    File(PathBuf),
 }
 
 /// What an input means to a gather; `None` is the deadline.

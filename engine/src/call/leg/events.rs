@@ -53,7 +53,11 @@ impl Leg {
                 Some(Input::Answered)
             }
             Event::Reinvite { request, .. } => self.reinvite(&request),
-            Event::ReinviteAnswered { response, .. } => self.refreshed(&response),
+            Event::ReinviteAnswered { response, .. } => self.reinvite_answered(&response),
+            Event::ReinviteRejected { status, .. } => {
+                self.reinvite_rejected(status);
+                None
+            }
             Event::Info { id, request, .. } => self.info(id, &request),
             Event::Request { id, request, .. } => self.message(id, &request),
             Event::Refer {
@@ -106,7 +110,6 @@ impl Leg {
             }
             // Not for a leg, or answers to what this leg never sends.
             Event::Invite { .. }
-            | Event::ReinviteRejected { .. }
             | Event::Prack { .. }
             | Event::Response { .. }
             | Event::Refused { .. }

@@ -18,7 +18,12 @@ impl Leg {
             return;
         };
         let media = &self.settings.call.calls.media;
-        if let Err(error) = media.bridge(ours, theirs, carriage(out), carriage(back)) {
+        if let Err(error) = media.bridge(
+            ours,
+            theirs,
+            carriage(out, self.is_muted()),
+            carriage(back, other.is_muted()),
+        ) {
             tracing::error!(%error, "the legs hear nothing of each other");
         }
         for (leg, crossing) in [(self, out), (other, back)] {
@@ -100,8 +105,9 @@ impl Leg {
     }
 }
 
-fn carriage(crossing: Crossing) -> Carriage {
+fn carriage(crossing: Crossing, muted: bool) -> Carriage {
     Carriage {
+        muted,
         events: crossing.relay_events,
         mute_inband_keys: crossing.convert_tones,
     }

@@ -8,6 +8,7 @@ mod audio;
 mod description;
 mod events;
 mod farewell;
+mod held;
 mod info;
 mod joined;
 mod keys;
@@ -110,6 +111,10 @@ pub(super) enum Input {
     ReferProgress { status: u16, done: bool },
     /// Another leg has come in this one's place.
     Replaced,
+    /// An order has changed whether parties are muted or on hold.
+    Treated,
+    /// An order has sent the other party elsewhere.
+    PeerTaken,
     /// The far end has changed address, codec or direction.
     MediaChanged,
     /// Playback came to its end.
@@ -232,6 +237,9 @@ pub(super) struct Leg {
     events_seen: bool,
     /// It hears music on hold.
     has_music: bool,
+    /// Orders from outside: the others do not hear it; it is on hold.
+    muted: bool,
+    put_on_hold: bool,
     ended: Option<End>,
     hung_up: Option<&'static str>,
     /// The status and the Q.850 cause that the far end was told at our hang-up.
@@ -293,6 +301,8 @@ impl Leg {
             unanswered: None,
             events_seen: false,
             has_music: false,
+            muted: false,
+            put_on_hold: false,
             ended: None,
             hung_up: None,
             told: (None, None),
@@ -310,6 +320,7 @@ impl Leg {
             _live: live,
         };
         leg.say(EventKind::LegStarted, json!({}));
+        leg.note();
         leg
     }
 
@@ -465,6 +476,8 @@ impl Leg {
 impl Drop for Leg {
     /// A session that ends without hanging up (a panic) must not leave its far end in a dead call.
     fn drop(&mut self) {
+        let leg = self.id.number();
+        self.settings.call.facts(|facts| facts.legs.remove(&leg));
         self.settings.call.calls.places.leave(self.id);
         if self.ended.is_none() {
             self.sip.send(Command::Hangup(self.id, None));

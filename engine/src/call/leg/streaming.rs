@@ -39,6 +39,7 @@ impl Leg {
             self.say_stream_over(&StreamEnd::Stopped);
         }
         self.stream = Some(call.calls.streams.begin(spec, tap));
+        self.settings.call.facts(|facts| facts.streaming = true);
         self.say(
             EventKind::StreamStarted,
             json!({"host": stream.address.host()}),
@@ -58,6 +59,7 @@ impl Leg {
     /// The stream has come to its end.
     pub(super) fn stream_over(&mut self, end: &StreamEnd) {
         self.say_stream_over(end);
+        self.settings.call.facts(|facts| facts.streaming = false);
         self.stream = None;
         self.heard_by_stream = Listening::default();
         self.listen();

@@ -38,10 +38,11 @@ impl Leg {
     /// `new` takes this leg's place in its call.
     pub(super) fn replaced_by(&mut self, mut new: Leg) -> Input {
         let doing = std::mem::take(&mut self.doing);
-        new.settings.call = self.settings.call.clone();
+        new.belong_to(&self.settings.call.clone());
         new.has_music = self.has_music;
         new.transferable = self.transferable;
         new.hung_up = None;
+        new.muted = self.muted;
         let old = std::mem::replace(self, new);
         tracing::info!(party = old.settings.label, by = self.settings.label, leg = %self.id, "a leg is replaced");
         self.say(EventKind::LegReplaced, json!({}));

@@ -27,6 +27,7 @@ impl Leg {
     /// The far end rings, or is told that it does.
     pub(super) fn say_ringing(&self, status: u16) {
         if self.is_own() {
+            self.settings.call.rings();
             self.settings
                 .call
                 .tell(EventKind::CallRinging, || json!({ "status": status }));
@@ -36,7 +37,9 @@ impl Leg {
 
     /// It is answered.
     pub(super) fn say_answered(&self) {
+        self.note();
         if self.is_own() {
+            self.settings.call.came_up();
             self.settings
                 .call
                 .tell(EventKind::CallAnswered, || json!({"codec": self.codec()}));

@@ -165,6 +165,7 @@ fn bridge_pairs(media: &Media, calls: &[Call], work: Work) -> Result<(), BridgeE
     let carriage = Carriage {
         events: true,
         mute_inband_keys: work == Work::Decoded,
+        muted: false,
     };
     calls
         .chunks_exact(2)

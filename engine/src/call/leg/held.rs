@@ -1,0 +1,93 @@
+//! Orders from outside that change how a leg is treated: muted, on hold; and what of it is known outside.
+use super::{Input, Leg};
+use crate::call::context::CallContext;
+use crate::call::control::LegSnapshot;
+use crate::net::sip::Command;
+use std::sync::Arc;
+use trunkline_sip::Message;
+use trunkline_sip::offer_answer::Direction;
+
+use super::description::session_description;
+
+impl Leg {
+    /// Whether the others hear it; counts where it is joined with others.
+    pub(in super::super) fn set_muted(&mut self, on: bool) {
+        self.muted = on;
+        self.note();
+    }
+
+    /// Puts the far end on hold, or resumes: our description says that we send only (RFC 3264 section 8.4), or both.
+    pub(in super::super) fn set_held(&mut self, on: bool) {
+        if on == self.put_on_hold {
+            return;
+        }
+        self.put_on_hold = on;
+        self.note();
+        self.offer_direction();
+    }
+
+    fn offer_direction(&mut self) {
+        let direction = if self.put_on_hold {
+            Direction::SendOnly
+        } else {
+            Direction::SendRecv
+        };
+        if self.confirmed {
+            let offer = self.negotiation.offer_again(direction);
+            self.tell(Command::Reinvite(self.id, offer));
+        }
+    }
+
+    /// What it says is not for the others.
+    pub(in super::super) fn is_muted(&self) -> bool {
+        self.muted || self.put_on_hold
+    }
+
+    /// Whether an order holds it.
+    pub(in super::super) fn is_put_on_hold(&self) -> bool {
+        self.put_on_hold
+    }
+
+    /// The far end answers an offer of ours within the call, or a refresh of the session timer.
+    pub(super) fn reinvite_answered(&mut self, response: &Message) -> Option<Input> {
+        if !self.negotiation.is_offering() {
+            return self.refreshed(response);
+        }
+        self.take_answer(&session_description(response));
+        Some(Input::MediaChanged)
+    }
+
+    /// It refuses our offer: the audio is as it was agreed before, and held or resumed by us alone.
+    pub(super) fn reinvite_rejected(&mut self, status: u16) {
+        self.negotiation.withdraw();
+        tracing::info!(
+            party = self.label(),
+            status,
+            rule = "re-invite-refused-by-peer",
+            "the far end refuses our re-INVITE; what it hears is as ordered all the same"
+        );
+    }
+
+    /// Takes note of the leg in what is known of its call.
+    pub(super) fn note(&self) {
+        let known = LegSnapshot {
+            leg: self.id.number(),
+            party: self.label().to_owned(),
+            direction: self.direction,
+            answered: self.answered,
+            held: self.put_on_hold,
+            muted: self.muted,
+        };
+        self.settings
+            .call
+            .facts(|facts| facts.legs.insert(known.leg, known));
+    }
+
+    /// The leg belongs to another call from now on.
+    pub(in super::super) fn belong_to(&mut self, call: &Arc<CallContext>) {
+        let leg = self.id.number();
+        self.settings.call.facts(|facts| facts.legs.remove(&leg));
+        self.settings.call = call.clone();
+        self.note();
+    }
+}
