@@ -1,8 +1,8 @@
 //! What is known of a call in progress: kept by its session, copied for whoever asks.
 use super::{MAX_METADATA, MAX_TAG, MAX_TAGS, MAX_VALUE};
-use crate::store::stamp;
 use crate::call::context::CallContext;
 use crate::call::program::Direction;
+use crate::store::stamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
