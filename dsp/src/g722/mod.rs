@@ -3,6 +3,7 @@
 //! Owns the coder and the decoder of its three modes, bit for bit as the Recommendation computes them: two sub-bands split by a mirror
 //! filter, each coded as adaptive differential PCM, 6 bits for the lower and 2 for the upper. Two samples of 16 kHz are one octet.
 //! Never keeps half a pair: pieces hold whole octets. The signal is delayed by 22 samples there and back (1.4 ms).
+//! A decoder is kept in step over lost octets by what was made up for them, as in the Recommendation's Appendix III.
 
 mod band;
 mod qmf;
@@ -10,6 +11,9 @@ mod quantiser;
 
 use band::Band;
 use qmf::{BLOCK, Join, Split};
+
+/// Samples by which what is decoded is behind what was coded.
+pub const DELAY: usize = 22;
 
 /// How many of an octet's bits are speech; the others may carry data (G.722 table 1). All modes are coded alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,6 +118,27 @@ impl Decoder {
             self.join.join(&low, &high, &mut pairs[..octets.len()]);
         }
         2 * count
+    }
+
+    /// Goes on over octets that were lost as if they had been those of `made`, what is heard in their place, and of `beyond`, what would
+    /// follow: the next octets are then decoded from where the coder is, more or less, and not from where it was before.
+    pub fn follow(&mut self, made: &[i16], beyond: &[i16; DELAY]) {
+        let Some((lead, rest)) = made.split_at_checked(DELAY) else {
+            return;
+        };
+        let mut coder = Encoder {
+            split: Split::new(),
+            low: self.low.clone(),
+            high: self.high.clone(),
+        };
+        let mut unused = [0; BLOCK];
+        let (mut low, mut high) = ([0; BLOCK], [0; BLOCK]);
+        let (pairs, _) = lead.as_chunks::<2>();
+        coder.split.split(pairs, &mut low, &mut high);
+        for samples in rest.chunks(2 * BLOCK).chain([beyond.as_slice()]) {
+            let octets = coder.encode(samples, &mut unused);
+            self.decode(&unused[..octets], &mut [0; 2 * BLOCK]);
+        }
     }
 
     fn low_sample(&mut self, code: u8) -> i16 {

@@ -156,3 +156,37 @@ fn room_decides_how_much_is_done() {
     assert_eq!(samples[4], 7);
     assert_eq!(Decoder::default().decode(&[], &mut samples), 0);
 }
+
+#[test]
+fn a_decoder_that_follows_is_nearer_to_the_coder_behind_lost_octets() {
+    use crate::{dtmf::Generator, dtmf::Key, plc::Concealer};
+    let mut sound = std::vec![0i16; 320 * 12];
+    Generator::new(16_000, Key::ALL[5], -10.0, -8.0).fill(&mut sound);
+    let mut octets = std::vec![0; sound.len() / 2];
+    Encoder::new().encode(&sound, &mut octets);
+    let error_behind = |follows: bool| -> f64 {
+        let (mut decoder, mut concealer) = (Decoder::default(), Concealer::new(16_000));
+        let mut heard = std::vec![0; sound.len()];
+        for (at, (packet, octets)) in heard.chunks_mut(320).zip(octets.chunks(160)).enumerate() {
+            if at != 8 {
+                decoder.decode(octets, packet);
+                concealer.good(&mut packet.to_vec());
+                continue;
+            }
+            concealer.conceal(packet, None);
+            let mut beyond = [0; DELAY];
+            concealer.clone().conceal(&mut beyond, None);
+            if follows {
+                decoder.follow(packet, &beyond);
+            }
+        }
+        let behind = 9 * 320..10 * 320;
+        let was = &sound[behind.start - DELAY..behind.end - DELAY];
+        let pairs = was.iter().zip(&heard[behind]);
+        pairs
+            .map(|(was, is)| f64::from(was.abs_diff(*is)).powi(2))
+            .sum()
+    };
+    let (stays, follows) = (error_behind(false), error_behind(true));
+    assert!(follows * 2.0 < stays, "{follows} beside {stays}");
+}

@@ -9,11 +9,13 @@
 mod between;
 mod extend;
 mod history;
+mod key_tones;
 mod lpc;
 pub(crate) mod pitch;
 
 use extend::Extension;
 use history::{History, LONGEST};
+use key_tones::KeyTones;
 
 /// Longest piece that is made in one go: 60 ms at 16 kHz.
 const PIECE: usize = between::HOLE;
@@ -24,6 +26,14 @@ const AHEAD_MS: usize = 10;
 const HOLD_MS: f32 = 10.0; // tuned
 /// Milliseconds in which the rest fades.
 const FADE_MS: f32 = 200.0; // tuned
+/// Milliseconds of a loss that the tones of a key are heard at full level, and in which they fade then.
+const KEY_HOLD_MS: f32 = 60.0;
+const KEY_FADE_MS: f32 = 20.0;
+/// Milliseconds after a loss in which a codec with a memory is not believed about the tones of a key ...
+const HEAL_MS: usize = 60;
+/// ... in pieces of so many, as long as their level is within this ratio (of powers) of the tones that go on.
+const HEAL_STEP_MS: usize = 5;
+const HEAL_RATIO: f32 = 4.0;
 /// Milliseconds in which the sound that came takes over.
 const JOINT_MS: f32 = 4.0; // tuned
 /// How much of the level goes then ...
@@ -37,10 +47,16 @@ pub struct Concealer {
     per_ms: usize,
     history: History,
     extension: Extension,
+    /// The loss is in a key's tones, which go on instead of the extension.
+    tones: Option<KeyTones>,
     /// Samples made up since the last that came.
     lost: usize,
     /// What was made up passes into what comes.
     closed: bool,
+    /// The codec has a memory: a loss spoils what comes behind it, too.
+    memory: bool,
+    /// Samples that are still taken from a key's tones.
+    healing: usize,
 }
 
 impl Concealer {
@@ -51,13 +67,32 @@ impl Concealer {
             per_ms,
             history: History::new(per_ms),
             extension: Extension::NONE,
+            tones: None,
             lost: 0,
             closed: false,
+            memory: false,
+            healing: 0,
+        }
+    }
+
+    /// For what a codec decodes in the light of what came before (G.722, Opus). After a loss in the tones of a key they go on for 60 ms, as
+    /// long as something as loud comes.
+    pub fn with_memory(self) -> Concealer {
+        Concealer {
+            memory: true,
+            ..self
         }
     }
 
     /// Takes samples that came. The first after a loss are changed so that they join what was made up.
     pub fn good(&mut self, frame: &mut [i16]) {
+        if self.memory && self.lost > 0 && self.tones.is_some() {
+            self.healing = HEAL_MS * self.per_ms;
+            (self.lost, self.closed) = (0, false);
+        }
+        if self.healing > 0 {
+            self.heal(frame);
+        }
         if self.lost > 0 && !frame.is_empty() {
             if !self.closed {
                 self.join(frame);
@@ -79,20 +114,77 @@ impl Concealer {
         }
     }
 
+    /// Lets the tones of a key go on in place of what came, until something else comes.
+    fn heal(&mut self, frame: &mut [i16]) {
+        let step = HEAL_STEP_MS * self.per_ms;
+        for piece in frame.chunks_mut(step) {
+            let Some(tones) = self.tones.as_mut().filter(|_| self.healing > 0) else {
+                break;
+            };
+            let mut made = [0.0; HEAL_STEP_MS * 16];
+            let made = &mut made[..piece.len()];
+            tones.go_on(made);
+            let power = |sum: f32, sample: &i16| sum + f32::from(*sample) * f32::from(*sample);
+            let ratio = piece.iter().fold(1.0, power) / (pitch::dot(made, made) + 1.0);
+            self.healing = self.healing.saturating_sub(step);
+            let ends = !(1.0 / HEAL_RATIO..HEAL_RATIO).contains(&ratio);
+            if ends {
+                self.healing = 0;
+            }
+            let last = self.healing == 0;
+            let count = made.len() as f32;
+            for (index, (sample, made)) in piece.iter_mut().zip(made).enumerate() {
+                let came = if last {
+                    (index as f32 + 0.5) / count
+                } else {
+                    0.0
+                };
+                *sample = (f32::from(*sample) * came + *made * (1.0 - came)) as i16;
+            }
+        }
+    }
+
+    /// Takes `made`, with which a codec of its own filled a loss. Where the loss is in the tones of a key, which no codec goes on with,
+    /// they take its place; `next` as for [`Concealer::conceal`].
+    pub fn revise(&mut self, made: &mut [i16], next: Option<&[i16]>) {
+        let mut past = [0.0; LONGEST];
+        let past = self.history.unroll(&mut past);
+        let goes_on = self.tones.is_some() && self.lost > 0 && !self.closed;
+        let next = next.filter(|next| next.len() >= AHEAD_MS * self.per_ms);
+        let key = goes_on
+            || KeyTones::at_end(past, self.per_ms).is_some()
+            || next.is_some_and(|next| KeyTones::before(next, self.per_ms).is_some());
+        match key {
+            true => self.conceal(made, next),
+            false => self.good(made),
+        }
+    }
+
     fn fill(&mut self, out: &mut [i16], next: Option<&[i16]>) {
         let mut past = [0.0; LONGEST];
         let past = self.history.unroll(&mut past);
         if self.lost == 0 || self.closed {
             let mut copy = [0.0; LONGEST];
             self.extension = Extension::of(self.history.unroll(&mut copy), self.per_ms, 0);
-            (self.lost, self.closed) = (0, false);
+            self.tones = KeyTones::at_end(past, self.per_ms);
+            (self.lost, self.closed, self.healing) = (0, false, 0);
         }
-        // A period of what follows is needed to go back from.
-        let next = next.filter(|next| next.len() >= self.extension.lag);
         let mut made = [0.0; PIECE];
         let made = &mut made[..out.len()];
         let lost = self.lost;
         self.lost += out.len();
+        // What a codec with a memory says behind a loss of tones is not worth going towards.
+        let next = next.filter(|_| !self.memory || self.tones.is_none());
+        if let Some(next) = next
+            && key_tones::between(past, next, self.per_ms, self.tones.as_ref(), made)
+        {
+            write(made, out);
+            self.history.keep(out);
+            self.closed = true;
+            return;
+        }
+        // A period of what follows is needed to go back from.
+        let next = next.filter(|next| next.len() >= self.extension.lag);
         if let Some(next) = next {
             let before = self.extension.clone();
             let level = self.level(lost);
@@ -102,7 +194,7 @@ impl Concealer {
             self.closed = true;
             return;
         }
-        self.extension.go_on(past, made);
+        self.go_on(past, made);
         // The past keeps its level: what goes on does so from there.
         write(made, out);
         self.history.keep(out);
@@ -111,9 +203,19 @@ impl Concealer {
         }
     }
 
+    fn go_on(&mut self, past: &[f32], made: &mut [f32]) {
+        match &mut self.tones {
+            Some(tones) => tones.go_on(made),
+            None => self.extension.go_on(past, made),
+        }
+    }
+
     /// The gain after `lost` samples of a loss.
     fn level(&self, lost: usize) -> f32 {
         let ms = lost as f32 / self.per_ms as f32;
+        if self.tones.is_some() {
+            return 1.0 - ((ms - KEY_HOLD_MS) / KEY_FADE_MS).clamp(0.0, 1.0);
+        }
         let dip = 1.0 - DIP * ((ms - HOLD_MS) / DIP_MS).clamp(0.0, 1.0);
         let fade = 1.0 - ((ms - HOLD_MS - DIP_MS) / FADE_MS).clamp(0.0, 1.0);
         dip * fade * self.extension.fall(lost)
@@ -126,7 +228,7 @@ impl Concealer {
         let past = self.history.unroll(&mut past);
         let mut made = [0.0; PIECE];
         let made = &mut made[..joint];
-        self.extension.go_on(past, made);
+        self.go_on(past, made);
         for (index, (sample, made)) in frame.iter_mut().zip(made).enumerate() {
             let weight = (index + 1) as f32 / (joint + 1) as f32;
             let level = self.level(self.lost + index);

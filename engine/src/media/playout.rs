@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use trunkline_dsp::g722;
 use trunkline_dsp::level;
 use trunkline_dsp::plc::Concealer;
 use trunkline_dsp::stretch;
@@ -128,7 +129,7 @@ impl Playout {
             stats: PlayoutStats::default(),
             jitter: JitterBuffer::new(encoding.clock(), ARENA, aim),
             pcm: PcmQueue::new(),
-            concealer: Concealer::new(encoding.audio().hz()),
+            concealer: concealer(encoding),
         }
     }
 
@@ -136,7 +137,7 @@ impl Playout {
     pub fn reset(&mut self, encoding: Encoding) {
         self.jitter.reset(encoding.clock());
         self.encoding = encoding;
-        self.concealer = Concealer::new(encoding.audio().hz());
+        self.concealer = concealer(encoding);
         self.pcm.clear();
         self.run = 0;
         self.rest = 0;
@@ -347,9 +348,10 @@ impl Playout {
         if faded {
             hole.fill(0);
         } else if decoder.conceal(hole) {
-            self.concealer.good(hole);
+            self.concealer.revise(hole, None);
         } else {
             self.concealer.conceal(hole, None);
+            follow(decoder, hole, &self.concealer);
         }
         self.whole = false;
         self.pcm.commit_made(count);
@@ -365,10 +367,16 @@ impl Playout {
         let room = self.pcm.room(hole + made);
         let (hole, behind) = room.split_at_mut(hole.min(room.len()));
         let own = decoder.recover(payload, hole) || decoder.conceal(hole);
+        if !own && is_adaptive(decoder) {
+            // What follows cannot be decoded well before the hole is filled, so it is filled twice.
+            let mut alone = self.concealer.clone();
+            alone.conceal(hole, None);
+            follow(decoder, hole, &alone);
+        }
         let samples = decode(decoder, payload, 0, behind);
         let next = &mut behind[..samples.unwrap_or(0)];
         if own {
-            self.concealer.good(hole);
+            self.concealer.revise(hole, Some(next));
         } else {
             self.concealer.conceal(hole, Some(next));
         }
@@ -483,6 +491,28 @@ fn is_quiet(samples: &[i16]) -> bool {
 /// Whether a packet sounds the same whenever it is decoded.
 fn is_stateless(decoder: &Decoder) -> bool {
     matches!(decoder, Decoder::G711(_) | Decoder::L16(_))
+}
+
+fn concealer(encoding: Encoding) -> Concealer {
+    let concealer = Concealer::new(encoding.audio().hz());
+    match encoding {
+        Encoding::G722 | Encoding::Opus => concealer.with_memory(),
+        Encoding::Pcmu | Encoding::Pcma | Encoding::L16Narrow | Encoding::L16Wide => concealer,
+    }
+}
+
+/// Whether packets are decoded in the light of those before, and concealment is ours.
+fn is_adaptive(decoder: &Decoder) -> bool {
+    matches!(decoder, Decoder::G722(_))
+}
+
+/// Lets the decoder follow what was made up in place of packets.
+fn follow(decoder: &mut Decoder, made: &[i16], concealer: &Concealer) {
+    if is_adaptive(decoder) {
+        let mut beyond = [0; g722::DELAY];
+        concealer.clone().conceal(&mut beyond, None);
+        decoder.follow(made, &beyond);
+    }
 }
 
 /// Decodes a payload to the start of `out` without its first samples. Says how many there are.

@@ -87,6 +87,14 @@ impl Decoder {
         }
     }
 
+    /// Takes note of what is heard in place of packets that did not come, `made`, and of what would follow, where that helps to decode those
+    /// that do (G.722).
+    pub fn follow(&mut self, made: &[i16], beyond: &[i16; g722::DELAY]) {
+        if let Decoder::G722(g722) = self {
+            g722.follow(made, beyond);
+        }
+    }
+
     /// Writes audio for a gap of the length of `out` where the codec has its own way (Opus: RFC 6716 section 4.4). Returns whether it has.
     pub fn conceal(&mut self, out: &mut [i16]) -> bool {
         match self {
