@@ -58,8 +58,6 @@ pub(super) struct Evidence {
     deviations: [f32; 2],
     weakest: [f32; 2],
     strongest: [f32; 2],
-    lowest: [f32; 2],
-    highest: [f32; 2],
 }
 
 impl Evidence {
@@ -75,8 +73,6 @@ impl Evidence {
             deviations: [0.0; 2],
             weakest: [f32::MAX; 2],
             strongest: [0.0; 2],
-            lowest: [f32::MAX; 2],
-            highest: [f32::MIN; 2],
         }
     }
 
@@ -94,8 +90,6 @@ impl Evidence {
             self.deviations[tone] += look.deviations[tone];
             self.weakest[tone] = self.weakest[tone].min(look.powers[tone]);
             self.strongest[tone] = self.strongest[tone].max(look.powers[tone]);
-            self.lowest[tone] = self.lowest[tone].min(look.deviations[tone]);
-            self.highest[tone] = self.highest[tone].max(look.deviations[tone]);
         }
     }
 
@@ -132,12 +126,6 @@ impl Evidence {
         })
     }
 
-    /// By how much the frequency of the less steady tone moved, Hz.
-    fn drift_hz(&self) -> f32 {
-        let of = |tone: usize| self.highest[tone] - self.lowest[tone];
-        of(0).max(of(1)) / TAU * HOPS_PER_SECOND as f32
-    }
-
     fn pure(&self, deviations: [f32; 2], profile: &Profile) -> bool {
         let detune = deviations[0].abs().max(deviations[1].abs());
         let tones = self.powers[0] + self.powers[1];
@@ -147,9 +135,7 @@ impl Evidence {
             .clamp(0.0, profile.low_max_db.max(0.0));
         let for_detune = (profile.detune_slope * 100.0 * (detune - profile.detune_innocent))
             .clamp(0.0, profile.detune_max_db.max(0.0));
-        let for_drift = (profile.drift_slope * (self.drift_hz() - profile.drift_innocent_hz))
-            .clamp(0.0, profile.drift_max_db.max(0.0));
-        residue_db <= profile.residue_max_db - for_low - for_detune - for_drift
+        residue_db <= profile.residue_max_db - for_low - for_detune
     }
 }
 

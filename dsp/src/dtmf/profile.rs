@@ -3,8 +3,8 @@
 /// The limits of a receiver. The default is [`Profile::TELEPHONE`].
 ///
 /// A key passes where all limits are kept. The amount of residue (whatever is neither of the two tones, above
-/// 670 Hz) that is forgiven shrinks with three signs of a voice: energy below the keys' band, tones beside their frequency and
-/// tones whose frequency moves; each has a value up to which it is innocent, a slope and a maximum.
+/// 670 Hz) that is forgiven shrinks with two signs of a voice: energy below the keys' band and tones beside their frequency; each has a
+/// value up to which it is innocent, a slope and a maximum.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Profile {
     /// Largest relative deviation of either tone, e.g. 0.024 for 2.4 %.
@@ -35,12 +35,6 @@ pub struct Profile {
     pub detune_slope: f32,
     /// dB of residue less for deviation, at most.
     pub detune_max_db: f32,
-    /// Movement of a tone's frequency, Hz from the lowest to the highest of a decision's windows, up to which it is innocent.
-    pub drift_innocent_hz: f32,
-    /// dB of residue less per Hz of movement beyond that.
-    pub drift_slope: f32,
-    /// dB of residue less for movement, at most.
-    pub drift_max_db: f32,
     /// Largest ratio of the strongest to the weakest amplitude of a tone while it is being judged.
     pub unsteadiness: f32,
 }
@@ -67,9 +61,6 @@ impl Profile {
         detune_innocent: 0.005,
         detune_slope: 6.0,
         detune_max_db: 12.0,
-        drift_innocent_hz: 4.0,
-        drift_slope: 0.0,
-        drift_max_db: 9.0,
         unsteadiness: 1.35,
     };
 

@@ -38,14 +38,6 @@ pub(super) fn dtmf(mut table: Table<'_>) -> Profile {
     );
     set("detune_slope", 0.0..=50.0, 1.0, &mut p.detune_slope);
     set("detune_max_db", 0.0..=30.0, 1.0, &mut p.detune_max_db);
-    set(
-        "drift_innocent_hz",
-        0.0..=50.0,
-        1.0,
-        &mut p.drift_innocent_hz,
-    );
-    set("drift_slope", 0.0..=10.0, 1.0, &mut p.drift_slope);
-    set("drift_max_db", 0.0..=30.0, 1.0, &mut p.drift_max_db);
     set("unsteadiness", 1.0..=10.0, 1.0, &mut p.unsteadiness);
     table.finish();
     profile
