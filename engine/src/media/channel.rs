@@ -37,6 +37,7 @@ use super::stats::MediaStats;
 use super::stock::Stock;
 use super::tap::Tap;
 use super::voice::Voice;
+use crate::net::prefetch::prefetch;
 use crate::net::rtp_socket;
 
 /// Recordings and taps that may end within a frame and be freed elsewhere.
@@ -128,35 +129,32 @@ impl Stream {
 }
 
 /// One channel.
+///
+/// In this order in memory: what every frame touches comes first, and the shard fetches it ahead ([`fetch_ahead`](ChannelState::fetch_ahead)).
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct ChannelState {
     pub(crate) id: ChannelId,
-    pub(crate) port: u16,
-    pub(crate) opened: Instant,
-    pub(crate) events: UnboundedSender<MediaEvent>,
     /// Set by the handle when it is dropped.
     pub(crate) closed: Arc<AtomicBool>,
-    pub(crate) sockets: Sockets,
+    /// What is to be freed elsewhere.
+    pub(crate) spent: Vec<Box<dyn Left>>,
+    /// The time of its newest frame, on the clock of all shards.
+    pub(crate) stepped_ms: Option<u64>,
     pub(crate) intake: Intake,
+    pub(crate) sockets: Sockets,
     pub(crate) stream: Option<Stream>,
     pub(crate) incoming: Incoming,
     pub(crate) outgoing: Outgoing,
-    pub(crate) rtcp: RtcpSession,
     /// What goes to another channel, and what comes from there.
     pub(crate) bridge: Option<Bridge>,
     pub(crate) inlet: Inlet,
     /// Where it is in a room.
     pub(crate) seat: Option<Seat>,
-    pub(crate) player: Option<Player>,
-    /// What plays when that has faded.
-    pub(crate) next_player: Option<Player>,
     pub(crate) digits: Option<Box<DigitSender>>,
-    /// Where tones of digits are made.
-    pub(crate) outgoing_tone: Frame,
     pub(crate) echo: bool,
-    pub(crate) detector: Option<Detector>,
     pub(crate) detector_rate: AudioRate,
-    /// Samples it has heard.
+    /// Samples the detector has heard.
     pub(crate) detector_heard: u64,
     /// The key it hears, and since which sample.
     pub(crate) tone_down: Option<(Key, u64)>,
@@ -164,18 +162,28 @@ pub(crate) struct ChannelState {
     pub(crate) key_delay: Option<Box<KeyDelay>>,
     pub(crate) recording: Option<Box<Recording>>,
     pub(crate) tap: Option<Box<Tap>>,
-    pub(crate) ears: Option<Ears>,
     pub(crate) attentive: Option<Box<Attentive>>,
+    pub(crate) events: UnboundedSender<MediaEvent>,
+    pub(crate) opened: Instant,
+    pub(crate) path: Path,
+    pub(crate) rtcp: RtcpSession,
+    pub(crate) player: Option<Player>,
+    pub(crate) quality: QualityWatch,
+    pub(crate) ears: Option<Ears>,
+    pub(crate) detector: Option<Detector>,
+    // Seldom touched from here on.
+    /// What plays when that has faded.
+    pub(crate) next_player: Option<Player>,
+    /// Where tones of digits are made.
+    pub(crate) outgoing_tone: Frame,
     /// Recordings whose files may not be complete yet.
     pub(crate) ledgers: Vec<RecordingLedger>,
-    /// What is to be freed elsewhere.
-    pub(crate) spent: Vec<Box<dyn Left>>,
+    pub(crate) port: u16,
     pub(crate) ever_latched: bool,
-    pub(crate) path: Path,
-    pub(crate) quality: QualityWatch,
-    /// The time of its newest frame, on the clock of all shards.
-    pub(crate) stepped_ms: Option<u64>,
 }
+
+/// Octets at the beginning of a channel that a frame touches, the beginning of what plays included.
+const TOUCHED: usize = std::mem::offset_of!(ChannelState, player) + 320;
 
 /// A command as it reaches the shard: what needs allocations or other threads is prepared before.
 #[derive(Debug)]
@@ -268,6 +276,37 @@ impl ChannelState {
             path: Path::default(),
             quality: QualityWatch::new(),
             stepped_ms: None,
+        }
+    }
+
+    /// Begins to fetch what its next frame touches into the cache.
+    pub(crate) fn fetch_ahead(&self) {
+        prefetch(self, TOUCHED);
+        prefetch(&self.quality.next_at, 1);
+    }
+
+    /// The same for what that leads to, once it is there.
+    pub(crate) fn fetch_further(&self) {
+        prefetch(&*self.closed, 1);
+        if let Some(stream) = &self.stream {
+            prefetch(&*stream.params, usize::MAX);
+            prefetch(&*stream.voice, 1);
+        }
+        if let Some(player) = &self.player {
+            player.fetch_ahead();
+        }
+        if let Some(hearing) = &self.incoming.hearing {
+            hearing.fetch_ahead();
+        }
+        if self.detector_heard > 0 {
+            prefetch(&self.detector, usize::MAX);
+        }
+    }
+
+    /// The same for what that leads to in turn.
+    pub(crate) fn fetch_furthest(&self) {
+        if let Some(player) = &self.player {
+            player.fetch_item();
         }
     }
 

@@ -11,6 +11,7 @@ use super::frame::Frame;
 use super::playout::{Playout, PlayoutStats, Pulled};
 use super::stock::Stock;
 use super::voice::LONGEST_PAYLOAD;
+use crate::net::prefetch::prefetch;
 use crate::rtp::jitter::Inserted;
 use crate::rtp::packet::Header;
 
@@ -57,6 +58,14 @@ impl Hearing {
         self.present = encoding;
         self.playout.reset(encoding);
         true
+    }
+
+    /// Begins to fetch what the next frame of a steady stream needs into the cache.
+    pub(crate) fn fetch_ahead(&self) {
+        self.playout.fetch_ahead();
+        prefetch(&self.present, 1);
+        prefetch(&self.plain, 1);
+        prefetch(&self.opus, 1);
     }
 
     /// Takes an audio packet. Returns whether it came too late.

@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::channel::{ChannelState, Moment};
+use super::channel::{ChannelState, Moment, Surroundings};
 use super::shard::{Shard, present};
 use crate::net::poller::Poller;
 use crate::net::rtp_socket;
@@ -58,14 +58,13 @@ impl Intake {
 }
 
 impl ChannelState {
-    /// Whether its packets can wait for its step: they come from the settled peer only, which the kernel sees to, and go nowhere but here.
-    fn can_wait(&self) -> bool {
-        self.sockets.connected && self.bridge.is_none() && self.settled_peer().is_some()
-    }
-
-    fn settled_peer(&self) -> Option<SocketAddr> {
-        let latch = &self.stream.as_ref()?.latch;
-        latch.is_settled().then(|| latch.destination())
+    /// The settled peer of a channel whose packets can wait for its step: they come from there only, which the kernel sees to, and go
+    /// nowhere but here.
+    fn can_wait(&self) -> Option<SocketAddr> {
+        if !self.sockets.connected || self.bridge.is_some() {
+            return None;
+        }
+        self.stream.as_ref()?.latch.peer()
     }
 }
 
@@ -135,39 +134,48 @@ impl Shard {
         });
     }
 
+}
+
+/// What a channel sees of its shard when it takes its packets.
+#[derive(Debug)]
+pub(super) struct Hand<'s> {
+    pub(super) poller: &'s Poller,
+    pub(super) around: &'s Surroundings,
+    pub(super) buffer: &'s mut [u8],
+    /// Channels of the shard.
+    pub(super) channels: usize,
+    /// The wall time of the moment.
+    pub(super) wall_ns: u64,
+}
+
+impl ChannelState {
     /// What a channel does about its packets when its step begins.
-    pub(super) fn take_in_step(&mut self, index: usize, moment: Moment) {
-        let channels = self.wheel.len();
-        let Some(Some(channel)) = self.slab.get_mut(index) else {
-            return;
+    pub(super) fn take_in_step(&mut self, hand: Hand<'_>, moment: Moment) {
+        let few = match self.intake.in_step {
+            true => FEW,
+            false => MANY,
         };
-        if channel.intake.in_step {
-            match channel.settled_peer() {
-                Some(peer) if channels >= FEW && channel.can_wait() => {
-                    self.take_waiting(index, peer, moment);
-                }
-                _ => begin_watching(&self.poller, channel),
-            }
-        } else if channels >= MANY && channel.can_wait() {
-            end_watching(&self.poller, channel);
+        let peer = (hand.channels >= few).then(|| self.can_wait()).flatten();
+        match peer {
+            Some(peer) if self.intake.in_step => self.take_waiting(hand, peer, moment),
+            Some(_) => end_watching(hand.poller, self),
+            None if self.intake.in_step => begin_watching(hand.poller, self),
+            None => {}
         }
     }
 
     /// Takes what has come since the last step: as many as usual, and all there is from time to time and after a gap.
-    fn take_waiting(&mut self, index: usize, peer: SocketAddr, moment: Moment) {
-        let (around, buffer) = (&self.around, &mut self.buffer);
-        let Some(channel) = &mut self.slab[index] else {
-            return;
-        };
-        let asked = channel.intake.ask();
+    fn take_waiting(&mut self, hand: Hand<'_>, peer: SocketAddr, moment: Moment) {
+        let Hand { around, buffer, .. } = hand;
+        let asked = self.intake.ask();
         let mut found = 0;
         while found < asked {
-            let taken = match stamped::take(&channel.sockets.rtp, &mut buffer[..]) {
+            let taken = match stamped::take(&self.sockets.rtp, buffer) {
                 Ok(Some(taken)) => taken,
                 Ok(None) => break,
                 Err(error) => {
                     // An ICMP message about what we sent; it is told once.
-                    channel.sockets.errors.note(&error);
+                    self.sockets.errors.note(&error);
                     found += 1;
                     continue;
                 }
@@ -178,12 +186,12 @@ impl Shard {
                 continue;
             }
             let datagram = &mut buffer[..taken.length];
-            let moment = arrival(&taken, self.wall_ns, moment);
-            channel.sound(around, |channel| {
+            let moment = arrival(&taken, hand.wall_ns, moment);
+            self.sound(around, |channel| {
                 channel.receive_rtp(around, moment, datagram, peer);
             });
         }
-        channel.intake.found(asked, found);
+        self.intake.found(asked, found);
     }
 }
 

@@ -73,6 +73,11 @@ impl Latch {
         self.peer.or(self.previous).unwrap_or(self.signalled)
     }
 
+    /// The settled peer.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
     /// Whether the peer is settled.
     pub(crate) fn is_settled(&self) -> bool {
         self.peer.is_some()

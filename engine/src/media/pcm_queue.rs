@@ -41,15 +41,16 @@ pub(super) struct Taken {
     pub(super) quiet: usize,
 }
 
-/// The queue.
+/// The queue. In this order in memory: what is looked at when it is empty comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct PcmQueue {
     from: usize,
     to: usize,
-    marks: [Mark; MARKS],
     marked: usize,
     /// The samples are in `far`.
     is_far: bool,
+    marks: [Mark; MARKS],
     near: [i16; NEAR],
     /// Has its capacity from the start, and as many samples as were ever used.
     far: Vec<i16>,

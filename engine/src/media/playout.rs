@@ -5,6 +5,7 @@
 //! is the frame, it is decoded straight into it and nothing else is touched; what concealment needs of it is made up for later from the
 //! packets themselves. Never allocates after it was made; what it holds is bounded by the jitter buffer's octets and 200 ms of decoded audio.
 
+use std::mem::offset_of;
 use std::ops::Range;
 
 use trunkline_dsp::g722;
@@ -15,6 +16,7 @@ use trunkline_dsp::stretch;
 use super::codec::{AudioRate, Decoder, Encoding};
 use super::frame::{Frame, LONGEST_FRAME};
 use super::pcm_queue::PcmQueue;
+use crate::net::prefetch::{prefetch, prefetch_part};
 use crate::rtp::jitter::{Aim, Arrived, Inserted, JitterBuffer, Turn};
 use crate::rtp::packet::Header;
 
@@ -81,8 +83,9 @@ pub struct PlayoutStats {
     pub lengthened: u64,
 }
 
-/// The playout of one source.
+/// The playout of one source. In this order in memory: what every frame touches comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Playout {
     encoding: Encoding,
     /// Samples made up since the last that came.
@@ -131,6 +134,15 @@ impl Playout {
             pcm: PcmQueue::new(),
             concealer: concealer(encoding),
         }
+    }
+
+    /// Begins to fetch what the next frame of a steady stream needs into the cache.
+    pub(crate) fn fetch_ahead(&self) {
+        prefetch(self, offset_of!(Playout, jitter));
+        for part in JitterBuffer::TOUCHED {
+            prefetch_part(&self.jitter, part);
+        }
+        prefetch(&self.pcm, 1);
     }
 
     /// Forgets everything but what it counted, for a new source or codec.

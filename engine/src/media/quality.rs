@@ -125,7 +125,7 @@ impl Counts {
 pub(crate) struct QualityWatch {
     pub(crate) quality: Quality,
     pub(crate) live: Arc<LiveQuality>,
-    next_at: Option<Instant>,
+    pub(crate) next_at: Option<Instant>,
     before: Counts,
     /// Samples made up so far by the present playout.
     concealed: u64,

@@ -17,16 +17,18 @@ use super::codec::AudioRate;
 use super::command::Command;
 use super::crossing::Crossing;
 use super::frame::Frame;
-use super::intake::LONGEST_DATAGRAM;
+use super::intake::{Hand, LONGEST_DATAGRAM};
 use super::recorder::WriterOrder;
 use super::retire::{ChannelId, Retired};
 use super::room::{RoomOrder, Rooms};
-use super::wheel::Wheel;
+use super::wheel::{Due, Wheel};
 use crate::net::poller::Poller;
 use crate::net::{batch, thread as media_thread};
 
 /// Channels from which on packets wait for the next millisecond.
 const MANY: usize = 50;
+/// Channels that are fetched into the cache ahead of the one whose turn it is.
+const AHEAD: usize = 3;
 /// Slots worked on before the sockets are looked at again.
 const SLOTS_PER_TURN: usize = 20;
 /// Between two looks at the thread's CPU clock.
@@ -183,8 +185,10 @@ impl Shard {
                 .lateness
                 .record(now.saturating_duration_since(due.at).as_micros() as u64);
             let mut place = 0;
+            (0..AHEAD).for_each(|place| self.fetch_ahead(due, place));
             // A channel that leaves is replaced by another in its place of the slot.
             while let Some(&index) = self.wheel.members(due).get(place) {
+                self.fetch_ahead(due, place + AHEAD);
                 if self.step(
                     index as usize,
                     Moment {
@@ -198,14 +202,43 @@ impl Shard {
         }
     }
 
+    /// Begins to fetch the channel in that place of the slot into the cache, and what those before it lead to. The system calls of the
+    /// channels before them leave time for it.
+    fn fetch_ahead(&self, due: Due, place: usize) {
+        let members = self.wheel.members(due);
+        let channel = |back: usize| {
+            let index = *members.get(place.checked_sub(back)?)?;
+            self.slab[index as usize].as_deref()
+        };
+        if let Some(channel) = channel(0) {
+            channel.fetch_ahead();
+        }
+        if let Some(channel) = channel(1) {
+            channel.fetch_further();
+        }
+        if let Some(channel) = channel(2) {
+            channel.fetch_furthest();
+        }
+    }
+
     /// One frame of one channel. Returns whether the channel remains.
     pub(super) fn step(&mut self, index: usize, moment: Moment) -> bool {
-        self.take_in_step(index, moment);
+        let channels = self.wheel.len();
         let Some(channel) = &mut self.slab[index] else {
             self.wheel.remove(index as u32);
             return false;
         };
-        free_spent(channel, &self.reaper);
+        if !channel.spent.is_empty() {
+            free_spent(channel, &self.reaper);
+        }
+        let hand = Hand {
+            poller: &self.poller,
+            around: &self.around,
+            buffer: &mut self.buffer[..],
+            channels,
+            wall_ns: self.wall_ns,
+        };
+        channel.take_in_step(hand, moment);
         channel.stepped_ms = Some(moment.tick_ms);
         let (around, rooms, heard) = (&self.around, &mut self.rooms, &mut self.heard);
         let stepped = match channel.is_closed() {
@@ -497,6 +530,7 @@ mod tests {
     #[test]
     fn a_channel_is_small() {
         // What it has beside itself is in docs/media.md, measured by tests/alloc_per_channel.rs.
+        eprintln!("SZ state {} touched {:?} stream {} incoming {} outgoing {} rtcp {} inlet {} bridge {} player {} detector {} ears {} path {} quality {} sockets {} hearing {} jitter {} params {} voice {} list {} recv {}", size_of::<ChannelState>(), std::mem::offset_of!(ChannelState, player), size_of::<super::super::channel::Stream>(), size_of::<super::super::receive::Incoming>(), size_of::<super::super::emit::Outgoing>(), size_of::<super::super::rtcp_session::RtcpSession>(), size_of::<super::super::bridge::Inlet>(), size_of::<Option<Bridge>>(), size_of::<super::super::player::Player>(), size_of::<Option<trunkline_dsp::dtmf::Detector>>(), size_of::<Option<super::super::ears::Ears>>(), size_of::<super::super::path::Path>(), size_of::<super::super::quality::QualityWatch>(), size_of::<super::super::channel::Sockets>(), size_of::<super::super::hearing::Hearing>(), size_of::<crate::rtp::jitter::JitterBuffer>(), size_of::<super::super::command::StreamParams>(), size_of::<super::super::voice::Voice>(), size_of::<super::super::player::List>(), size_of::<crate::rtp::reception::Reception>());
         assert!(
             size_of::<ChannelState>() < 8 * 1024,
             "{}",

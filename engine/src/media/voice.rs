@@ -102,8 +102,15 @@ enum Coder {
 }
 
 /// Encodes and frames what one stream says.
+///
+/// In this order in memory: what is looked at where nothing is coded comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Voice {
+    /// Length of the packets.
+    ptime_ms: u32,
+    /// ms that wait for the rest of their packet.
+    gathered_ms: u32,
     encoding: Encoding,
     opus: OpusSettings,
     /// What the peer's reports make expect, per cent; see [`Voice::expect_loss`].
@@ -111,11 +118,7 @@ pub(crate) struct Voice {
     coder: Coder,
     /// Packets the encoder was not needed for since it was.
     unused: u16,
-    /// Length of the packets.
-    ptime_ms: u32,
     converter: Converter,
-    /// ms that wait for the rest of their packet.
-    gathered_ms: u32,
     /// Room for a packet and what a frame leaves over.
     octets: Box<[u8]>,
     /// The same where the codec codes a packet at once.

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod poller;
+pub mod prefetch;
 pub mod rtp_socket;
 pub mod sip;
 pub mod stamped;

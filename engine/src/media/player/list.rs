@@ -4,6 +4,7 @@ use trunkline_dsp::tone::Tone;
 
 use super::super::codec::{AudioRate, FRAME_SAMPLES, Law, SAMPLES_PER_MS};
 use super::super::command::MediaAudio;
+use crate::net::prefetch::prefetch;
 
 /// One list.
 #[derive(Debug)]
@@ -33,6 +34,13 @@ impl List {
             item: 0,
             offset: 0,
             tone: None,
+        }
+    }
+
+    /// Begins to fetch the item whose turn it is into the cache.
+    pub(super) fn fetch_item(&self) {
+        if let Some(item) = self.audio.get(self.item) {
+            prefetch(item, 1);
         }
     }
 

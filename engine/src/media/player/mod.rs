@@ -11,6 +11,7 @@ use trunkline_dsp::resample::Up2;
 use super::codec::{AudioRate, FRAME_SAMPLES, Law, SAMPLES_PER_MS};
 use super::command::{Manner, MediaAudio, PlayChange};
 use super::frame::Frame;
+use crate::net::prefetch::prefetch;
 pub(crate) use list::List;
 use volume::{Volume, ratio};
 
@@ -21,18 +22,19 @@ const STOP_SAMPLES: u32 = 5 * SAMPLES_PER_MS;
 /// How long a change of the volume takes, in samples of 8 kHz.
 const VOLUME_SAMPLES: u32 = 20 * SAMPLES_PER_MS;
 
-/// Lists being played.
+/// Lists being played. In this order in memory: what every frame touches comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Player {
     /// Lists are made by the handle and freed by the reaper.
     present: Box<List>,
-    waiting: [Option<Box<List>>; QUEUE],
-    /// Lists that ended and of which nobody was told yet.
-    ended: [Option<Box<List>>; QUEUE],
     volume: Volume,
     paused: bool,
     /// Fades out, then ends; whether that is told.
     leaving: Option<bool>,
+    /// Lists that ended and of which nobody was told yet.
+    ended: [Option<Box<List>>; QUEUE],
+    waiting: [Option<Box<List>>; QUEUE],
     /// Makes narrow audio wide; made when it is first wanted.
     widener: Option<Up2>,
 }
@@ -71,6 +73,16 @@ impl Player {
             self.change(PlayChange::FadeIn { ms });
         }
         self
+    }
+
+    /// Begins to fetch the present list into the cache.
+    pub(crate) fn fetch_ahead(&self) {
+        prefetch(&*self.present, usize::MAX);
+    }
+
+    /// The same for the item whose turn it is, once the list is there.
+    pub(crate) fn fetch_item(&self) {
+        self.present.fetch_item();
     }
 
     /// The list that plays.

@@ -48,11 +48,10 @@ impl Default for Aim {
     }
 }
 
-/// The distribution of one source.
+/// The distribution of one source. In this order in memory: what every packet touches comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Delay {
-    aim: Aim,
-    bins: [f32; BINS],
     total: f32,
     /// Weight of the next packet per ms of its length: grows instead of all others shrinking.
     weight: f32,
@@ -71,6 +70,8 @@ pub(super) struct Delay {
     usual: i64,
     target: i64,
     unreckoned: u8,
+    pub(super) bins: [f32; BINS],
+    aim: Aim,
 }
 
 impl Delay {

@@ -16,6 +16,9 @@ mod store;
 
 pub use delay::Aim;
 
+use std::mem::offset_of;
+use std::ops::Range;
+
 use super::clock::ClockRate;
 use super::is_newer;
 use delay::Delay;
@@ -37,6 +40,8 @@ const FAR_US: i64 = 3_000_000;
 const BRIDGED_MS: u32 = 60;
 /// Shortest pause of a peer in ms; what is less is rounding.
 const PAUSE_MS: u32 = 8;
+/// Octets of a cache line.
+const LINE: usize = 64;
 /// Delay that is not worth mending, in µs.
 const SLACK_US: i64 = 3_000;
 
@@ -126,12 +131,11 @@ struct Newest {
     at: i64,
 }
 
-/// The buffer of one source.
+/// The buffer of one source. In this order in memory: what every packet touches lies together.
 #[derive(Debug)]
+#[repr(C)]
 pub struct JitterBuffer {
     clock: ClockRate,
-    store: Store,
-    delay: Delay,
     phase: Phase,
     newest: Option<Newest>,
     /// Arrival of the newest packet less its media time, in µs.
@@ -147,6 +151,8 @@ pub struct JitterBuffer {
     late_run: u8,
     quiet: bool,
     tally: Tally,
+    delay: Delay,
+    store: Store,
 }
 
 impl JitterBuffer {
@@ -168,6 +174,13 @@ impl JitterBuffer {
             tally: Tally::default(),
         }
     }
+
+    /// Where in its memory lies what every packet of a steady stream touches, for whoever can fetch that ahead.
+    pub const TOUCHED: [Range<usize>; 2] = [
+        0..offset_of!(JitterBuffer, delay) + offset_of!(Delay, bins) + LINE,
+        offset_of!(JitterBuffer, store)
+            ..offset_of!(JitterBuffer, store) + offset_of!(Store, entries) + LINE,
+    ];
 
     /// Forgets everything but what it counted, for a new source or codec.
     pub fn reset(&mut self, clock: ClockRate) {

@@ -48,8 +48,9 @@ impl Entry {
     }
 }
 
-/// The packets of one source.
+/// The packets of one source. In this order in memory: what every packet touches comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Store {
     /// Octets there may be.
     size: u32,
@@ -59,7 +60,7 @@ pub(super) struct Store {
     handed: u64,
     past: [Place; PAST],
     count: usize,
-    entries: [Entry; PACKETS],
+    pub(super) entries: [Entry; PACKETS],
     near: [u8; NEAR],
     /// The octets from [`NEAR`] on. Has its capacity from the start, and as many as were ever used.
     far: Vec<u8>,
