@@ -98,7 +98,8 @@ impl Shard {
             now,
             tick_ms: self.wheel.ms_at(now),
         };
-        self.poller.ready(|token| {
+        self.poller.ready_with_next(|token, next| {
+            fetch_ahead(slab, next);
             let Some(Some(channel)) = slab.get_mut((token >> 1) as usize) else {
                 return;
             };
@@ -133,7 +134,6 @@ impl Shard {
             }
         });
     }
-
 }
 
 /// What a channel sees of its shard when it takes its packets.
@@ -192,6 +192,21 @@ impl ChannelState {
             });
         }
         self.intake.found(asked, found);
+    }
+}
+
+/// Begins to fetch the channel of the third token after the present one into the cache, and what the next one and its far side will touch.
+fn fetch_ahead(slab: &[Option<Box<ChannelState>>], [next, third]: [Option<u64>; 2]) {
+    let channel = |token: u64| slab.get((token >> 1) as usize)?.as_deref();
+    if let Some(third) = third.and_then(channel) {
+        third.fetch_ahead();
+    }
+    if let Some(next) = next.and_then(channel) {
+        next.fetch_further();
+        let far = next.bridge.as_ref().map(|bridge| bridge.peer.index);
+        if let Some(far) = far.and_then(|far| slab.get(far as usize)?.as_deref()) {
+            far.fetch_ahead();
+        }
     }
 }
 

@@ -99,15 +99,21 @@ impl Poller {
 
     /// Hands the token of each ready socket to `on`, without waiting. At most 2048; the others come first next time.
     pub fn ready(&mut self, mut on: impl FnMut(u64)) {
+        self.ready_with_next(|token, _| on(token));
+    }
+
+    /// The same with the tokens of the next and the third socket after it, for who can prepare for them. They may be `u64::MAX`.
+    pub fn ready_with_next(&mut self, mut on: impl FnMut(u64, [Option<u64>; 2])) {
         let zero = timespec(Duration::ZERO);
         let mut space = [MaybeUninit::uninit(); BATCH];
         let Ok((events, _)) = epoll::wait(&self.epoll, &mut space, Some(&zero)) else {
             return; // a signal; the next turn asks again
         };
-        for event in events {
+        for (place, event) in events.iter().enumerate() {
+            let later = |by: usize| events.get(place + by).map(|event| event.data.u64());
             match event.data.u64() {
                 WAKE => _ = rustix::io::read(&self.waker.event, &mut [0; 8]),
-                token => on(token),
+                token => on(token, [later(1), later(3)]),
             }
         }
     }

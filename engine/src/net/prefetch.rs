@@ -10,7 +10,10 @@ const LINE: usize = 64;
 /// Begins to fetch the first octets of a value, at most `octets`, and returns at once. Does nothing on processors other than x86-64.
 #[inline]
 pub fn prefetch<T: ?Sized>(value: &T, octets: usize) {
-    fetch(std::ptr::from_ref(value).cast(), octets.min(size_of_val(value)));
+    fetch(
+        std::ptr::from_ref(value).cast(),
+        octets.min(size_of_val(value)),
+    );
 }
 
 /// The same for a part of a value, by its place in octets.

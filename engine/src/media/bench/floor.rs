@@ -2,17 +2,24 @@
 
 use std::io;
 use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::super::codec::opus::OpusSettings;
 use super::super::codec::{Decoder, Encoder, Encoding};
+use super::BenchOptions;
 use super::caller::{payloads, voice};
-use crate::net::thread::cpu_time;
+use crate::net::thread::{cpu_time, pin};
 use crate::rtp::packet::HEADER_LEN;
 
 /// Sockets of the bare measurement.
 const BARE_SOCKETS: usize = 200;
 /// Rounds over all sockets of the bare measurement of many.
 const COLD_ROUNDS: usize = 25;
+/// ms of the measurement at the pace of audio, and before it.
+const LIVE_MS: u32 = 3000;
+const SETTLING_MS: u32 = 600;
 /// A G.711 packet.
 const DATAGRAM: [u8; HEADER_LEN + 160] = [0x80; HEADER_LEN + 160];
 /// Frames that a codec is measured over, and longest frame of any in samples and octets.
@@ -57,6 +64,63 @@ pub(super) fn bare_of_all(sockets: usize) -> io::Result<f64> {
         }
     }
     Ok(median(rounds))
+}
+
+/// The bare cost in ns of the same at the pace of audio, with the far ends on another CPU: what any media thread pays that wakes once in a ms, takes a
+/// packet of each socket whose turn it is and sends one back, and does nothing besides.
+pub(super) fn live(options: &BenchOptions, sockets: usize) -> io::Result<f64> {
+    let pairs = pairs(sockets)?;
+    let (mut far, mut near) = (Vec::new(), Vec::new());
+    for (a, b) in pairs {
+        a.set_nonblocking(true)?;
+        far.push(a);
+        near.push(b);
+    }
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let peers = scope.spawn(|| {
+            pin(options.generator_cpu)?;
+            pace(&far, u32::MAX, &stop, |socket| {
+                let _ = socket.send(&DATAGRAM);
+                while socket.recv(&mut [0; 2048]).is_ok() {}
+            });
+            io::Result::Ok(())
+        });
+        let measured = || {
+            pin(options.shard_cpu)?;
+            let mut frames = 0u64;
+            let mut echo = |socket: &UdpSocket| {
+                let _ = (socket.recv(&mut [0; 2048]), socket.send(&DATAGRAM));
+                frames += 1;
+            };
+            pace(&near, SETTLING_MS, &stop, &mut echo);
+            let start = cpu_time();
+            pace(&near, LIVE_MS, &stop, &mut echo);
+            let frames = frames * u64::from(LIVE_MS) / u64::from(SETTLING_MS + LIVE_MS);
+            io::Result::Ok((cpu_time() - start).as_nanos() as f64 / frames.max(1) as f64)
+        };
+        let cost = scope.spawn(measured).join();
+        stop.store(true, Ordering::Relaxed);
+        let failed = |_| io::Error::other("a thread of the bench panicked");
+        peers.join().map_err(failed)??;
+        cost.map_err(failed)?
+    })
+}
+
+/// Gives each socket its turn in every 20 ms, spread over them, for so many ms or until it is to stop.
+fn pace(sockets: &[UdpSocket], most_ms: u32, stop: &AtomicBool, mut turn: impl FnMut(&UdpSocket)) {
+    let start = Instant::now();
+    for ms in 0..most_ms {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let slot = |part: u32| sockets.len() * part as usize / 20;
+        sockets[slot(ms % 20)..slot(ms % 20 + 1)]
+            .iter()
+            .for_each(&mut turn);
+        let next = start + Duration::from_millis(u64::from(ms) + 1);
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
 }
 
 /// Pairs of sockets that are connected to each other.

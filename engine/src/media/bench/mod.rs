@@ -17,6 +17,9 @@ use crate::net::thread::raise_open_files;
 /// Channels that talk in the one large room; the others send silence.
 const TALKERS: usize = 5;
 
+/// Sockets of the bare measurement at the pace of audio, at most: a third of a core.
+const MOST_LIVE: usize = 1000;
+
 /// Part of a core beyond which a shard leaves frames out, and what must come back in percent: a line that does not is no measurement.
 const FULL: f64 = 0.95;
 const DELIVERED_PERCENT: f64 = 99.0;
@@ -98,6 +101,8 @@ pub struct BenchReport {
     pub bare_cold_ns: f64,
     /// How many those were.
     pub channels: usize,
+    /// The same at the pace of audio with the far ends on another CPU, in ns, and on how many sockets.
+    pub bare_live_ns: (f64, usize),
     /// Each kind of work.
     pub lines: Vec<BenchLine>,
 }
@@ -120,6 +125,13 @@ impl fmt::Display for BenchReport {
             per_second(self.bare_cold_ns),
             20_000_000.0 / self.bare_cold_ns
         )?;
+        let (live, sockets) = self.bare_live_ns;
+        writeln!(
+            f,
+            "The same with {sockets} sockets at the pace of audio, far ends on another core: {live:.0} ns, {:.0} µs per channel-second live, so at most {:.0} channels per core",
+            per_second(live),
+            20_000_000.0 / live
+        )?;
         for line in &self.lines {
             let [p50, p99, p9999] = line.lateness_us;
             let note = match line.counts() {
@@ -134,11 +146,12 @@ impl fmt::Display for BenchReport {
             )?;
             writeln!(
                 f,
-                "  {:.0} ns per frame, {:.0} µs per channel-second ({:.2} times the kernel alone, {:.2} times cold): {} channels per core",
+                "  {:.0} ns per frame, {:.0} µs per channel-second ({:.2} times the kernel alone, {:.2} times cold, {:.2} times live): {} channels per core",
                 line.ns_per_frame,
                 line.us_per_channel_second(),
                 line.ns_per_frame / bare,
                 line.ns_per_frame / self.bare_cold_ns,
+                line.ns_per_frame / live,
                 line.channels_per_core()
             )?;
             if let Some(codec) = line.codec_ns {
@@ -180,6 +193,8 @@ pub fn run_bench(options: &BenchOptions) -> io::Result<BenchReport> {
     let bare_ns = measure::on_cpu(options.shard_cpu, floor::bare)??;
     let all = || floor::bare_of_all(channels);
     let bare_cold_ns = measure::on_cpu(options.shard_cpu, all)??;
+    let sockets = channels.min(MOST_LIVE);
+    let bare_live_ns = (floor::live(options, sockets)?, sockets);
     let mut lines = Vec::new();
     for (name, work) in WORK {
         if options
@@ -194,6 +209,7 @@ pub fn run_bench(options: &BenchOptions) -> io::Result<BenchReport> {
         bare_ns,
         bare_cold_ns,
         channels,
+        bare_live_ns,
         lines,
     })
 }
@@ -293,6 +309,7 @@ mod tests {
             bare_ns: (700.0, 300.0),
             bare_cold_ns: 1500.0,
             channels: 10,
+            bare_live_ns: (2000.0, 10),
             lines,
         };
         let told = report.to_string();
@@ -301,6 +318,7 @@ mod tests {
             bare_ns: report.bare_ns,
             bare_cold_ns: report.bare_cold_ns,
             channels: report.channels,
+            bare_live_ns: report.bare_live_ns,
             lines: vec![BenchLine {
                 busy,
                 delivered_percent,
