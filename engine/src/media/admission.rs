@@ -2,8 +2,10 @@
 //! stays so until all have been well for a while.
 //!
 //! Four times a second a thread beside the hot loop looks back at the last second. What came since is reckoned at what the others cost: calls
-//! that come by hundreds in a second would be over the limit before anybody had seen it. Channels that are open are never touched. A
-//! shard with few channels is never full: what makes it late is something else on the machine, and refusing calls would not help.
+//! that come by hundreds in a second would be over the limit before anybody had seen it. What a channel costs is the most that it did in the last
+//! seconds with about as many: callers who talk and press keys at the same time, and a machine that is slower for a while, come again. Channels
+//! that are open are never touched. A shard with few channels is never full: what makes it late is something else on the machine, and
+//! refusing calls would not help.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -19,6 +21,8 @@ use crate::net::thread as system;
 const LOOK: Duration = Duration::from_millis(250);
 /// Looks that make a second.
 const LOOKS: usize = 4;
+/// Looks whose cost of a channel is remembered: ten seconds.
+const REMEMBERED: usize = 10 * LOOKS;
 /// Looks without trouble after which a shard takes channels again.
 const CALM: u32 = 3 * LOOKS as u32;
 /// How busy all threads of the process may make the cores it has, in percent of them: beyond it the media threads have to wait.
@@ -54,6 +58,8 @@ pub struct Pulse {
     pub busy_us: Counter,
     /// Its channels then, in the mean of that second.
     pub channels: Counter,
+    /// CPU time of a channel in a second, µs: the most of the last ten seconds with about as many channels.
+    pub(crate) each_us: Counter,
     /// 1 while it takes no new channels.
     pub full: Counter,
     /// Where the system says how long its thread has run.
@@ -65,12 +71,13 @@ impl Pulse {
         self.full.value() != 0
     }
 
-    /// What a second will take with so many channels, in µs: the last one, and what has come since at what each of the others cost, but not
-    /// less than `least_us`.
+    /// What a second may take with so many channels, in µs: what they took at most lately, and what has come since at as much for each, but
+    /// not less than `least_us`.
     pub(crate) fn expected_us(&self, channels: u64, least_us: u64) -> u64 {
         let (busy_us, then) = (self.busy_us.value(), self.channels.value());
-        let each_us = busy_us.checked_div(then).unwrap_or(0).max(least_us);
-        busy_us + channels.saturating_sub(then) * each_us
+        let each_us = self.each_us.value();
+        let coming = channels.saturating_sub(then);
+        busy_us.max(channels.min(then) * each_us) + coming * each_us.max(least_us)
     }
 
     /// CPU time of its thread so far in µs, where the system tells.
@@ -146,6 +153,24 @@ pub(crate) struct Watched {
     gate: Gate,
     /// The looks of the last second, the oldest first.
     looks: VecDeque<Snapshot>,
+    costs: Costs,
+}
+
+/// What the last seconds took: channels, and CPU time of all in µs.
+#[derive(Debug, Default)]
+struct Costs(VecDeque<(u64, u64)>);
+
+impl Costs {
+    /// Takes another second. Returns the most that a channel took in any with about as many: in a thread with few, all is dearer.
+    fn take(&mut self, channels: u64, busy_us: u64) -> u64 {
+        if self.0.len() == REMEMBERED {
+            self.0.pop_front();
+        }
+        self.0.push_back((channels, busy_us));
+        let alike = self.0.iter().filter(|(then, _)| then * 5 >= channels * 4);
+        let each = alike.filter_map(|(then, busy_us)| busy_us.checked_div(*then));
+        each.max().unwrap_or(0)
+    }
 }
 
 impl Watched {
@@ -161,6 +186,7 @@ impl Watched {
             pulse,
             gate: Gate::default(),
             looks: VecDeque::from([first]),
+            costs: Costs::default(),
         }
     }
 
@@ -175,9 +201,9 @@ impl Watched {
         let mean = (counts.sum::<u64>() + channels) / (self.looks.len() as u64 + 1);
         let late = self.stats.lateness.since(&before.lateness);
         self.pulse.late_us.set(late.quantile_us(0.99));
-        self.pulse
-            .busy_us
-            .set(cpu_us.saturating_sub(before.cpu_us) * 1_000_000 / elapsed);
+        let busy_us = cpu_us.saturating_sub(before.cpu_us) * 1_000_000 / elapsed;
+        self.pulse.each_us.set(self.costs.take(mean, busy_us));
+        self.pulse.busy_us.set(busy_us);
         self.pulse.channels.set(mean);
         // Those who came within the second have not cost a whole second yet.
         let (whole, mean) = (u64::from(whole_percent), mean.max(1));
@@ -376,15 +402,32 @@ mod tests {
         let pulse = Pulse::default();
         pulse.busy_us.set(600_000);
         pulse.channels.set(1000);
+        pulse.each_us.set(600);
         let reached = |channels| LIMITS.are_reached(channels, pulse.expected_us(channels, 0));
         assert_eq!(pulse.expected_us(1100, 0), 660_000);
         assert_eq!([1000, 1499, 1500].map(reached), [false, false, true]);
         // Fewer than were there cost no less until the next look.
         assert_eq!(pulse.expected_us(10, 0), 600_000);
+        // What they took at most lately comes again.
+        pulse.each_us.set(800);
+        assert_eq!(pulse.expected_us(1100, 0), 880_000);
         // Of a shard of which nothing is known a channel costs what is usual at least.
         assert_eq!(Pulse::default().expected_us(100, 200), 20_000);
         let few = |few| AdmissionLimits { few, ..LIMITS }.are_reached(49, 2_000_000);
         assert_eq!([few(49), few(50)], [true, false]);
+    }
+
+    #[test]
+    fn a_channel_costs_the_most_that_it_did_lately_among_as_many() {
+        let mut costs = Costs::default();
+        assert_eq!(costs.take(0, 5000), 0);
+        // A few are dear: what a thread takes for itself is shared by few.
+        assert_eq!(costs.take(50, 50_000), 1000);
+        assert_eq!(costs.take(900, 540_000), 600);
+        assert_eq!(costs.take(1000, 700_000), 700);
+        assert_eq!(costs.take(1000, 500_000), 700);
+        let later = (0..REMEMBERED).map(|_| costs.take(1000, 500_000));
+        assert_eq!(later.last(), Some(500));
     }
 
     /// Made-up lateness in a shard's own counters: each look tells of the second before it.
