@@ -215,6 +215,9 @@ impl Shard {
         }
         if let Some(channel) = channel(1) {
             channel.fetch_further();
+            if let Some(seat) = channel.seat {
+                self.rooms.fetch_ahead(seat);
+            }
         }
         if let Some(channel) = channel(2) {
             channel.fetch_furthest();

@@ -130,6 +130,16 @@ impl Rooms {
         (room.place.id == id).then_some(room)
     }
 
+    /// Begins to fetch a member into the cache.
+    pub(crate) fn fetch_ahead(&self, seat: Seat) {
+        let room = self.slab.get(seat.room.index as usize);
+        let members = room.and_then(Option::as_ref).map(|room| &room.members);
+        let member = members.and_then(|members| members.get(seat.seat as usize));
+        if let Some(Some(member)) = member {
+            member.fetch_ahead();
+        }
+    }
+
     /// Carries out an order.
     pub(crate) fn obey(&mut self, order: RoomOrder, channels: &mut Channels) {
         match order {
