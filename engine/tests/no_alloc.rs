@@ -5,6 +5,8 @@
 #![allow(unsafe_code)] // the counting allocator
 #![allow(clippy::unwrap_used)] // helpers of tests, too
 
+#[path = "no_alloc/many.rs"]
+mod many;
 #[path = "no_alloc/talkers.rs"]
 mod talkers;
 
