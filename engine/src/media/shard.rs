@@ -533,29 +533,6 @@ mod tests {
     #[test]
     fn a_channel_is_small() {
         // What it has beside itself is in docs/media.md, measured by tests/alloc_per_channel.rs.
-        eprintln!(
-            "SZ state {} touched {:?} stream {} incoming {} outgoing {} rtcp {} inlet {} bridge {} player {} detector {} ears {} path {} quality {} sockets {} hearing {} jitter {} params {} voice {} list {} recv {}",
-            size_of::<ChannelState>(),
-            std::mem::offset_of!(ChannelState, player),
-            size_of::<super::super::channel::Stream>(),
-            size_of::<super::super::receive::Incoming>(),
-            size_of::<super::super::emit::Outgoing>(),
-            size_of::<super::super::rtcp_session::RtcpSession>(),
-            size_of::<super::super::bridge::Inlet>(),
-            size_of::<Option<Bridge>>(),
-            size_of::<super::super::player::Player>(),
-            size_of::<Option<trunkline_dsp::dtmf::Detector>>(),
-            size_of::<Option<super::super::ears::Ears>>(),
-            size_of::<super::super::path::Path>(),
-            size_of::<super::super::quality::QualityWatch>(),
-            size_of::<super::super::channel::Sockets>(),
-            size_of::<super::super::hearing::Hearing>(),
-            size_of::<crate::rtp::jitter::JitterBuffer>(),
-            size_of::<super::super::command::StreamParams>(),
-            size_of::<super::super::voice::Voice>(),
-            size_of::<super::super::player::List>(),
-            size_of::<crate::rtp::reception::Reception>()
-        );
         assert!(
             size_of::<ChannelState>() < 8 * 1024,
             "{}",
