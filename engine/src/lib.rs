@@ -11,6 +11,7 @@ pub mod flow;
 pub mod load;
 pub mod media;
 pub mod net;
+pub mod queue;
 pub mod registrar;
 pub mod route;
 pub mod rtp;

@@ -1,7 +1,10 @@
 //! Calls: legs, sessions, verbs, the executor and the DTMF arbiter.
 //!
 //! A [`Program`] decides, the executor does: outcome in, verb out. Nothing here knows a dialect.
+mod agent_program;
+mod announcement;
 pub mod arbiter;
+mod callback;
 mod caller;
 pub mod causes;
 mod cdr;
@@ -15,6 +18,7 @@ mod dial;
 mod dial_program;
 mod diary;
 pub mod directory;
+mod enqueue;
 pub mod events;
 mod executor;
 mod gather;
@@ -30,7 +34,10 @@ mod negotiation;
 mod phonebook;
 mod place;
 mod program;
+mod queue_events;
+mod queue_program;
 mod recorded;
+mod rings;
 mod secrets;
 mod see_off;
 mod session;
@@ -45,6 +52,7 @@ mod user_calls;
 mod verb;
 mod web_audio;
 
+pub use agent_program::AgentProgram;
 pub use arbiter::Arbiter;
 pub use caller::Caller;
 pub use cdr::{CdrError, CdrWriter};
@@ -55,6 +63,7 @@ pub use control::{
 pub use counters::CallCounters;
 pub use dial_program::DialProgram;
 pub use directory::{AttemptOutcome, Attempts, Branch, Directory, Found, NoDirectory};
+pub use enqueue::{AgentOrder, AgentReply, Enqueue, QueueEnd, Queued};
 pub use events::{Event, EventKind, EventSink, Events, Watched, Watcher};
 pub use leg::End;
 pub use listen::{Listen, ListenEnd, Listened, Until};
@@ -62,6 +71,7 @@ pub use live_legs::LiveLegs;
 pub use meet::MeetProgram;
 pub use phonebook::{PhoneBook, Phones};
 pub use program::{CallInfo, Direction, Program, Step};
+pub use queue_program::QueueProgram;
 pub use session::{Outbound, outbound};
 pub use text_message::{TextMessage, Verdict};
 pub use texts::TextTo;
@@ -85,6 +95,7 @@ use crate::config::{DtmfMode, Opus, SrtpPolicy};
 use crate::media::{Media, MediaAudio, PromptLibrary};
 use crate::net::sip::{Command, Incoming, SipHandle};
 use crate::store::Store;
+use crate::queue::Queues;
 use crate::stream::Streams;
 use arc_swap::ArcSwap;
 use std::hash::{BuildHasher, RandomState};
@@ -268,6 +279,8 @@ pub struct Calls {
     pub events: Arc<Events>,
     /// Conferences.
     pub conferences: conference::Conferences,
+    /// Queues and agents.
+    pub queues: Arc<Queues>,
     /// Audio streams to services.
     pub streams: Arc<Streams>,
     /// Where legs can be replaced.
@@ -292,6 +305,9 @@ pub struct Calls {
 impl Calls {
     /// Calls over the given parts. `boot` tells the ids of this run from those of others.
     pub fn new(parts: Parts, settings: CallSettings, boot: u32) -> Arc<Calls> {
+        let (events, queues) = (Arc::<Events>::default(), Queues::new(u64::from(boot)));
+        let told = events.clone();
+        queues.listen(Box::new(move |event| queue_events::tell(&told, event)));
         Arc::new(Calls {
             sip: parts.sip,
             media: parts.media,
@@ -303,7 +319,9 @@ impl Calls {
             records: Arc::new(Records::new(parts.cdr, parts.store)),
             control: Arc::default(),
             events: Arc::default(),
+            events,
             conferences: conference::Conferences::default(),
+            queues,
             streams: Arc::default(),
             places: Places::default(),
             counters: parts.counters,

@@ -240,7 +240,7 @@ fn routed(
         Destination::Endpoint(user) => DialTarget::Endpoint(user),
         Destination::RingGroup(name) => DialTarget::RingGroup(name),
         Destination::Trunk { trunk, number } => DialTarget::Trunk { trunk, number },
-        Destination::Flow(_) => return Ok(None),
+        Destination::Flow(_) | Destination::Queue(_) | Destination::Agent(_) => return Ok(None),
     }))
 }
 

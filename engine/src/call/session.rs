@@ -371,7 +371,7 @@ async fn run_adopted(call: Arc<CallContext>, orders: Orders, mut leg: Box<Leg>, 
 }
 
 /// Closes the media channel and writes the call's last lines.
-async fn account(
+pub(super) async fn account(
     call: &CallContext,
     leg: &mut Leg,
     end: &End,

@@ -8,6 +8,7 @@ use super::listen::{Listen, Listened};
 use super::tones::{DetectMachine, MachineDetected, ToneEnd, WaitForTone};
 
 pub use super::dial::{Dial, DialEnd, DialOrder, DialTarget, Dialled};
+use super::enqueue::{AgentOrder, AgentReply, Enqueue, Queued};
 pub use super::key_press::{DigitSource, KeyPress, Sources};
 pub use crate::media::Manner;
 
@@ -47,6 +48,10 @@ pub enum Verb {
     Dial(Dial),
     /// Speak with others in a conference. Outcome: [`Outcome::Conferenced`].
     Conference(Conference),
+    /// Wait in a queue for an agent, and speak with it. Outcome: [`Outcome::Queued`].
+    Enqueue(Box<Enqueue>),
+    /// Log an agent in or out, or join a supervisor with its call. Outcome: [`Outcome::AgentDone`].
+    Agent(AgentOrder),
     /// Let an unanswered caller hear us: 183 with our description. Outcome: `Done`, also where the caller offered nothing to send to.
     EarlyMedia,
     /// Ask the far end to call somebody else. Outcome: `Done` when it has, [`Outcome::Failed`] when it has not.
@@ -77,6 +82,8 @@ impl Verb {
             Verb::Wait(_) => "wait",
             Verb::Dial(_) => "dial",
             Verb::Conference(_) => "conference",
+            Verb::Enqueue(_) => "enqueue",
+            Verb::Agent(_) => "agent",
             Verb::EarlyMedia => "early_media",
             Verb::Refer(_) => "refer",
             Verb::Reject(_) => "reject",
@@ -98,6 +105,8 @@ impl Verb {
             | Verb::Listen(_)
             | Verb::SendDigits(_)
             | Verb::Conference(_)
+            | Verb::Enqueue(_)
+            | Verb::Agent(_)
             | Verb::Refer(_) => true,
             Verb::Answer
             | Verb::Wait(_)
@@ -123,7 +132,8 @@ impl Verb {
             Verb::Listen(listen) => listen.max_ms > 0,
             Verb::SendDigits(send) => DigitText::new(send.digits.clone()).next().is_some(),
             Verb::Wait(wait) => wait.ms > 0,
-            Verb::Dial(_) | Verb::Refer(_) => true,
+            Verb::Dial(_) | Verb::Enqueue(_) | Verb::Refer(_) => true,
+            Verb::Agent(order) => order.service.supervises(),
             Verb::Conference(conference) => conference.max_ms > 0,
             Verb::Answer
             | Verb::EarlyMedia
@@ -490,6 +500,10 @@ pub enum Outcome {
     Recorded(Recorded),
     /// A conference was left.
     Conferenced(Conferenced),
+    /// A wait in a queue ended.
+    Queued(Queued),
+    /// An agent's or a supervisor's wish was looked at.
+    AgentDone(AgentReply),
     /// A wait for a tone ended.
     ToneWaited(ToneEnd),
     /// It is known who answered.

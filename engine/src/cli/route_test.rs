@@ -108,6 +108,8 @@ fn shown(config: &Config, destination: &Destination) -> String {
                 .map(|group| group.members.join(", "));
             format!("ring group {name:?} ({})", members.unwrap_or_default())
         }
+        Destination::Queue(name) => format!("queue {name:?}"),
+        Destination::Agent(service) => format!("the agents' service {:?}", service.name()),
         Destination::Trunk { trunk, number } => format!("{number:?} over trunk {trunk:?}"),
     }
 }

@@ -1,7 +1,8 @@
 //! What answers which call: the router and the flows of a configuration, exchanged as a whole at reload.
 use super::builtin;
 use crate::call::{
-    CallInfo, Caller, DialProgram, DialTarget, LegTerms, Program, Refusal, Routed, Routes, TextTo,
+    AgentProgram, CallInfo, Caller, DialProgram, DialTarget, LegTerms, Program, QueueProgram,
+    Refusal, Routed, Routes, TextTo,
 };
 use crate::config::{Config, FlowSource, NumberDestination, Problem, Problems};
 use crate::flow::{Aliases, Flow, FlowProgram, PromptFile};
@@ -213,9 +214,19 @@ impl LiveRoutes {
             Destination::Flow(source) => return self.flow(&source),
             Destination::Endpoint(user) => DialTarget::Endpoint(user),
             Destination::RingGroup(name) => DialTarget::RingGroup(name),
+            Destination::Queue(name) => return Ok(self.queue(&name)),
+            Destination::Agent(service) => return Ok(Box::new(AgentProgram::new(service))),
             Destination::Trunk { trunk, number } => DialTarget::Trunk { trunk, number },
         };
         Ok(Box::new(DialProgram::new(target)))
+    }
+
+    fn queue(&self, name: &str) -> Box<dyn Program> {
+        let router = self.router.load();
+        let mut queues = router.config().queues.iter();
+        let then = queues.find(|queue| queue.name == name);
+        let then = then.map_or_else(Vec::new, |queue| queue.then.clone());
+        Box::new(QueueProgram::new(name, then))
     }
 
     fn flow(&self, source: &FlowSource) -> Result<Box<dyn Program>, Refusal> {

@@ -129,6 +129,7 @@ async fn serve(
     };
     note_interrupted(&store, parts.cdr.as_ref().map(CdrWriter::patient))?;
     let calls = Calls::new(parts, call_settings(config), boot);
+    calls.queues.apply(&config.queues, &config.agents);
     tokio::spawn(watch_prompts(prompts.clone()));
     tokio::spawn(housekeeping::keep_house(shared.load_full(), store.clone()));
     tokio::spawn(flow_watch::watch(routes.clone(), prompts.clone()));

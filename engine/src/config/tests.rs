@@ -101,7 +101,7 @@ fn bad_values_are_told_exactly() {
         ),
         (
             "[sipp]\n",
-            r#"t.toml:1:2 sipp: unknown key; did you mean "sip"? known here: api, cdr, dtmf, endpoint, fetch, flow, http, log, media, music, number, recognition, ring_group, run, security, sip, speech, store, tls, tones, transfer, trunk"#,
+            r#"t.toml:1:2 sipp: unknown key; did you mean "sip"? known here: agent, api, cdr, dtmf, endpoint, fetch, flow, http, log, media, music, number, queue, recognition, ring_group, run, security, sip, speech, store, tls, tones, transfer, trunk"#,
         ),
         (
             "sip = 3\n",
@@ -109,7 +109,7 @@ fn bad_values_are_told_exactly() {
         ),
         (
             "[[number]]\nto = \"1\"",
-            r#"t.toml:1:1 number[0]: leads nowhere: one of "flow", "endpoint", "ring_group" or "trunk" is missing"#,
+            r#"t.toml:1:1 number[0]: leads nowhere: one of "flow", "endpoint", "ring_group", "queue", "agent" or "trunk" is missing"#,
         ),
         (
             "[[number]]\nto = \"1\"\nflow = \"builtin:demmo\"",

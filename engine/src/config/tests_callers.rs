@@ -149,12 +149,12 @@ fn slips_are_told_exactly() {
         (
             "",
             "[[number]]\nto = \"1\"\nwebhook = \"https://x\"",
-            r#"t:3:11 number[0].webhook: leads to a kind of program that is not built yet in this version; use "flow", "endpoint", "ring_group" or "trunk""#,
+            r#"t:3:11 number[0].webhook: leads to a kind of program that is not built yet in this version; use "flow", "endpoint", "ring_group", "queue", "agent" or "trunk""#,
         ),
         (
             "",
             "[[number]]\nto = \"1\"\napp = \"x\"",
-            r#"t:3:7 number[0].app: leads to a kind of program that is not built yet in this version; use "flow", "endpoint", "ring_group" or "trunk""#,
+            r#"t:3:7 number[0].app: leads to a kind of program that is not built yet in this version; use "flow", "endpoint", "ring_group", "queue", "agent" or "trunk""#,
         ),
         (
             PHONES,

@@ -4,7 +4,7 @@
 //! reaches the other phones and the ring groups by name and extension. What nothing names is refused.
 use super::numbering::{longest_prefix, normalised, without_separators};
 use super::refusal::Refusal;
-use crate::config::{Callers, Config, FlowSource, Number, NumberDestination};
+use crate::config::{AgentService, Callers, Config, FlowSource, Number, NumberDestination};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -31,6 +31,10 @@ pub enum Destination {
     Endpoint(String),
     /// A ring group, by its name.
     RingGroup(String),
+    /// A queue, by its name.
+    Queue(String),
+    /// A service for agents and supervisors.
+    Agent(AgentService),
     /// A number over a trunk.
     Trunk {
         /// The trunk's name.
@@ -272,6 +276,8 @@ impl Router {
             NumberDestination::Flow(source) => Ok(Destination::Flow(source.clone())),
             NumberDestination::Endpoint(user) => self.endpoint(user),
             NumberDestination::RingGroup(name) => Ok(Destination::RingGroup(name.clone())),
+            NumberDestination::Queue(name) => Ok(Destination::Queue(name.clone())),
+            NumberDestination::Agent(service) => Ok(Destination::Agent(*service)),
             NumberDestination::Trunk(name) => self.over_trunk(caller, name, to, steps),
         }
     }

@@ -72,6 +72,8 @@ fn shown(routed: &Routed) -> String {
         Ok(Destination::Flow(flow)) => flow.to_string(),
         Ok(Destination::Endpoint(user)) => format!("endpoint {user}"),
         Ok(Destination::RingGroup(name)) => format!("group {name}"),
+        Ok(Destination::Queue(name)) => format!("queue {name}"),
+        Ok(Destination::Agent(service)) => format!("agent {}", service.name()),
         Ok(Destination::Trunk { trunk, number }) => format!("{number} over {trunk}"),
         Err(refusal) => format!("{} {}", refusal.status, refusal.rule),
     }

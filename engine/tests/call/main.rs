@@ -14,6 +14,7 @@ mod listening;
 mod message;
 mod phone;
 mod programs;
+mod queue;
 mod races;
 mod rig;
 mod secure;

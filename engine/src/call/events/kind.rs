@@ -74,6 +74,17 @@ kinds! {
     TransferDone "transfer.done" "The transfer has succeeded. `to`."
     TransferFailed "transfer.failed" "The transfer has failed. `to`, `status`."
 
+    QueueJoined "queue.joined" "The call waits in a queue. `queue`, `position`."
+    QueueRefused "queue.refused" "The call was not let into a queue. `queue`, `why` (`full`, `empty`, `hold`, `ratio`, `unknown`)."
+    QueueLeft "queue.left" "The call does not wait any more, and no agent took it. `queue`, `why` (`abandoned`, `key`, `timeout`, `empty`, `removed`, `callback`), `waited_s`."
+    QueueServed "queue.served" "An agent took the call. `queue`, `agent`, `waited_s`."
+    QueueCompleted "queue.completed" "Agent and caller are parted. `queue`, `agent`, `talked_s`."
+    QueueMember "queue.member" "An agent was added to a queue or taken out. `queue`, `agent`, `member`."
+    QueueCallbackFailed "queue.callback_failed" "A caller who asked for it could not be called back. `queue`, `number`, `given_up`."
+    AgentCalled "agent.called" "An agent rings for the call. `queue`, `agent`."
+    AgentMissed "agent.missed" "An agent who rang did not take the call. `queue`, `agent`, `why` (`no-answer`, `busy`, `declined`, `unreachable`)."
+    AgentState "agent.state" "An agent's state has changed. `agent`, `state` (`logged-out`, `free`, `paused`, `ringing`, `talking`, `wrap-up`, `busy`, `unavailable`), `reason` of a break."
+
     ProgramStep "program.step" "The program asks for a verb. `at` (where in the program), `verb`."
     VerbFailed "verb.failed" "A verb could not be carried out. `at`, `verb`, `reason`."
 }

@@ -2,6 +2,7 @@
 //!
 //! It owns the waiting; it knows neither SIP nor RTP. Every wait ends when the leg does. `verbs.rs` holds what plays and listens,
 //! `recording.rs` what records.
+mod agent;
 mod bridge;
 mod conference;
 mod dial;
@@ -9,6 +10,7 @@ mod handover;
 mod inputs;
 mod listening;
 mod orders;
+mod queue;
 mod recording;
 mod streaming;
 mod tones;
@@ -25,6 +27,7 @@ use super::events::{EventKind, cut};
 use super::leg::{End, Input, Leg, hangup_reason};
 use super::program::{CallInfo, Direction, Program, Step};
 use super::verb::{Failure, HangupCause, Outcome, Verb};
+use crate::queue::Place;
 use handover::NextProgram;
 use serde_json::json;
 use std::sync::Arc;
@@ -52,6 +55,10 @@ pub(super) struct Executor<'a> {
     broken: bool,
     /// What runs the call next.
     successor: Option<NextProgram>,
+    /// The place in a queue by which an agent serves the call now.
+    serving: Option<Place>,
+    /// That agent.
+    bridge_of: Option<String>,
     /// Programs that ran it before.
     programs: u32,
     next_id: u32,
@@ -87,6 +94,8 @@ impl<'a> Executor<'a> {
             info: call.info.clone(),
             broken: false,
             successor: None,
+            serving: None,
+            bridge_of: None,
             programs: 0,
             next_id: 0,
             orders,
@@ -260,6 +269,8 @@ impl<'a> Executor<'a> {
             // Boxed: most calls do neither, and each would carry what the largest verb takes.
             Verb::Dial(dial) => Box::pin(self.dial(dial)).await,
             Verb::Conference(conference) => Box::pin(self.conference(conference)).await,
+            Verb::Enqueue(enqueue) => Box::pin(self.enqueue(&enqueue)).await,
+            Verb::Agent(order) => Box::pin(self.agent_order(&order)).await,
             Verb::Refer(refer) => self.send_refer(refer).await,
             Verb::EarlyMedia => {
                 self.leg.early_media(None);

@@ -284,6 +284,9 @@ impl Executor<'_> {
         if let Some(mut peer) = bridged.peer.take() {
             if side == Side::Own {
                 std::mem::swap(self.leg, &mut peer);
+            } else {
+                // An agent who passes its caller on has served it.
+                self.serving = None;
             }
             // The transferor is in the peer's place now.
             peer.notify_refer(transfer.id, 200);

@@ -242,7 +242,7 @@ impl Executor<'_> {
         (self.playing, self.interrupted) = (Some(id), None);
     }
 
-    async fn media_audio(&mut self, piece: &Audio) -> Result<MediaAudio, String> {
+    pub(super) async fn media_audio(&mut self, piece: &Audio) -> Result<MediaAudio, String> {
         let calls = &self.call.calls;
         match piece {
             Audio::Recording(id) => sounds::file(calls, self.recordings.path(*id)?).await,

@@ -6,6 +6,7 @@ mod login;
 mod media;
 mod number;
 mod process;
+mod queue;
 mod security;
 mod sip;
 mod speech;
@@ -86,7 +87,15 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
     let trunks = trunk::trunks(&mut root, &media, &tones, sources);
     let endpoints = endpoint::endpoints(&mut root, &media, sources);
     let ring_groups = endpoint::ring_groups(&mut root, &endpoints);
+    let agents = queue::agents(&mut root, &endpoints, &trunks, sources);
+    let served = queue::Known {
+        agents: &agents,
+        trunks: &trunks,
+        base: sources.base,
+    };
+    let queues = queue::queues(&mut root, &served);
     let known = number::Known {
+        queues: &queues,
         trunks: &trunks,
         endpoints: &endpoints,
         groups: &ring_groups,
@@ -125,6 +134,8 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
         trunks,
         endpoints,
         ring_groups,
+        agents,
+        queues,
         numbers,
     };
     root.finish();

@@ -7,7 +7,7 @@ use crate::config::types::*;
 use std::path::Path;
 
 /// The kinds of destination, in the order in which messages name them.
-const KINDS: [&str; 4] = ["flow", "endpoint", "ring_group", "trunk"];
+const KINDS: [&str; 6] = ["flow", "endpoint", "ring_group", "queue", "agent", "trunk"];
 /// Kinds that have a name already and no code yet.
 const NOT_BUILT: [&str; 2] = ["webhook", "app"];
 
@@ -16,6 +16,7 @@ pub(super) struct Known<'a> {
     pub(super) trunks: &'a [Trunk],
     pub(super) endpoints: &'a [Endpoint],
     pub(super) groups: &'a [RingGroup],
+    pub(super) queues: &'a [Queue],
     pub(super) base: &'a Path,
 }
 
@@ -85,6 +86,9 @@ fn number<'a>(mut table: Table<'a>, known: &Known<'_>) -> Option<(Field<'a>, Num
             "opens a trunk to everybody: a number that leads to a trunk may be called by \"endpoint\" and \"trunk\" only",
         );
     }
+    if let Some((field, NumberDestination::Agent(service))) = &destination {
+        check_service(field, *service, from.as_ref(), &callers);
+    }
     let (_, destination) = destination?;
     let number = Number {
         to: pattern,
@@ -95,10 +99,29 @@ fn number<'a>(mut table: Table<'a>, known: &Known<'_>) -> Option<(Field<'a>, Num
     Some((to, number))
 }
 
+/// Who listens to others' calls is written down; a stranger does nothing of the kind.
+fn check_service(
+    field: &Field<'_>,
+    service: AgentService,
+    from: Option<&Field<'_>>,
+    callers: &[Callers],
+) {
+    if service.supervises() && from.is_none() {
+        field.error("lets a caller into other people's calls: say with \"from\" who may, such as [\"endpoint:boss\"]");
+    }
+    if callers.iter().any(Callers::admits_strangers) {
+        from.unwrap_or(field).error(
+            "opens agents' services to everybody: they are for \"endpoint\" and \"trunk\" only",
+        );
+    }
+}
+
 /// Calls from a trunk go out over a trunk only where the file says so: that is how toll fraud pays.
 fn default_callers(destination: Option<&(Field<'_>, NumberDestination)>) -> Vec<Callers> {
     match destination {
-        Some((_, NumberDestination::Trunk(_))) => vec![Callers::AnyEndpoint],
+        Some((_, NumberDestination::Trunk(_) | NumberDestination::Agent(_))) => {
+            vec![Callers::AnyEndpoint]
+        }
         _ => vec![Callers::AnyTrunk, Callers::AnyEndpoint],
     }
 }
@@ -157,6 +180,12 @@ fn read_destination(kind: &str, field: &Field<'_>, known: &Known<'_>) -> Option<
             check_known(field, "ring_group", name, known.group_names())?;
             Some(NumberDestination::RingGroup(name.to_owned()))
         }
+        "queue" => {
+            let names = known.queues.iter().map(|queue| queue.name.as_str());
+            check_known(field, "queue", name, names)?;
+            Some(NumberDestination::Queue(name.to_owned()))
+        }
+        "agent" => Some(NumberDestination::Agent(field.choice(&AgentService::ALL)?)),
         _ => {
             check_known(field, "trunk", name, known.trunk_names())?;
             let trunk = known.trunks.iter().find(|trunk| trunk.name == name)?;

@@ -4,6 +4,7 @@ mod endpoint;
 mod media;
 mod number;
 mod process;
+mod queue;
 mod security;
 mod sip;
 mod speech;
@@ -15,6 +16,10 @@ pub use endpoint::{Endpoint, RingGroup, RingOrder};
 pub use media::{Codec, DtmfMode, HoldMusic, Media, Music, Opus, PortRange, SrtpPolicy};
 pub use number::{BUILTIN_FLOWS, Callers, FlowSource, Number, NumberDestination};
 pub use process::{Cdr, Fetch, Flows, Http, Log, LogFormat, LogLevel, Run, Store};
+pub use queue::{
+    Absent, Agent, AgentService, Announce, Callback, QUEUE_ENDS, Queue, QueueMember, Reach, Skill,
+    Strategy,
+};
 pub use security::{DigestAlgorithm, Security, Strangers, Transfer};
 pub use sip::{
     Advertise, CertificateAuthorities, HostPort, Listen, ReliableProvisional, Sip, Tls,
@@ -78,6 +83,10 @@ pub struct Config {
     pub endpoints: Vec<Endpoint>,
     /// `[[ring_group]]`, in the order of the file; names are unique.
     pub ring_groups: Vec<RingGroup>,
+    /// `[[agent]]`, in the order of the file; ids are unique.
+    pub agents: Vec<Agent>,
+    /// `[[queue]]`, in the order of the file; names are unique.
+    pub queues: Vec<Queue>,
     /// `[[number]]`: what answers which number, in the order of the file.
     pub numbers: Vec<Number>,
 }

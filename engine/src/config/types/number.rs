@@ -1,5 +1,6 @@
 //! `[[number]]`: which called number leads where, and who may call it.
 use super::super::{At, NumberPattern};
+use super::AgentService;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -77,6 +78,10 @@ pub enum NumberDestination {
     RingGroup(String),
     /// The called number is dialled on this `[[trunk]]`.
     Trunk(String),
+    /// Callers wait there, by the name of the `[[queue]]`.
+    Queue(String),
+    /// Agents log in and out there, and supervisors listen.
+    Agent(AgentService),
 }
 
 /// Where a flow comes from.

@@ -22,7 +22,7 @@ struct Number {
     /// What it leads to.
     #[schema(inline)]
     kind: NumberKind,
-    /// Its name: a flow's source, a user, a ring group, a trunk.
+    /// Its name: a flow's source, a user, a ring group, a trunk, a queue, a service of agents.
     destination: String,
     /// The line of the configuration that says so.
     line: u32,
@@ -36,6 +36,8 @@ enum NumberKind {
     Endpoint,
     RingGroup,
     Trunk,
+    Queue,
+    Agent,
 }
 
 pub(super) fn routes(book: Book) -> Book {
@@ -70,6 +72,8 @@ fn shown(number: &config::Number) -> Number {
         NumberDestination::Endpoint(user) => (NumberKind::Endpoint, user.clone()),
         NumberDestination::RingGroup(name) => (NumberKind::RingGroup, name.clone()),
         NumberDestination::Trunk(name) => (NumberKind::Trunk, name.clone()),
+        NumberDestination::Queue(name) => (NumberKind::Queue, name.clone()),
+        NumberDestination::Agent(service) => (NumberKind::Agent, service.name().to_owned()),
     };
     Number {
         to: number.to.to_string(),

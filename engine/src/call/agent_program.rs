@@ -1,0 +1,231 @@
+//! The program behind a number that is a service for agents or supervisors. It speaks in tones, so it needs no language: one beep asks for
+//! the agent's id, two for the PIN, a rising pair says that it is done, a low tone that it is not.
+//!
+//! Limit: three wrong entries end the call.
+use super::enqueue::{AgentOrder, AgentReply};
+use super::program::{CallInfo, Program, Step};
+use super::verb::{
+    Audio, Gather, GatherEnd, Hangup, HangupCause, Manner, Outcome, Play, Repeat, ToneSpec, Verb,
+};
+use crate::config::{AgentService, Secret};
+
+/// Wrong entries of one call.
+const MAX_TRIES: u32 = 3;
+/// How long an entry is waited for, in ms.
+const ENTRY_MS: u32 = 10_000;
+
+/// See the module's text.
+pub struct AgentProgram {
+    service: AgentService,
+    agent: Option<String>,
+    tries: u32,
+    asked: Asked,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Asked {
+    Nothing,
+    Id,
+    Pin,
+    Order,
+    Over,
+}
+
+impl AgentProgram {
+    /// Serves whoever calls.
+    pub fn new(service: AgentService) -> AgentProgram {
+        AgentProgram {
+            service,
+            agent: None,
+            tries: 0,
+            asked: Asked::Nothing,
+        }
+    }
+
+    fn order(&mut self, pin: Option<Secret>) -> Verb {
+        self.asked = Asked::Order;
+        Verb::Agent(AgentOrder {
+            service: self.service,
+            agent: self.agent.clone(),
+            pin,
+        })
+    }
+
+    fn ask(&mut self, what: Asked) -> Verb {
+        self.asked = what;
+        let beeps = if what == Asked::Pin { 2 } else { 1 };
+        let beep = [tone(640.0, 150), Audio::Silence { ms: 100 }];
+        Verb::Gather(Gather {
+            prompts: beep.iter().cycle().take(beeps * 2).cloned().collect(),
+            repeat: Repeat::Times(1),
+            timeout_ms: ENTRY_MS,
+            inter_digit_ms: 4000,
+            max_digits: 32,
+            finish_on: Some('#'),
+            barge_in: true,
+            typeahead: true,
+            sensitive: what == Asked::Pin,
+        })
+    }
+
+    fn entered(&mut self, digits: String, end: GatherEnd) -> Verb {
+        if end == GatherEnd::NoInput || digits.is_empty() {
+            return self.part(false);
+        }
+        match self.asked {
+            Asked::Pin => self.order(Some(Secret::new(digits))),
+            _ => {
+                self.agent = Some(digits);
+                self.order(None)
+            }
+        }
+    }
+
+    fn replied(&mut self, reply: AgentReply) -> Verb {
+        match reply {
+            AgentReply::Done => self.part(true),
+            AgentReply::Locked | AgentReply::NoCall => self.part(false),
+            AgentReply::Unknown | AgentReply::Pin => {
+                self.tries += 1;
+                // The first of each is a question, not a mistake.
+                if self.tries > MAX_TRIES + 1 {
+                    return self.part(false);
+                }
+                self.ask(match reply {
+                    AgentReply::Pin => Asked::Pin,
+                    _ => Asked::Id,
+                })
+            }
+        }
+    }
+
+    fn part(&mut self, done: bool) -> Verb {
+        self.asked = Asked::Over;
+        let audio = match done {
+            true => vec![tone(480.0, 150), tone(640.0, 300)],
+            false => vec![tone(260.0, 700)],
+        };
+        Verb::Play(Play {
+            audio,
+            repeat: Repeat::Times(1),
+            stop_keys: String::new(),
+            manner: Manner::default(),
+        })
+    }
+}
+
+impl Program for AgentProgram {
+    fn name(&self) -> &str {
+        "agent service"
+    }
+
+    fn next(&mut self, _: &CallInfo, outcome: Outcome) -> Step {
+        let verb = match (outcome, self.asked) {
+            (Outcome::Begin, _) => Verb::Answer,
+            (Outcome::Done, Asked::Nothing) if self.service.supervises() => self.ask(Asked::Id),
+            (Outcome::Done, Asked::Nothing) => self.order(None),
+            (Outcome::Gathered(gathered), _) => self.entered(gathered.digits, gathered.end),
+            (Outcome::AgentDone(reply), _) => self.replied(reply),
+            (_, Asked::Over) => Verb::Hangup(Hangup {
+                cause: HangupCause::Normal,
+            }),
+            _ => self.part(false),
+        };
+        let at = self.service.name().to_owned();
+        Step { verb, at }
+    }
+}
+
+fn tone(hz: f32, ms: u32) -> Audio {
+    Audio::Tone(ToneSpec {
+        hz: [hz, 0.0],
+        dbm0: -16.0,
+        ms,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::verb::Gathered;
+    use super::*;
+    use crate::call::Direction;
+
+    fn call() -> CallInfo {
+        CallInfo {
+            id: "c-1".to_owned(),
+            direction: Direction::Inbound,
+            from: "100".to_owned(),
+            to: "*45".to_owned(),
+        }
+    }
+
+    fn keyed(digits: &str) -> Outcome {
+        let end = match digits.is_empty() {
+            true => GatherEnd::NoInput,
+            false => GatherEnd::FinishKey,
+        };
+        Outcome::Gathered(Gathered {
+            digits: digits.to_owned(),
+            end,
+            keys: Vec::new(),
+        })
+    }
+
+    fn order(verb: &Verb) -> (Option<&str>, Option<&str>) {
+        match verb {
+            Verb::Agent(order) => (
+                order.agent.as_deref(),
+                order.pin.as_ref().map(Secret::expose),
+            ),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_phone_is_asked_first_then_the_id_then_the_pin() {
+        let mut program = AgentProgram::new(AgentService::Login);
+        let mut next = |outcome| program.next(&call(), outcome).verb;
+        assert_eq!(next(Outcome::Begin), Verb::Answer);
+        assert_eq!(order(&next(Outcome::Done)), (None, None));
+        let asked = next(Outcome::AgentDone(AgentReply::Unknown));
+        assert!(
+            matches!(&asked, Verb::Gather(gather) if !gather.sensitive),
+            "{asked:?}"
+        );
+        assert_eq!(order(&next(keyed("2001"))), (Some("2001"), None));
+        let asked = next(Outcome::AgentDone(AgentReply::Pin));
+        assert!(
+            matches!(&asked, Verb::Gather(gather) if gather.sensitive),
+            "{asked:?}"
+        );
+        assert_eq!(order(&next(keyed("4711"))), (Some("2001"), Some("4711")));
+        assert!(matches!(
+            next(Outcome::AgentDone(AgentReply::Done)),
+            Verb::Play(_)
+        ));
+        assert!(matches!(next(Outcome::Done), Verb::Hangup(_)));
+    }
+
+    #[test]
+    fn wrong_entries_and_silence_come_to_an_end() {
+        let mut program = AgentProgram::new(AgentService::Pause);
+        let mut next = |outcome| program.next(&call(), outcome).verb;
+        next(Outcome::Begin);
+        let mut verb = next(Outcome::Done);
+        let mut asked = 0;
+        while matches!(verb, Verb::Agent(_)) {
+            verb = next(Outcome::AgentDone(AgentReply::Pin));
+            if matches!(verb, Verb::Gather(_)) {
+                asked += 1;
+                verb = next(keyed("0"));
+            }
+        }
+        assert_eq!(asked, 4);
+        assert!(matches!(next(Outcome::Done), Verb::Hangup(_)));
+        let mut program = AgentProgram::new(AgentService::Listen);
+        let mut next = |outcome| program.next(&call(), outcome).verb;
+        next(Outcome::Begin);
+        assert!(matches!(next(Outcome::Done), Verb::Gather(_)));
+        assert!(matches!(next(keyed("")), Verb::Play(_)));
+    }
+}

@@ -1,0 +1,110 @@
+//! Callers who kept their place are called back when it is their turn, and go on in the queue as if they had stayed.
+//!
+//! Only over the trunk and to the beginnings of numbers that the queue names.
+use super::caller::Caller;
+use super::context::CallContext;
+use super::dial::DialTarget;
+use super::executor::{Executor, Recordings};
+use super::hunt::{Hunt, Hunted};
+use super::program::{CallInfo, Direction};
+use super::queue_program::QueueProgram;
+use super::see_off::Escorted;
+use super::session::account;
+use super::{CallerIdentity, Calls};
+use crate::config::Callback;
+use crate::queue::DueCallback;
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::Instrument;
+
+/// Makes callbacks from now on, unless somebody does.
+pub(super) fn drive(calls: &Arc<Calls>) {
+    let Some(mut due) = calls.queues.due_callbacks() else {
+        return;
+    };
+    let calls = Arc::downgrade(calls);
+    tokio::spawn(async move {
+        while let Some(callback) = due.recv().await {
+            let Some(calls) = calls.upgrade() else { return };
+            tokio::spawn(call_back(calls, callback));
+        }
+    });
+}
+
+async fn call_back(calls: Arc<Calls>, due: DueCallback) {
+    let settings = calls.queues.settings(&due.queue);
+    let Some(rule) = settings.and_then(|queue| queue.callback.clone()) else {
+        return calls.queues.callback_failed(due.caller);
+    };
+    let info = CallInfo {
+        id: calls.fresh_id(),
+        direction: Direction::Outbound,
+        from: due.number.clone(),
+        to: format!("queue {}", due.queue),
+    };
+    let identity = CallerIdentity {
+        number: rule.caller_id.clone().unwrap_or_default(),
+        ..CallerIdentity::default()
+    };
+    let caller = Caller {
+        identity,
+        ..Caller::ourselves()
+    };
+    let span = tracing::info_span!("call", id = %info.id);
+    let active = calls.counters.begin(Direction::Outbound);
+    let call = CallContext::new(calls.clone(), info, caller, active);
+    let _ = call
+        .routed
+        .set(("callback".to_owned(), format!("queue {}", due.queue)));
+    ring_and_serve(&call, &rule, &due).instrument(span).await;
+}
+
+async fn ring_and_serve(call: &Arc<CallContext>, rule: &Callback, due: &DueCallback) {
+    let calls = &call.calls;
+    tracing::info!(queue = due.queue, number = due.number, "calls back");
+    let Some(leg) = reach(call, rule, due).await else {
+        return calls.queues.callback_failed(due.caller);
+    };
+    let mut leg = leg.into_leg();
+    let began = Instant::now();
+    let mut recordings = Recordings::new(&call.in_force.settings.recordings_dir, &call.info.id);
+    let program = Box::new(QueueProgram::resume(&due.queue, due.caller));
+    let mut executor = Executor::new(&mut leg, call, &mut recordings, program);
+    let end = executor.run(calls.stop.subscribe()).await;
+    account(call, &mut leg, &end, began, Some(&recordings)).await;
+    recordings.delete_unkept().await;
+}
+
+/// The customer's phone, once it is answered.
+async fn reach(call: &Arc<CallContext>, rule: &Callback, due: &DueCallback) -> Option<Escorted> {
+    let target = DialTarget::Trunk {
+        trunk: rule.trunk.clone(),
+        number: due.number.clone(),
+    };
+    let shown = rule.caller_id.as_deref();
+    let directory = &call.calls.directory;
+    let found = directory
+        .find(&call.info, &call.caller, &target, shown)
+        .await;
+    let found = found
+        .map_err(|refusal| {
+            call.calls.counters.refused(refusal.rule);
+            tracing::warn!(
+                rule = refusal.rule,
+                reason = refusal.text,
+                "cannot call back"
+            );
+        })
+        .ok()?;
+    let mut hunt = Hunt::new(call.clone(), found, Some(rule.ring), None);
+    loop {
+        match hunt.next().await {
+            Hunted::Progress { .. } => {}
+            Hunted::Answered(leg, _) => return Some(leg),
+            Hunted::Nobody(dialled) => {
+                tracing::info!(status = dialled.status, "nobody answers the callback");
+                return None;
+            }
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! The verb enqueue: the caller waits with music and announcements, agents ring, and whoever is ready is joined with it.
+use super::super::announcement::{self, Spoken};
+use super::super::enqueue::{Enqueue, QueueEnd, Queued};
+use super::super::leg::{Input, hangup_reason};
+use super::super::rings::{Rings, Told};
+use super::super::see_off::Escorted;
+use super::super::verb::{Audio, KeyPress, Outcome};
+use super::dial::passed_on;
+use super::{End, Executor, VerbResult};
+use crate::config::Queue;
+use crate::media::{Command, MediaAudio};
+use crate::queue::{Joining, Leaving, Order, Place, Refused};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A caller in a queue.
+struct Waiting<'v> {
+    verb: &'v Enqueue,
+    settings: Arc<Queue>,
+    place: Place,
+    rings: Rings,
+    music: Vec<MediaAudio>,
+    /// The announcement that plays.
+    speaking: Option<u32>,
+}
+
+/// How a wait went.
+enum Served {
+    /// By that agent, who is ready.
+    By {
+        agent: String,
+        leg: Escorted,
+        label: String,
+    },
+    Not(QueueEnd),
+}
+
+enum Next {
+    Input(Input),
+    Order(Order),
+    Told(Told),
+}
+
+impl Executor<'_> {
+    pub(super) async fn enqueue(&mut self, verb: &Enqueue) -> VerbResult {
+        let began = Instant::now();
+        let queued = |end| {
+            let waited_s = began.elapsed().as_secs() as u32;
+            Ok(Outcome::Queued(Queued { end, waited_s }))
+        };
+        let queues = self.call.calls.queues.clone();
+        let Some(settings) = queues.settings(&verb.queue) else {
+            tracing::warn!(
+                queue = verb.queue,
+                rule = "no-such-queue",
+                "there is no such queue"
+            );
+            return queued(QueueEnd::Unknown);
+        };
+        let place = match verb.resume {
+            Some(caller) => queues
+                .resume(caller, &self.call.info.id)
+                .ok_or(Refused::NoQueue),
+            None => queues.join(self.joining(verb)),
+        };
+        let place = match place {
+            Ok(place) => place,
+            Err(why) => return queued(refused(why)),
+        };
+        let music = self.queue_music(&settings).await;
+        let whisper = match &settings.whisper {
+            Some(key) => self.loaded(key).await.into_iter().collect(),
+            None => Vec::new(),
+        };
+        let mut waiting = Waiting {
+            verb,
+            place,
+            rings: Rings::new(self.call.clone(), whisper),
+            music,
+            speaking: None,
+            settings,
+        };
+        self.wait_music(&waiting.music);
+        let served = self.wait_for_agent(&mut waiting).await;
+        let _ = self.leg.media(Command::StopPlay);
+        let Waiting { place, .. } = waiting;
+        match served {
+            Err(end) => {
+                place.leave(Leaving::Abandoned);
+                Err(end)
+            }
+            Ok(Served::Not(end)) => {
+                let leaving = match end {
+                    QueueEnd::Key(_) => Leaving::Key,
+                    _ => Leaving::Removed,
+                };
+                place.leave(leaving);
+                queued(end)
+            }
+            Ok(Served::By { agent, leg, label }) => {
+                let waited_s = began.elapsed().as_secs() as u32;
+                self.serving = Some(place);
+                self.bridge_of = Some(agent.clone());
+                let outcome = self.bridge(leg, label).await;
+                self.bridge_of = None;
+                self.serving = None;
+                let Ok(Outcome::Dialled(dialled)) = &outcome else {
+                    return outcome;
+                };
+                let seconds = match dialled.how {
+                    super::super::dial::DialEnd::Answered { seconds } => seconds,
+                    _ => 0,
+                };
+                let end = QueueEnd::Answered { agent, seconds };
+                Ok(Outcome::Queued(Queued { end, waited_s }))
+            }
+        }
+    }
+
+    fn joining(&self, verb: &Enqueue) -> Joining {
+        let time = |ms: u32| (ms > 0).then(|| Duration::from_millis(ms.into()));
+        Joining {
+            call: self.call.info.id.clone(),
+            number: self.info.from.clone(),
+            queue: verb.queue.clone(),
+            priority: verb.priority,
+            skills: verb.skills.clone(),
+            max_wait: time(verb.max_wait_ms),
+            ring: time(verb.ring_ms),
+        }
+    }
+
+    async fn wait_for_agent(&mut self, waiting: &mut Waiting<'_>) -> Result<Served, End> {
+        loop {
+            let next = tokio::select! {
+                biased;
+                input = self.next() => Next::Input(input),
+                order = waiting.place.order() => Next::Order(order),
+                told = waiting.rings.next() => Next::Told(told),
+            };
+            let served = match next {
+                Next::Input(Input::Ended(end)) => {
+                    waiting.rings.cancel("caller-gone", Some(passed_on(&end)));
+                    return Err(end);
+                }
+                Next::Input(input) => self.queue_input(waiting, input),
+                Next::Order(order) => self.obey(waiting, order).await,
+                Next::Told(told) => rung(waiting, told),
+            };
+            if let Some(served) = served {
+                return Ok(served);
+            }
+        }
+    }
+
+    fn queue_input(&mut self, waiting: &mut Waiting<'_>, input: Input) -> Option<Served> {
+        match input {
+            Input::PlayDone(id) if waiting.speaking == Some(id) => {
+                waiting.speaking = None;
+                self.wait_music(&waiting.music);
+                None
+            }
+            Input::Key(key) => {
+                self.leg.say_key(&key, false);
+                self.queue_key(waiting, &key)
+            }
+            _ => None,
+        }
+    }
+
+    fn queue_key(&mut self, waiting: &mut Waiting<'_>, key: &KeyPress) -> Option<Served> {
+        let (verb, settings) = (waiting.verb, &waiting.settings);
+        if verb.exit_keys.contains(key.digit) || settings.exit_keys.contains(key.digit) {
+            return Some(Served::Not(QueueEnd::Key(key.digit)));
+        }
+        let rule = settings.callback.as_ref()?;
+        if rule.key != key.digit {
+            return None;
+        }
+        let number = self.info.from.as_str();
+        if !rule.allow.iter().any(|prefix| number.starts_with(prefix)) {
+            tracing::info!(
+                number,
+                rule = "callback-not-allowed",
+                "no callback: the caller's number begins with nothing in callback_allow"
+            );
+            return None;
+        }
+        if !waiting.place.ask_callback(number) {
+            return None;
+        }
+        waiting.rings.cancel("callback", None);
+        super::super::callback::drive(&self.call.calls);
+        Some(Served::Not(QueueEnd::Callback))
+    }
+
+    async fn obey(&mut self, waiting: &mut Waiting<'_>, order: Order) -> Option<Served> {
+        match order {
+            Order::Ring { attempt, agents } => {
+                let prefer = self.leg.encoding();
+                waiting.rings.begin(attempt, agents, prefer);
+            }
+            Order::Cancel { attempt } if attempt == waiting.rings.attempt => {
+                waiting.rings.cancel("no-answer", None);
+            }
+            Order::Cancel { .. } | Order::CallBack { .. } => {}
+            Order::Announce { position, hold } => self.announce(waiting, position, hold).await,
+            Order::Leave(why) => {
+                waiting.rings.cancel("queue-left", None);
+                return Some(Served::Not(match why {
+                    Leaving::Timeout => QueueEnd::Timeout,
+                    Leaving::Empty => QueueEnd::Empty,
+                    _ => QueueEnd::Removed,
+                }));
+            }
+        }
+        None
+    }
+
+    /// Says how the caller stands, in its language; the music goes on after. What has no file is not said.
+    async fn announce(
+        &mut self,
+        waiting: &mut Waiting<'_>,
+        position: usize,
+        hold: Option<Duration>,
+    ) {
+        let settings = &waiting.settings.announce;
+        let language = &waiting.verb.language;
+        let mut audio = Vec::new();
+        for sentence in announcement::sentences(settings, position, hold) {
+            let mut said = Vec::new();
+            for Spoken(names) in &sentence {
+                let keys = announcement::keys(settings, language, names);
+                match self.first_loaded(&keys).await {
+                    Some(piece) => said.push(piece),
+                    None => {
+                        tracing::warn!(
+                            queue = waiting.verb.queue,
+                            wanted = keys.first().map_or("", String::as_str),
+                            rule = "no-queue-prompt",
+                            "part of an announcement is not said: there is no such prompt"
+                        );
+                        said.clear();
+                        break;
+                    }
+                }
+            }
+            audio.extend(said);
+        }
+        if audio.is_empty() {
+            return;
+        }
+        match self.play_media(audio, Some(1)) {
+            Ok(id) => waiting.speaking = Some(id),
+            Err(error) => tracing::warn!(error, "an announcement is not said"),
+        }
+    }
+
+    async fn first_loaded(&mut self, keys: &[String]) -> Option<MediaAudio> {
+        for key in keys {
+            if let Ok(audio) = self.media_audio(&Audio::Prompt(key.clone())).await {
+                return Some(audio);
+            }
+        }
+        None
+    }
+
+    async fn loaded(&mut self, key: &str) -> Option<MediaAudio> {
+        match self.media_audio(&Audio::Prompt(key.to_owned())).await {
+            Ok(audio) => Some(audio),
+            Err(error) => {
+                tracing::warn!(
+                    error,
+                    rule = "no-queue-prompt",
+                    "a queue's prompt is not played"
+                );
+                None
+            }
+        }
+    }
+
+    async fn queue_music(&mut self, settings: &Queue) -> Vec<MediaAudio> {
+        if let Some(key) = &settings.music
+            && let Some(audio) = self.loaded(key).await
+        {
+            return vec![audio];
+        }
+        self.call.in_force.music.clone()
+    }
+
+    fn wait_music(&mut self, music: &[MediaAudio]) {
+        if let Err(error) = self.play_media(music.to_vec(), None) {
+            tracing::warn!(error, "no music while waiting");
+        }
+    }
+}
+
+/// What an agent who rang did.
+fn rung(waiting: &mut Waiting<'_>, told: Told) -> Option<Served> {
+    let attempt = waiting.rings.attempt;
+    match told {
+        Told::PickedUp { agent, sure } => {
+            match waiting.place.picked_up(attempt, &agent, sure) {
+                true if sure => waiting.rings.keep_only(&agent),
+                true => {}
+                // The queue has given the attempt up; its order to stop is under way.
+                false => waiting.rings.give_up(&agent),
+            }
+            None
+        }
+        Told::Missed { agent, why } => {
+            waiting.place.missed(attempt, &agent, why);
+            None
+        }
+        Told::Ready { agent, leg, label } => {
+            if !waiting.place.answered(attempt, &agent) {
+                leg.see_off("too-late", None);
+                return None;
+            }
+            let reason = hangup_reason("SIP", 200, "Call completed elsewhere");
+            waiting.rings.cancel("answered-elsewhere", Some(reason));
+            Some(Served::By { agent, leg, label })
+        }
+    }
+}
+
+fn refused(why: Refused) -> QueueEnd {
+    match why {
+        Refused::NoQueue => QueueEnd::Unknown,
+        Refused::Full => QueueEnd::Full,
+        Refused::Empty => QueueEnd::Empty,
+        Refused::Hold => QueueEnd::Hold,
+        Refused::Ratio => QueueEnd::Ratio,
+    }
+}

@@ -1,0 +1,308 @@
+//! Agents who ring for one caller, each by itself: found, hunted, asked for a key where one is needed, told who calls.
+//!
+//! Dropping it gives all of them up. [`Rings::next`] can be dropped at any await without losing anything.
+use super::context::CallContext;
+use super::dial::{DialEnd, DialTarget};
+use super::directory::{Boxed, Found};
+use super::hunt::{Hunt, Hunted};
+use super::leg::{Input, hangup_reason};
+use super::see_off::Escorted;
+use crate::config::Reach;
+use crate::media::{Command, MediaAudio};
+use crate::queue::{Missed, Rung};
+use crate::route::Refusal;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+use trunkline_sip::HangupReason;
+use trunkline_sip::offer_answer::Encoding;
+
+/// The longest that one agent rings; the queue gives up before.
+const LONGEST: Duration = Duration::from_secs(600);
+/// How long the key is waited for that takes a call.
+const CONFIRM: Duration = Duration::from_secs(20);
+/// The key that takes a call.
+const CONFIRM_KEY: char = '1';
+/// Names what an agent is told; nothing else plays to it before.
+const BRIEFING: u32 = 1;
+
+/// What became of an agent who rang.
+pub(super) enum Told {
+    /// It picked up; `sure`: it needs no key.
+    PickedUp { agent: String, sure: bool },
+    /// It is ready to be joined.
+    Ready {
+        agent: String,
+        leg: Escorted,
+        label: String,
+    },
+    /// It did not take the call.
+    Missed { agent: String, why: Missed },
+}
+
+/// See the module's text.
+pub(super) struct Rings {
+    call: Arc<CallContext>,
+    prefer: Option<Encoding>,
+    /// What agents are told before they are joined.
+    briefing: Vec<MediaAudio>,
+    /// The attempt that rings.
+    pub(super) attempt: u64,
+    list: Vec<Ring>,
+}
+
+struct Ring {
+    agent: String,
+    confirm: bool,
+    state: State,
+}
+
+enum State {
+    Finding(Boxed<'static, Result<Found, Refusal>>),
+    Hunting(Box<Hunt>),
+    /// Picked up: plays to it until the key, or until it was told everything.
+    Told {
+        leg: Escorted,
+        label: String,
+        until: Instant,
+    },
+    Over,
+}
+
+enum Event {
+    Found(Result<Found, Refusal>),
+    Hunted(Hunted),
+    Leg(Option<Input>),
+}
+
+impl Rings {
+    pub(super) fn new(call: Arc<CallContext>, briefing: Vec<MediaAudio>) -> Rings {
+        Rings {
+            call,
+            prefer: None,
+            briefing,
+            attempt: 0,
+            list: Vec::new(),
+        }
+    }
+
+    /// Rings these and nobody else.
+    pub(super) fn begin(&mut self, attempt: u64, agents: Vec<Rung>, prefer: Option<Encoding>) {
+        self.cancel("queue-goes-on", None);
+        (self.attempt, self.prefer) = (attempt, prefer);
+        for rung in agents {
+            let target = match rung.reach {
+                Reach::Endpoint(user) => DialTarget::Endpoint(user),
+                Reach::Outside { trunk, number } => DialTarget::Trunk { trunk, number },
+            };
+            let call = self.call.clone();
+            let finding = async move {
+                let directory = &call.calls.directory;
+                directory
+                    .find(&call.info, &call.caller, &target, None)
+                    .await
+            };
+            self.list.push(Ring {
+                agent: rung.agent,
+                confirm: rung.confirm,
+                state: State::Finding(Box::pin(finding)),
+            });
+        }
+    }
+
+    /// Gives all up, for a reason they are told.
+    pub(super) fn cancel(&mut self, cause: &'static str, reason: Option<HangupReason>) {
+        for ring in self.list.drain(..) {
+            ring.give_up(cause, reason.clone());
+        }
+    }
+
+    /// Gives all up but one: it was answered elsewhere.
+    pub(super) fn keep_only(&mut self, agent: &str) {
+        let others: Vec<Ring> = self
+            .list
+            .extract_if(.., |ring| ring.agent != agent)
+            .collect();
+        for ring in others {
+            let reason = hangup_reason("SIP", 200, "Call completed elsewhere");
+            ring.give_up("answered-elsewhere", Some(reason));
+        }
+    }
+
+    /// Gives one up.
+    pub(super) fn give_up(&mut self, agent: &str) {
+        for ring in self.list.extract_if(.., |ring| ring.agent == agent) {
+            ring.give_up("too-late", None);
+        }
+    }
+
+    /// The next thing that happens to any of them.
+    pub(super) async fn next(&mut self) -> Told {
+        loop {
+            let (index, event) = any(&mut self.list).await;
+            if let Some(told) = self.event(index, event) {
+                return told;
+            }
+        }
+    }
+
+    fn event(&mut self, index: usize, event: Event) -> Option<Told> {
+        match event {
+            Event::Found(Ok(found)) if found.program_of.is_none() => {
+                let hunt = Hunt::new(self.call.clone(), found, Some(LONGEST), self.prefer);
+                self.list[index].state = State::Hunting(Box::new(hunt));
+                None
+            }
+            Event::Found(found) => {
+                if let Err(refusal) = found {
+                    let agent = &self.list[index].agent;
+                    let (rule, reason) = (refusal.rule, refusal.text);
+                    tracing::info!(agent, rule, reason, "an agent cannot be called");
+                    self.call.calls.counters.refused(rule);
+                    if refusal.status == 486 {
+                        return Some(self.missed(index, Missed::Busy));
+                    }
+                }
+                Some(self.missed(index, Missed::Unreachable))
+            }
+            Event::Hunted(Hunted::Progress { .. }) => None,
+            Event::Hunted(Hunted::Nobody(dialled)) => {
+                let why = match dialled.how {
+                    DialEnd::Busy => Missed::Busy,
+                    DialEnd::NoAnswer => Missed::NoAnswer,
+                    DialEnd::Declined => Missed::Declined,
+                    DialEnd::Answered { .. } | DialEnd::Unreachable | DialEnd::Refused(_) => {
+                        Missed::Unreachable
+                    }
+                };
+                Some(self.missed(index, why))
+            }
+            Event::Hunted(Hunted::Answered(leg, label)) => Some(self.picked_up(index, leg, label)),
+            Event::Leg(input) => self.heard(index, input),
+        }
+    }
+
+    fn picked_up(&mut self, index: usize, mut leg: Escorted, label: String) -> Told {
+        let ring = &mut self.list[index];
+        let mut audio = self.briefing.clone();
+        if ring.confirm {
+            audio.extend(asks_for_key());
+        }
+        let repeat = if ring.confirm { None } else { Some(1) };
+        // Nothing to tell: a moment of silence brings the same event.
+        if audio.is_empty() {
+            audio.push(MediaAudio::Silence { ms: 20 });
+        }
+        let id = BRIEFING;
+        if let Err(error) = leg.media(Command::Play { id, audio, repeat }) {
+            tracing::warn!(error, "an agent is not told who calls");
+        }
+        ring.state = State::Told {
+            leg,
+            label,
+            until: Instant::now() + CONFIRM,
+        };
+        Told::PickedUp {
+            agent: ring.agent.clone(),
+            sure: !ring.confirm,
+        }
+    }
+
+    fn heard(&mut self, index: usize, input: Option<Input>) -> Option<Told> {
+        let confirm = self.list[index].confirm;
+        match input {
+            // Time is up: whoever is told for so long has heard enough, and whoever presses no key is not there.
+            None if confirm => Some(self.missed(index, Missed::NoAnswer)),
+            None => self.ready(index),
+            Some(Input::Ended(_)) => Some(self.missed(index, Missed::NoAnswer)),
+            Some(Input::PlayDone(BRIEFING)) if !confirm => self.ready(index),
+            Some(Input::Key(key)) if confirm && key.digit == CONFIRM_KEY => self.ready(index),
+            Some(Input::Message(message)) => {
+                message.answer(&self.call.calls.sip, &self.call.calls.counters, None);
+                None
+            }
+            Some(_) => None,
+        }
+    }
+
+    fn ready(&mut self, index: usize) -> Option<Told> {
+        let ring = self.list.swap_remove(index);
+        let State::Told { mut leg, label, .. } = ring.state else {
+            return None;
+        };
+        let _ = leg.media(Command::StopPlay);
+        Some(Told::Ready {
+            agent: ring.agent,
+            leg,
+            label,
+        })
+    }
+
+    fn missed(&mut self, index: usize, why: Missed) -> Told {
+        let ring = self.list.swap_remove(index);
+        let agent = ring.agent.clone();
+        ring.give_up("no-answer", None);
+        Told::Missed { agent, why }
+    }
+}
+
+impl Ring {
+    fn give_up(self, cause: &'static str, reason: Option<HangupReason>) {
+        match self.state {
+            State::Hunting(hunt) => hunt.cancel(cause, reason),
+            State::Told { leg, .. } => leg.see_off(cause, reason),
+            State::Finding(_) | State::Over => {}
+        }
+    }
+
+    async fn event(&mut self) -> Event {
+        match &mut self.state {
+            State::Finding(finding) => {
+                let found = finding.await;
+                // It is not asked again.
+                self.state = State::Over;
+                Event::Found(found)
+            }
+            State::Hunting(hunt) => Event::Hunted(hunt.next().await),
+            State::Told { leg, until, .. } => {
+                let input = tokio::time::timeout_at((*until).into(), leg.next()).await;
+                Event::Leg(input.ok())
+            }
+            State::Over => std::future::pending().await,
+        }
+    }
+}
+
+/// Two beeps and a pause, as long as it takes.
+fn asks_for_key() -> [MediaAudio; 4] {
+    let beep = MediaAudio::Tone {
+        hz: [640.0, 0.0],
+        dbm0: -16.0,
+        ms: 150,
+    };
+    [
+        beep.clone(),
+        MediaAudio::Silence { ms: 100 },
+        beep,
+        MediaAudio::Silence { ms: 1500 },
+    ]
+}
+
+/// The first event of any of them, and its index.
+async fn any(list: &mut [Ring]) -> (usize, Event) {
+    type Next<'a> = Pin<Box<dyn Future<Output = Event> + Send + 'a>>;
+    let mut all: Vec<Next<'_>> = list
+        .iter_mut()
+        .map(|ring| Box::pin(ring.event()) as Next<'_>)
+        .collect();
+    std::future::poll_fn(|context| {
+        for (index, next) in all.iter_mut().enumerate() {
+            if let Poll::Ready(event) = next.as_mut().poll(context) {
+                return Poll::Ready((index, event));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}

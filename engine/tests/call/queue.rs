@@ -1,0 +1,442 @@
+//! Callers who wait in queues, and agents who serve them.
+use crate::bridge::heard;
+use crate::phone::{PATIENCE, Phone, audio_port, header};
+use crate::rig::{Plan, Rig};
+use std::time::Duration;
+use trunkline::call::*;
+use trunkline::config::{Agent, Announce, At, Queue, QueueMember, Reach, Secret, Strategy};
+use trunkline::queue::AgentState;
+use trunkline_dsp::g711;
+
+fn agent(id: &str) -> Agent {
+    Agent {
+        id: id.to_owned(),
+        name: None,
+        reach: Reach::Endpoint(id.to_owned()),
+        pin: None,
+        skills: Vec::new(),
+        logged_in: true,
+        confirm: false,
+        wrap_up: None,
+        at: At::START,
+    }
+}
+
+fn queue(agents: &[&str]) -> Queue {
+    let member = |agent: &&str| QueueMember {
+        agent: (*agent).to_owned(),
+        penalty: 0,
+    };
+    Queue {
+        members: agents.iter().map(member).collect(),
+        strategy: Strategy::Linear,
+        ring: Duration::from_secs(60),
+        ..Queue::named("sales")
+    }
+}
+
+fn enqueue() -> Plan {
+    let wait = Verb::Enqueue(Box::new(Enqueue::queue("sales")));
+    Plan::of([Verb::Answer, wait])
+}
+
+/// A server with these queues and agents; `300` leads to the queue.
+async fn office(queue: Queue, agents: &[Agent], mut plans: Vec<(&'static str, Plan)>) -> Rig {
+    plans.push(("300", enqueue()));
+    let rig = Rig::start(plans).await;
+    rig.calls.queues.apply(&[queue], agents);
+    rig
+}
+
+/// A phone in a call, and where it sends its audio.
+async fn calling(rig: &Rig, number: &str) -> (Phone, u16) {
+    let mut phone = Phone::new(rig.address, number).await;
+    phone.invite(&phone.sdp("sendrecv")).await;
+    let answer = phone.last_response("INVITE").await;
+    phone.ack(&answer, "").await;
+    (phone, audio_port(&answer))
+}
+
+/// Picks up; where the agent sends its audio.
+async fn takes(agent: &mut Phone) -> u16 {
+    let invite = agent.called().await;
+    agent.pick_up(&invite).await;
+    audio_port(&invite)
+}
+
+async fn until(rig: &Rig, agent: &str, state: AgentState) {
+    let limit = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let view = rig.calls.queues.agent(agent).unwrap();
+        if view.state == state {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < limit, "{view:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn until_waiting(rig: &Rig, callers: usize) {
+    let limit = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let view = rig.calls.queues.queue("sales").unwrap();
+        if view.waiting == callers {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < limit, "{view:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn queued(rig: &mut Rig) -> QueueEnd {
+    match rig.outcome().await {
+        Outcome::Queued(queued) => queued.end,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The program hangs up.
+async fn parted(rig: &mut Rig, phone: &mut Phone) {
+    phone.expect("BYE").await;
+    assert_eq!(rig.outcome().await, Outcome::HungUp);
+}
+
+/// How much of what a phone hears in 20 ms frames is a wave of that frequency: 0 to 1, the best of 100 frames.
+async fn best_match(phone: &mut Phone, hz: f64) -> f64 {
+    let mut best = 0.0_f64;
+    for _ in 0..100 {
+        if let Some(packet) = phone.heard_now().await {
+            best = best.max(correlation(&packet.payload, hz));
+        }
+    }
+    best
+}
+
+fn correlation(payload: &[u8], hz: f64) -> f64 {
+    let (mut sine, mut cosine, mut energy) = (0.0, 0.0, 0.0);
+    for (at, octet) in payload.iter().enumerate() {
+        let sample = f64::from(g711::ulaw_decode(*octet));
+        let angle = std::f64::consts::TAU * hz * at as f64 / 8000.0;
+        sine += sample * angle.sin();
+        cosine += sample * angle.cos();
+        energy += sample * sample;
+    }
+    let count = payload.len().max(1) as f64;
+    if energy / count < 100.0 {
+        return 0.0;
+    }
+    2.0 * (sine * sine + cosine * cosine) / (count * energy)
+}
+
+/// The first note of the music that is played where none is configured.
+const MUSIC_HZ: f64 = 392.0;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_hears_music_until_an_agent_takes_the_call() {
+    let mut rig = office(queue(&["ann"]), &[agent("ann")], vec![]).await;
+    let mut ann = rig.phone("ann").await;
+    let (mut caller, port) = calling(&rig, "300").await;
+    let invite = ann.called().await;
+    ann.respond(&invite, "180 Ringing", "").await;
+    assert!(best_match(&mut caller, MUSIC_HZ).await > 0.9);
+    ann.pick_up(&invite).await;
+    heard(&mut caller, port, &mut ann, 0, 0x31).await;
+    heard(&mut ann, audio_port(&invite), &mut caller, 0, 0x42).await;
+    assert_eq!(
+        rig.calls.queues.agent("ann").unwrap().state,
+        AgentState::Talking
+    );
+    ann.bye().await;
+    let end = queued(&mut rig).await;
+    assert!(
+        matches!(&end, QueueEnd::Answered { agent, .. } if agent == "ann"),
+        "{end:?}"
+    );
+    parted(&mut rig, &mut caller).await;
+    until(&rig, "ann", AgentState::Free).await;
+    let figures = rig.calls.queues.queue("sales").unwrap().today;
+    assert_eq!(
+        (figures.answered, figures.within, figures.completed),
+        (1, 1, 1)
+    );
+    rig.rests().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_are_served_in_order_by_two_agents_who_rest_between_calls() {
+    let mut one = queue(&["ann", "bob"]);
+    one.wrap_up = Duration::from_secs(3600);
+    let mut rig = office(one, &[agent("ann"), agent("bob")], vec![]).await;
+    let (mut ann, mut bob) = (rig.phone("ann").await, rig.phone("bob").await);
+    let (mut first, first_port) = calling(&rig, "300").await;
+    let ann_port = takes(&mut ann).await;
+    heard(&mut first, first_port, &mut ann, 0, 0x31).await;
+    let (mut second, second_port) = calling(&rig, "300").await;
+    let _bob_port = takes(&mut bob).await;
+    heard(&mut second, second_port, &mut bob, 0, 0x32).await;
+    let (mut third, third_port) = calling(&rig, "300").await;
+    until_waiting(&rig, 1).await;
+    first.bye().await;
+    ann.expect("BYE").await;
+    until(&rig, "ann", AgentState::WrapUp).await;
+    assert_eq!(
+        rig.calls.queues.queue("sales").unwrap().waiting,
+        1,
+        "ann rests"
+    );
+    rig.calls.queues.end_wrap_up("ann").unwrap();
+    let _port = takes(&mut ann).await;
+    heard(&mut third, third_port, &mut ann, 0, 0x33).await;
+    assert_ne!(ann_port, 0);
+    for phone in [&mut second, &mut third] {
+        phone.bye().await;
+    }
+    ann.expect("BYE").await;
+    bob.expect("BYE").await;
+    for _ in 0..3 {
+        assert_eq!(rig.outcome().await, Outcome::HungUp);
+    }
+    rig.rests().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn busy_agents_are_passed_over_and_who_gives_up_stops_the_ringing() {
+    let agents = [agent("ann"), agent("bob"), agent("eve")];
+    let mut rig = office(queue(&["ann", "nobody", "eve", "bob"]), &agents, vec![]).await;
+    let (mut ann, mut bob) = (rig.phone("ann").await, rig.phone("bob").await);
+    let (mut caller, _) = calling(&rig, "300").await;
+    let invite = ann.called().await;
+    ann.refuse(&invite, "486 Busy Here").await;
+    // eve has no phone: the next is bob.
+    let invite = bob.called().await;
+    bob.respond(&invite, "180 Ringing", "").await;
+    assert_eq!(
+        rig.calls.queues.agent("ann").unwrap().state,
+        AgentState::Busy
+    );
+    assert_eq!(
+        rig.calls.queues.agent("eve").unwrap().state,
+        AgentState::Unavailable
+    );
+    caller.bye().await;
+    bob.cancelled(&invite).await;
+    assert_eq!(rig.outcome().await, Outcome::HungUp);
+    until(&rig, "bob", AgentState::Free).await;
+    let figures = rig.calls.queues.queue("sales").unwrap().today;
+    assert_eq!((figures.abandoned, figures.answered), (1, 0));
+    rig.rests().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_ring_and_the_others_are_told_that_it_was_answered_elsewhere() {
+    let mut one = queue(&["ann", "bob"]);
+    one.strategy = Strategy::RingAll;
+    let mut rig = office(one, &[agent("ann"), agent("bob")], vec![]).await;
+    let (mut ann, mut bob) = (rig.phone("ann").await, rig.phone("bob").await);
+    let (mut caller, port) = calling(&rig, "300").await;
+    let (first, second) = (ann.called().await, bob.called().await);
+    ann.respond(&first, "180 Ringing", "").await;
+    bob.respond(&second, "180 Ringing", "").await;
+    bob.pick_up(&second).await;
+    let cancel = ann.cancelled(&first).await;
+    assert!(header(&cancel, "Reason").contains("cause=200"), "{cancel}");
+    heard(&mut caller, port, &mut bob, 0, 0x31).await;
+    until(&rig, "ann", AgentState::Free).await;
+    caller.bye().await;
+    bob.expect("BYE").await;
+    assert_eq!(rig.outcome().await, Outcome::HungUp);
+    rig.rests().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_ends_at_its_limit_when_full_when_empty_and_by_a_key() {
+    let mut one = queue(&["ann"]);
+    one.max_length = Some(1);
+    one.max_wait = Some(Duration::from_millis(300));
+    one.exit_keys = "*".to_owned();
+    let mut rig = office(one.clone(), &[agent("ann")], vec![]).await;
+    rig.calls.queues.pause("ann", "lunch").unwrap();
+    let (mut caller, _) = calling(&rig, "300").await;
+    assert_eq!(queued(&mut rig).await, QueueEnd::Timeout);
+    parted(&mut rig, &mut caller).await;
+    one.max_wait = None;
+    rig.calls.queues.apply(&[one.clone()], &[agent("ann")]);
+    let (mut first, _) = calling(&rig, "300").await;
+    until_waiting(&rig, 1).await;
+    let (mut second, _) = calling(&rig, "300").await;
+    assert_eq!(queued(&mut rig).await, QueueEnd::Full);
+    parted(&mut rig, &mut second).await;
+    first.info('*').await;
+    assert_eq!(queued(&mut rig).await, QueueEnd::Key('*'));
+    parted(&mut rig, &mut first).await;
+    one.leave_when_empty = Some(trunkline::config::Absent::USUAL);
+    rig.calls.queues.unpause("ann").unwrap();
+    rig.calls.queues.apply(&[one], &[agent("ann")]);
+    rig.calls.queues.logout("ann").unwrap();
+    let (mut third, _) = calling(&rig, "300").await;
+    assert_eq!(queued(&mut rig).await, QueueEnd::Empty);
+    parted(&mut rig, &mut third).await;
+    rig.rests().await;
+}
+
+/// A headerless file of one wave at 8 kHz.
+fn wave(folder: &std::path::Path, name: &str, hz: f64, ms: usize) -> String {
+    let samples = (0..ms * 8).map(|at| {
+        let angle = std::f64::consts::TAU * hz * at as f64 / 8000.0;
+        (8000.0 * angle.sin()) as i16
+    });
+    let octets: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
+    let path = folder.join(format!("{name}.sln"));
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, octets).unwrap();
+    folder.join(name).display().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_are_told_their_place_in_their_language_and_the_music_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    wave(folder.path(), "queue_next", 700.0, 400);
+    wave(folder.path(), "es/queue_next", 1300.0, 400);
+    let mut one = queue(&["ann"]);
+    one.announce = Announce {
+        position: true,
+        first: Duration::from_millis(300),
+        every: Duration::from_secs(3600),
+        prompts: Some(folder.path().display().to_string()),
+        ..Announce::default()
+    };
+    let spanish = Enqueue {
+        language: "es-ES".to_owned(),
+        ..Enqueue::queue("sales")
+    };
+    let plan = Plan::of([Verb::Answer, Verb::Enqueue(Box::new(spanish))]);
+    let mut rig = office(one, &[agent("ann")], vec![("301", plan)]).await;
+    rig.calls.queues.logout("ann").unwrap();
+    for (number, hz, other) in [("300", 700.0, 1300.0), ("301", 1300.0, 700.0)] {
+        let (mut caller, _) = calling(&rig, number).await;
+        let (mut told, mut wrong) = (0, 0);
+        for _ in 0..300 {
+            if let Some(packet) = caller.heard_now().await {
+                told += usize::from(correlation(&packet.payload, hz) > 0.95);
+                wrong += usize::from(correlation(&packet.payload, other) > 0.95);
+            }
+            if told >= 15 {
+                break;
+            }
+        }
+        assert!(told >= 15 && wrong == 0, "{number}: {told} {wrong}");
+        assert!(
+            best_match(&mut caller, MUSIC_HZ).await > 0.9,
+            "the music goes on"
+        );
+        caller.bye().await;
+        assert_eq!(rig.outcome().await, Outcome::HungUp);
+    }
+    rig.rests().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_is_told_who_calls_before_both_are_joined() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut one = queue(&["ann"]);
+    one.whisper = Some(wave(folder.path(), "sales", 1300.0, 400));
+    let mut rig = office(one, &[agent("ann")], vec![]).await;
+    let mut ann = rig.phone("ann").await;
+    let (mut caller, port) = calling(&rig, "300").await;
+    let _port = takes(&mut ann).await;
+    assert!(best_match(&mut ann, 1300.0).await > 0.95);
+    heard(&mut caller, port, &mut ann, 0, 0x31).await;
+    caller.bye().await;
+    ann.expect("BYE").await;
+    assert_eq!(rig.outcome().await, Outcome::HungUp);
+    rig.rests().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outside_number_presses_a_key_to_take_a_call() {
+    let mut ann = agent("ann");
+    ann.confirm = true;
+    let mut rig = office(queue(&["ann", "bob"]), &[ann, agent("bob")], vec![]).await;
+    let (mut ann, mut bob) = (rig.phone("ann").await, rig.phone("bob").await);
+    let (mut caller, port) = calling(&rig, "300").await;
+    let _port = takes(&mut ann).await;
+    assert!(best_match(&mut ann, 640.0).await > 0.95, "two beeps");
+    // What picked up hangs up: it was no human being.
+    ann.bye().await;
+    let _port = takes(&mut bob).await;
+    heard(&mut caller, port, &mut bob, 0, 0x31).await;
+    bob.bye().await;
+    queued(&mut rig).await;
+    parted(&mut rig, &mut caller).await;
+    rig.calls.queues.logout("bob").unwrap();
+    let (mut caller, port) = calling(&rig, "300").await;
+    let mut ann = {
+        rig.calls.queues.apply(
+            &[queue(&["eve"])],
+            &[Agent {
+                confirm: true,
+                ..agent("eve")
+            }],
+        );
+        let phone = rig.phone("eve").await;
+        drop(ann);
+        phone
+    };
+    let _port = takes(&mut ann).await;
+    ann.info('1').await;
+    heard(&mut caller, port, &mut ann, 0, 0x31).await;
+    caller.bye().await;
+    ann.expect("BYE").await;
+    assert_eq!(rig.outcome().await, Outcome::HungUp);
+    rig.rests().await;
+}
+
+fn service(service: trunkline::config::AgentService, agent: &str, pin: &str) -> Plan {
+    let pin = (!pin.is_empty()).then(|| Secret::new(pin));
+    let agent = Some(agent.to_owned()).filter(|agent| !agent.is_empty());
+    let order = AgentOrder {
+        service,
+        agent,
+        pin,
+    };
+    Plan::of([Verb::Answer, Verb::Agent(order)])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_log_in_and_out_by_a_call() {
+    use trunkline::config::AgentService::*;
+    let mut ann = agent("ann");
+    ann.pin = Some(Secret::new("4711"));
+    let plans = vec![
+        ("in", service(Login, "ann", "4711")),
+        ("wrong", service(Login, "ann", "0000")),
+        ("pin", service(Login, "ann", "")),
+        ("who", service(Login, "eve", "")),
+        ("own", service(Pause, "", "")),
+        ("out", service(Logout, "ann", "4711")),
+    ];
+    let mut rig = office(queue(&["ann"]), &[ann], plans).await;
+    rig.calls.queues.logout("ann").unwrap();
+    for (number, reply, state) in [
+        ("pin", AgentReply::Pin, AgentState::LoggedOut),
+        ("wrong", AgentReply::Pin, AgentState::LoggedOut),
+        ("who", AgentReply::Unknown, AgentState::LoggedOut),
+        ("in", AgentReply::Done, AgentState::Free),
+        ("own", AgentReply::Done, AgentState::Paused(String::new())),
+        ("out", AgentReply::Done, AgentState::LoggedOut),
+    ] {
+        let mut phone = Phone::new(rig.address, number).await;
+        phone.saying("X-User: ann");
+        phone.invite(&phone.sdp("sendrecv")).await;
+        let answer = phone.last_response("INVITE").await;
+        phone.ack(&answer, "").await;
+        assert_eq!(rig.outcome().await, Outcome::AgentDone(reply), "{number}");
+        assert_eq!(
+            rig.calls.queues.agent("ann").unwrap().state,
+            state,
+            "{number}"
+        );
+        parted(&mut rig, &mut phone).await;
+    }
+    rig.rests().await;
+}
