@@ -1,10 +1,11 @@
 //! The metrics page: reads the counters of SIP, calls and media and writes them in Prometheus' text format.
 //!
 //! It owns the names; the counters belong to those who count. Every name is listed in `docs/operations.md`.
-use super::{quality_metrics, store_metrics, trunk_metrics};
+use super::{quality_metrics, queue_metrics, store_metrics, trunk_metrics};
 use crate::call::{CallCounters, Events, LiveLegs, Troubled};
 use crate::media::{Media, MediaStats, Pulse};
 use crate::net::sip::PumpCounters;
+use crate::queue::Queues;
 use crate::registrar::Location;
 use crate::store::Store;
 use crate::stream::Streams;
@@ -43,6 +44,8 @@ pub struct Sources {
     pub streams: Arc<Streams>,
     /// Trunks.
     pub trunks: Arc<Trunks>,
+    /// Queues and agents.
+    pub queues: Arc<Queues>,
     /// Phones.
     pub phones: Arc<Location>,
     /// What outlives the process.
@@ -68,6 +71,7 @@ impl Collector for Sources {
         self.encode_phones(&mut encoder)?;
         store_metrics::encode(&mut encoder, &self.store)?;
         self.encode_events(&mut encoder)?;
+        queue_metrics::encode(&mut encoder, &self.queues)?;
         trunk_metrics::encode(&mut encoder, &self.trunks.status())
     }
 }

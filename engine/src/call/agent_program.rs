@@ -42,6 +42,14 @@ impl AgentProgram {
         }
     }
 
+    /// Serves whoever calls in the name of that agent, or joins it with that agent's call: nothing is keyed in but a PIN.
+    pub fn of(service: AgentService, agent: &str) -> AgentProgram {
+        AgentProgram {
+            agent: Some(agent.to_owned()),
+            ..AgentProgram::new(service)
+        }
+    }
+
     fn order(&mut self, pin: Option<Secret>) -> Verb {
         self.asked = Asked::Order;
         Verb::Agent(AgentOrder {
@@ -83,7 +91,7 @@ impl AgentProgram {
 
     fn replied(&mut self, reply: AgentReply) -> Verb {
         match reply {
-            AgentReply::Done => self.part(true),
+            AgentReply::Done => self.part(!self.service.supervises()),
             AgentReply::Locked | AgentReply::NoCall => self.part(false),
             AgentReply::Unknown | AgentReply::Pin => {
                 self.tries += 1;
@@ -122,7 +130,11 @@ impl Program for AgentProgram {
     fn next(&mut self, _: &CallInfo, outcome: Outcome) -> Step {
         let verb = match (outcome, self.asked) {
             (Outcome::Begin, _) => Verb::Answer,
-            (Outcome::Done, Asked::Nothing) if self.service.supervises() => self.ask(Asked::Id),
+            (Outcome::Done, Asked::Nothing)
+                if self.service.supervises() && self.agent.is_none() =>
+            {
+                self.ask(Asked::Id)
+            }
             (Outcome::Done, Asked::Nothing) => self.order(None),
             (Outcome::Gathered(gathered), _) => self.entered(gathered.digits, gathered.end),
             (Outcome::AgentDone(reply), _) => self.replied(reply),

@@ -42,6 +42,7 @@ mod secrets;
 mod see_off;
 mod session;
 mod sounds;
+mod supervision;
 mod takeover;
 mod text_message;
 mod texts;
@@ -281,6 +282,8 @@ pub struct Calls {
     pub conferences: conference::Conferences,
     /// Queues and agents.
     pub queues: Arc<Queues>,
+    /// Conversations of agents that supervisors can join.
+    supervision: Arc<supervision::Supervision>,
     /// Audio streams to services.
     pub streams: Arc<Streams>,
     /// Where legs can be replaced.
@@ -322,6 +325,7 @@ impl Calls {
             events,
             conferences: conference::Conferences::default(),
             queues,
+            supervision: Arc::default(),
             streams: Arc::default(),
             places: Places::default(),
             counters: parts.counters,

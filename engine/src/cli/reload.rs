@@ -82,7 +82,6 @@ impl Reload {
         self.trunks.apply(&new);
         self.phones.reloaded();
         self.calls.apply(call_settings(&new), music);
-        self.calls.queues.apply(&new.queues, &new.agents);
         let fixed = needs_restart(&old, &new);
         if !fixed.is_empty() {
             tracing::warn!(

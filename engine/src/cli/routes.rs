@@ -1,5 +1,6 @@
 //! What answers which call: the router and the flows of a configuration, exchanged as a whole at reload.
 use super::builtin;
+use super::queue_table::{self, queues_and_agents};
 use crate::call::{
     AgentProgram, CallInfo, Caller, DialProgram, DialTarget, LegTerms, Program, QueueProgram,
     Refusal, Routed, Routes, TextTo,
@@ -7,13 +8,14 @@ use crate::call::{
 use crate::config::{Config, FlowSource, NumberDestination, Problem, Problems};
 use crate::flow::{Aliases, Flow, FlowProgram, PromptFile};
 use crate::media::PromptLibrary;
+use crate::queue::Queues;
 use crate::route::{self, CallerIdentity, Destination, Router, identity, terms};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use trunkline_sip::{Frame, Origin};
 
 /// Versions of a flow that are kept.
@@ -112,10 +114,15 @@ impl RouteTable {
         if !broken.is_empty() {
             return Err(BrokenFlows(broken));
         }
-        let flows = flows
+        let flows: Flows = flows
             .into_iter()
             .filter_map(|(name, flow)| Some((name, flow?)))
             .collect();
+        broken = queue_table::missing_prompts(&config, prompts);
+        if !broken.is_empty() {
+            return Err(BrokenFlows(broken));
+        }
+        warnings.extend(queue_table::warnings(&config, &flows));
         let flows = Arc::new(flows);
         let router = Arc::new(Router::new(config));
         Ok((RouteTable { router, flows }, warnings))
@@ -169,6 +176,8 @@ pub(super) struct LiveRoutes {
     /// Also what the directory of targets goes by.
     pub(super) router: Arc<ArcSwap<Router>>,
     pub(super) flows: Arc<ArcSwap<Flows>>,
+    /// Learns of queues and agents.
+    queues: Arc<OnceLock<Arc<Queues>>>,
 }
 
 impl LiveRoutes {
@@ -176,6 +185,21 @@ impl LiveRoutes {
         LiveRoutes {
             router: Arc::new(ArcSwap::new(table.router)),
             flows: Arc::new(ArcSwap::new(table.flows)),
+            queues: Arc::default(),
+        }
+    }
+
+    /// Tells these of the queues and agents that are in force, now and at every change.
+    pub(super) fn tell(&self, queues: &Arc<Queues>) {
+        let _ = self.queues.set(queues.clone());
+        self.tell_queues();
+    }
+
+    fn tell_queues(&self) {
+        if let Some(queues) = self.queues.get() {
+            let router = self.router.load();
+            let (all, agents) = queues_and_agents(router.config(), &self.flows.load());
+            queues.apply(&all, &agents);
         }
     }
 
@@ -190,6 +214,7 @@ impl LiveRoutes {
         // Flows first: a number never leads to one that is not there yet.
         self.flows.store(table.flows);
         self.router.store(table.router);
+        self.tell_queues();
     }
 
     /// Puts a flow in force in the place of `old`. Returns whether it was still that one: otherwise a reload came in between, and counts.
@@ -206,6 +231,7 @@ impl LiveRoutes {
             }
             flows
         });
+        self.tell_queues();
         taken
     }
 

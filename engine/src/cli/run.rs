@@ -129,7 +129,7 @@ async fn serve(
     };
     note_interrupted(&store, parts.cdr.as_ref().map(CdrWriter::patient))?;
     let calls = Calls::new(parts, call_settings(config), boot);
-    calls.queues.apply(&config.queues, &config.agents);
+    routes.tell(&calls.queues);
     tokio::spawn(watch_prompts(prompts.clone()));
     tokio::spawn(housekeeping::keep_house(shared.load_full(), store.clone()));
     tokio::spawn(flow_watch::watch(routes.clone(), prompts.clone()));
@@ -158,6 +158,7 @@ async fn serve(
         sip: sip.counters.clone(),
         media: media.clone(),
         streams: calls.streams.clone(),
+        queues: calls.queues.clone(),
         trunks: trunks.clone(),
         phones,
         store: store.clone(),

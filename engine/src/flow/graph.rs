@@ -173,6 +173,18 @@ impl Drawing<'_> {
                     self.arrow(from, &with("then"), then);
                 }
             }
+            Step::Queue(queueing) => {
+                let name = queueing.name.expand_made(|name| format!("${{{name}}}"));
+                let kind = if queueing.alone { "agent" } else { "queue" };
+                let to = self.beyond(&format!("{kind} {name}"), kind);
+                self.join(from, to, label);
+                for (end, destination) in &queueing.fallbacks {
+                    self.arrow(from, &with(end), destination);
+                }
+                if let Some(then) = &queueing.then {
+                    self.arrow(from, &with("then"), then);
+                }
+            }
             Step::NotServed { what, .. } => {
                 let to = self.beyond(what, "not served yet");
                 self.join(from, to, label);
@@ -450,6 +462,8 @@ fn kind(step: &Step) -> &'static str {
         Step::Set { .. } => "set",
         Step::Branch { .. } => "branch",
         Step::Dial(_) => "dial",
+        Step::Queue(queueing) if queueing.alone => "agent",
+        Step::Queue(_) => "queue",
         Step::Language { .. } => "language",
         Step::Schedule { .. } => "schedule",
         Step::Directory { .. } => "directory",

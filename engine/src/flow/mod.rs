@@ -11,6 +11,7 @@ mod listened;
 pub mod model;
 pub mod pattern;
 pub mod program;
+mod queue_names;
 mod read;
 pub mod rehearsal;
 pub mod schedule;

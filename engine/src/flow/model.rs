@@ -8,6 +8,7 @@ use crate::call::{
     Audio, Conference, DetectMachine, Echo, HangupCause, Listen, Manner, Record, RecordCall,
     RecordingControl, Repeat, Stream, WaitForTone,
 };
+use crate::config::{Queue, QueueMember, Skill};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub struct Flow {
     pub variables: BTreeMap<String, String>,
     /// Prompts by id, for prompts that are chosen by a variable.
     pub prompts: HashMap<String, Prompt>,
+    /// Queues that it brings with it.
+    pub queues: Vec<FlowQueue>,
     /// The menus; a [`MenuId`] is an index.
     pub menus: Vec<Menu>,
     /// The other steps; a [`NodeId`] is an index.
@@ -224,6 +227,8 @@ pub enum Step {
     },
     /// Calls somebody else.
     Dial(Dialling),
+    /// Waits in a queue, or calls one agent.
+    Queue(Queueing),
     /// Chooses the language from now on.
     Language {
         /// The tag; may hold variables.
@@ -419,6 +424,42 @@ pub struct Dialling {
     pub then: Option<Destination>,
 }
 
+/// Where to wait for an agent, and what follows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Queueing {
+    /// The queue, or the agent.
+    pub name: Template,
+    /// It is one agent.
+    pub alone: bool,
+    /// Said before.
+    pub prompt: Prompt,
+    /// Who has more comes before those who have less.
+    pub priority: i32,
+    /// What the agent has to be able to do.
+    pub skills: Vec<Skill>,
+    /// How long it may wait in ms; 0: as the queue says.
+    pub max_wait_ms: u32,
+    /// How long each agent rings in ms; 0: as the queue says.
+    pub ring_ms: u32,
+    /// Keys that leave it.
+    pub exit_keys: String,
+    /// What follows each end, by [`QueueEnd::name`](crate::call::QueueEnd::name); else what the queue of the flow says.
+    pub fallbacks: BTreeMap<String, Destination>,
+    /// What follows otherwise; without it the call ends.
+    pub then: Option<Destination>,
+}
+
+/// A queue that a flow brings with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FlowQueue {
+    /// How it works; members who are users of endpoints are not among its own.
+    pub settings: Queue,
+    /// These, by user or extension.
+    pub users: Vec<QueueMember>,
+    /// What follows each end, where the step does not say.
+    pub fallbacks: BTreeMap<String, Destination>,
+}
+
 /// Ends of a dial that may have a fallback (Wazo's names).
 pub const DIAL_ENDS: &[&str] = &["busy", "congestion", "fail", "noanswer"];
 
@@ -538,6 +579,7 @@ impl Step {
                 [then].into_iter().chain(no_input).chain(failed).collect()
             }
             Self::Dial(dialling) => dialling.fallbacks.values().chain(&dialling.then).collect(),
+            Self::Queue(queueing) => queueing.fallbacks.values().chain(&queueing.then).collect(),
             Self::Schedule { open, closed, .. } => vec![open, closed],
             Self::Directory {
                 then, otherwise, ..
@@ -570,6 +612,7 @@ impl Step {
             | Self::Directory { then, .. }
             | Self::Set { then, .. } => *then = to,
             Self::Dial(dialling) => dialling.then = Some(to),
+            Self::Queue(queueing) => queueing.then = Some(to),
             // Nothing of it is ever run.
             Self::NotServed { .. } => {}
             Self::Schedule { .. } | Self::Branch { .. } | Self::Hangup { .. } => return false,

@@ -51,6 +51,12 @@ struct Inside {
     date_seen: Instant,
 }
 
+impl std::fmt::Debug for Queues {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queues").finish_non_exhaustive()
+    }
+}
+
 impl Queues {
     /// Without queues and agents; `seed` is for the strategies that leave it to chance.
     pub fn new(seed: u64) -> Arc<Queues> {

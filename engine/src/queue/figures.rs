@@ -78,6 +78,7 @@ fn mean(sum: Duration, of: u64) -> Option<Duration> {
 pub(super) struct Tally {
     began: Instant,
     today: Counts,
+    total: Counts,
     /// One for each minute, and which minute it is of.
     minutes: Vec<(u64, Counts)>,
 }
@@ -87,6 +88,7 @@ impl Tally {
         Tally {
             began: now,
             today: Counts::default(),
+            total: Counts::default(),
             minutes: Vec::new(),
         }
     }
@@ -100,6 +102,7 @@ impl Tally {
         let mut one = Counts::default();
         count(&mut one);
         self.today.add(&one);
+        self.total.add(&one);
         let minute = self.minute(now);
         self.minutes.retain(|(of, _)| of + MINUTES > minute);
         match self.minutes.last_mut() {
@@ -110,6 +113,10 @@ impl Tally {
 
     pub(super) fn new_day(&mut self) {
         self.today = Counts::default();
+    }
+
+    pub(super) fn total(&self) -> Counts {
+        self.total
     }
 
     pub(super) fn today(&self) -> Counts {

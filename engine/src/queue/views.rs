@@ -23,6 +23,8 @@ pub struct QueueView {
     pub estimated_hold: Option<Duration>,
     /// Who serves it.
     pub members: Vec<MemberView>,
+    /// Since the start of the process.
+    pub total: Counts,
     /// Since midnight.
     pub today: Counts,
     /// In the last sixty minutes.
@@ -147,6 +149,7 @@ impl Core {
             longest_wait: first.map(|first| now.saturating_duration_since(first)),
             estimated_hold: self.hold_at(name, waiting + 1),
             members: line.members.iter().map(member).collect(),
+            total: line.tally.total(),
             today: line.tally.today(),
             hour: line.tally.hour(now),
             service_level: line.settings.service_level,

@@ -440,3 +440,116 @@ async fn agents_log_in_and_out_by_a_call() {
     }
     rig.rests().await;
 }
+
+fn supervisor(service: trunkline::config::AgentService) -> Plan {
+    let order = AgentOrder {
+        service,
+        agent: Some("ann".to_owned()),
+        pin: None,
+    };
+    Plan::of([Verb::Answer, Verb::Agent(order)])
+}
+
+/// Sends waves of their own frequency from each phone for a while; how much of what each phone hears last is each of the waves.
+async fn hears(phones: &mut [(&mut Phone, u16, f64)]) -> Vec<Vec<f64>> {
+    let mut energies = vec![vec![0.0; phones.len()]; phones.len()];
+    let tones: Vec<f64> = phones.iter().map(|(.., hz)| *hz).collect();
+    for frame in 0..100_u32 {
+        for (phone, port, hz) in phones.iter_mut() {
+            let wave: Vec<u8> = (0..160)
+                .map(|at| {
+                    let time = f64::from(frame * 160 + at) / 8000.0;
+                    let angle = std::f64::consts::TAU * *hz * time;
+                    g711::ulaw_encode((4000.0 * angle.sin()) as i16)
+                })
+                .collect();
+            phone.rtp(*port, 0, 160_000 + frame * 160, &wave).await;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        for (index, (phone, ..)) in phones.iter_mut().enumerate() {
+            while let Some(packet) = phone.already_heard() {
+                // The first second is what was before.
+                for (tone, energy) in tones.iter().zip(&mut energies[index]) {
+                    if frame > 50 {
+                        *energy += power(&packet.payload, *tone);
+                    }
+                }
+            }
+        }
+    }
+    energies
+}
+
+/// The power of one frequency in a frame.
+fn power(payload: &[u8], hz: f64) -> f64 {
+    let (mut sine, mut cosine) = (0.0, 0.0);
+    for (at, octet) in payload.iter().enumerate() {
+        let sample = f64::from(g711::ulaw_decode(*octet)) / 4000.0;
+        let angle = std::f64::consts::TAU * hz * at as f64 / 8000.0;
+        sine += sample * angle.sin();
+        cosine += sample * angle.cos();
+    }
+    (sine * sine + cosine * cosine) / payload.len().max(1) as f64
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_supervisor_listens_whispers_and_speaks_with_both() {
+    use trunkline::config::AgentService::Listen;
+    let plans = vec![("boss", supervisor(Listen))];
+    let mut rig = office(queue(&["ann"]), &[agent("ann")], plans).await;
+    let mut ann = rig.phone("ann").await;
+    // Nobody to listen to yet.
+    let (mut early, _) = calling(&rig, "boss").await;
+    assert_eq!(rig.outcome().await, Outcome::AgentDone(AgentReply::NoCall));
+    parted(&mut rig, &mut early).await;
+    let (mut caller, caller_port) = calling(&rig, "300").await;
+    let ann_port = takes(&mut ann).await;
+    heard(&mut caller, caller_port, &mut ann, 0, 0x31).await;
+    let (mut boss, boss_port) = calling(&rig, "boss").await;
+    // Whole waves fit into a frame: what is not sent is not measured.
+    let (caller_hz, ann_hz, boss_hz) = (500.0, 900.0, 1300.0);
+    for (key, to_caller, to_ann) in [
+        (None, false, false),
+        (Some('2'), false, true),
+        (Some('3'), true, true),
+    ] {
+        if let Some(key) = key {
+            boss.info(key).await;
+        }
+        let all = hears(&mut [
+            (&mut caller, caller_port, caller_hz),
+            (&mut ann, ann_port, ann_hz),
+            (&mut boss, boss_port, boss_hz),
+        ])
+        .await;
+        let loud = |energy: f64| energy > 100.0;
+        let heard: Vec<Vec<bool>> = all
+            .iter()
+            .map(|each| each.iter().copied().map(loud).collect())
+            .collect();
+        assert_eq!(
+            heard[0],
+            [false, true, to_caller],
+            "caller {key:?}: {all:?}"
+        );
+        assert_eq!(heard[1], [true, false, to_ann], "agent {key:?}: {all:?}");
+        assert_eq!(heard[2], [true, true, false], "supervisor {key:?}: {all:?}");
+    }
+    // It leaves by another key; the two go on octet for octet.
+    boss.info('#').await;
+    assert_eq!(rig.outcome().await, Outcome::AgentDone(AgentReply::Done));
+    parted(&mut rig, &mut boss).await;
+    heard(&mut caller, caller_port, &mut ann, 0, 0x35).await;
+    heard(&mut ann, ann_port, &mut caller, 0, 0x36).await;
+    // One who is there when the call ends is told so.
+    let (mut boss, _) = calling(&rig, "boss").await;
+    boss.hear().await;
+    caller.bye().await;
+    ann.expect("BYE").await;
+    assert_eq!(rig.outcome().await, Outcome::HungUp);
+    assert_eq!(rig.outcome().await, Outcome::AgentDone(AgentReply::Done));
+    parted(&mut rig, &mut boss).await;
+    rig.rests().await;
+    let rooms = &rig.media.stats().rooms;
+    assert_eq!((rooms.open.value(), rooms.members.value()), (0, 0));
+}

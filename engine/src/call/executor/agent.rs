@@ -7,7 +7,7 @@ use crate::queue::Unknown;
 use trunkline_sip::Origin;
 
 impl Executor<'_> {
-    pub(super) async fn agent_order(&mut self, order: &AgentOrder) -> VerbResult {
+    pub(super) fn agent_order(&mut self, order: &AgentOrder) -> VerbResult {
         let reply = self.agent_reply(order);
         tracing::info!(
             service = order.service.name(),

@@ -6,6 +6,7 @@ use super::super::events::{EventKind, cut};
 use super::super::hunt::Hunted;
 use super::super::leg::{End, Input, Leg};
 use super::super::see_off::Escorted;
+use super::super::supervision::{Knock, Open};
 use super::super::transfer::Transfer;
 use super::super::verb::{KeyPress, Outcome};
 use super::dial::passed_on;
@@ -34,6 +35,8 @@ pub(super) struct Bridged {
     pub(super) joined: Instant,
     /// How whoever left first went.
     pub(super) left: Option<End>,
+    /// Where supervisors can join an agent's conversation.
+    pub(super) open: Option<Open>,
 }
 
 /// What happens next.
@@ -42,6 +45,7 @@ enum Next {
     Peer(Input),
     Transfer(Hunted),
     Order(Ordered),
+    Knock(Knock),
 }
 
 impl Executor<'_> {
@@ -53,9 +57,14 @@ impl Executor<'_> {
             transfer: None,
             joined: Instant::now(),
             left: None,
+            open: self
+                .bridge_of
+                .as_ref()
+                .map(|agent| self.call.calls.supervision.open(agent)),
         };
         self.rejoin(&mut bridged);
         let outcome = self.bridge_until_over(&mut bridged).await;
+        self.end_supervision(&mut bridged);
         self.leg.part();
         self.call.facts(|facts| facts.bridged_with = None);
         self.call.tell(
@@ -73,8 +82,29 @@ impl Executor<'_> {
             let done = match bridged.next(self.leg, &mut self.orders).await {
                 Next::Own(Input::Ended(end)) => self.own_ended(bridged, end),
                 Next::Peer(Input::Ended(end)) => self.peer_ended(bridged, end),
-                Next::Own(Input::Refer(referral)) => self.refer(bridged, Side::Own, referral).await,
+                Next::Knock(knock) => {
+                    self.knocked(bridged, knock);
+                    None
+                }
+                Next::Own(Input::MediaChanged | Input::Confirmed)
+                | Next::Peer(Input::MediaChanged | Input::Confirmed)
+                    if bridged.is_supervised() =>
+                {
+                    self.settle_room(bridged, false);
+                    None
+                }
+                Next::Own(Input::Replaced) | Next::Peer(Input::Replaced)
+                    if bridged.is_supervised() =>
+                {
+                    self.settle_room(bridged, true);
+                    None
+                }
+                Next::Own(Input::Refer(referral)) => {
+                    self.unsupervise(bridged);
+                    self.refer(bridged, Side::Own, referral).await
+                }
                 Next::Peer(Input::Refer(referral)) => {
+                    self.unsupervise(bridged);
                     self.refer(bridged, Side::Peer, referral).await
                 }
                 Next::Peer(Input::Tone(heard)) => self.peer_tone(bridged, heard),
@@ -112,6 +142,7 @@ impl Executor<'_> {
                 Some(Ok(Outcome::Dialled(bridged.after(&end))))
             }
             Input::Treated => {
+                self.unsupervise(bridged);
                 if let Some(peer) = &mut bridged.peer {
                     hear_each_other(self.leg, peer);
                 }
@@ -212,13 +243,27 @@ impl Bridged {
                 None => std::future::pending().await,
             }
         };
+        let knock = async {
+            match &mut self.open {
+                Some(open) => open.knock().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             input = own.next() => Next::Own(input),
             input = peer => Next::Peer(input),
             hunted = transfer => Next::Transfer(hunted),
             ordered = orders.next() => Next::Order(ordered),
+            knock = knock => Next::Knock(knock),
         }
+    }
+
+    /// A supervisor is there.
+    pub(super) fn is_supervised(&self) -> bool {
+        self.open
+            .as_ref()
+            .is_some_and(|open| open.joint().is_some())
     }
 
     /// Whoever asked for the transfer does not wait for its outcome; its leg stands in the peer's place.

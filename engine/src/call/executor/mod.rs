@@ -13,6 +13,7 @@ mod orders;
 mod queue;
 mod recording;
 mod streaming;
+mod supervised;
 mod tones;
 mod transfer;
 mod verbs;
@@ -270,7 +271,10 @@ impl<'a> Executor<'a> {
             Verb::Dial(dial) => Box::pin(self.dial(dial)).await,
             Verb::Conference(conference) => Box::pin(self.conference(conference)).await,
             Verb::Enqueue(enqueue) => Box::pin(self.enqueue(&enqueue)).await,
-            Verb::Agent(order) => Box::pin(self.agent_order(&order)).await,
+            Verb::Agent(order) if order.service.supervises() => {
+                Box::pin(self.supervise(&order)).await
+            }
+            Verb::Agent(order) => self.agent_order(&order),
             Verb::Refer(refer) => self.send_refer(refer).await,
             Verb::EarlyMedia => {
                 self.leg.early_media(None);

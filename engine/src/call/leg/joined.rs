@@ -2,7 +2,9 @@
 use super::Leg;
 use crate::call::crossing::Crossing;
 use crate::call::verb::DigitSource;
-use crate::media::{Carriage, Command as MediaCommand, Edge, MediaAudio, MediaEvents, Room};
+use crate::media::{
+    Carriage, Command as MediaCommand, Edge, MediaAudio, MediaEvents, MemberId, Room,
+};
 use std::path::PathBuf;
 
 /// The id of music on hold; plays of verbs count from 1.
@@ -47,6 +49,16 @@ impl Leg {
         let channel = self.channel.as_ref().ok_or(CLOSED)?;
         let joined = room.join(channel, edge);
         joined.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// The same, and which member of the room it is.
+    pub(in super::super) fn take_seat(
+        &mut self,
+        room: &Room,
+        edge: Edge,
+    ) -> Result<MemberId, String> {
+        let channel = self.channel.as_ref().ok_or(CLOSED)?;
+        room.join(channel, edge).map_err(|error| error.to_string())
     }
 
     /// Changes what lies between the channel and its room.

@@ -234,21 +234,21 @@ fn what_is_odd_in_a_node_map_is_said_with_its_place() {
 }
 
 #[test]
-fn a_queue_that_is_no_node_is_refused_by_a_server_and_shown_by_a_rehearsal() {
+fn a_queue_that_is_no_node_is_waited_in() {
     let text = PASTED.replace("\"target\": \"bread\\_desk\"", "\"target\": \"bread\"");
     let loaded = look("f.json", &text);
-    assert_eq!(loaded.not_served.len(), 1);
-    let told = Flow::from_bytes("f.json", "", text.as_bytes())
-        .expect_err("queues are not served")
-        .to_string();
+    assert_eq!(loaded.not_served.len(), 0);
+    assert!(Flow::from_bytes("f.json", "", text.as_bytes()).is_ok());
     assert_eq!(
-        told,
-        "f.json:5:13 menus.main_menu.choices[0].destination.type: the type \"queue\" is part of the flow schema, but not built into this version"
+        loaded.flow.waits_for().into_iter().collect::<Vec<_>>(),
+        ["bread"]
     );
-    assert_eq!(
-        went(&loaded, "2026-11-20 10:00", "1")[3],
-        "not served queue bread"
+    let went = went(&loaded, "2026-11-20 10:00", "1,timeout");
+    assert!(
+        went.contains(&"queues for queue bread".to_owned()),
+        "{went:?}"
     );
+    assert!(went.contains(&"queue timeout".to_owned()), "{went:?}");
 }
 
 #[test]

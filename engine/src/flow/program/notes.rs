@@ -161,6 +161,7 @@ impl FlowProgram {
             "key_source",
             "recording_ms",
             "dial_seconds",
+            "queue_wait_seconds",
             "conference_seconds",
         ];
         let kept = |name: &String| !passing.contains(&name.as_str());

@@ -142,6 +142,9 @@ impl FlowProgram {
             NodeStep::StopStream { .. } => Verb::StopStream,
             NodeStep::Record { record, .. } => Verb::Record(record.clone()),
             NodeStep::Dial(dialling) => return Some((&dialling.prompt, self.dial(call, dialling))),
+            NodeStep::Queue(queueing) => {
+                return Some((&queueing.prompt, self.enqueue(call, queueing)));
+            }
             NodeStep::Recording {
                 control, prompt, ..
             } => {
@@ -268,6 +271,9 @@ impl FlowProgram {
                 None => Move::Do(self.end(HangupCause::Q850(dialled.cause))),
             };
         }
+        if let (NodeStep::Queue(queueing), Outcome::Queued(queued)) = (step, &outcome) {
+            return self.after_queue(flow, call, queueing, queued);
+        }
         Move::To(self.after_verb(step, outcome))
     }
 
@@ -387,7 +393,7 @@ impl FlowProgram {
         Move::To(&confirm.failed)
     }
 
-    fn expand(&self, call: &CallInfo, template: &Template) -> String {
+    pub(super) fn expand(&self, call: &CallInfo, template: &Template) -> String {
         template.expand(|name| self.look_up(call, name))
     }
 }

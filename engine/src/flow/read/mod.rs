@@ -7,6 +7,7 @@ mod menu;
 mod names;
 mod node;
 mod prompt;
+mod queue_node;
 mod schedule;
 mod steps;
 mod tone_node;
@@ -151,7 +152,7 @@ impl Reader<'_> {
         self.languages = self.language_list(&mut root);
         let default_language = self.default_language(&mut root);
         self.prompts = self.prompt_definitions(&mut root);
-        self.queues(&mut root);
+        let queues = self.queues(&mut root);
         let recording = self.recording_section(&mut root);
         self.schedules = self.schedule_definitions(&mut root);
         let entry = root.required("entry").and_then(|field| self.entry(&field));
@@ -181,6 +182,7 @@ impl Reader<'_> {
             schedules: std::mem::take(&mut self.schedules),
             spoken: self.spoken.take(),
             prompts: std::mem::take(&mut self.prompts),
+            queues,
             menus: menus?,
             nodes: nodes?,
         };

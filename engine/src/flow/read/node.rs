@@ -39,9 +39,11 @@ enum Kind {
     Recording,
     Schedule,
     Directory,
+    Queue,
+    Agent,
 }
 
-const KINDS: [(&str, Kind); 27] = [
+const KINDS: [(&str, Kind); 29] = [
     ("play", Kind::Play),
     ("sound", Kind::Play),
     ("announcement", Kind::Play),
@@ -69,6 +71,8 @@ const KINDS: [(&str, Kind); 27] = [
     ("recording", Kind::Recording),
     ("schedule", Kind::Schedule),
     ("directory", Kind::Directory),
+    ("queue", Kind::Queue),
+    ("agent", Kind::Agent),
 ];
 
 /// Limits of `echo`, `record_message` and `conference` that name none, in ms.
@@ -150,6 +154,8 @@ impl Reader<'_> {
             Kind::Recording => self.recording_step(table),
             Kind::Schedule => self.schedule_step(table),
             Kind::Directory => self.directory(table),
+            Kind::Queue => self.queue_step(table),
+            Kind::Agent => self.agent_step(table),
         }
     }
 

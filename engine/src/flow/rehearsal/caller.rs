@@ -1,7 +1,7 @@
 //! The made-up caller: a list of acts, and what each means to the verb that is under way.
 use crate::call::{
     ConferenceEnd, Conferenced, DialEnd, Dialled, DigitSource, Failure, Gather, GatherEnd,
-    Gathered, KeyPress, Outcome, RecordEnd, Recorded, RecordingId, Verb,
+    Gathered, KeyPress, Outcome, QueueEnd, Queued, RecordEnd, Recorded, RecordingId, Verb,
 };
 use crate::config::document::field::shown;
 use crate::flow::pattern::KEYS;
@@ -31,12 +31,21 @@ pub enum Act {
     Decline,
     /// Nobody can be reached.
     Unreachable,
+    /// A wait in a queue ends so: one of [`ENDS`].
+    Queue(&'static str),
     /// What is under way fails.
     Fail,
 }
 
+/// How a wait in a queue can end.
+pub(super) const ENDS: [&str; 10] = [
+    "answered", "callback", "empty", "full", "hold", "key", "ratio", "removed", "timeout",
+    "unknown",
+];
+
 /// Reads `1,2,hangup`: keys to press one entry after the other, `!9` (a key that interrupts what is played), `silence`, `hangup`, and for
-/// what is dialled `answer`, `busy`, `noanswer`, `decline`, `unreachable`; `fail`.
+/// what is dialled `answer`, `busy`, `noanswer`, `decline`, `unreachable`; for a wait in a queue `full`, `empty`, `hold`, `ratio`,
+/// `callback`, `removed`, or one of the former; `fail`.
 ///
 /// # Errors
 /// A sentence: what is not understood.
@@ -65,12 +74,18 @@ fn act(word: &str) -> Result<Act, String> {
         "decline" => Act::Decline,
         "unreachable" => Act::Unreachable,
         "fail" => Act::Fail,
+        "full" => Act::Queue("full"),
+        "empty" => Act::Queue("empty"),
+        "hold" => Act::Queue("hold"),
+        "ratio" => Act::Queue("ratio"),
+        "callback" => Act::Queue("callback"),
+        "removed" => Act::Queue("removed"),
         _ if keys(word) => Act::Keys(word.to_owned()),
         _ => match word.strip_prefix('!').map(|key| (key, key.chars().next())) {
             Some((key, Some(char))) if keys(key) && key.len() == 1 => Act::Interrupt(char),
             _ => {
                 return Err(format!(
-                    "\"{}\" is nothing a caller does: keys (0-9 * # A-D), !KEY, silence, hangup; answer, busy, noanswer, decline, unreachable; fail",
+                    "\"{}\" is nothing a caller does: keys (0-9 * # A-D), !KEY, silence, hangup; answer, busy, noanswer, decline, unreachable; full, empty, hold, ratio, callback, removed; fail",
                     shown(word)
                 ));
             }
@@ -94,6 +109,7 @@ pub(super) fn answer(verb: &Verb, acts: &mut VecDeque<Act>) -> Answer {
             | Verb::Echo(_)
             | Verb::Record(_)
             | Verb::Conference(_)
+            | Verb::Enqueue(_)
             | Verb::Stream(_)
             | Verb::Dial(_)
     );
@@ -111,6 +127,7 @@ pub(super) fn answer(verb: &Verb, acts: &mut VecDeque<Act>) -> Answer {
             Answer::Does(Outcome::Interrupted(press(key)))
         }
         _ if waits && acts.front() == Some(&Act::Hangup) => Answer::Leaves,
+        Verb::Enqueue(enqueue) => waited(&enqueue.exit_keys, acts),
         Verb::Dial(_) => {
             let how = match acts.front() {
                 Some(Act::Busy) => Some(DialEnd::Busy),
@@ -142,6 +159,56 @@ pub(super) fn answer(verb: &Verb, acts: &mut VecDeque<Act>) -> Answer {
         }
         _ => Answer::Does(Outcome::Done),
     }
+}
+
+/// A wait in a queue: an agent answers where nothing else is said.
+fn waited(exit_keys: &str, acts: &mut VecDeque<Act>) -> Answer {
+    let key = |keys: &str| keys.chars().find(|key| exit_keys.contains(*key));
+    let outcome = match acts.front() {
+        Some(Act::Queue(end)) => queued(end),
+        Some(Act::Silence | Act::NoAnswer) => queued("timeout"),
+        Some(Act::Busy) => queued("full"),
+        Some(Act::Unreachable | Act::Decline) => queued("empty"),
+        Some(Act::Answer) => queued("answered"),
+        Some(Act::Keys(keys)) => key(keys).map(|key| queue_end(QueueEnd::Key(key))),
+        Some(Act::Interrupt(one)) => key(&one.to_string()).map(|key| queue_end(QueueEnd::Key(key))),
+        _ => None,
+    };
+    match outcome {
+        Some(outcome) => {
+            acts.pop_front();
+            Answer::Does(outcome)
+        }
+        None => Answer::Does(queue_end(answered())),
+    }
+}
+
+fn answered() -> QueueEnd {
+    QueueEnd::Answered {
+        agent: "agent".to_owned(),
+        seconds: 60,
+    }
+}
+
+fn queue_end(end: QueueEnd) -> Outcome {
+    Outcome::Queued(Queued { end, waited_s: 30 })
+}
+
+/// The outcome of an end, by its name.
+pub(super) fn queued(end: &str) -> Option<Outcome> {
+    Some(queue_end(match end {
+        "answered" => answered(),
+        "callback" => QueueEnd::Callback,
+        "empty" => QueueEnd::Empty,
+        "full" => QueueEnd::Full,
+        "hold" => QueueEnd::Hold,
+        "key" => QueueEnd::Key('*'),
+        "ratio" => QueueEnd::Ratio,
+        "removed" => QueueEnd::Removed,
+        "timeout" => QueueEnd::Timeout,
+        "unknown" => QueueEnd::Unknown,
+        _ => return None,
+    }))
 }
 
 fn press(digit: char) -> KeyPress {

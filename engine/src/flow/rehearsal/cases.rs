@@ -57,12 +57,14 @@ struct Wanted {
 }
 
 /// Kinds of lines that can be asked for, and the key for each.
-const KINDS: [(&str, &str); 14] = [
+const KINDS: [(&str, &str); 16] = [
     ("at", "at"),
     ("hears", "hears"),
     ("presses", "presses"),
     ("dials", "dials"),
     ("dial", "dial"),
+    ("queues", "queues"),
+    ("queue", "queue"),
     ("schedule", "schedule"),
     ("language", "language"),
     ("looks_up", "looks up"),

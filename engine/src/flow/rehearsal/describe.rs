@@ -1,6 +1,6 @@
 //! Verbs, outcomes and notes in words.
 use crate::call::{
-    Audio, DialEnd, HangupCause, Outcome, RecordEnd, RecordingControl, Repeat, Verb,
+    Audio, DialEnd, HangupCause, Outcome, QueueEnd, RecordEnd, RecordingControl, Repeat, Verb,
 };
 use crate::config::document::field::shown;
 use crate::flow::Flow;
@@ -107,6 +107,10 @@ pub(super) fn verb(flow: &Flow, verb: &Verb) -> Option<(&'static str, String)> {
                 .collect();
             ("dials", targets.join(", "))
         }
+        Verb::Enqueue(enqueue) => match enqueue.queue.strip_prefix("agent:") {
+            Some(agent) => ("queues", format!("for agent {}", shown(agent))),
+            None => ("queues", format!("for queue {}", shown(&enqueue.queue))),
+        },
         Verb::Listen(_) => ("listens", "to the caller".to_owned()),
         Verb::WaitForTone(_) => ("listens", "for a tone".to_owned()),
         Verb::DetectMachine(_) => ("listens", "who answered".to_owned()),
@@ -144,6 +148,14 @@ pub(super) fn outcome(verb: &Verb, outcome: &Outcome) -> Option<(&'static str, S
                 DialEnd::Refused(_) => "refused",
             }
             .to_owned(),
+        ),
+        Outcome::Queued(queued) => (
+            "queue",
+            match &queued.end {
+                QueueEnd::Answered { .. } => "answered, and the agent hangs up".to_owned(),
+                QueueEnd::Key(key) => format!("left with {key}"),
+                end => end.name().to_owned(),
+            },
         ),
         Outcome::Recorded(recorded) => (
             "recorded",

@@ -2,7 +2,7 @@
 //! no way leads to, where calls are lost, and where they go round.
 //!
 //! Limit: [`MAX_STATES`] states; a flow with more is told to have been walked in part.
-use super::caller::{dialled, failed, pressed};
+use super::caller::{dialled, failed, pressed, queued};
 use super::{End, Setting, call};
 use crate::call::{Audio, CallInfo, DialEnd, Outcome, Program, Verb};
 use crate::flow::model::{Destination, Flow, Menu, Step};
@@ -232,6 +232,10 @@ impl Walk<'_> {
             ]
             .map(dialled)
             .into(),
+            Verb::Enqueue(_) => super::caller::ENDS
+                .iter()
+                .filter_map(|end| queued(end))
+                .collect(),
             Verb::Record(record) => {
                 let stop = record
                     .stop_keys
@@ -289,7 +293,11 @@ impl Walk<'_> {
                 matches!(standing.verb, Verb::Gather(_)),
             ));
             let outcome = match &standing.verb {
-                Verb::Dial(_) | Verb::Hangup(_) | Verb::Conference(_) | Verb::Stream(_) => return,
+                Verb::Dial(_)
+                | Verb::Enqueue(_)
+                | Verb::Hangup(_)
+                | Verb::Conference(_)
+                | Verb::Stream(_) => return,
                 verb => pressed(verb, "").0,
             };
             let step = standing.program.next(call, outcome);
@@ -363,7 +371,7 @@ fn leads_out(destination: &Destination) -> bool {
         Destination::Repeat => false,
         Destination::Sound { then, .. } => leads_out(then),
         Destination::Step(step) => match &**step {
-            Step::Dial(_) | Step::Hangup { .. } | Step::NotServed { .. } => true,
+            Step::Dial(_) | Step::Queue(_) | Step::Hangup { .. } | Step::NotServed { .. } => true,
             step => step.destinations().into_iter().any(leads_out),
         },
         _ => true,

@@ -13,7 +13,7 @@ pub use describe::said;
 
 use super::program::Note;
 use super::{Flow, FlowProgram, Loaded};
-use crate::call::{CallInfo, Direction, HangupCause, Outcome, Program, Verb};
+use crate::call::{CallInfo, Direction, HangupCause, Outcome, Program, QueueEnd, Verb};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -195,6 +195,13 @@ fn waited_ms(verb: &Verb, outcome: &Outcome) -> u64 {
             u64::from(gather.timeout_ms)
         }
         (Verb::Gather(_), Outcome::Gathered(gathered)) => 500 * gathered.keys.len() as u64,
+        (Verb::Enqueue(_), Outcome::Queued(queued)) => {
+            let talked = match queued.end {
+                QueueEnd::Answered { .. } => CONVERSATION_MS,
+                _ => 0,
+            };
+            u64::from(queued.waited_s) * 1000 + talked
+        }
         (Verb::Dial(_), Outcome::Dialled(dialled)) if dialled.status == 200 => CONVERSATION_MS,
         (Verb::Dial(dial), _) => u64::from(dial.ring_timeout_ms).min(30_000),
         (Verb::Record(_), Outcome::Recorded(recorded)) => u64::from(recorded.duration_ms),

@@ -107,7 +107,7 @@ fn a_walk_sees_both_sides_of_a_schedule_and_what_no_case_leads_to() {
 fn a_walk_tells_loops_dead_ends_and_menus_without_exit() {
     let findings = explore(
         &flow(
-            "entry: a\nmenus:\n  stuck:\n    menu_prompt: ask\n    timeout_destination: {type: repeat}\n    choices: [{exten: '1', destination: {type: repeat}}]\nnodes:\n  a: {type: collect, prompt: ask, then: {type: branch, on: '${digits}', cases: {'1': {type: goto, node: round}, '2': {type: goto, node: lost}, '3': {type: queue, queue_name: sales}}, else: {type: menu, menu: stuck}}}\n  round: {type: play, prompt: ask, then: {type: goto, node: round2}}\n  round2: {type: play, prompt: ask, then: {type: goto, node: round}}\n  lost: {type: play, prompt: ask}\n",
+            "entry: a\nmenus:\n  stuck:\n    menu_prompt: ask\n    timeout_destination: {type: repeat}\n    choices: [{exten: '1', destination: {type: repeat}}]\nnodes:\n  a: {type: collect, prompt: ask, then: {type: branch, on: '${digits}', cases: {'1': {type: goto, node: round}, '2': {type: goto, node: lost}, '3': {type: switchboard, switchboard_uuid: sales}}, else: {type: menu, menu: stuck}}}\n  round: {type: play, prompt: ask, then: {type: goto, node: round2}}\n  round2: {type: play, prompt: ask, then: {type: goto, node: round}}\n  lost: {type: play, prompt: ask}\n",
         ),
         &setting(),
     );
@@ -123,7 +123,7 @@ fn a_walk_tells_loops_dead_ends_and_menus_without_exit() {
     assert_eq!(
         dead,
         [
-            "a: queue sales is not served by this version",
+            "a: switchboard sales is not served by this version",
             "lost: leads back to the menu it came from, and there is none"
         ]
     );

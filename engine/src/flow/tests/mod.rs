@@ -7,6 +7,7 @@ mod dialling;
 mod listening;
 mod menus;
 mod properties;
+mod queues;
 mod refused;
 mod schema;
 

@@ -23,11 +23,11 @@ fn mistakes_in_menus_are_told_exactly() {
         ),
         (
             "    choices: [{exten: '1', destination: {type: repeet}}]",
-            r#"f.yaml:7:48 menus.m.choices[0].destination.type: must be "goto", "menu", "ivr", "repeat", "back", "hangup", "none", "sound", "play", "announcement", "collect", "echo", "send_digits", "listen", "conference", "record_message", "record_call", "recording_control", "stream", "stop_stream", "wait_for_tone", "detect_machine", "set", "branch", "extension", "user", "group", "outcall", "transfer", "language", "recording", "schedule" or "directory", but is "repeet"; did you mean "repeat"?"#,
+            r#"f.yaml:7:48 menus.m.choices[0].destination.type: must be "goto", "menu", "ivr", "repeat", "back", "hangup", "none", "sound", "play", "announcement", "collect", "echo", "send_digits", "listen", "conference", "record_message", "record_call", "recording_control", "stream", "stop_stream", "wait_for_tone", "detect_machine", "set", "branch", "extension", "user", "group", "outcall", "transfer", "language", "recording", "schedule", "directory", "queue" or "agent", but is "repeet"; did you mean "repeat"?"#,
         ),
         (
-            "    choices: [{exten: '1', destination: {type: queue, queue_name: sales}}]",
-            r#"f.yaml:7:48 menus.m.choices[0].destination.type: the type "queue" is part of the flow schema, but not built into this version"#,
+            "    choices: [{exten: '1', destination: {type: switchboard, switchboard_uuid: sales}}]",
+            r#"f.yaml:7:48 menus.m.choices[0].destination.type: the type "switchboard" is part of the flow schema, but not built into this version"#,
         ),
         (
             "    choices: [{exten: '1', destination: {type: menu, menu: n}}]",
@@ -92,7 +92,7 @@ fn mistakes_in_nodes_and_prompts_are_told_exactly() {
     for (nodes, expected) in [
         (
             "  n: {type: plai, prompt: ask}",
-            r#"f.yaml:5:13 nodes.n.type: must be "play", "sound", "announcement", "collect", "echo", "send_digits", "listen", "conference", "record_message", "record_call", "recording_control", "stream", "stop_stream", "wait_for_tone", "detect_machine", "set", "branch", "hangup", "extension", "user", "group", "outcall", "transfer", "language", "recording", "schedule" or "directory", but is "plai"; did you mean "play"?"#,
+            r#"f.yaml:5:13 nodes.n.type: must be "play", "sound", "announcement", "collect", "echo", "send_digits", "listen", "conference", "record_message", "record_call", "recording_control", "stream", "stop_stream", "wait_for_tone", "detect_machine", "set", "branch", "hangup", "extension", "user", "group", "outcall", "transfer", "language", "recording", "schedule", "directory", "queue" or "agent", but is "plai"; did you mean "play"?"#,
         ),
         (
             "  n: {type: webhook, url: x}",
@@ -207,8 +207,8 @@ fn mistakes_of_the_whole_are_told_exactly() {
             r#"f.yaml:2:8 entry: there is no menu or node "nn"; did you mean "n"?"#,
         ),
         (
-            "flow_version: 1\nentry: n\nnodes: {n: {type: hangup}}\nqueues: {}",
-            r#"f.yaml:4:9 queues: "queues" is part of the flow schema, but not built into this version"#,
+            "flow_version: 1\nentry: n\nnodes: {n: {type: hangup}}\nqueues: {q: {strategy: ringal}}",
+            r#"f.yaml:4:24 queues.q.strategy: must be "ringall", "linear", "leastrecent", "fewestcalls", "rrmemory", "random" or "wrandom", but is "ringal"; did you mean "ringall"?"#,
         ),
         (
             "flow_version: 1\nentry: n\nnode: {n: {type: hangup}}\nnodes: {n: {type: hangup}}",

@@ -1,0 +1,81 @@
+//! The queues that are in force: those of the configuration, and those that flows bring with them.
+use super::routes::Flows;
+use crate::config::{Agent, Config, Queue, QueueMember, Reach};
+use crate::media::PromptLibrary;
+use std::collections::BTreeSet;
+
+/// All queues and agents. A queue of the configuration comes before one of a flow that has its name. Members of a flow's queue who are
+/// users of endpoints are agents of the same name, unless the configuration has such an agent.
+pub(super) fn queues_and_agents(config: &Config, flows: &Flows) -> (Vec<Queue>, Vec<Agent>) {
+    let (mut queues, mut agents) = (config.queues.clone(), config.agents.clone());
+    let mut flows: Vec<_> = flows.iter().collect();
+    flows.sort_by_key(|(name, _)| (*name).clone());
+    for own in flows.iter().flat_map(|(_, kept)| &kept.flow.queues) {
+        if queues.iter().any(|queue| queue.name == own.settings.name) {
+            continue;
+        }
+        let mut queue = own.settings.clone();
+        for user in &own.users {
+            if !agents.iter().any(|agent| agent.id == user.agent) {
+                let Some(endpoint) = config.endpoint_called(&user.agent) else {
+                    continue;
+                };
+                agents.push(phone(&user.agent, &endpoint.user));
+            }
+            queue.members.push(QueueMember::clone(user));
+        }
+        queues.push(queue);
+    }
+    (queues, agents)
+}
+
+fn phone(id: &str, user: &str) -> Agent {
+    Agent {
+        id: id.to_owned(),
+        name: None,
+        reach: Reach::Endpoint(user.to_owned()),
+        pin: None,
+        skills: Vec::new(),
+        logged_in: true,
+        confirm: false,
+        wrap_up: None,
+        at: crate::config::At::START,
+    }
+}
+
+/// What is odd: flows that wait for what is not there.
+pub(super) fn warnings(config: &Config, flows: &Flows) -> Vec<String> {
+    let (queues, agents) = queues_and_agents(config, flows);
+    let queues = queues.iter().map(|queue| queue.name.clone());
+    let agents = agents.iter().map(|agent| format!("agent:{}", agent.id));
+    let known: BTreeSet<String> = queues.chain(agents).collect();
+    let mut warnings = Vec::new();
+    for (name, kept) in flows {
+        for wanted in kept.flow.waits_for().difference(&known) {
+            let what = match wanted.strip_prefix("agent:") {
+                Some(agent) => format!("no [[agent]] {agent:?}"),
+                None => format!("no [[queue]] {wanted:?}"),
+            };
+            warnings.push(format!(
+                "{name}: there is {what}: a call that is to wait there goes on as after \"fail\""
+            ));
+        }
+    }
+    warnings.sort();
+    warnings
+}
+
+/// Prompts of queues that cannot be loaded, a line each.
+pub(super) fn missing_prompts(config: &Config, prompts: &PromptLibrary) -> Vec<String> {
+    let mut missing = Vec::new();
+    for queue in &config.queues {
+        let keys = [&queue.music, &queue.whisper, &queue.announce.comfort];
+        for key in keys.into_iter().flatten() {
+            if let Err(error) = prompts.load(key) {
+                let (file, line) = (&config.source, queue.at.line);
+                missing.push(format!("{file}:{line} [[queue]] {:?}: {error}", queue.name));
+            }
+        }
+    }
+    missing
+}
