@@ -2,17 +2,20 @@
 //!
 //! Only over the trunk and to the beginnings of numbers that the queue names.
 use super::caller::Caller;
+use super::causes::q850_of;
+use super::cdr::Times;
 use super::context::CallContext;
 use super::dial::DialTarget;
 use super::executor::{Executor, Recordings};
 use super::hunt::{Hunt, Hunted};
+use super::leg::End;
 use super::program::{CallInfo, Direction};
 use super::queue_program::QueueProgram;
 use super::see_off::Escorted;
-use super::session::account;
+use super::session::{account, tell_ended, tell_started};
 use super::{CallerIdentity, Calls};
 use crate::config::Callback;
-use crate::queue::DueCallback;
+use crate::queue::{DueCallback, KeptCallback};
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::Instrument;
@@ -29,6 +32,16 @@ pub(super) fn drive(calls: &Arc<Calls>) {
             tokio::spawn(call_back(calls, callback));
         }
     });
+}
+
+impl Calls {
+    /// Takes up those whom queues are to call back since before a restart.
+    pub fn restore_callbacks(self: &Arc<Calls>, kept: &[KeptCallback]) {
+        if !kept.is_empty() {
+            drive(self);
+            self.queues.restore_callbacks(kept);
+        }
+    }
 }
 
 async fn call_back(calls: Arc<Calls>, due: DueCallback) {
@@ -62,11 +75,18 @@ async fn call_back(calls: Arc<Calls>, due: DueCallback) {
 async fn ring_and_serve(call: &Arc<CallContext>, rule: &Callback, due: &DueCallback) {
     let calls = &call.calls;
     tracing::info!(queue = due.queue, number = due.number, "calls back");
-    let Some(leg) = reach(call, rule, due).await else {
-        return calls.queues.callback_failed(due.caller);
+    let began = Instant::now();
+    tell_started(call);
+    let leg = match reach(call, rule, due).await {
+        Ok(leg) => leg,
+        Err(end) => {
+            call.record(&Times::begin(), &end);
+            tell_ended(call, &end, false, began);
+            return calls.queues.callback_failed(due.caller);
+        }
     };
     let mut leg = leg.into_leg();
-    let began = Instant::now();
+    call.begun(&leg.times);
     let mut recordings = Recordings::new(&call.in_force.settings.recordings_dir, &call.info.id);
     let program = Box::new(QueueProgram::resume(&due.queue, due.caller));
     let mut executor = Executor::new(&mut leg, call, &mut recordings, program);
@@ -76,7 +96,11 @@ async fn ring_and_serve(call: &Arc<CallContext>, rule: &Callback, due: &DueCallb
 }
 
 /// The customer's phone, once it is answered.
-async fn reach(call: &Arc<CallContext>, rule: &Callback, due: &DueCallback) -> Option<Escorted> {
+async fn reach(
+    call: &Arc<CallContext>,
+    rule: &Callback,
+    due: &DueCallback,
+) -> Result<Escorted, End> {
     let target = DialTarget::Trunk {
         trunk: rule.trunk.clone(),
         number: due.number.clone(),
@@ -86,24 +110,28 @@ async fn reach(call: &Arc<CallContext>, rule: &Callback, due: &DueCallback) -> O
     let found = directory
         .find(&call.info, &call.caller, &target, shown)
         .await;
-    let found = found
-        .map_err(|refusal| {
-            call.calls.counters.refused(refusal.rule);
-            tracing::warn!(
-                rule = refusal.rule,
-                reason = refusal.text,
-                "cannot call back"
-            );
-        })
-        .ok()?;
+    let not_reached = |status| End {
+        status: Some(status),
+        q850: q850_of(status),
+        ..End::by("us", "not-reached")
+    };
+    let found = found.map_err(|refusal| {
+        call.calls.counters.refused(refusal.rule);
+        tracing::warn!(
+            rule = refusal.rule,
+            reason = refusal.text,
+            "cannot call back"
+        );
+        not_reached(refusal.status)
+    })?;
     let mut hunt = Hunt::new(call.clone(), found, Some(rule.ring), None);
     loop {
         match hunt.next().await {
             Hunted::Progress { .. } => {}
-            Hunted::Answered(leg, _) => return Some(leg),
+            Hunted::Answered(leg, _) => return Ok(leg),
             Hunted::Nobody(dialled) => {
                 tracing::info!(status = dialled.status, "nobody answers the callback");
-                return None;
+                return Err(not_reached(dialled.status));
             }
         }
     }

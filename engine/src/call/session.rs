@@ -396,7 +396,7 @@ pub(super) async fn account(
     stats
 }
 
-fn tell_started(call: &CallContext) {
+pub(super) fn tell_started(call: &CallContext) {
     let info = &call.info;
     call.tell(
         EventKind::CallStarted,
@@ -404,7 +404,7 @@ fn tell_started(call: &CallContext) {
     );
 }
 
-fn tell_ended(call: &CallContext, end: &End, answered: bool, began: Instant) {
+pub(super) fn tell_ended(call: &CallContext, end: &End, answered: bool, began: Instant) {
     call.tell(EventKind::CallEnded, || {
         json!({
             "by": end.by,

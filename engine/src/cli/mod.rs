@@ -12,6 +12,7 @@ mod flow_watch;
 mod housekeeping;
 mod load;
 mod log;
+mod queue_keeper;
 mod queue_table;
 mod reload;
 mod route_test;

@@ -35,9 +35,7 @@ pub(super) async fn start(calls: &Arc<Calls>, store: &Store) {
     }
     let changed = Arc::new(Notify::new());
     let told = changed.clone();
-    calls
-        .queues
-        .listen(Box::new(move |_| told.notify_one()));
+    calls.queues.listen(Box::new(move |_| told.notify_one()));
     tokio::spawn(keep(calls.clone(), store.clone(), changed));
 }
 

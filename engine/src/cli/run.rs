@@ -3,7 +3,7 @@ use super::flow_shelf::Shelf;
 use super::reload::Reload;
 use super::routes::{self, LiveRoutes, RouteTable};
 use super::transports::transports;
-use super::{flow_watch, housekeeping, log, random, token};
+use super::{flow_watch, housekeeping, log, queue_keeper, random, token};
 use crate::api::v1::{self, V1};
 use crate::api::{self, Face, Sockets, Sources};
 use crate::call::{
@@ -130,6 +130,7 @@ async fn serve(
     note_interrupted(&store, parts.cdr.as_ref().map(CdrWriter::patient))?;
     let calls = Calls::new(parts, call_settings(config), boot);
     routes.tell(&calls.queues);
+    queue_keeper::start(&calls, &store).await;
     tokio::spawn(watch_prompts(prompts.clone()));
     tokio::spawn(housekeeping::keep_house(shared.load_full(), store.clone()));
     tokio::spawn(flow_watch::watch(routes.clone(), prompts.clone()));

@@ -1,6 +1,7 @@
 //! What happens to callers: they join, are joined with an agent, and leave.
 use super::core::{Activity, CallingBack, Core, MAX_REASON, Stage, Waiter};
 use super::order::{CallerId, Event, Joining, Leaving, Missed, Order, Refused, Rung};
+use super::views::KeptCallback;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -401,6 +402,32 @@ impl Core {
         self.tell(left);
         self.settle(now);
         true
+    }
+
+    /// A place for somebody who asked for it before a restart.
+    pub(super) fn keep_callback(&mut self, now: Instant, back: &KeptCallback) {
+        self.next_caller += 1;
+        let waiter = Waiter {
+            call: String::new(),
+            number: back.number.clone(),
+            queue: back.queue.clone(),
+            priority: back.priority,
+            order: self.next_caller,
+            joined: now,
+            skills: Vec::new(),
+            deadline: None,
+            ring: None,
+            announce_at: None,
+            stage: Stage::Waiting { from: now },
+            attempts: 0,
+            tried: BTreeSet::new(),
+            rounds: 0,
+            callback: Some(CallingBack {
+                number: back.number.clone(),
+                attempts: back.attempts,
+            }),
+        };
+        self.callers.insert(CallerId(self.next_caller), waiter);
     }
 
     /// Whoever was called back is there, in that call: the agent who was kept free rings. `false`: the place is gone.

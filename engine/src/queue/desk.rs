@@ -4,7 +4,7 @@
 use super::agents::Unknown;
 use super::core::Core;
 use super::order::{CallerId, Event, Joining, Leaving, Missed, Order, Refused};
-use super::views::{AgentStanding, AgentView, CallerView, QueueView};
+use super::views::{AgentStanding, AgentView, CallerView, KeptCallback, QueueView};
 use crate::config::{Agent, Queue};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -288,6 +288,17 @@ impl Queues {
     /// What of agents outlives a restart.
     pub fn standing(&self) -> Vec<AgentStanding> {
         self.inside().core.standing()
+    }
+
+    /// Everybody who is to be called back.
+    pub fn callbacks(&self) -> Vec<KeptCallback> {
+        self.inside().core.callbacks()
+    }
+
+    /// Takes up those who are to be called back. Somebody has to make the calls.
+    pub fn restore_callbacks(self: &Arc<Queues>, kept: &[KeptCallback]) {
+        self.drive();
+        self.with(|inside, now| inside.core.restore_callbacks(now, kept));
     }
 
     /// Takes up what was kept of agents.

@@ -21,4 +21,4 @@ pub use core::{Core, reach_text};
 pub use desk::{DueCallback, EventSink, Place, Queues};
 pub use figures::Counts;
 pub use order::{AgentState, CallerId, Event, Joining, Leaving, Missed, Order, Refused, Rung};
-pub use views::{AgentStanding, AgentView, CallerView, MemberView, QueueView};
+pub use views::{AgentStanding, AgentView, CallerView, KeptCallback, MemberView, QueueView};

@@ -103,6 +103,19 @@ pub struct AgentStanding {
     pub paused: Option<String>,
 }
 
+/// Somebody who is to be called back, over a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptCallback {
+    /// The queue.
+    pub queue: String,
+    /// Whom to call.
+    pub number: String,
+    /// Its priority.
+    pub priority: i32,
+    /// How often it was called.
+    pub attempts: u32,
+}
+
 impl Core {
     /// Every queue, by name; those that agents have for themselves left out.
     pub fn list_queues(&self, now: Instant) -> Vec<QueueView> {
@@ -237,6 +250,33 @@ impl Core {
             paused: desk.paused.clone(),
         };
         self.agents.iter().map(standing).collect()
+    }
+
+    /// Everybody who is to be called back, in order.
+    pub fn callbacks(&self) -> Vec<KeptCallback> {
+        let mut waiting: Vec<&Waiter> = self.callers.values().collect();
+        waiting.sort_by_key(|waiter| waiter.order);
+        let kept = |waiter: &Waiter| {
+            let back = waiter.callback.as_ref()?;
+            Some(KeptCallback {
+                queue: waiter.queue.clone(),
+                number: back.number.clone(),
+                priority: waiter.priority,
+                attempts: back.attempts,
+            })
+        };
+        waiting.into_iter().filter_map(kept).collect()
+    }
+
+    /// Takes up those who are to be called back; those of queues that call nobody back are passed over.
+    pub fn restore_callbacks(&mut self, now: Instant, kept: &[KeptCallback]) {
+        for back in kept {
+            let line = self.queues.get(&back.queue);
+            if line.is_some_and(|line| line.settings.callback.is_some()) {
+                self.keep_callback(now, back);
+            }
+        }
+        self.settle(now);
     }
 
     /// Takes up what was kept; agents who are not configured any more are passed over.

@@ -204,6 +204,20 @@ impl Phone {
         phone
     }
 
+    /// The same of a caller with that number.
+    pub(crate) async fn calling_as(
+        server: std::net::SocketAddr,
+        user: &str,
+        number: &str,
+    ) -> Phone {
+        let mut phone = Phone::new(server, user).await;
+        phone.from = phone.from.replace("sip:phone@", &format!("sip:{number}@"));
+        phone.invite(&phone.sdp("sendrecv")).await;
+        let answer = phone.last_response("INVITE").await;
+        phone.ack(&answer, "").await;
+        phone
+    }
+
     /// A call that is refused; returns the refusal.
     pub(crate) async fn refused(server: std::net::SocketAddr, user: &str, sdp: &str) -> String {
         let mut phone = Phone::new(server, user).await;

@@ -553,3 +553,43 @@ async fn a_supervisor_listens_whispers_and_speaks_with_both() {
     let rooms = &rig.media.stats().rooms;
     assert_eq!((rooms.open.value(), rooms.members.value()), (0, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_keeps_its_place_and_is_called_back() {
+    let mut one = queue(&["ann"]);
+    one.callback = Some(trunkline::config::Callback {
+        key: '2',
+        trunk: "out".to_owned(),
+        allow: vec!["+49".to_owned()],
+        caller_id: None,
+        ring: PATIENCE,
+        attempts: 1,
+        retry: PATIENCE,
+    });
+    let mut rig = office(one, &[agent("ann")], vec![]).await;
+    rig.calls.queues.pause("ann", "lunch").unwrap();
+    let mut ann = rig.phone("ann").await;
+    let mut home = rig.phone("+491").await;
+    // Whom the list does not name is not called back.
+    let (mut abroad, _) = calling(&rig, "300").await;
+    until_waiting(&rig, 1).await;
+    abroad.info('2').await;
+    abroad.bye().await;
+    assert_eq!(rig.outcome().await, Outcome::HungUp);
+    let mut caller = Phone::calling_as(rig.address, "300", "+491").await;
+    until_waiting(&rig, 1).await;
+    caller.info('2').await;
+    assert_eq!(queued(&mut rig).await, QueueEnd::Callback);
+    parted(&mut rig, &mut caller).await;
+    let view = rig.calls.queues.queue("sales").unwrap();
+    assert_eq!((view.waiting, view.callbacks), (1, 1));
+    rig.calls.queues.unpause("ann").unwrap();
+    let home_port = takes(&mut home).await;
+    let _port = takes(&mut ann).await;
+    heard(&mut home, home_port, &mut ann, 0, 0x31).await;
+    ann.bye().await;
+    home.expect("BYE").await;
+    until(&rig, "ann", AgentState::Free).await;
+    rig.rests().await;
+    assert_eq!(rig.calls.queues.queue("sales").unwrap().waiting, 0);
+}

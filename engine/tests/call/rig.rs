@@ -173,6 +173,7 @@ impl Directory for Book {
     ) -> directory::Boxed<'a, Result<Found, Refusal>> {
         let name = match target {
             DialTarget::Endpoint(name) | DialTarget::Number(name) => name.clone(),
+            DialTarget::Trunk { number, .. } => number.clone(),
             DialTarget::Uri(uri) => uri["sip:".len()..].split('@').next().unwrap().to_owned(),
             other => panic!("{other}"),
         };

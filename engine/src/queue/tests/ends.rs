@@ -277,6 +277,28 @@ fn a_callback_that_fails_is_tried_again_and_given_up() {
 }
 
 #[test]
+fn callbacks_outlive_a_restart() {
+    let mut office = calling_back();
+    office.core.logout(office.now, "a").unwrap();
+    for (call, number) in [("c-1", "+491"), ("c-2", "+492")] {
+        let caller = office.join(call);
+        assert!(office.core.ask_callback(office.now, caller, number));
+    }
+    let kept = office.core.callbacks();
+    let mut after = calling_back();
+    after.core.restore_callbacks(after.now, &kept);
+    let orders = after.orders();
+    assert!(
+        matches!(&orders[..], [(_, Order::CallBack { number, .. })] if number == "+491"),
+        "{orders:?}"
+    );
+    assert_eq!(after.core.callbacks().len(), 2);
+    let mut plain = Office::of(Strategy::Linear, &["a"], |_| {});
+    plain.core.restore_callbacks(plain.now, &kept);
+    assert!(plain.core.callbacks().is_empty());
+}
+
+#[test]
 fn members_come_and_go_and_stay_so_over_a_reload() {
     let mut office = Office::of(Strategy::Linear, &["a"], |_| {});
     let both = [agent("a"), agent("b")];
