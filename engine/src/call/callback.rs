@@ -5,6 +5,7 @@ use super::caller::Caller;
 use super::causes::q850_of;
 use super::cdr::Times;
 use super::context::CallContext;
+use super::control::Orders;
 use super::dial::DialTarget;
 use super::executor::{Executor, Recordings};
 use super::hunt::{Hunt, Hunted};
@@ -65,14 +66,20 @@ async fn call_back(calls: Arc<Calls>, due: DueCallback) {
     };
     let span = tracing::info_span!("call", id = %info.id);
     let active = calls.counters.begin(Direction::Outbound);
-    let call = CallContext::new(calls.clone(), info, caller, active);
+    let (call, orders) = CallContext::begin(calls.clone(), info, caller, active);
     let _ = call
         .routed
         .set(("callback".to_owned(), format!("queue {}", due.queue)));
-    ring_and_serve(&call, &rule, &due).instrument(span).await;
+    let serving = ring_and_serve(&call, orders, &rule, &due);
+    serving.instrument(span).await;
 }
 
-async fn ring_and_serve(call: &Arc<CallContext>, rule: &Callback, due: &DueCallback) {
+async fn ring_and_serve(
+    call: &Arc<CallContext>,
+    orders: Orders,
+    rule: &Callback,
+    due: &DueCallback,
+) {
     let calls = &call.calls;
     tracing::info!(queue = due.queue, number = due.number, "calls back");
     let began = Instant::now();
@@ -89,8 +96,9 @@ async fn ring_and_serve(call: &Arc<CallContext>, rule: &Callback, due: &DueCallb
     call.begun(&leg.times);
     let mut recordings = Recordings::new(&call.in_force.settings.recordings_dir, &call.info.id);
     let program = Box::new(QueueProgram::resume(&due.queue, due.caller));
-    let mut executor = Executor::new(&mut leg, call, &mut recordings, program);
+    let mut executor = Executor::new(&mut leg, call, &mut recordings, program, orders);
     let end = executor.run(calls.stop.subscribe()).await;
+    drop(executor);
     account(call, &mut leg, &end, began, Some(&recordings)).await;
     recordings.delete_unkept().await;
 }

@@ -321,7 +321,6 @@ impl Calls {
             in_force: ArcSwap::from_pointee(InForce::new(settings, parts.music)),
             records: Arc::new(Records::new(parts.cdr, parts.store)),
             control: Arc::default(),
-            events: Arc::default(),
             events,
             conferences: conference::Conferences::default(),
             queues,

@@ -141,8 +141,11 @@ impl Executor<'_> {
                 let end = End::by("us", "transferred");
                 Some(Ok(Outcome::Dialled(bridged.after(&end))))
             }
+            Input::Treated if bridged.is_supervised() => {
+                self.settle_room(bridged, false);
+                None
+            }
             Input::Treated => {
-                self.unsupervise(bridged);
                 if let Some(peer) = &mut bridged.peer {
                     hear_each_other(self.leg, peer);
                 }

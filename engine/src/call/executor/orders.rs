@@ -104,8 +104,11 @@ impl Executor<'_> {
     fn transfer_ordered(
         &mut self,
         transfer: Transfer,
-        bridged: Option<&mut Bridged>,
+        mut bridged: Option<&mut Bridged>,
     ) -> Result<(Done, Option<Input>), OrderError> {
+        if let Some(bridged) = bridged.as_deref_mut() {
+            self.unsupervise(bridged);
+        }
         let Transfer { own, peer } = transfer;
         if own.is_none() && peer.is_none() {
             return Err(OrderError::Invalid(

@@ -132,6 +132,7 @@ impl Executor<'_> {
         match (own, peer.take_seat(&room, Edge::default())) {
             (Ok(_), Ok(agent)) => {
                 open.moved(room, agent);
+                self.settle_room(bridged, false);
                 true
             }
             (own, peer) => {
@@ -178,7 +179,7 @@ impl Executor<'_> {
         for (leg, held) in [(&*self.leg, own_held), (&**peer, peer_held)] {
             let edge = Edge {
                 // What a far end on hold sends is music, and nobody's to hear.
-                mute: held,
+                mute: held || leg.is_muted(),
                 ..Edge::default()
             };
             if let Err(reason) = leg.change_edge(&joint.room, edge) {
