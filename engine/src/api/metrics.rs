@@ -1,7 +1,8 @@
 //! The metrics page: reads the counters of SIP, calls and media and writes them in Prometheus' text format.
 //!
 //! It owns the names; the counters belong to those who count. Every name is listed in `docs/operations.md`.
-use super::{quality_metrics, queue_metrics, store_metrics, trunk_metrics};
+use super::v1::V1;
+use super::{api_metrics, quality_metrics, queue_metrics, store_metrics, trunk_metrics};
 use crate::call::{CallCounters, Events, LiveLegs, Troubled};
 use crate::media::{Media, MediaStats, Pulse};
 use crate::net::sip::PumpCounters;
@@ -52,6 +53,8 @@ pub struct Sources {
     pub store: Store,
     /// What happens to calls.
     pub events: Arc<Events>,
+    /// The control API, where it is served.
+    pub api: Option<Arc<V1>>,
 }
 
 pub(super) fn render(sources: &Sources) -> Result<String, Error> {
@@ -72,6 +75,9 @@ impl Collector for Sources {
         store_metrics::encode(&mut encoder, &self.store)?;
         self.encode_events(&mut encoder)?;
         queue_metrics::encode(&mut encoder, &self.queues)?;
+        if let Some(api) = &self.api {
+            api_metrics::encode(&mut encoder, api)?;
+        }
         trunk_metrics::encode(&mut encoder, &self.trunks.status())
     }
 }
@@ -537,7 +543,7 @@ pub(super) fn gauge(
     gauge.encode(metric)
 }
 
-fn counter(
+pub(super) fn counter(
     encoder: &mut DescriptorEncoder,
     name: &str,
     help: &str,

@@ -65,7 +65,7 @@ pub use counters::CallCounters;
 pub use dial_program::DialProgram;
 pub use directory::{AttemptOutcome, Attempts, Branch, Directory, Found, NoDirectory};
 pub use enqueue::{AgentOrder, AgentReply, Enqueue, QueueEnd, Queued};
-pub use events::{Event, EventKind, EventSink, Events, Watched, Watcher};
+pub use events::{Event, EventKind, EventSink, Events, RING as EVENT_RING, Watched, Watcher};
 pub use leg::End;
 pub use listen::{Listen, ListenEnd, Listened, Until};
 pub use live_legs::LiveLegs;

@@ -139,6 +139,7 @@ async fn serve(
         trunks: trunks.clone(),
         phones: phones.clone(),
         config: shared.clone(),
+        store: store.clone(),
         flows: Arc::new(Shelf::new(routes.clone(), prompts.clone())),
     };
     let reload = Reload {
@@ -152,6 +153,7 @@ async fn serve(
         phones: phones.clone(),
         calls: calls.clone(),
     };
+    let v1 = control_api(config, api_parts, boot)?;
     let sources = Sources {
         calls: calls.counters.clone(),
         troubled: calls.troubled.clone(),
@@ -164,6 +166,7 @@ async fn serve(
         phones,
         store: store.clone(),
         events: calls.events.clone(),
+        api: v1.clone(),
     };
     let face = Arc::new(Face {
         sources,
@@ -173,7 +176,6 @@ async fn serve(
         open: config.http.listen,
         api: &config.api.listen,
     };
-    let v1 = control_api(config, api_parts, boot)?;
     let (http, api) = api::start(sockets, face.clone(), v1).await?;
     announce(config, &sip.listening, http, api)?;
     tokio::spawn(calls.clone().serve_texts(texts));

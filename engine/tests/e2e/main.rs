@@ -22,6 +22,7 @@ mod phone_codecs;
 mod phone_media;
 mod phones;
 mod reload;
+mod schemathesis;
 mod secure;
 mod server;
 mod sip_answers;

@@ -3,6 +3,7 @@
 //! Owns routes, tokens, refusals and the OpenAPI document; what is done is done by `call`, `flow` and their neighbours. No route is without a
 //! declaration in a [`book::Book`], so none is undocumented. Limits: those of `guard`, `page`, `rate` and `idempotency`.
 mod book;
+mod events;
 mod guard;
 mod home;
 mod idempotency;
@@ -23,6 +24,7 @@ pub use serve::{ServeError, start};
 use crate::call::Calls;
 use crate::config::Config;
 use crate::registrar::Location;
+use crate::store::Store;
 use crate::trunk::Trunks;
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -49,6 +51,8 @@ pub struct Parts {
     pub phones: Arc<Location>,
     /// The configuration in force.
     pub config: Arc<ArcSwap<Config>>,
+    /// What outlives the process.
+    pub store: Store,
     /// The flows in force.
     pub flows: Arc<dyn FlowShelf>,
 }
@@ -67,6 +71,9 @@ pub struct V1 {
     parts: Parts,
     settings: Settings,
     tokens: ArcSwap<Vec<Token>>,
+    /// The latest events.
+    recent: Arc<events::Recent>,
+    watchers: Arc<events::Watchers>,
     rates: Mutex<Rates>,
     keys: Mutex<Keys>,
     /// Requests so far.
@@ -77,6 +84,12 @@ pub struct V1 {
     started: Instant,
 }
 
+impl std::fmt::Debug for V1 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("V1").finish_non_exhaustive()
+    }
+}
+
 /// Whom a connection is from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
@@ -84,7 +97,11 @@ pub(super) struct Peer(pub(super) SocketAddr);
 impl V1 {
     /// The API over `parts`, for those whose tokens are in `tokens`.
     pub fn new(parts: Parts, settings: Settings, tokens: Vec<Token>, boot: u32) -> Arc<V1> {
+        let recent = events::Recent::new(boot);
+        parts.calls.events.sink(recent.clone());
         Arc::new(V1 {
+            recent,
+            watchers: Arc::default(),
             rates: Mutex::new(Rates::new(settings.requests_per_second)),
             parts,
             settings,
@@ -129,7 +146,14 @@ impl V1 {
     /// Requests so far, and those refused by rule, for the metrics page.
     pub fn counts(&self) -> (u64, BTreeMap<&'static str, u64>) {
         let requests = self.requests.load(std::sync::atomic::Ordering::Relaxed);
-        (requests, lock(&self.refused).clone())
+        let mut refused: BTreeMap<_, _> = Kind::ALL.iter().map(|kind| (kind.name(), 0)).collect();
+        refused.extend(lock(&self.refused).iter());
+        (requests, refused)
+    }
+
+    /// Watchers of events that were cut off, by reason.
+    pub fn cut_by(&self) -> Vec<(&'static str, u64)> {
+        self.watchers.cut_by().to_vec()
     }
 
     fn count_refused(&self, rule: &'static str) {
@@ -162,6 +186,7 @@ fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) fn router(v1: &Arc<V1>) -> Router {
     let book = book::Book::new(v1.clone());
     let book = home::routes(book);
+    let book = events::routes(book);
     let (router, document) = resources::routes(book).close();
     let pages = Arc::new(home::Pages::new(&document));
     router

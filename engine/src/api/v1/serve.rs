@@ -1,10 +1,12 @@
 //! The sockets of the HTTP face and the API: plain, or over TLS (1.2 and 1.3).
 //!
-//! Limits: [`MOST_CONNECTIONS`] at the same time, the one after waits in the system's queue; [`HANDSHAKE`] for a TLS handshake.
+//! Limits: [`MOST_CONNECTIONS`] at the same time, the one after waits in the system's queue; [`HANDSHAKE`] for a TLS handshake;
+//! [`WRITE_TIME`] for a peer to take anything of what it is sent.
 use super::Peer;
 use axum::Router;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
+use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -14,6 +16,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -24,6 +27,8 @@ use tokio_rustls::server::TlsStream;
 const MOST_CONNECTIONS: usize = 1024;
 /// Longest TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Longest time in which a peer takes nothing.
+pub(super) const WRITE_TIME: Duration = Duration::from_secs(30);
 /// How long to wait when the system has no descriptor left.
 const BREATH: Duration = Duration::from_millis(200);
 
@@ -111,9 +116,38 @@ fn acceptor((certificate, key): Identity<'_>) -> Result<TlsAcceptor, ServeError>
 }
 
 /// A connection and its place among those there may be.
-pub(super) struct Held<S> {
+struct Held<S> {
     stream: S,
     _place: OwnedSemaphorePermit,
+    /// Runs while the peer takes nothing.
+    stuck: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Held<S> {
+    /// Cuts off a peer that has taken nothing for too long.
+    fn watched<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        wrote: Poll<std::io::Result<T>>,
+    ) -> Poll<std::io::Result<T>> {
+        if wrote.is_ready() {
+            self.stuck = None;
+            return wrote;
+        }
+        let stuck = self
+            .stuck
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_TIME)));
+        match stuck.as_mut().poll(context) {
+            Poll::Ready(()) => {
+                tracing::info!(
+                    rule = "http-write-stuck",
+                    "a peer takes nothing: its connection is cut off"
+                );
+                Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
 }
 
 struct Plain {
@@ -137,6 +171,7 @@ impl Listener for Plain {
                     let held = Held {
                         stream,
                         _place: place,
+                        stuck: None,
                     };
                     return (held, from);
                 }
@@ -232,14 +267,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Held<S> {
         context: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, octets)
+        let wrote = Pin::new(&mut self.stream).poll_write(context, octets);
+        self.watched(context, wrote)
     }
 
     fn poll_flush(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.watched(context, flushed)
     }
 
     fn poll_shutdown(

@@ -1,4 +1,5 @@
 //! What there is below `/api/v1`, a file for each kind of thing.
+mod cdrs;
 mod conferences;
 mod endpoints;
 pub(super) mod flows;
@@ -15,5 +16,6 @@ pub(super) fn routes(book: Book) -> Book {
     let book = endpoints::routes(book);
     let book = numbers::routes(book);
     let book = conferences::routes(book);
+    let book = cdrs::routes(book);
     flows::routes(book)
 }
