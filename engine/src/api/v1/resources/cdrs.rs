@@ -13,13 +13,33 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::SystemTime;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::schema::{Object, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 /// A call record; docs/cdr.md has its fields.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 #[serde(transparent)]
-#[schema(as = Cdr)]
-struct Record(#[schema(value_type = Object)] Value);
+struct Record(Value);
+
+impl PartialSchema for Record {
+    fn schema() -> RefOr<Schema> {
+        let text = |name| {
+            Object::builder()
+                .schema_type(Type::String)
+                .description(Some(name))
+        };
+        Object::builder()
+            .schema_type(Type::Object)
+            .description(Some("A call record; docs/cdr.md has its fields."))
+            .property("type", text("`call`, `leg` or `conference`."))
+            .required("type")
+            .property("call", text("The call's id."))
+            .into()
+    }
+}
+
+impl ToSchema for Record {}
 
 /// Which records.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -84,7 +104,7 @@ fn time(name: &str, text: Option<&String>) -> Result<Option<SystemTime>, Problem
         return Ok(None);
     };
     let parsed = text.parse::<Timestamp>();
-    let parsed = parsed.ok().and_then(|at| SystemTime::try_from(at).ok());
+    let parsed = parsed.ok().map(SystemTime::from);
     let refused = || {
         Problem::new(
             Kind::BadParameter,

@@ -19,8 +19,6 @@ struct Number {
     to: String,
     /// Who may call it.
     from: Vec<String>,
-    /// What it leads to.
-    #[schema(inline)]
     kind: NumberKind,
     /// Its name: a flow's source, a user, a ring group, a trunk, a queue, a service of agents.
     destination: String,
