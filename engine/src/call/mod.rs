@@ -339,6 +339,11 @@ impl Calls {
         })
     }
 
+    /// Whether a prompt of that key is loaded.
+    pub fn knows_prompt(&self, key: &str) -> bool {
+        self.prompts.loaded(key).is_some()
+    }
+
     /// New calls go by these from now on, except for the number of calls and the folder of recordings: other parts were made for those.
     pub fn apply(&self, settings: CallSettings, music: Option<Vec<MediaAudio>>) {
         let old = self.in_force.load();

@@ -1,7 +1,9 @@
 //! The flows in force as the control API sees them: by id, with their versions, and replaced as the watcher of files replaces them.
 use super::routes::{self, Kept, LiveRoutes};
 use crate::api::v1::{FlowFound, FlowShelf, FlowVersion, Kind, Problem};
+use crate::call::Program;
 use crate::config::{FlowSource, document};
+use crate::flow::FlowProgram;
 use crate::media::PromptLibrary;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -100,6 +102,11 @@ impl FlowShelf for Shelf {
         let (_, kept) = self.named(id)?;
         let found = kept.versions.iter().find(|of| of.version == version);
         found.map(|of| of.text.clone())
+    }
+
+    fn program(&self, id: &str) -> Option<Box<dyn Program>> {
+        let (_, kept) = self.named(id)?;
+        Some(Box::new(FlowProgram::new(kept.flow)))
     }
 
     fn replace(

@@ -196,6 +196,30 @@ impl Fetcher {
     }
 }
 
+/// Whether a host, a name or an address, may be reached with these networks admitted besides public ones. For what is not fetched but
+/// connected to: a name may have another address by then.
+///
+/// # Errors
+/// [`FetchError::Forbidden`], or the name has no address.
+pub async fn reachable(host: &str, allow: Vec<Network>) -> Result<(), FetchError> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let reach = Reach::new(allow);
+    let found = tokio::net::lookup_host((bare, 0)).await;
+    let found = found.map_err(|error| FetchError::Network {
+        host: host.to_owned(),
+        reason: error.to_string(),
+    })?;
+    for at in found {
+        if !reach.admits(at.ip()) {
+            return Err(FetchError::Forbidden {
+                host: host.to_owned(),
+                address: at.ip(),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Whether a prompt's key is the URL of one.
 pub fn is_url(key: &str) -> bool {
     let begins = |scheme: &str| {

@@ -69,7 +69,6 @@ impl Route {
     }
 
     /// `POST path`.
-    #[allow(dead_code)] // calls come next
     pub(super) fn post(path: &'static str, id: &'static str) -> Route {
         Route::new("post", path, id)
     }
@@ -135,7 +134,6 @@ impl Route {
     }
 
     /// It takes a body of this type, or none.
-    #[allow(dead_code)] // calls come next
     pub(super) fn maybe_body<T: ToSchema>(self) -> Route {
         let content = json!({ "application/json": { "schema": reference::<T>() } });
         self.with::<T>().body_of(content, false)
@@ -205,6 +203,9 @@ impl Route {
         }
         if matches!(self.needs, Needs::Scope(_)) {
             all.insert(403);
+        }
+        if self.needs == Needs::Scope(Scope::CallsWrite) {
+            all.extend([409, 422, 503]);
         }
         if self.body.is_some() {
             all.extend([415, 422]);

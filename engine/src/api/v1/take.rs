@@ -10,7 +10,6 @@ use serde::de::DeserializeOwned;
 pub(super) struct Body<T>(pub(super) T);
 
 /// A JSON body, or `T`'s default where there is none.
-#[allow(dead_code)] // calls come next
 pub(super) struct MaybeBody<T>(pub(super) T);
 
 /// Names in the path.

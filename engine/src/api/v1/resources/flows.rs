@@ -5,6 +5,7 @@ use super::super::page::{Page, Paging};
 use super::super::problem::{Fault, Kind, Problem};
 use super::super::scope::Scope;
 use super::super::take::{Asked, Named};
+use crate::call::Program;
 use crate::config::Problems;
 use axum::Json;
 use axum::body::Bytes;
@@ -35,6 +36,9 @@ pub trait FlowShelf: Send + Sync {
 
     /// The text of a flow in one of its versions.
     fn text(&self, id: &str, version: &str) -> Option<Arc<str>>;
+
+    /// A flow as the program of a call.
+    fn program(&self, id: &str) -> Option<Box<dyn Program>>;
 
     /// Checks `text` and puts it in force in the place of `id`. Blocks: files are read and written.
     ///

@@ -1,4 +1,5 @@
 //! What there is below `/api/v1`, a file for each kind of thing.
+mod calls;
 mod cdrs;
 mod conferences;
 mod endpoints;
@@ -15,6 +16,7 @@ pub(super) fn routes(book: Book) -> Book {
     let book = trunks::routes(book);
     let book = endpoints::routes(book);
     let book = numbers::routes(book);
+    let book = calls::routes(book);
     let book = conferences::routes(book);
     let book = cdrs::routes(book);
     flows::routes(book)
