@@ -14,7 +14,8 @@ use crate::call::{
 use crate::config::Secret;
 use crate::fetch;
 use crate::media::{Listening, Pause, RecordingFormat, Tracks};
-use crate::stream::{Address, Framing};
+use crate::stream::Address;
+use crate::stream::protocol::Framing;
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
@@ -153,7 +154,6 @@ struct StreamAsked {
     playback: bool,
     /// Given to the service.
     #[serde(default)]
-    #[schema(max_properties = 32)]
     parameters: BTreeMap<String, String>,
 }
 
