@@ -15,6 +15,8 @@ mod documented;
 mod tests;
 #[cfg(test)]
 mod tests_callers;
+#[cfg(test)]
+mod tests_queues;
 
 pub use document::problem::{At, Problem, Problems};
 pub use network::{Network, NetworkError};

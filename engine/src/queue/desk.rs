@@ -435,9 +435,11 @@ impl Place {
         self.kept
     }
 
-    /// Gives it back for a reason.
-    pub fn leave(self, why: Leaving) {
-        self.give_back(why);
+    /// Gives it back for a reason, unless the caller keeps it to be called back.
+    pub fn leave(mut self, why: Leaving) {
+        if !std::mem::replace(&mut self.kept, true) {
+            self.give_back(why);
+        }
     }
 
     fn give_back(&self, why: Leaving) {
