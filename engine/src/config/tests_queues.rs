@@ -85,7 +85,7 @@ fn slips_are_told() {
         ),
         (
             format!("{agent}{agent}"),
-            "\"1\" is already given in line 8",
+            "\"1\" is already given in line 9",
         ),
         (in_queue("members = [\"2\"]"), "there is no [[agent]] \"2\""),
         (
