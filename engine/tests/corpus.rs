@@ -11,6 +11,8 @@ mod documents;
 mod info;
 #[path = "../../fuzz/src/rtp.rs"]
 mod rtp_checks;
+#[path = "../../fuzz/src/speech.rs"]
+mod speech;
 #[path = "../../fuzz/src/stream.rs"]
 mod stream;
 #[path = "../../fuzz/src/stun.rs"]
@@ -118,6 +120,11 @@ fn info_dtmf() {
 }
 
 #[test]
+fn ssml() {
+    replay("ssml", speech::ssml);
+}
+
+#[test]
 fn stream_message() {
     replay("stream_message", stream::stream_message);
 }
@@ -130,6 +137,7 @@ fn damaged_seeds() {
         ("flow_texts", documents::flow_texts),
         ("jitter", rtp_checks::jitter),
         ("stream_message", stream::stream_message),
+        ("ssml", speech::ssml),
         ("opus", codec_checks::opus),
         ("comfort_noise", codec_checks::comfort_noise),
         ("stun", stun_checks::stun),

@@ -6,6 +6,7 @@ pub mod codec;
 pub mod endpoint;
 pub mod flow;
 pub mod info;
+pub mod speech;
 pub mod stream;
 pub mod rtp;
 pub mod services;

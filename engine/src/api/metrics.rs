@@ -2,12 +2,15 @@
 //!
 //! It owns the names; the counters belong to those who count. Every name is listed in `docs/operations.md`.
 use super::v1::V1;
-use super::{api_metrics, quality_metrics, queue_metrics, store_metrics, trunk_metrics};
+use super::{
+    api_metrics, quality_metrics, queue_metrics, speech_metrics, store_metrics, trunk_metrics,
+};
 use crate::call::{CallCounters, Events, LiveLegs, Troubled};
 use crate::media::{Media, MediaStats, Pulse};
 use crate::net::sip::PumpCounters;
 use crate::queue::Queues;
 use crate::registrar::Location;
+use crate::speech::Speaker;
 use crate::store::Store;
 use crate::stream::Streams;
 use crate::trunk::Trunks;
@@ -51,6 +54,8 @@ pub struct Sources {
     pub phones: Arc<Location>,
     /// What outlives the process.
     pub store: Store,
+    /// What speaks.
+    pub speaker: Speaker,
     /// What happens to calls.
     pub events: Arc<Events>,
     /// The control API, where it is served.
@@ -73,6 +78,7 @@ impl Collector for Sources {
         self.encode_streams(&mut encoder)?;
         self.encode_phones(&mut encoder)?;
         store_metrics::encode(&mut encoder, &self.store)?;
+        speech_metrics::encode(&mut encoder, &self.speaker)?;
         self.encode_events(&mut encoder)?;
         queue_metrics::encode(&mut encoder, &self.queues)?;
         if let Some(api) = &self.api {
@@ -559,7 +565,7 @@ pub(super) fn family(
     name: &str,
     help: &str,
     label: &'static str,
-    values: &[(&'static str, u64)],
+    values: &[(&str, u64)],
 ) -> Result<(), Error> {
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for &(value, count) in values {

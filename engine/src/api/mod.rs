@@ -5,6 +5,7 @@ mod diagnosis;
 mod metrics;
 mod quality_metrics;
 mod queue_metrics;
+mod speech_metrics;
 mod store_metrics;
 mod trunk_metrics;
 pub mod v1;

@@ -97,6 +97,7 @@ use crate::media::{Media, MediaAudio, PromptLibrary};
 use crate::net::sip::{Command, Incoming, SipHandle};
 use crate::queue::Queues;
 use crate::store::Store;
+use crate::speech::Speaker;
 use crate::stream::Streams;
 use arc_swap::ArcSwap;
 use std::hash::{BuildHasher, RandomState};
@@ -222,6 +223,8 @@ pub struct Parts {
     pub prompts: Arc<PromptLibrary>,
     /// Audio that programs name by URL; `None`: such audio cannot be played.
     pub web_audio: Option<WebAudio>,
+    /// What speaks texts; `None`: they are left out.
+    pub speech: Option<Speaker>,
     /// Finds programs.
     pub routes: Box<dyn Routes>,
     /// Finds whom programs dial.
@@ -269,6 +272,8 @@ pub struct Calls {
     media: Media,
     prompts: Arc<PromptLibrary>,
     web_audio: Option<WebAudio>,
+    /// What speaks texts.
+    pub speech: Option<Speaker>,
     routes: Box<dyn Routes>,
     directory: Arc<dyn Directory>,
     /// For new calls; those in progress keep what they began with.
@@ -316,6 +321,7 @@ impl Calls {
             media: parts.media,
             prompts: parts.prompts,
             web_audio: parts.web_audio,
+            speech: parts.speech,
             routes: parts.routes,
             directory: parts.directory,
             in_force: ArcSwap::from_pointee(InForce::new(settings, parts.music)),

@@ -24,6 +24,14 @@ pub(super) async fn load(calls: &Calls, piece: &Audio) -> Result<MediaAudio, Str
             ms: tone.ms,
         },
         Audio::Silence { ms } => MediaAudio::Silence { ms: *ms },
+        // All of it at once; what a program plays comes sentence by sentence.
+        Audio::Speech(speech) => {
+            let Some(speaker) = &calls.speech else {
+                return Err("nothing speaks texts here".into());
+            };
+            let spoken = speaker.whole(speech).await;
+            MediaAudio::Prompt(Arc::new(spoken.map_err(|error| error.to_string())?))
+        }
     })
 }
 

@@ -1,6 +1,7 @@
 //! The verbs a program can ask for and the outcomes it gets back. One vocabulary for every dialect.
 use crate::config::Secret;
 use crate::media::{DigitText, Listening, Pause, RecordingFormat, Tracks};
+use crate::speech::Speech;
 use crate::stream::Address;
 use crate::stream::protocol::Framing;
 
@@ -151,6 +152,8 @@ impl Verb {
 pub enum Audio {
     /// A prompt of the library, by the key under which it was loaded (a path, or `builtin:` and a name).
     Prompt(String),
+    /// A text that is spoken.
+    Speech(Box<Speech>),
     /// A recording made earlier in this call.
     Recording(RecordingId),
     /// A generated tone.

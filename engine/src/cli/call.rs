@@ -108,6 +108,7 @@ async fn place(args: &Args) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("cannot reach {remote}"))?;
     let parts = Parts {
         web_audio: None,
+        speech: None,
         sip: sip.handle.clone(),
         media: media.clone(),
         prompts,

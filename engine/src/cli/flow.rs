@@ -1,6 +1,7 @@
 //! `trunkline flow lint|convert|graph|simulate|test`: flow files, looked at without a server.
 //!
 //! Exit codes: 0 good; 1 there is something wrong with the flow, or a test failed; 2 the command line itself is wrong.
+use super::prerender::{self, PrerenderArgs};
 use super::simulate;
 use crate::config::Problems;
 use crate::flow::rehearsal::cases::Cases;
@@ -27,6 +28,8 @@ enum Command {
     Graph(GraphArgs),
     /// Run a flow with a made-up caller.
     Simulate(simulate::Args),
+    /// Have the texts of a flow spoken into files, prompts/ID.LANGUAGE.wav beside it, which then count before anything else.
+    Prerender(PrerenderArgs),
     /// Run the tests of *.flowtest.yaml files.
     Test(TestArgs),
 }
@@ -82,6 +85,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             write_to(args.output.as_deref(), &graph::svg(&loaded.flow))
         }
         Command::Simulate(args) => simulate::run(args),
+        Command::Prerender(args) => prerender::run(args),
         Command::Test(args) => test(args),
     }
 }
@@ -242,7 +246,7 @@ impl Lint {
                     "errors": [],
                     "warnings": loaded.warnings,
                     "missing_files": absent,
-                    "silent_prompts": loaded.silent.iter().map(|silent| json!({"id": silent.id, "line": silent.at.line, "column": silent.at.column})).collect::<Vec<_>>(),
+                    "spoken_texts": loaded.texts.len(),
                     "not_served": problems(&loaded.not_served),
                 })
             }

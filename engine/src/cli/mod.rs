@@ -14,10 +14,12 @@ mod load;
 mod log;
 mod queue_keeper;
 mod queue_table;
+mod prerender;
 mod reload;
 mod route_test;
 mod routes;
 mod run;
+mod say;
 mod script;
 mod simulate;
 mod token;
@@ -41,6 +43,8 @@ enum Command {
     Run(run::Args),
     /// Place one call from here, without a phone.
     Call(call::Args),
+    /// Speak a text into a file, to hear what calls would.
+    Say(say::Args),
     /// Check a configuration file and the flows it names, and start nothing.
     Check(check::Args),
     /// Look at flow files: what is understood, what is wrong, as a drawing, as tests.
@@ -65,6 +69,7 @@ pub fn main() -> ExitCode {
     let done = match command {
         Command::Run(args) => run::run(&args),
         Command::Call(args) => call::run(&args),
+        Command::Say(args) => say::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Flow(args) => flow::run(&args),
         Command::Simulate(args) => simulate::run(&args),

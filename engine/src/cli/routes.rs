@@ -10,6 +10,7 @@ use crate::flow::{Aliases, Flow, FlowProgram, PromptFile};
 use crate::media::PromptLibrary;
 use crate::queue::Queues;
 use crate::route::{self, CallerIdentity, Destination, Router, identity, terms};
+use crate::speech::{Speaker, Speech};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -31,6 +32,8 @@ pub(super) struct Kept {
     pub(super) source: FlowSource,
     /// Directories that it reads.
     pub(super) further: Vec<String>,
+    /// Texts that can be spoken before a call asks for them.
+    texts: Vec<Speech>,
     /// What is odd but allowed.
     pub(super) warnings: Vec<String>,
     /// Its text and since when it counts; those before, latest first.
@@ -166,6 +169,7 @@ pub(super) fn staged(
         source: source.clone(),
         further: loaded.watched,
         warnings: loaded.warnings,
+        texts: loaded.texts.into_iter().map(|text| text.speech).collect(),
         versions: vec![FlowText::new(text, by)],
     })
 }
@@ -178,6 +182,8 @@ pub(super) struct LiveRoutes {
     pub(super) flows: Arc<ArcSwap<Flows>>,
     /// Learns of queues and agents.
     queues: Arc<OnceLock<Arc<Queues>>>,
+    /// Speaks the texts of flows before a call asks for them.
+    speaker: Arc<OnceLock<Speaker>>,
 }
 
 impl LiveRoutes {
@@ -186,6 +192,7 @@ impl LiveRoutes {
             router: Arc::new(ArcSwap::new(table.router)),
             flows: Arc::new(ArcSwap::new(table.flows)),
             queues: Arc::default(),
+            speaker: Arc::default(),
         }
     }
 
@@ -203,6 +210,22 @@ impl LiveRoutes {
         }
     }
 
+    /// From now on the texts of all flows are spoken in advance, in the background.
+    pub(super) fn speak(&self, speaker: &Speaker) {
+        let _ = self.speaker.set(speaker.clone());
+        self.prepare(|_| true);
+    }
+
+    fn prepare(&self, which: impl Fn(&str) -> bool) {
+        let Some(speaker) = self.speaker.get() else {
+            return;
+        };
+        let flows = self.flows.load();
+        let wanted = flows.iter().filter(|(name, _)| which(name));
+        let texts = wanted.flat_map(|(_, kept)| kept.texts.iter().cloned());
+        speaker.prepare(texts.collect());
+    }
+
     /// New calls go by this table from now on.
     pub(super) fn exchange(&self, mut table: RouteTable) {
         let old = self.flows.load();
@@ -215,6 +238,7 @@ impl LiveRoutes {
         self.flows.store(table.flows);
         self.router.store(table.router);
         self.tell_queues();
+        self.prepare(|_| true);
     }
 
     /// Puts a flow in force in the place of `old`. Returns whether it was still that one: otherwise a reload came in between, and counts.
@@ -232,6 +256,9 @@ impl LiveRoutes {
             flows
         });
         self.tell_queues();
+        if taken {
+            self.prepare(|each| each == name);
+        }
         taken
     }
 

@@ -7,8 +7,8 @@ use super::{flow_watch, housekeeping, log, queue_keeper, random, token};
 use crate::api::v1::{self, V1};
 use crate::api::{self, Face, Sockets, Sources};
 use crate::call::{
-    CallCounters, CallSettings, Calls, CdrWriter, Parts, PhoneBook, TransferPolicy, WebAudio,
-    WebAudioLimits,
+    CallCounters, CallSettings, Calls, CdrWriter, EventKind, Parts, PhoneBook, TransferPolicy,
+    WebAudio, WebAudioLimits,
 };
 use crate::config::{ApiListen, Config, Fetch, HoldMusic, LogFormat};
 use crate::fetch::{FetchLimits, Fetcher};
@@ -16,6 +16,7 @@ use crate::media::{AdmissionLimits, Media, MediaAudio, MediaConfig, PromptLibrar
 use crate::net::sip::{Guards, Resolver, Sip};
 use crate::registrar::{self, Location};
 use crate::route::{LearnedPeers, TrustGate, terms};
+use crate::speech::Speaker;
 use crate::store::{Claim, Store};
 use crate::trunk::Trunks;
 use anyhow::Context;
@@ -112,12 +113,14 @@ async fn serve(
     let trunks = Trunks::start(config, sip.handle.clone(), resolver, learned);
     let book = PhoneBook::new(routes.router.clone(), trunks.clone(), phones.clone());
     let counters = Arc::new(CallCounters::default());
+    let speaker = speaker(config)?;
     let parts = Parts {
         sip: sip.handle.clone(),
         media: media.clone(),
         music: music(config, &prompts)?,
         prompts: prompts.clone(),
         web_audio: Some(web_audio(&config.fetch)?),
+        speech: Some(speaker.clone()),
         routes: Box::new(routes.clone()),
         directory: Arc::new(book),
         cdr: match &config.cdr.file {
@@ -131,6 +134,8 @@ async fn serve(
     let calls = Calls::new(parts, call_settings(config), boot);
     routes.tell(&calls.queues);
     queue_keeper::start(&calls, &store).await;
+    tell_failures(&speaker, &calls);
+    routes.speak(&speaker);
     tokio::spawn(watch_prompts(prompts.clone()));
     tokio::spawn(housekeeping::keep_house(shared.load_full(), store.clone()));
     tokio::spawn(flow_watch::watch(routes.clone(), prompts.clone()));
@@ -165,6 +170,7 @@ async fn serve(
         trunks: trunks.clone(),
         phones,
         store: store.clone(),
+        speaker,
         events: calls.events.clone(),
         api: v1.clone(),
     };
@@ -298,6 +304,26 @@ async fn watch_prompts(prompts: Arc<PromptLibrary>) {
         }
         told = errors;
     }
+}
+
+/// What speaks texts.
+pub(super) fn speaker(config: &Config) -> anyhow::Result<Speaker> {
+    let fetcher = Fetcher::new(&FetchLimits {
+        allow: config.fetch.allow.clone(),
+        max_octets: config.fetch.max_octets,
+        timeout: config.fetch.timeout,
+    })?;
+    Ok(Speaker::new(&config.speech, &fetcher))
+}
+
+/// Failures of back ends are events.
+fn tell_failures(speaker: &Speaker, calls: &Arc<Calls>) {
+    let events = calls.events.clone();
+    speaker.on_failed(move |failed| {
+        events.tell(EventKind::SpeechFailed, None, || {
+            serde_json::json!({"backend": failed.backend, "reason": failed.reason, "next": failed.next})
+        });
+    });
 }
 
 /// What fetches audio that programs name by URL.

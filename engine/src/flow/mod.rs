@@ -28,6 +28,7 @@ pub use program::FlowProgram;
 use crate::config::document::problem::Problems;
 use crate::config::document::{self};
 use crate::config::{At, FlowSource, Problem};
+use crate::speech::Speech;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -49,8 +50,10 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// Every prompt file it can ask for, each once, by key.
     pub prompt_files: Vec<PromptFile>,
-    /// Prompts of which there is nothing to hear: text, and no file made from it.
-    pub silent: Vec<Silent>,
+    /// Texts that are spoken, as far as no variable stands in them.
+    pub texts: Vec<FlowText>,
+    /// Texts that a file made from them says, `prompts/ID` beside the flow.
+    pub made_texts: Vec<FlowText>,
     /// What this version does not serve; a flow that is loaded to be run has none.
     pub not_served: Vec<Problem>,
     /// Other files it was made from: directories.
@@ -95,13 +98,15 @@ impl PromptFile {
     }
 }
 
-/// A prompt of which there is nothing to hear.
+/// A text of a flow that is known before any call, and what speaks it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Silent {
-    /// Its id.
-    pub id: String,
-    /// Where it stands.
-    pub at: At,
+pub struct FlowText {
+    /// The prompt's id, where it is all of it; a file made from the text is found by that: `prompts/ID`, or `prompts/ID.LANGUAGE`.
+    pub id: Option<String>,
+    /// The language it stands for; `None`: any.
+    pub code: Option<String>,
+    /// The text in its voice.
+    pub speech: Speech,
 }
 
 /// What reading a flow may ask of the machine.
@@ -405,6 +410,18 @@ fn file_key(base: &str, name: &str) -> String {
         return format!("{base}{name}");
     }
     Path::new(base).join(name).display().to_string()
+}
+
+/// The file, without its ending, that is made from a prompt's text; `None`: the id is no name of a file.
+pub fn made_file(id: &str, code: &str) -> Option<String> {
+    let fit = |char: char| char.is_ascii_alphanumeric() || "_-.".contains(char);
+    if !id.chars().all(fit) {
+        return None;
+    }
+    Some(match code {
+        "" => format!("prompts/{id}"),
+        code => format!("prompts/{id}.{code}"),
+    })
 }
 
 /// The id of the prompt that says a key.

@@ -9,6 +9,7 @@ use crate::call::{
     RecordingControl, Repeat, Stream, WaitForTone,
 };
 use crate::config::{Queue, QueueMember, Skill};
+use crate::speech::Speech;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,6 +125,21 @@ pub struct Spoken {
     pub files: BTreeMap<String, String>,
     /// Texts.
     pub texts: BTreeMap<String, Template>,
+    /// How texts are spoken.
+    pub manner: SpokenManner,
+}
+
+/// How a text is spoken.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SpokenManner {
+    /// It is SSML.
+    pub ssml: bool,
+    /// The voice; `None`: the language's.
+    pub voice: Option<String>,
+    /// The language of a text that stands for all of them.
+    pub language: Option<String>,
+    /// In percent of the voice's own speed; 0: as it is.
+    pub rate_percent: u16,
 }
 
 /// How keys are collected; times in ms.
@@ -650,4 +666,31 @@ pub(super) fn same_language(one: &str, other: &str) -> bool {
 /// The language of a tag, without its region: `en` of `en-US`.
 pub(super) fn base_language(code: &str) -> &str {
     code.split(['-', '_']).next().unwrap_or(code)
+}
+
+/// A text in the voice that speaks it. `code` is the language it stands for; a text that stands for any is in its own, else in that of the flow.
+pub(super) fn spoken_text(
+    text: String,
+    manner: &SpokenManner,
+    code: Option<&str>,
+    languages: &[Language],
+    usual: Option<&str>,
+) -> Speech {
+    let language = code.or(manner.language.as_deref()).or(usual);
+    let of_language = language.and_then(|wanted| {
+        let exact = languages
+            .iter()
+            .find(|each| same_language(&each.code, wanted));
+        let near =
+            |each: &&Language| same_language(base_language(&each.code), base_language(wanted));
+        let found = exact.or_else(|| languages.iter().find(near))?;
+        found.voice.as_deref()
+    });
+    let voice = manner.voice.as_deref().or(of_language);
+    Speech {
+        ssml: manner.ssml,
+        rate_percent: manner.rate_percent,
+        ..Speech::plain(text)
+    }
+    .in_voice(language, voice)
 }

@@ -111,11 +111,16 @@ impl Template {
 
     /// The same with values that are made on the spot.
     pub fn expand_made(&self, value: impl Fn(&str) -> String) -> String {
+        self.expand_within(MAX_TEXT, value)
+    }
+
+    /// The same, cut at another length.
+    pub fn expand_within(&self, most: usize, value: impl Fn(&str) -> String) -> String {
         let texts = self.0.iter().map(|part| match part {
             Part::Text(text) => text.clone(),
             Part::Variable(name) => value(name),
         });
-        texts.collect::<String>().chars().take(MAX_TEXT).collect()
+        texts.collect::<String>().chars().take(most).collect()
     }
 }
 

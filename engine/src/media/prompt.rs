@@ -122,6 +122,16 @@ impl Prompt {
         file
     }
 
+    /// The same with a comment behind the audio.
+    pub fn to_wav_with(&self, comment: &str) -> Vec<u8> {
+        let comment = wav::comment(comment);
+        let mut file = self.to_wav();
+        let length = (file.len() + comment.len() - 8) as u32;
+        file[4..8].copy_from_slice(&length.to_le_bytes());
+        file.extend(comment);
+        file
+    }
+
     /// Memory of its samples, in octets.
     pub fn octets(&self) -> usize {
         let wide = self.slin16.as_ref().map_or(0, |samples| samples.len());

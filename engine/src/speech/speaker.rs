@@ -235,7 +235,10 @@ impl Speaker {
             return;
         }
         let speaker = self.clone();
-        tokio::spawn(async move {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        runtime.spawn(async move {
             let (begun, texts_count) = (Instant::now(), texts.len());
             let mut unspoken = 0;
             for text in texts {

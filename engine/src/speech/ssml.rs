@@ -385,6 +385,11 @@ fn short(text: &str) -> String {
         .collect()
 }
 
+/// Text as it has to stand in SSML so that nothing of it is a tag.
+pub fn escaped(text: &str) -> String {
+    super::placeholders::write(text, super::placeholders::Written::Xml)
+}
+
 /// The text without its tags. A `<` that nothing closes ends it.
 pub fn without_tags(text: &str) -> String {
     let mut parts = text.split('<');

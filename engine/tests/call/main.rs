@@ -17,6 +17,7 @@ mod programs;
 mod queue;
 mod races;
 mod rig;
+mod saying;
 mod secure;
 mod stored;
 mod streaming;

@@ -10,10 +10,11 @@ use tokio::sync::mpsc;
 use trunkline::call::*;
 use trunkline::config::{DtmfMode, SrtpPolicy};
 use trunkline::fetch::{FetchLimits, Fetcher};
-use trunkline::media::{AdmissionLimits, Media, MediaConfig, PromptLibrary};
+use trunkline::media::{AdmissionLimits, Media, MediaConfig, Prompt, PromptLibrary};
 use trunkline::net::sip::{PumpCounters, Sip, TcpLimits};
 use trunkline::route::OutboundLeg;
 use trunkline::store::Store;
+use trunkline::speech::Speaker;
 use trunkline_sip::offer_answer::Encoding;
 use trunkline_sip::{Admission, EndpointConfig, Flow, Frame, Gate, Origin, Timers, Transport};
 
@@ -29,6 +30,38 @@ fn web_audio() -> WebAudio {
         kept_urls: 2,
     };
     WebAudio::new(fetcher.unwrap(), limits)
+}
+
+/// Length of what the made-up voice says of any text, in ms.
+pub(crate) const VOICE_MS: usize = 500;
+
+/// A tone that climbs: at no other place of itself does it look the same.
+pub(crate) fn voice() -> Vec<i16> {
+    let sample = |n: usize| {
+        let t = n as f64 / 8000.0;
+        let phase = std::f64::consts::TAU * (300.0 * t + 1200.0 * t * t);
+        (phase.sin() * 8000.0) as i16
+    };
+    (0..VOICE_MS * 8).map(sample).collect()
+}
+
+/// Speaks English by a program that fails and, behind it, one that says the same of any text.
+fn speaker(folder: &std::path::Path) -> Speaker {
+    let file = folder.join("voice.wav");
+    std::fs::write(&file, Prompt::from_samples("voice", &voice()).to_wav()).unwrap();
+    let text = format!(
+        "[speech]\ncache_dir = \"off\"\n\
+         [[speech.backend]]\nname = \"broken\"\ntype = \"command\"\ncommand = [\"false\"]\nlanguages = [\"en\"]\n\
+         [[speech.backend]]\nname = \"known\"\ntype = \"command\"\ncommand = [\"cat\", \"{}\"]\nlanguages = [\"en\"]\n",
+        file.display()
+    );
+    let config = trunkline::config::Config::from_str("voice.toml", &text).unwrap();
+    let limits = FetchLimits {
+        allow: Vec::new(),
+        max_octets: 1,
+        timeout: PATIENCE,
+    };
+    Speaker::new(&config.speech, &Fetcher::new(&limits).unwrap())
 }
 
 /// What a test program does, chosen by the number that was called.
@@ -332,6 +365,7 @@ impl Rig {
             media: media.clone(),
             prompts: Arc::new(PromptLibrary::new("", &[])),
             web_audio: Some(web_audio()),
+            speech: Some(speaker(folder.path())),
             routes: Box::new(Numbers {
                 plans,
                 told: told.clone(),

@@ -86,5 +86,6 @@ kinds! {
     AgentState "agent.state" "An agent's state has changed. `agent`, `state` (`logged-out`, `free`, `paused`, `ringing`, `talking`, `wrap-up`, `busy`, `unavailable`), `reason` of a break."
 
     ProgramStep "program.step" "The program asks for a verb. `at` (where in the program), `verb`."
+    SpeechFailed "speech.failed" "A back end could not speak a text. `backend`, `reason`, `next` (who is asked instead; `null`: nobody is left, and the text is left out)."
     VerbFailed "verb.failed" "A verb could not be carried out. `at`, `verb`, `reason`."
 }

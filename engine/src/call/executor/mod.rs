@@ -12,6 +12,7 @@ mod listening;
 mod orders;
 mod queue;
 mod recording;
+mod saying;
 mod streaming;
 mod supervised;
 mod tones;

@@ -6,7 +6,7 @@ use super::super::sounds;
 use super::super::verb::{
     Audio, Echo, Gather, Gathered, Manner, Outcome, Play, Refer, Repeat, SendDigits,
 };
-use super::{Executor, VerbResult, deadline_in, failed};
+use super::{Executor, VerbResult, deadline_in, failed, saying};
 use crate::media::{Command, DigitPiece, DigitText, MediaAudio};
 use serde_json::json;
 use std::time::Instant;
@@ -202,21 +202,24 @@ impl Executor<'_> {
         repeat: Repeat,
         manner: Manner,
     ) -> Result<u32, String> {
-        let mut items = Vec::with_capacity(audio.len());
-        for piece in audio {
-            items.push(self.media_audio(piece).await?);
-        }
-        let times = match repeat {
+        let pieces = self.pieces(audio).await?;
+        let repeat = match repeat {
             Repeat::Times(times) => Some(times),
             Repeat::Forever => None,
         };
         let id = self.fresh_id();
-        self.leg.media(Command::PlayIn {
-            manner,
-            id,
-            audio: items,
-            repeat: times,
-        })?;
+        match (saying::ready(&pieces), &self.call.calls.speech) {
+            (None, Some(speaker)) => {
+                let speaker = speaker.clone();
+                self.leg.feed(id, manner, repeat, pieces, speaker);
+            }
+            (audio, _) => self.leg.media(Command::PlayIn {
+                manner,
+                id,
+                audio: audio.unwrap_or_default(),
+                repeat,
+            })?,
+        }
         self.plays(id);
         let pieces = audio.len();
         self.call.tell(

@@ -176,6 +176,12 @@ impl Leg {
 
     pub(super) fn media_event(&mut self, event: MediaEvent) -> Option<Input> {
         match event {
+            MediaEvent::PlayDone {
+                id: super::feed::UNTOLD,
+            } => {
+                self.fed_list_done();
+                None
+            }
             MediaEvent::PlayDone { id } => {
                 self.played_at = Some(Instant::now());
                 self.doing.played(id);

@@ -9,6 +9,7 @@ mod description;
 mod events;
 mod farewell;
 mod held;
+mod feed;
 mod info;
 mod joined;
 mod keys;
@@ -17,6 +18,8 @@ mod takeover;
 mod told;
 mod tones;
 
+use feed::Feed;
+pub(super) use feed::Piece;
 pub(super) use joined::plain_music;
 pub(super) use keys::KeyPath;
 use keys::OutgoingKey;
@@ -210,6 +213,8 @@ pub(super) struct Leg {
     /// Who is to take this leg's place.
     successors: mpsc::Receiver<Box<Leg>>,
     doing: Doing,
+    /// What is played and still being made.
+    feed: Option<Feed>,
     /// Gone when the leg is closed.
     channel: Option<Channel>,
     media: MediaEvents,
@@ -284,6 +289,7 @@ impl Leg {
             events,
             successors,
             doing: Doing::default(),
+            feed: None,
             channel: Some(channel),
             media,
             stream: None,
@@ -387,6 +393,9 @@ impl Leg {
     /// Sends a command to the media channel. A full queue means that the shard is far behind; the caller's verb fails.
     pub(super) fn media(&mut self, command: MediaCommand) -> Result<(), String> {
         self.doing.note(&command);
+        if Doing::plays_or_stops(&command) {
+            self.feed = None;
+        }
         match &self.channel {
             Some(channel) => channel.send(command).map_err(|error| error.to_string()),
             None => Err("the media channel is closed".to_owned()),
@@ -454,6 +463,7 @@ impl Leg {
                     self.stream_over(&end);
                     Some(Input::StreamEnded(end))
                 }
+                fed = feed::next(&mut self.feed) => self.fed(fed),
                 Some(new) = self.successors.recv() => Some(self.replaced_by(*new)),
             };
             if let Some(input) = input {

@@ -29,6 +29,14 @@ impl Doing {
         }
     }
 
+    /// Whether it ends what is played, and with it what is being made for that.
+    pub(super) fn plays_or_stops(command: &MediaCommand) -> bool {
+        matches!(
+            command,
+            MediaCommand::Play { .. } | MediaCommand::PlayIn { .. } | MediaCommand::StopPlay
+        )
+    }
+
     pub(super) fn played(&mut self, id: u32) {
         self.playing.take_if(|(playing, _)| *playing == id);
     }
@@ -38,6 +46,7 @@ impl Leg {
     /// `new` takes this leg's place in its call.
     pub(super) fn replaced_by(&mut self, mut new: Leg) -> Input {
         let doing = std::mem::take(&mut self.doing);
+        let feed = self.feed.take();
         new.belong_to(&self.settings.call.clone());
         new.has_music = self.has_music;
         new.transferable = self.transferable;
@@ -58,6 +67,8 @@ impl Leg {
                 );
             }
         }
+        // What is still being made is played to the new one.
+        self.feed = feed;
         Input::Replaced
     }
 }

@@ -143,7 +143,7 @@ impl FlowProgram {
         }
     }
 
-    /// The same for a rehearsal: texts that no file says are played as prompts that begin with `say:`, and notes are kept.
+    /// The same for a rehearsal: notes are kept.
     pub fn rehearsed(flow: Arc<Flow>) -> Self {
         Self {
             notes: Some(Vec::new()),

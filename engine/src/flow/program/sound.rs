@@ -1,8 +1,9 @@
 //! What is played: pieces of prompts as audio, in the call's language.
-use super::super::model::{Piece, Prompt, Spoken, base_language, same_language};
+use super::super::model::{Piece, Prompt, Spoken, base_language, same_language, spoken_text};
 use super::super::{file_key, key_prompt};
 use super::FlowProgram;
 use crate::call::{Audio, CallInfo, Manner, Play, Repeat, Verb};
+use crate::speech::{MAX_TEXT, ssml};
 use std::collections::BTreeMap;
 
 impl FlowProgram {
@@ -87,22 +88,35 @@ impl FlowProgram {
         }
     }
 
-    /// The file of the call's language, or of one that is near; text only where a rehearsal reads it.
+    /// The file of the call's language, or of one that is near; else the text.
     fn spoken(&self, call: &CallInfo, spoken: &Spoken) -> Option<Audio> {
-        if let Some(key) = self.in_language(&spoken.files) {
+        if let Some((_, key)) = self.in_language(&spoken.files) {
             return Some(Audio::Prompt(key.clone()));
         }
-        let text = self
-            .notes
-            .as_ref()
-            .and_then(|_| self.in_language(&spoken.texts))?;
-        let text = text.expand(|name| self.look_up(call, name));
-        Some(Audio::Prompt(format!("say:{text}")))
+        let (code, text) = self.in_language(&spoken.texts)?;
+        let value = |name: &str| match spoken.manner.ssml {
+            // What callers and services say is no tag.
+            true => ssml::escaped(self.look_up(call, name)),
+            false => self.look_up(call, name).to_owned(),
+        };
+        let text = match text.fixed() {
+            Some(text) => text.to_owned(),
+            None => text.expand_within(MAX_TEXT, value),
+        };
+        let usual = match &self.flow.languages[..] {
+            [] => Some(self.language.as_str()).filter(|code| !code.is_empty()),
+            _ => self.flow.default_language.as_deref(),
+        };
+        let code = Some(code.as_str()).filter(|code| !code.is_empty());
+        let languages = &self.flow.languages;
+        let speech = spoken_text(text, &spoken.manner, code, languages, usual);
+        let silent = speech.text.trim().is_empty();
+        (!silent).then(|| Audio::Speech(Box::new(speech)))
     }
 
     /// What is there for the call's language: that one, its base or another region of it; what is for any; the same of the
     /// flow's language; and else the first.
-    fn in_language<'m, T>(&self, by_code: &'m BTreeMap<String, T>) -> Option<&'m T> {
+    fn in_language<'m, T>(&self, by_code: &'m BTreeMap<String, T>) -> Option<(&'m String, &'m T)> {
         let near = |wanted: &str| {
             let exact = by_code.iter().find(|(code, _)| same_language(code, wanted));
             let base = || {
@@ -121,11 +135,10 @@ impl FlowProgram {
             }
         };
         let default = self.flow.default_language.as_deref().unwrap_or_default();
-        let found = near(&self.language).map(|(_, value)| value);
-        found
-            .or_else(|| by_code.get(""))
-            .or_else(|| near(default).map(|(_, value)| value))
-            .or_else(|| by_code.values().next())
+        near(&self.language)
+            .or_else(|| by_code.get_key_value(""))
+            .or_else(|| near(default))
+            .or_else(|| by_code.iter().next())
     }
 }
 

@@ -18,7 +18,7 @@ use super::model::{
 };
 use super::schedule::Schedule;
 use super::template::Template;
-use super::{Kind, Loaded, PromptFile, Silent, Surroundings, check};
+use super::{FlowText, Kind, Loaded, PromptFile, Surroundings, check};
 use crate::call::HangupCause;
 use crate::config::document::field::{Field, Report, Table, shown};
 use crate::config::document::problem::{Problem, Problems, did_you_mean};
@@ -80,7 +80,8 @@ pub(super) fn flow(
             .map(|warning| format!("{name}:{warning}"))
             .collect(),
         prompt_files: read.files,
-        silent: read.silent,
+        texts: read.texts,
+        made_texts: read.made_texts,
         not_served: read.not_served,
         watched: read.watched,
     })
@@ -89,7 +90,8 @@ pub(super) fn flow(
 /// What was found beside the flow itself.
 struct Found {
     files: Vec<PromptFile>,
-    silent: Vec<Silent>,
+    texts: Vec<FlowText>,
+    made_texts: Vec<FlowText>,
     not_served: Vec<Problem>,
     watched: Vec<String>,
 }
@@ -107,7 +109,9 @@ struct Reader<'a> {
     schedules: Vec<Schedule>,
     files: RefCell<BTreeMap<String, PromptFile>>,
     spoken: RefCell<BTreeMap<String, String>>,
-    silent: RefCell<Vec<Silent>>,
+    texts: RefCell<Vec<FlowText>>,
+    made_texts: RefCell<Vec<FlowText>>,
+    default_language: Option<String>,
     not_served: RefCell<Vec<Problem>>,
     directories: RefCell<HashMap<(String, String), Arc<Directory>>>,
     watched: RefCell<Vec<String>>,
@@ -134,7 +138,9 @@ impl<'a> Reader<'a> {
             schedules: Vec::new(),
             files: RefCell::default(),
             spoken: RefCell::default(),
-            silent: RefCell::default(),
+            texts: RefCell::default(),
+            made_texts: RefCell::default(),
+            default_language: None,
             not_served: RefCell::default(),
             directories: RefCell::default(),
             watched: RefCell::default(),
@@ -151,6 +157,7 @@ impl Reader<'_> {
         self.read_aliases(&mut root);
         self.languages = self.language_list(&mut root);
         let default_language = self.default_language(&mut root);
+        self.default_language.clone_from(&default_language);
         self.prompts = self.prompt_definitions(&mut root);
         let queues = self.queues(&mut root);
         let recording = self.recording_section(&mut root);
@@ -192,7 +199,8 @@ impl Reader<'_> {
         }
         let found = Found {
             files: self.files.into_inner().into_values().collect(),
-            silent: self.silent.into_inner(),
+            texts: self.texts.into_inner(),
+            made_texts: self.made_texts.into_inner(),
             not_served: self.not_served.into_inner(),
             watched: self.watched.into_inner(),
         };

@@ -1,14 +1,17 @@
 //! Prompts: ids, inline forms, lists of them, and the files they name. Owns which files a flow can ask for.
-use super::super::model::{Piece, Prompt, Spoken, base_language, same_language};
+use super::super::model::{
+    Piece, Prompt, Spoken, SpokenManner, base_language, same_language, spoken_text,
+};
 use super::super::pattern::KEYS;
 use super::super::template::{Template, TemplateError};
-use super::super::{PromptFile, Silent, file_key, key_prompt};
+use super::super::{FlowText, PromptFile, file_key, key_prompt, made_file};
 use super::Reader;
 use crate::call::{Audio, ToneSpec};
 use crate::config::document::Value;
 use crate::config::document::field::{Field, Table, shown};
 use crate::fetch;
 use crate::media::tone_source::{self, TONE};
+use crate::speech::ssml;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The most pieces of one prompt.
@@ -142,8 +145,13 @@ impl Reader<'_> {
         let mut table = field.table()?;
         let forms =
             ["file", "tone", "silence_ms", "recording", "url", "keys"].map(|key| table.field(key));
-        let text = table.field("text");
-        let ssml = self.flag(&mut table, "ssml", false);
+        let (text, say) = (table.field("text"), table.field("say"));
+        if let (Some(_), Some(say)) = (&text, &say) {
+            say.error("is the same as \"text\", which is given as well: give one of them");
+        }
+        let text = text.or(say);
+        let manner = self.manner(&mut table);
+        // Texts are made at load whether it is said or not.
         let _made_at_load = self.flag(&mut table, "prerender", false);
         table.finish();
         let [file, tone, silence, recording, url, keys] = &forms;
@@ -156,11 +164,11 @@ impl Reader<'_> {
             return self.url(url);
         }
         let texts = match &text {
-            Some(text) => self.texts(text, ssml)?,
+            Some(text) => self.texts(text)?,
             None => BTreeMap::new(),
         };
         match (file, tone, silence, recording, keys, text) {
-            (Some(file), ..) => self.files(file, texts),
+            (Some(file), ..) => self.files(file, texts, manner),
             (_, Some(tone), ..) => self.tone(tone),
             (_, _, Some(silence), ..) => {
                 let ms = silence.integer(1..=MAX_MS)? as u32;
@@ -168,24 +176,16 @@ impl Reader<'_> {
             }
             (_, _, _, Some(recording), ..) => self.recording(recording),
             (.., Some(keys), _) => self.keys(keys),
-            (.., Some(text)) => self.unspoken(&text, id, texts),
+            (.., Some(text)) => Some(self.spoken(&text, id, texts, manner)),
             _ => field.expected(
-                "a prompt: one of \"file\", \"url\", \"tone\", \"silence_ms\" or \"recording\"",
+                "a prompt: one of \"file\", \"url\", \"text\", \"tone\", \"silence_ms\" or \"recording\"",
             ),
         }
     }
 
     /// Text, or text by language; the language `""` is any.
-    fn texts(&self, field: &Field<'_>, ssml: bool) -> Option<BTreeMap<String, Template>> {
-        let template = |field: &Field<'_>| {
-            let text = field.string()?;
-            let text = if ssml {
-                without_tags(text)
-            } else {
-                text.to_owned()
-            };
-            self.template(field, &text)
-        };
+    fn texts(&self, field: &Field<'_>) -> Option<BTreeMap<String, Template>> {
+        let template = |field: &Field<'_>| self.template(field, field.string()?);
         if field.text().is_some() {
             return Some(BTreeMap::from([(String::new(), template(field)?)]));
         }
@@ -230,12 +230,17 @@ impl Reader<'_> {
     }
 
     /// A file, or files by language.
-    fn files(&self, field: &Field<'_>, texts: BTreeMap<String, Template>) -> Option<Piece> {
+    fn files(
+        &self,
+        field: &Field<'_>,
+        texts: BTreeMap<String, Template>,
+        manner: SpokenManner,
+    ) -> Option<Piece> {
         if !matches!(field.node.value, Value::Map(_)) {
             let piece = self.file(field, field.string()?)?;
             if let (Piece::Fixed(Audio::Prompt(key)), Some(text)) = (&piece, texts.values().next())
             {
-                self.note_spoken(key, text);
+                self.note_spoken(key, text, &manner);
             }
             return Some(piece);
         }
@@ -248,7 +253,7 @@ impl Reader<'_> {
                 Some(Piece::Fixed(Audio::Prompt(key))) => {
                     let text = texts.iter().find(|(code, _)| same_language(code, &entry.key));
                     if let Some((_, text)) = text {
-                        self.note_spoken(&key, text);
+                        self.note_spoken(&key, text, &manner);
                     }
                     files.insert(entry.key.clone(), key);
                 }
@@ -259,36 +264,87 @@ impl Reader<'_> {
         if files.is_empty() {
             return field.expected("a file for at least one language");
         }
-        Some(Piece::Spoken(Spoken { files, texts }))
+        let spoken = Spoken {
+            files,
+            texts,
+            manner,
+        };
+        self.note_texts(None, &spoken);
+        Some(Piece::Spoken(spoken))
     }
 
-    fn note_spoken(&self, key: &str, text: &Template) {
+    /// How texts are spoken.
+    fn manner(&self, table: &mut Table<'_>) -> SpokenManner {
+        let rate = table
+            .field("rate")
+            .and_then(|field| field.number(0.2..=4.0));
+        let language = table.field("language").and_then(|field| {
+            let code = field.string()?;
+            self.check_language(&field, code);
+            Some(code.to_owned())
+        });
+        SpokenManner {
+            ssml: self.flag(table, "ssml", false),
+            voice: self.text(table, "voice"),
+            language,
+            rate_percent: rate.map_or(0, |rate| (rate * 100.0).round() as u16),
+        }
+    }
+
+    /// Notes what can be spoken before any call: texts without variables that no file says.
+    fn note_texts(&self, id: Option<&String>, spoken: &Spoken) {
+        for (code, text) in &spoken.texts {
+            let covered = |files: &BTreeMap<String, String>| {
+                files
+                    .keys()
+                    .any(|file| file.is_empty() || same_language(file, code))
+            };
+            let Some(text) = text.fixed() else {
+                continue;
+            };
+            let code = Some(code.clone()).filter(|code| !code.is_empty());
+            let speech = spoken_text(
+                text.to_owned(),
+                &spoken.manner,
+                code.as_deref(),
+                &self.languages,
+                self.default_language.as_deref(),
+            );
+            let list = match (covered(&spoken.files), id) {
+                (true, None) => continue,
+                (true, Some(_)) => &self.made_texts,
+                (false, _) => &self.texts,
+            };
+            list.borrow_mut().push(FlowText {
+                id: id.cloned(),
+                code,
+                speech,
+            });
+        }
+    }
+
+    fn note_spoken(&self, key: &str, text: &Template, manner: &SpokenManner) {
         let text = text.expand_made(|name| format!("${{{name}}}"));
+        let text = if manner.ssml {
+            ssml::without_tags(&text)
+        } else {
+            text
+        };
         self.spoken.borrow_mut().insert(key.to_owned(), text);
     }
 
     /// Text alone. A file made from it is taken where it is: `prompts/ID`, or `prompts/ID.LANGUAGE`, beside the flow.
-    fn unspoken(
+    fn spoken(
         &self,
         field: &Field<'_>,
         id: Option<&String>,
         texts: BTreeMap<String, Template>,
-    ) -> Option<Piece> {
-        let Some(id) = id else {
-            field.error(
-                "no voice is built in yet: give a file (\"file\": \"NAME.wav\") beside the text",
-            );
-            return None;
-        };
-        let fit = |char: char| char.is_ascii_alphanumeric() || "_-.".contains(char);
+        manner: SpokenManner,
+    ) -> Piece {
         let made = |code: &str| {
-            let name = if code.is_empty() {
-                format!("prompts/{id}")
-            } else {
-                format!("prompts/{id}.{code}")
-            };
+            let name = made_file(id?, code)?;
             let key = file_key(self.base, &name);
-            (id.chars().all(fit) && self.around.is_there(&key)).then_some((name, key))
+            self.around.is_there(&key).then_some((name, key))
         };
         let codes = texts
             .keys()
@@ -300,22 +356,18 @@ impl Reader<'_> {
                 self.need(field, &name);
                 let text = texts.get(code).or_else(|| texts.values().next());
                 if let Some(text) = text {
-                    self.note_spoken(&key, text);
+                    self.note_spoken(&key, text, &manner);
                 }
                 files.insert(code.to_owned(), key);
             }
         }
-        if files.is_empty() {
-            field.warning(format!(
-                "no voice is built in yet: nothing is heard until there is a file prompts/{}.wav",
-                shown(id)
-            ));
-            self.silent.borrow_mut().push(Silent {
-                id: id.clone(),
-                at: field.at(),
-            });
-        }
-        Some(Piece::Spoken(Spoken { files, texts }))
+        let spoken = Spoken {
+            files,
+            texts,
+            manner,
+        };
+        self.note_texts(id, &spoken);
+        Piece::Spoken(spoken)
     }
 
     fn keys(&self, field: &Field<'_>) -> Option<Piece> {
@@ -456,12 +508,4 @@ fn frequencies(field: &Field<'_>) -> Option<[f32; 2]> {
         [first, second] => Some([one(first)?, one(second)?]),
         _ => field.expected("one or two frequencies in Hz"),
     }
-}
-
-/// SSML without its tags: what is said, for transcripts. A `<` that nothing closes ends the text.
-fn without_tags(text: &str) -> String {
-    let mut parts = text.split('<');
-    let first = parts.next().unwrap_or_default().to_owned();
-    let said = |part: &str| part.split_once('>').map_or("", |(_, said)| said).to_owned();
-    parts.fold(first, |text, part| text + &said(part))
 }

@@ -5,6 +5,7 @@ use crate::call::{
 use crate::config::document::field::shown;
 use crate::flow::Flow;
 use crate::flow::program::Note;
+use crate::speech::{Speech, ssml};
 
 /// How long a file is taken to last, in ms.
 const FILE_MS: u64 = 3000;
@@ -21,15 +22,24 @@ pub fn said(flow: &Flow, audio: &[Audio]) -> String {
 
 fn one(flow: &Flow, audio: &Audio) -> String {
     match audio {
-        Audio::Prompt(key) => match (key.strip_prefix("say:"), flow.spoken.get(key)) {
-            (Some(text), _) => format!("\"{}\" (text only: silent)", line(text)),
-            (None, Some(text)) => format!("\"{}\" [{}]", line(text), line(key)),
-            (None, None) => format!("[{}]", line(key)),
+        Audio::Prompt(key) => match flow.spoken.get(key) {
+            Some(text) => format!("\"{}\" [{}]", line(text), line(key)),
+            None => format!("[{}]", line(key)),
         },
+        Audio::Speech(speech) => format!("\"{}\"", line(&words(speech))),
         Audio::Recording(_) => "the recording".to_owned(),
         Audio::Tone(tone) => format!("tone {} Hz {} ms", tone.hz[0], tone.ms),
         Audio::Silence { ms } => format!("{ms} ms of silence"),
     }
+}
+
+/// What is said.
+fn words(speech: &Speech) -> String {
+    if speech.ssml {
+        let text = ssml::without_tags(&speech.text);
+        return text.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
+    speech.text.clone()
 }
 
 fn line(text: &str) -> String {
@@ -59,11 +69,10 @@ pub(super) fn heard_ms(flow: &Flow, verb: &Verb) -> u64 {
     };
     let ms = |audio: &Audio| match audio {
         Audio::Prompt(key) => {
-            let text = key
-                .strip_prefix("say:")
-                .or_else(|| flow.spoken.get(key).map(String::as_str));
+            let text = flow.spoken.get(key);
             text.map_or(FILE_MS, |text| text.chars().count() as u64 * CHARACTER_MS)
         }
+        Audio::Speech(speech) => words(speech).chars().count() as u64 * CHARACTER_MS,
         Audio::Recording(_) => FILE_MS,
         Audio::Tone(tone) => u64::from(tone.ms),
         Audio::Silence { ms } => u64::from(*ms),

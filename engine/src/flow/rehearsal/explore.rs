@@ -172,12 +172,7 @@ impl Walk<'_> {
         };
         for audio in audio {
             let Audio::Prompt(key) = audio else { continue };
-            if let Some(text) = key.strip_prefix("say:") {
-                let text = crate::config::document::field::shown(text);
-                self.findings
-                    .missing_prompts
-                    .insert(format!("{at}: \"{text}\" is text only: nothing is heard"));
-            } else if let Some(id) = key.strip_prefix("no prompt ") {
+            if let Some(id) = key.strip_prefix("no prompt ") {
                 self.findings
                     .missing_prompts
                     .insert(format!("{at}: there is no prompt \"{id}\""));

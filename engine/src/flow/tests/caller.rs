@@ -42,6 +42,7 @@ fn shown(audio: &[Audio]) -> String {
         Audio::Recording(RecordingId(id)) => format!("recording {id}"),
         Audio::Tone(tone) => format!("tone {} Hz {} ms", tone.hz[0], tone.ms),
         Audio::Silence { ms } => format!("silence {ms} ms"),
+        Audio::Speech(speech) => format!("\"{}\"", speech.text),
     };
     audio.iter().map(one).collect::<Vec<_>>().join("+")
 }

@@ -103,8 +103,8 @@ fn mistakes_in_nodes_and_prompts_are_told_exactly() {
             r#"f.yaml:5:6 nodes.n: the key "prompt" is missing"#,
         ),
         (
-            "  n: {type: play, prompt: {text: hello}}",
-            r#"f.yaml:5:34 nodes.n.prompt.text: no voice is built in yet: give a file ("file": "NAME.wav") beside the text"#,
+            "  n: {type: play, prompt: {text: hello, say: hello}}",
+            r#"f.yaml:5:46 nodes.n.prompt.say: is the same as "text", which is given as well: give one of them"#,
         ),
         (
             "  n: {type: play, prompt: {file: a, silence_ms: 3}}",
