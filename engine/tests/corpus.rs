@@ -132,7 +132,7 @@ fn stream_message() {
 /// Each seed cut short everywhere and with octets changed, in a fixed order: what libFuzzer does first.
 #[test]
 fn damaged_seeds() {
-    let targets: [(&str, fn(&[u8])); 11] = [
+    let targets: [(&str, fn(&[u8])); 12] = [
         ("arbiter", rtp_checks::arbiter),
         ("flow_texts", documents::flow_texts),
         ("jitter", rtp_checks::jitter),
