@@ -13,8 +13,8 @@ use trunkline::fetch::{FetchLimits, Fetcher};
 use trunkline::media::{AdmissionLimits, Media, MediaConfig, Prompt, PromptLibrary};
 use trunkline::net::sip::{PumpCounters, Sip, TcpLimits};
 use trunkline::route::OutboundLeg;
-use trunkline::store::Store;
 use trunkline::speech::Speaker;
+use trunkline::store::Store;
 use trunkline_sip::offer_answer::Encoding;
 use trunkline_sip::{Admission, EndpointConfig, Flow, Frame, Gate, Origin, Timers, Transport};
 
