@@ -39,7 +39,7 @@ pub const MAX_VALUE: usize = 1024;
 pub struct Control(Mutex<BTreeMap<String, Entry>>);
 
 struct Entry {
-    orders: mpsc::Sender<Ordered>,
+    orders: mpsc::Sender<Box<Ordered>>,
     call: Weak<CallContext>,
 }
 
@@ -67,9 +67,10 @@ impl Reply {
     }
 }
 
-/// The orders to one call; while it lives, the call is among those in progress.
+/// The orders to one call; while it lives, the call is among those in progress. Boxed on their way: the queue makes room for 32 at once in each
+/// call, most of which never gets any.
 pub(super) struct Orders {
-    receiver: mpsc::Receiver<Ordered>,
+    receiver: mpsc::Receiver<Box<Ordered>>,
     control: Arc<Control>,
     call: String,
 }
@@ -78,7 +79,7 @@ impl Orders {
     /// The next order. Can be dropped at any await without losing one.
     pub(super) async fn next(&mut self) -> Ordered {
         match self.receiver.recv().await {
-            Some(ordered) => ordered,
+            Some(ordered) => *ordered,
             None => std::future::pending().await,
         }
     }
@@ -174,11 +175,11 @@ impl Calls {
         let name = order.name();
         tracing::info!(call, order = name, "ordered from outside");
         let (reply, outcome) = oneshot::channel();
-        let ordered = Ordered {
+        let ordered = Box::new(Ordered {
             order,
             audio,
             reply,
-        };
+        });
         orders.try_send(ordered).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 tracing::warn!(
