@@ -1,15 +1,16 @@
 //! The verb enqueue: the caller waits with music and announcements, agents ring, and whoever is ready is joined with it.
-use super::super::announcement::{self, Spoken};
+use super::super::announcement::{self, Sentence};
 use super::super::enqueue::{Enqueue, QueueEnd, Queued};
 use super::super::leg::{Input, hangup_reason};
 use super::super::rings::{Rings, Told};
 use super::super::see_off::Escorted;
-use super::super::verb::{Audio, KeyPress, Outcome};
+use super::super::verb::{Audio, KeyPress, Manner, Outcome, Repeat};
 use super::dial::passed_on;
 use super::{End, Executor, VerbResult};
-use crate::config::Queue;
+use crate::config::{Announce, Queue};
 use crate::media::{Command, MediaAudio};
 use crate::queue::{Joining, Leaving, Order, Place, Refused};
+use crate::speech::Speech;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -217,7 +218,7 @@ impl Executor<'_> {
         None
     }
 
-    /// Says how the caller stands, in its language; the music goes on after. What has no file is not said.
+    /// Says how the caller stands, in its language; the music goes on after. What has no file and no voice is not said.
     async fn announce(
         &mut self,
         waiting: &mut Waiting<'_>,
@@ -228,41 +229,55 @@ impl Executor<'_> {
         let language = &waiting.verb.language;
         let mut audio = Vec::new();
         for sentence in announcement::sentences(settings, position, hold) {
-            let mut said = Vec::new();
-            for Spoken(names) in &sentence {
-                let keys = announcement::keys(settings, language, names);
-                match self.first_loaded(&keys).await {
-                    Some(piece) => said.push(piece),
-                    None => {
-                        tracing::warn!(
-                            queue = waiting.verb.queue,
-                            wanted = keys.first().map_or("", String::as_str),
-                            rule = "no-queue-prompt",
-                            "part of an announcement is not said: there is no such prompt"
-                        );
-                        said.clear();
-                        break;
-                    }
-                }
+            match self.sentence(settings, &sentence, language).await {
+                Some(said) => audio.extend(said),
+                None => tracing::warn!(
+                    queue = waiting.verb.queue,
+                    ?sentence,
+                    rule = "no-queue-prompt",
+                    "part of an announcement is not said: there is neither a prompt nor a voice"
+                ),
             }
-            audio.extend(said);
         }
         if audio.is_empty() {
             return;
         }
-        match self.play_media(audio, Some(1)) {
+        match self
+            .start_playing(&audio, Repeat::Times(1), Manner::default())
+            .await
+        {
             Ok(id) => waiting.speaking = Some(id),
             Err(error) => tracing::warn!(error, "an announcement is not said"),
         }
     }
 
-    async fn first_loaded(&mut self, keys: &[String]) -> Option<MediaAudio> {
-        for key in keys {
-            if let Ok(audio) = self.media_audio(&Audio::Prompt(key.clone())).await {
-                return Some(audio);
+    /// A sentence by its prompts, else by a voice.
+    async fn sentence(
+        &mut self,
+        settings: &Announce,
+        sentence: &Sentence,
+        language: &str,
+    ) -> Option<Vec<Audio>> {
+        let mut said = Vec::new();
+        for name in sentence.prompts() {
+            let mut found = None;
+            for key in announcement::keys(settings, language, &name) {
+                let audio = Audio::Prompt(key);
+                if self.media_audio(&audio).await.is_ok() {
+                    found = Some(audio);
+                    break;
+                }
             }
+            let Some(found) = found else {
+                let text = sentence.text(language)?;
+                self.call.calls.speech.as_ref()?;
+                let language = (!language.is_empty()).then_some(language);
+                let speech = Speech::plain(text).in_voice(language, None);
+                return Some(vec![Audio::Speech(Box::new(speech))]);
+            };
+            said.push(found);
         }
-        None
+        Some(said)
     }
 
     async fn loaded(&mut self, key: &str) -> Option<MediaAudio> {
