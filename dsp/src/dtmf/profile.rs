@@ -124,6 +124,12 @@ impl Profile {
         ("australia", Self::AUSTRALIA),
         ("brazil", Self::BRAZIL),
     ];
+
+    /// The same for who keeps only which one it is.
+    pub fn named() -> [(&'static str, &'static Self); 6] {
+        const NAMED: &[(&str, Profile); 6] = &Profile::NAMED;
+        NAMED.each_ref().map(|(name, profile)| (*name, profile))
+    }
 }
 
 impl Default for Profile {

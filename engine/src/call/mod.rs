@@ -107,6 +107,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use trunkline_dsp::dtmf::Profile;
 use trunkline_dsp::progress::Plan;
 use trunkline_sip::offer_answer::Encoding;
 use trunkline_sip::{Frame, Origin};
@@ -152,12 +153,14 @@ pub trait Routes: Send + Sync {
 }
 
 /// What a leg may carry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LegTerms {
     /// Codecs in order of preference.
     pub codecs: Vec<Encoding>,
     /// How digits are heard and sent.
     pub dtmf: DtmfMode,
+    /// What counts as a key in its audio; `None`: what the media engine was given.
+    pub dtmf_profile: Option<&'static Profile>,
     /// Whether its audio is encrypted.
     pub srtp: SrtpPolicy,
     /// Whose tones it hears.
@@ -244,6 +247,7 @@ impl CallSettings {
         LegTerms {
             codecs: self.codecs.clone(),
             dtmf: self.dtmf,
+            dtmf_profile: None,
             srtp: self.srtp,
             tones: self.tones,
         }

@@ -46,6 +46,7 @@ pub(super) async fn place(
         signalling: to.flow.remote,
         codecs,
         dtmf: to.dtmf,
+        dtmf_profile: to.dtmf_profile,
         srtp: to.srtp,
         tones: to.tones,
         ptime_ms: 20,

@@ -126,6 +126,7 @@ fn inbound_leg(
         signalling: incoming.flow.remote,
         codecs: terms.codecs,
         dtmf: terms.dtmf,
+        dtmf_profile: terms.dtmf_profile,
         srtp: terms.srtp,
         tones: terms.tones,
         ptime_ms: 20,

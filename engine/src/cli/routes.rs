@@ -327,21 +327,24 @@ impl Routes for LiveRoutes {
     fn terms(&self, caller: &Caller) -> Option<LegTerms> {
         let router = self.router.load();
         let config = router.config();
-        let (codecs, dtmf, srtp, tones) = match &caller.origin {
+        let (codecs, (dtmf, dtmf_profile), srtp, tones) = match &caller.origin {
             Origin::Peer(name) => {
                 let trunk = config.trunk(name)?;
-                (&trunk.codecs, trunk.dtmf, trunk.srtp, trunk.tones)
+                let keys = (trunk.dtmf, trunk.dtmf_profile);
+                (&trunk.codecs, keys, trunk.srtp, trunk.tones)
             }
             Origin::User(name) => {
                 let endpoint = config.endpoint(name)?;
                 let own = config.tones.country;
-                (&endpoint.codecs, endpoint.dtmf, endpoint.srtp, own)
+                let keys = (endpoint.dtmf, endpoint.dtmf_profile);
+                (&endpoint.codecs, keys, endpoint.srtp, own)
             }
             Origin::Stranger => return None,
         };
         Some(LegTerms {
             codecs: terms::encodings(codecs),
             dtmf,
+            dtmf_profile,
             srtp,
             tones,
         })

@@ -80,6 +80,10 @@ fn bad_values_are_told_exactly() {
             r#"t.toml:2:8 media.dtmf: must be "auto", "rfc4733", "inband", "info" or "off", but is "rfc2833"; did you mean "rfc4733"?"#,
         ),
         (
+            "[[endpoint]]\nuser = \"a\"\npassword = \"0123456789abcdef\"\ndtmf_profile = \"japan\"",
+            r#"t.toml:4:16 endpoint[0].dtmf_profile: must be "default", "relaxed", "strict", "ntt", "australia" or "brazil", but is "japan""#,
+        ),
+        (
             "[http]\nlisten = \"8080\"",
             r#"t.toml:2:10 http.listen: must be "ADDRESS:PORT" such as "127.0.0.1:8080", or "off", but is text, "8080""#,
         ),

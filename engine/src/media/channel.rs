@@ -154,6 +154,8 @@ pub(crate) struct ChannelState {
     pub(crate) digits: Option<Box<DigitSender>>,
     pub(crate) echo: bool,
     pub(crate) detector_rate: AudioRate,
+    /// What counts as a key, where that is not what the engine was configured with.
+    pub(crate) profile: Option<&'static Profile>,
     /// Samples the detector has heard.
     pub(crate) detector_heard: u64,
     /// The key it hears, and since which sample.
@@ -263,6 +265,7 @@ impl ChannelState {
             echo: false,
             detector: None,
             detector_rate: AudioRate::Narrow,
+            profile: None,
             detector_heard: 0,
             tone_down: None,
             key_delay: None,
@@ -369,8 +372,10 @@ impl ChannelState {
                     self.echo = on;
                 }
                 Command::Detect { inband } => {
-                    self.detect(moment.now, inband.then_some(around.dtmf));
+                    let profile = self.profile.copied().unwrap_or(around.dtmf);
+                    self.detect(moment.now, inband.then_some(profile));
                 }
+                Command::Profile(profile) => self.profile = Some(profile),
                 Command::StopRecord { id } => {
                     let stopped = self.recording.take_if(|recording| recording.id() == id);
                     self.scrap(stopped);

@@ -11,6 +11,7 @@ use super::prompt::Prompt;
 use super::recorder::RecordingSpec;
 use crate::rtp::srtp::MasterKey;
 use crate::rtp::stun::IceLite;
+use trunkline_dsp::dtmf::Profile;
 
 /// An order to a channel. Orders of one channel are carried out in the order they were sent.
 #[derive(Debug, Clone)]
@@ -58,6 +59,9 @@ pub enum Command {
         /// `true` keeps a detector that runs; `false` ends it, and a key that is down with it.
         inband: bool,
     },
+    /// What counts as a key in the received audio from now on, instead of what the engine was configured with. A detector that runs begins
+    /// anew when it is asked for again.
+    Profile(&'static Profile),
     /// Ends the bridge of this channel, for both ends. Nothing happens if there is none.
     Unbridge,
     /// Records to a file. Ends with [`MediaEvent::RecordDone`](super::MediaEvent::RecordDone), which is sent when the file is complete. A

@@ -176,6 +176,7 @@ fn leg(endpoint: &Endpoint, binding: &Binding, caller: &CallerIdentity) -> Outbo
         routes: binding.path.clone(),
         codecs: terms::encodings(&endpoint.codecs),
         dtmf: endpoint.dtmf,
+        dtmf_profile: endpoint.dtmf_profile,
         srtp: endpoint.srtp,
         ..leg
     }

@@ -7,6 +7,7 @@ use crate::config::DtmfMode;
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use trunkline_dsp::dtmf::Profile;
 use trunkline_dsp::progress::Plan;
 use trunkline_sip::digest::Credentials;
 use trunkline_sip::{Encoding, Flow, Invite};
@@ -34,6 +35,8 @@ pub struct OutboundLeg {
     pub codecs: Vec<Encoding>,
     /// How keys travel on this leg.
     pub dtmf: DtmfMode,
+    /// What counts as a key in its audio; `None`: what the media engine was given.
+    pub dtmf_profile: Option<&'static Profile>,
     /// Whether its audio is encrypted.
     pub srtp: SrtpPolicy,
     /// The tones of its network.
@@ -60,6 +63,7 @@ impl OutboundLeg {
             credentials: None,
             codecs: Vec::new(),
             dtmf: DtmfMode::Auto,
+            dtmf_profile: None,
             srtp: SrtpPolicy::Never,
             tones: Plan::recommended(),
             progress: false,

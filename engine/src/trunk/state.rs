@@ -323,6 +323,7 @@ impl TrunkState {
             contact_user: config.login.as_ref().map(|login| escaped(&login.username)),
             codecs: encodings(&config.codecs),
             dtmf: config.dtmf,
+            dtmf_profile: config.dtmf_profile,
             srtp: config.srtp,
             tones: config.tones,
             progress: config.progress,

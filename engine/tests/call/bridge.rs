@@ -298,3 +298,32 @@ async fn a_tone_becomes_an_event_and_is_heard_no_more() {
     assert_eq!(digits[0].0, 4);
     pair.over().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leg_of_its_own_profile_hears_what_that_takes_for_a_key() {
+    // -29 dBm0 a tone: Q.24 has NTT refuse that, the others hear it.
+    for (profile, expected) in [(None, 1), (Some(&Profile::NTT), 0)] {
+        let mut pair =
+            Pair::with(|leg| leg.dtmf_profile = profile, |sdp| sdp, without_events).await;
+        let mut generator = Generator::new(8000, Key::from_char('8').unwrap(), -29.0, -29.0);
+        let mut pace = tokio::time::interval(std::time::Duration::from_millis(20));
+        let mut begun = Vec::new();
+        for frame in 0..60u32 {
+            pace.tick().await;
+            let mut samples = [0i16; 160];
+            if (10..20).contains(&frame) {
+                generator.fill(&mut samples);
+            }
+            let payload = samples.map(g711::ulaw_encode);
+            pair.bob.rtp(pair.bob_to, 0, frame * 160, &payload).await;
+            while let Some(packet) = pair.ann.already_heard() {
+                if packet.kind == EVENTS {
+                    begun.push((packet.payload[0], packet.timestamp));
+                }
+            }
+        }
+        begun.dedup();
+        assert_eq!(begun.len(), expected, "{profile:?}: {begun:?}");
+        pair.over().await;
+    }
+}

@@ -79,6 +79,70 @@ async fn each_mode_hears_what_it_says_and_no_more() {
     }
 }
 
+/// Audio of so many frames at the pace of time: a key's tones or silence. Also the key as an event that began with the frame `event` says.
+async fn held(
+    phone: &mut Phone,
+    to: u16,
+    frames: std::ops::Range<u32>,
+    tones: Option<&mut Generator>,
+    event: Option<(u8, u32)>,
+) {
+    let mut pace = tokio::time::interval(Duration::from_millis(20));
+    let mut tones = tones;
+    for frame in frames {
+        pace.tick().await;
+        let mut samples = [0i16; 160];
+        if let Some(tones) = &mut tones {
+            tones.fill(&mut samples);
+        }
+        let payload = samples.map(g711::ulaw_encode);
+        phone.rtp(to, 0, frame * 160, &payload).await;
+        if let Some((code, since)) = event {
+            let [high, low] = u16::to_be_bytes(((frame - since + 1) * 160) as u16);
+            let event = [code, 10, high, low];
+            phone.rtp(to, EVENTS, since * 160, &event).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_down_while_a_re_invite_changes_the_mode_is_one_digit() {
+    let plan = Plan::of([Verb::Answer, crate::gather(true, 3000)]);
+    let mut rig = Rig::start(vec![("keys", plan)]).await;
+    let (mut phone, to, _) = calling(&rig, DtmfMode::Auto, "keys").await;
+    let with = phone.sdp("sendrecv");
+    let without = with
+        .replace(&format!(" {EVENTS}\r\n"), "\r\n")
+        .replace(&format!("a=rtpmap:{EVENTS} telephone-event/8000\r\n"), "");
+    held(&mut phone, to, 0..10, None, None).await;
+    // 4, by event and tone; then there are no events any more, and the tone goes on.
+    let generator = |key| Generator::new(8000, Key::from_char(key).unwrap(), -8.0, -8.0);
+    let mut four = generator('4');
+    held(&mut phone, to, 10..20, Some(&mut four), Some((4, 10))).await;
+    let answer = phone.reinvite(&without, "").await;
+    assert!(!answer.contains("telephone-event"), "{answer}");
+    held(&mut phone, to, 20..30, Some(&mut four), None).await;
+    held(&mut phone, to, 30..40, None, None).await;
+    // 5, a tone alone.
+    held(&mut phone, to, 40..50, Some(&mut generator('5')), None).await;
+    held(&mut phone, to, 50..60, None, None).await;
+    // 6 begins as a tone, and there are events again before it ends.
+    let mut six = generator('6');
+    held(&mut phone, to, 60..70, Some(&mut six), None).await;
+    let answer = phone.reinvite(&with, "").await;
+    assert!(answer.contains("telephone-event"), "{answer}");
+    held(&mut phone, to, 70..80, Some(&mut six), Some((6, 60))).await;
+    held(&mut phone, to, 80..120, None, None).await;
+    let Outcome::Gathered(gathered) = rig.outcome().await else {
+        panic!("no gather");
+    };
+    let keys: String = gathered.keys.iter().map(|key| key.digit).collect();
+    assert_eq!(keys, "456", "{:?}", gathered.keys);
+    phone.expect("BYE").await;
+    assert_eq!(rig.outcome().await, Outcome::HungUp);
+    rig.rests().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn digits_are_sent_in_the_way_of_the_mode() {
     let send = Verb::SendDigits(SendDigits {

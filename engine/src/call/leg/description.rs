@@ -242,6 +242,9 @@ impl Leg {
         if let Err(error) = self.media(MediaCommand::Stream(Box::new(params))) {
             tracing::error!(%error, "the media shard takes no commands");
         }
+        if let Some(profile) = self.settings.dtmf_profile {
+            let _ = self.media(MediaCommand::Profile(profile));
+        }
         let inband = self.settings.dtmf.inband();
         let _ = self.media(MediaCommand::Detect { inband });
     }

@@ -52,6 +52,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use trunkline_dsp::answering::Finding;
+use trunkline_dsp::dtmf::Profile;
 use trunkline_dsp::progress::{Heard, Plan};
 use trunkline_sip::offer_answer::{Direction as MediaDirection, Encoding, LocalMedia, LocalSrtp};
 use trunkline_sip::{HangupReason, LegId, Origin, ReferTo};
@@ -155,6 +156,8 @@ pub(super) struct LegSettings {
     pub(super) codecs: Vec<Encoding>,
     /// How digits are heard and sent.
     pub(super) dtmf: DtmfMode,
+    /// What counts as a key in its audio; `None`: what the media engine was given.
+    pub(super) dtmf_profile: Option<&'static Profile>,
     /// Whether its audio is encrypted.
     pub(super) srtp: SrtpPolicy,
     /// Whose tones it hears.

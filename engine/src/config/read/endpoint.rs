@@ -1,6 +1,6 @@
 //! Reads `[[endpoint]]` and `[[ring_group]]`.
 use super::login::password;
-use super::media::{own_codecs, own_dtmf, own_srtp};
+use super::media::{own_codecs, own_dtmf, own_dtmf_profile, own_srtp};
 use super::value::{count, flag, header_text, list_of, name, optional_count, prefix, seconds};
 use super::{Field, Sources, Table, entries, repeated, unknown};
 use crate::config::types::*;
@@ -63,6 +63,7 @@ fn endpoint<'a>(mut table: Table<'a>, media: &Media, sources: &Sources<'_>) -> O
         transports: transports(&mut table),
         codecs: own_codecs(&mut table, &media.codecs),
         dtmf: own_dtmf(&mut table, media.dtmf),
+        dtmf_profile: own_dtmf_profile(&mut table),
         srtp: own_srtp(&mut table, media.srtp),
         max_calls: optional_count(&mut table, "max_calls", 1..=100_000),
         allow_outbound: table.field("allow_outbound").map(|f| list_of(&f, prefix)),

@@ -4,6 +4,7 @@ use super::{Field, Table};
 use crate::config::types::*;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use trunkline_dsp::dtmf::Profile;
 
 pub(super) fn media(mut table: Table<'_>) -> Media {
     let threads = table.field("threads").and_then(|f| f.integer(1..=64));
@@ -87,6 +88,12 @@ pub(super) fn own_codecs(table: &mut Table<'_>, default: &[Codec]) -> Vec<Codec>
 pub(super) fn own_dtmf(table: &mut Table<'_>, default: DtmfMode) -> DtmfMode {
     let own = table.field("dtmf").and_then(|f| f.choice(&DTMF_MODES));
     own.unwrap_or(default)
+}
+
+/// The DTMF profile of a table that may have its own.
+pub(super) fn own_dtmf_profile(table: &mut Table<'_>) -> Option<&'static Profile> {
+    let field = table.field("dtmf_profile");
+    field.and_then(|f| f.choice(&Profile::named()))
 }
 
 /// The SRTP policy of a table that may have its own; else the one given.

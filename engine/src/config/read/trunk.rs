@@ -1,6 +1,6 @@
 //! Reads `[[trunk]]`.
 use super::login::password;
-use super::media::{own_codecs, own_dtmf, own_srtp};
+use super::media::{own_codecs, own_dtmf, own_dtmf_profile, own_srtp};
 use super::tones::own_country;
 use super::value::{
     flag, header_text, list_of, name, network, optional_count, prefix, seconds, seconds_or_none,
@@ -86,6 +86,7 @@ fn trunk<'a>(
         limits: limits(&mut table),
         codecs: own_codecs(&mut table, &media.codecs),
         dtmf: own_dtmf(&mut table, media.dtmf),
+        dtmf_profile: own_dtmf_profile(&mut table),
         srtp: own_srtp(&mut table, media.srtp),
         tones: own_country(&mut table, "tones", tones.country),
         progress: flag(&mut table, "progress", false),

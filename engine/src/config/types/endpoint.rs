@@ -2,9 +2,10 @@
 use super::super::{At, Secret};
 use super::{Codec, DtmfMode, SrtpPolicy, Transport};
 use std::time::Duration;
+use trunkline_dsp::dtmf::Profile;
 
 /// `[[endpoint]]`: a user who may register and call with a password.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Endpoint {
     /// User part of the address of record, and the name for digest authentication.
     pub user: String,
@@ -22,6 +23,8 @@ pub struct Endpoint {
     pub codecs: Vec<Codec>,
     /// Where keys are heard; `[media] dtmf` where absent.
     pub dtmf: DtmfMode,
+    /// What counts as a key in its audio; `[dtmf]` where absent.
+    pub dtmf_profile: Option<&'static Profile>,
     /// Encryption of audio.
     pub srtp: SrtpPolicy,
     /// Calls of this user at the same time; `None`: no limit of its own.

@@ -3,6 +3,7 @@ use super::super::{At, Network, Secret};
 use super::{Codec, DtmfMode, HostPort, SrtpPolicy, Transport};
 use std::fmt;
 use std::time::Duration;
+use trunkline_dsp::dtmf::Profile;
 use trunkline_dsp::progress::Plan;
 
 /// `[[trunk]]`.
@@ -30,6 +31,8 @@ pub struct Trunk {
     pub codecs: Vec<Codec>,
     /// Where keys are heard; `[media] dtmf` where absent.
     pub dtmf: DtmfMode,
+    /// What counts as a key in its audio; `[dtmf]` where absent.
+    pub dtmf_profile: Option<&'static Profile>,
     /// Encryption of audio.
     pub srtp: SrtpPolicy,
     /// The tones of its network: what its callers hear, and what is listened for.
