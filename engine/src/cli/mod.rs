@@ -1,10 +1,11 @@
-//! The command line: run, call, check, flow, simulate, route-test, token, doctor, bench, load.
+//! The command line: run, call, check, flow, simulate, route-test, ctl, token, doctor, bench, load.
 //!
 //! Exit codes: 0 done; 1 it could not be done (one sentence on stderr says why); 2 the command line itself is wrong.
 mod bench;
 mod builtin;
 mod call;
 mod check;
+mod ctl;
 mod doctor;
 mod flow;
 mod flow_shelf;
@@ -53,6 +54,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Say what would happen to a call, and which rule of the configuration says so.
     RouteTest(route_test::Args),
+    /// See and steer a running server over its control API.
+    Ctl(ctl::Args),
     /// Make, list and revoke tokens of the control API.
     Token(token::Args),
     /// Say what is wrong: with this machine, with the trunks, and with the audio of recent calls.
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Flow(args) => flow::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::RouteTest(args) => route_test::run(&args),
+        Command::Ctl(args) => ctl::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -494,3 +494,66 @@ fn events_of_a_call_are_streamed_and_can_be_asked_for_again() {
     )
     .is_problem(400, "bad-parameter");
 }
+
+#[test]
+fn a_call_is_steered_from_the_shell_and_an_order_with_a_key_is_carried_out_once() {
+    let server = Server::with(quick());
+    let admin = admin(&server);
+    let url = format!(
+        "http://{}:{}",
+        server.settings.ip, server.settings.http_port
+    );
+    let ctl = |arguments: &[&str]| {
+        let mut all = vec!["ctl", "--url", &url];
+        all.extend(arguments);
+        trunkline_in(server.scratch.path(), &all)
+    };
+    let mut caller = std::process::Command::new(BINARY)
+        .args([
+            "call",
+            &format!("sip:demo@{}", server.sip()),
+            "--digits",
+            "w",
+        ])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("a call");
+    server.wait_log("the call is up", |line| line.contains("answered"));
+    let (good, out) = ctl(&["calls", "list", "--json"]);
+    assert!(good, "{out}");
+    let list: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let id = list["items"][0]["id"].as_str().expect("a call").to_owned();
+    let (good, out) = ctl(&["calls", "tag", &id, "--tag", "vip", "--metadata", "order=7"]);
+    assert!(good && out.contains("vip"), "{out}");
+    let (good, out) = ctl(&["calls", "digits", &id, "12x"]);
+    assert!(!good && out.contains("digits"), "{out}");
+    let bearer = format!("Bearer {admin}");
+    let hang_up = |body: &str| {
+        let headers = [
+            ("Authorization", &*bearer),
+            ("Content-Type", "application/json"),
+            ("Idempotency-Key", "first"),
+        ];
+        ask(
+            &server,
+            "POST",
+            &format!("/api/v1/calls/{id}/hangup"),
+            &headers,
+            body,
+        )
+    };
+    let first = hang_up("{\"cause\": 17}");
+    assert_eq!(first.status, 200, "{first:?}");
+    let again = hang_up("{\"cause\": 17}");
+    assert_eq!((again.status, &again.body), (200, &first.body));
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    hang_up("{}").is_problem(422, "key-reused");
+    server.wait_no_call();
+    let (good, out) = ctl(&["calls", "hangup", &id]);
+    assert!(!good && out.contains("(404)"), "{out}");
+    assert!(
+        super::server::wait_end(&mut caller).is_some(),
+        "the caller hears of it"
+    );
+}

@@ -1,0 +1,596 @@
+//! What is asked on the command line, as a request.
+use anyhow::Context;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// A body.
+#[derive(Debug)]
+pub(super) struct Body {
+    pub(super) media: &'static str,
+    pub(super) text: String,
+}
+
+/// How an answer is shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Columns {
+    /// A table of these.
+    Of(&'static [&'static str]),
+    /// All fields of one thing.
+    All,
+    /// As it is.
+    Text,
+}
+
+/// A request.
+pub(super) enum Asked {
+    Once {
+        method: Method,
+        path: String,
+        body: Option<Body>,
+        columns: Columns,
+    },
+    Follow(String),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Paging {
+    /// Most rows.
+    #[arg(long)]
+    limit: Option<u32>,
+    /// Where the list before ended.
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum What {
+    /// Version, uptime and how much goes on.
+    Server,
+    /// The token in use.
+    Token,
+    /// Carriers and how they stand.
+    Trunks(Paging),
+    /// Users with phones.
+    Endpoints(Paging),
+    /// Phones that are registered.
+    Registrations(Paging),
+    /// Which number leads where.
+    Numbers(Paging),
+    /// Call records.
+    Cdrs {
+        /// Of this number only.
+        #[arg(long)]
+        number: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Events: the latest, or as they happen.
+    Events {
+        /// As they happen, until Ctrl-C.
+        #[arg(long)]
+        follow: bool,
+        /// Names such as "call.*,digit".
+        #[arg(long)]
+        events: Option<String>,
+        /// Of this call only.
+        #[arg(long)]
+        call: Option<String>,
+    },
+    /// Flows.
+    #[command(subcommand)]
+    Flows(Flows),
+    /// Calls in progress.
+    #[command(subcommand)]
+    Calls(Calls),
+    /// Conferences in progress.
+    #[command(subcommand)]
+    Conferences(Conferences),
+    /// Any other request: METHOD PATH below /api/v1, with a JSON body where one is given.
+    Request {
+        method: String,
+        path: String,
+        body: Option<String>,
+    },
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Flows {
+    /// Flows in force.
+    List(Paging),
+    /// A flow and its versions.
+    Get { id: String },
+    /// The text of a version of a flow.
+    Text { id: String, version: String },
+    /// Replace a flow.
+    Put {
+        id: String,
+        file: PathBuf,
+        /// Only check it.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Conferences {
+    /// Conferences in progress.
+    List(Paging),
+    /// Who is in one.
+    Get { name: String },
+    /// End one for all.
+    End { name: String },
+    /// Nobody hears a member.
+    Mute { name: String, call: String },
+    /// A member is heard again.
+    Unmute { name: String, call: String },
+    /// Put a member out.
+    Kick { name: String, call: String },
+}
+
+/// Of whom.
+#[derive(Debug, clap::Args)]
+pub(super) struct Party {
+    /// The call's id.
+    id: String,
+    /// "own", "peer" or "both".
+    #[arg(long, default_value = "own")]
+    party: String,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Calls {
+    /// Calls in progress.
+    List {
+        /// With this tag only.
+        #[arg(long)]
+        tag: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// A call.
+    Get { id: String },
+    /// End a call, or the party it is joined with (--party peer).
+    Hangup(Party),
+    /// Send a party elsewhere.
+    Transfer {
+        #[command(flatten)]
+        party: Party,
+        /// A number, "endpoint:USER" or "ring_group:NAME".
+        #[arg(long, required_unless_present = "flow")]
+        to: Option<String>,
+        /// A flow.
+        #[arg(long, conflicts_with = "to")]
+        flow: Option<String>,
+    },
+    /// Play audio: URLs, loaded prompts, "builtin:...", "silence:MS".
+    Play {
+        #[command(flatten)]
+        party: Party,
+        #[arg(required = true)]
+        audio: Vec<String>,
+    },
+    /// Stop what plays.
+    Stop(Party),
+    /// Nobody hears a party.
+    Mute(Party),
+    /// A party is heard again.
+    Unmute(Party),
+    /// Put a party on hold.
+    Hold(Party),
+    /// Take a party off hold.
+    Unhold(Party),
+    /// Send digits.
+    Digits {
+        #[command(flatten)]
+        party: Party,
+        digits: String,
+    },
+    /// Record: start, stop, pause or resume.
+    Record {
+        id: String,
+        #[arg(value_parser = ["start", "stop", "pause", "resume"])]
+        what: String,
+    },
+    /// Stream the audio to a service at this URL (ws, wss), or "stop".
+    Stream { id: String, url: String },
+    /// Go to a conference.
+    Join {
+        #[command(flatten)]
+        party: Party,
+        conference: String,
+    },
+    /// Leave the conference.
+    Leave { id: String },
+    /// Set tags and metadata (NAME=VALUE; NAME= removes).
+    Tag {
+        id: String,
+        #[arg(long = "tag")]
+        tags: Vec<String>,
+        #[arg(long)]
+        metadata: Vec<String>,
+    },
+}
+
+fn once(method: Method, path: String, body: Option<Value>, columns: Columns) -> Asked {
+    let body = body.map(|body| Body {
+        media: "application/json",
+        text: body.to_string(),
+    });
+    Asked::Once {
+        method,
+        path,
+        body,
+        columns,
+    }
+}
+
+fn get(path: impl Into<String>, columns: Columns) -> Asked {
+    once(Method::GET, path.into(), None, columns)
+}
+
+/// A name as one part of a path.
+fn part(name: &str) -> String {
+    let mut part = String::new();
+    for octet in name.bytes() {
+        match octet {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                part.push(char::from(octet))
+            }
+            _ => _ = write!(part, "%{octet:02X}"),
+        }
+    }
+    part
+}
+
+fn query(path: &str, parameters: &[(&str, Option<String>)]) -> String {
+    let given = parameters
+        .iter()
+        .filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    let pairs: Vec<String> = given
+        .map(|(name, value)| format!("{name}={}", part(value)))
+        .collect();
+    match pairs.is_empty() {
+        true => path.to_owned(),
+        false => format!("{path}?{}", pairs.join("&")),
+    }
+}
+
+impl Paging {
+    fn list(
+        &self,
+        path: &str,
+        more: &[(&str, Option<String>)],
+        columns: &'static [&'static str],
+    ) -> Asked {
+        let mut all = vec![
+            ("limit", self.limit.map(|limit| limit.to_string())),
+            ("cursor", self.cursor.clone()),
+        ];
+        all.extend_from_slice(more);
+        get(query(path, &all), Columns::Of(columns))
+    }
+}
+
+impl What {
+    /// The request.
+    pub(super) fn asked(&self) -> anyhow::Result<Asked> {
+        Ok(match self {
+            What::Server => get("/server", Columns::All),
+            What::Token => get("/token", Columns::All),
+            What::Trunks(paging) => paging.list(
+                "/trunks",
+                &[],
+                &["name", "usable", "calls", "max_calls", "registration"],
+            ),
+            What::Endpoints(paging) => paging.list(
+                "/endpoints",
+                &[],
+                &["user", "extension", "name", "dnd", "registrations"],
+            ),
+            What::Registrations(paging) => paging.list(
+                "/registrations",
+                &[],
+                &[
+                    "user",
+                    "contact",
+                    "transport",
+                    "remote",
+                    "valid_for_s",
+                    "user_agent",
+                ],
+            ),
+            What::Numbers(paging) => paging.list(
+                "/numbers",
+                &[],
+                &["to", "from", "kind", "destination", "line"],
+            ),
+            What::Cdrs { number, paging } => paging.list(
+                "/cdrs",
+                &[("number", number.clone())],
+                &[
+                    "call",
+                    "began",
+                    "from",
+                    "to",
+                    "state",
+                    "cause",
+                    "duration_ms",
+                ],
+            ),
+            What::Events {
+                follow,
+                events,
+                call,
+            } => {
+                let wanted = [("events", events.clone()), ("call", call.clone())];
+                match follow {
+                    true => Asked::Follow(query("/events", &wanted)),
+                    false => get(
+                        query("/events/recent", &wanted),
+                        Columns::Of(&["at", "event", "call", "data"]),
+                    ),
+                }
+            }
+            What::Flows(flows) => flows.asked()?,
+            What::Calls(calls) => calls.asked()?,
+            What::Conferences(conferences) => conferences.asked(),
+            What::Request { method, path, body } => {
+                let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes())
+                    .context("that is no method")?;
+                let body = body.as_ref().map(|text| Body {
+                    media: "application/json",
+                    text: text.clone(),
+                });
+                let path = path.strip_prefix("/api/v1").unwrap_or(path).to_owned();
+                Asked::Once {
+                    method,
+                    path,
+                    body,
+                    columns: Columns::Text,
+                }
+            }
+        })
+    }
+}
+
+impl Flows {
+    fn asked(&self) -> anyhow::Result<Asked> {
+        Ok(match self {
+            Flows::List(paging) => paging.list(
+                "/flows",
+                &[],
+                &["id", "name", "version", "menus", "nodes", "source"],
+            ),
+            Flows::Get { id } => get(format!("/flows/{}", part(id)), Columns::All),
+            Flows::Text { id, version } => get(
+                format!("/flows/{}/versions/{}", part(id), part(version)),
+                Columns::Text,
+            ),
+            Flows::Put { id, file, dry_run } => {
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| format!("cannot read {}", file.display()))?;
+                Asked::Once {
+                    method: Method::PUT,
+                    path: format!("/flows/{}?dry_run={dry_run}", part(id)),
+                    body: Some(Body {
+                        media: "text/plain",
+                        text,
+                    }),
+                    columns: Columns::All,
+                }
+            }
+        })
+    }
+}
+
+impl Conferences {
+    fn asked(&self) -> Asked {
+        let member =
+            |name: &str, call: &str| format!("/conferences/{}/members/{}", part(name), part(call));
+        let mute = |mute: bool| Some(json!({ "mute": mute }));
+        match self {
+            Conferences::List(paging) => paging.list("/conferences", &[], &["name", "members"]),
+            Conferences::Get { name } => get(format!("/conferences/{}", part(name)), Columns::All),
+            Conferences::End { name } => once(
+                Method::DELETE,
+                format!("/conferences/{}", part(name)),
+                None,
+                Columns::All,
+            ),
+            Conferences::Mute { name, call } => {
+                once(Method::PATCH, member(name, call), mute(true), Columns::All)
+            }
+            Conferences::Unmute { name, call } => {
+                once(Method::PATCH, member(name, call), mute(false), Columns::All)
+            }
+            Conferences::Kick { name, call } => {
+                once(Method::DELETE, member(name, call), None, Columns::All)
+            }
+        }
+    }
+}
+
+/// Whom a word names: a number, "endpoint:USER", "ring_group:NAME".
+fn target(word: &str) -> Value {
+    match word.split_once(':') {
+        Some((kind @ ("endpoint" | "ring_group" | "number"), name)) => json!({ kind: name }),
+        _ => json!({ "number": word }),
+    }
+}
+
+impl Calls {
+    fn asked(&self) -> anyhow::Result<Asked> {
+        let order = |id: &str, what: &str, body: Value| {
+            let body = Some(body).filter(|body| !body.is_null());
+            once(
+                Method::POST,
+                format!("/calls/{}/{what}", part(id)),
+                body,
+                Columns::All,
+            )
+        };
+        let party =
+            |party: &Party, what: &str| order(&party.id, what, json!({ "party": party.party }));
+        Ok(match self {
+            Calls::List { tag, paging } => paging.list(
+                "/calls",
+                &[("tag", tag.clone())],
+                &[
+                    "id",
+                    "direction",
+                    "from",
+                    "to",
+                    "state",
+                    "program",
+                    "bridged_with",
+                    "conference",
+                    "tags",
+                ],
+            ),
+            Calls::Get { id } => get(format!("/calls/{}", part(id)), Columns::All),
+            Calls::Hangup(of) => party(of, "hangup"),
+            Calls::Transfer { party, to, flow } => {
+                let mut body = json!({ "party": party.party });
+                if let Some(to) = to {
+                    body["to"] = target(to);
+                }
+                if let Some(flow) = flow {
+                    body["flow"] = flow.as_str().into();
+                }
+                order(&party.id, "transfer", body)
+            }
+            Calls::Play { party, audio } => order(
+                &party.id,
+                "play",
+                json!({ "party": party.party, "audio": audio }),
+            ),
+            Calls::Stop(of) => party(of, "stop"),
+            Calls::Mute(of) => party(of, "mute"),
+            Calls::Unmute(of) => party(of, "unmute"),
+            Calls::Hold(of) => party(of, "hold"),
+            Calls::Unhold(of) => party(of, "unhold"),
+            Calls::Digits { party, digits } => order(
+                &party.id,
+                "digits",
+                json!({ "party": party.party, "digits": digits }),
+            ),
+            Calls::Record { id, what } => order(id, &format!("recording/{what}"), Value::Null),
+            Calls::Stream { id, url } if url == "stop" => order(id, "stream/stop", Value::Null),
+            Calls::Stream { id, url } => order(id, "stream/start", json!({ "url": url })),
+            Calls::Join { party, conference } => order(
+                &party.id,
+                "conference/join",
+                json!({ "party": party.party, "conference": conference }),
+            ),
+            Calls::Leave { id } => order(id, "conference/leave", Value::Null),
+            Calls::Tag { id, tags, metadata } => {
+                let mut entries = Map::new();
+                for entry in metadata {
+                    let (name, value) = entry
+                        .split_once('=')
+                        .with_context(|| format!("\"{entry}\" is not NAME=VALUE"))?;
+                    let value = if value.is_empty() {
+                        Value::Null
+                    } else {
+                        value.into()
+                    };
+                    entries.insert(name.to_owned(), value);
+                }
+                let mut body = json!({ "metadata": entries });
+                if !tags.is_empty() {
+                    body["tags"] = json!(tags);
+                }
+                once(
+                    Method::PATCH,
+                    format!("/calls/{}", part(id)),
+                    Some(body),
+                    Columns::All,
+                )
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(subcommand)]
+        what: What,
+    }
+
+    fn asked(line: &str) -> (Method, String, Option<Value>) {
+        let words = std::iter::once("ctl").chain(line.split(' '));
+        let line = Line::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));
+        match line.what.asked().expect("good") {
+            Asked::Once {
+                method, path, body, ..
+            } => {
+                let body = body.map(|body| serde_json::from_str(&body.text).expect("JSON"));
+                (method, path, body)
+            }
+            Asked::Follow(path) => (Method::GET, path, None),
+        }
+    }
+
+    #[test]
+    fn words_become_requests() {
+        for (line, method, path, body) in [
+            (
+                "calls list --tag a/b --limit 3",
+                "GET",
+                "/calls?limit=3&tag=a%2Fb",
+                None,
+            ),
+            (
+                "calls hangup c-1 --party peer",
+                "POST",
+                "/calls/c-1/hangup",
+                Some(json!({"party": "peer"})),
+            ),
+            (
+                "calls transfer c-1 --to endpoint:ann",
+                "POST",
+                "/calls/c-1/transfer",
+                Some(json!({"party": "own", "to": {"endpoint": "ann"}})),
+            ),
+            (
+                "calls record c-1 pause",
+                "POST",
+                "/calls/c-1/recording/pause",
+                None,
+            ),
+            (
+                "calls tag c-1 --tag vip --metadata order=7 --metadata old=",
+                "PATCH",
+                "/calls/c-1",
+                Some(json!({"tags": ["vip"], "metadata": {"order": "7", "old": null}})),
+            ),
+            (
+                "events --follow --events call.*",
+                "GET",
+                "/events?events=call.%2A",
+                None,
+            ),
+            (
+                "conferences kick café c-2",
+                "DELETE",
+                "/conferences/caf%C3%A9/members/c-2",
+                None,
+            ),
+            ("request get /api/v1/server", "GET", "/server", None),
+        ] {
+            let found = asked(line);
+            assert_eq!(
+                (found.0.as_str(), &*found.1, found.2),
+                (method, path, body),
+                "{line}"
+            );
+        }
+    }
+}
