@@ -3,6 +3,7 @@
 //! Arrows point one way: `cli → api → flow → call → media → rtp → dsp`, `media → net → sip`, `call → sip`;
 //! the types of `config` are used by all.
 pub mod api;
+pub mod archive;
 pub mod call;
 pub mod cli;
 pub mod config;
@@ -19,3 +20,4 @@ pub mod speech;
 pub mod store;
 pub mod stream;
 pub mod trunk;
+pub mod webhook;

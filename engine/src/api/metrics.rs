@@ -14,6 +14,7 @@ use crate::speech::Speaker;
 use crate::store::Store;
 use crate::stream::Streams;
 use crate::trunk::Trunks;
+use crate::webhook::WebhookCounters;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text,
@@ -56,6 +57,8 @@ pub struct Sources {
     pub store: Store,
     /// What speaks.
     pub speaker: Speaker,
+    /// Webhooks.
+    pub webhooks: Arc<WebhookCounters>,
     /// What happens to calls.
     pub events: Arc<Events>,
     /// The control API, where it is served.
@@ -79,6 +82,7 @@ impl Collector for Sources {
         self.encode_phones(&mut encoder)?;
         store_metrics::encode(&mut encoder, &self.store)?;
         speech_metrics::encode(&mut encoder, &self.speaker)?;
+        store_metrics::encode_webhooks(&mut encoder, &self.webhooks)?;
         self.encode_events(&mut encoder)?;
         queue_metrics::encode(&mut encoder, &self.queues)?;
         if let Some(api) = &self.api {

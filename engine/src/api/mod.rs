@@ -5,12 +5,14 @@ mod diagnosis;
 mod metrics;
 mod quality_metrics;
 mod queue_metrics;
+mod recordings;
 mod speech_metrics;
 mod store_metrics;
 mod trunk_metrics;
 pub mod v1;
 
 pub use metrics::Sources;
+pub use recordings::Recordings;
 
 use crate::config::ApiListen;
 use axum::extract::{ConnectInfo, State};
@@ -29,15 +31,19 @@ pub struct Face {
     pub sources: Sources,
     /// Whether the process refuses new calls.
     pub draining: AtomicBool,
+    /// Recordings for those who have a signed address.
+    pub recordings: Recordings,
 }
 
 /// The pages that need no token.
 fn open_pages(face: Arc<Face>) -> Router {
+    let recordings = recordings::router(face.recordings.clone());
     Router::new()
         .route("/health", get(health))
         .route("/metrics", get(metrics_page))
         .route("/diagnosis", get(diagnosis_page))
         .with_state(face)
+        .merge(recordings)
 }
 
 /// Where HTTP is served.

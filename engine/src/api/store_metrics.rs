@@ -1,6 +1,7 @@
-//! The store's part of the metrics page.
+//! The part of the metrics page of the store and of webhooks.
 use super::metrics::{family, gauge};
 use crate::store::Store;
+use crate::webhook::WebhookCounters;
 use prometheus_client::encoding::DescriptorEncoder;
 use std::fmt::Error;
 use std::sync::atomic::Ordering;
@@ -30,5 +31,35 @@ pub(super) fn encode(encoder: &mut DescriptorEncoder, store: &Store) -> Result<(
         "Pieces of work that the store could not do, by cause",
         "cause",
         &counters.failed_by(),
+    )
+}
+
+pub(super) fn encode_webhooks(
+    encoder: &mut DescriptorEncoder,
+    of: &WebhookCounters,
+) -> Result<(), Error> {
+    gauge(
+        encoder,
+        "trunkline_webhooks_waiting",
+        "Deliveries of webhooks that wait in the spool",
+        of.waiting.load(Ordering::Relaxed) as u64,
+    )?;
+    let tried = [
+        ("delivered", of.delivered.load(Ordering::Relaxed)),
+        ("failed", of.failed.load(Ordering::Relaxed)),
+    ];
+    family(
+        encoder,
+        "trunkline_webhooks_sent",
+        "Deliveries of webhooks that were tried, by what became of them",
+        "outcome",
+        &tried,
+    )?;
+    family(
+        encoder,
+        "trunkline_webhooks_dropped",
+        "Deliveries of webhooks that are given up, by cause",
+        "cause",
+        &of.dropped_by(),
     )
 }

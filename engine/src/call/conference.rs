@@ -300,7 +300,7 @@ impl Attendance {
         let recorded = running.room.record(0, path, 0, 0);
         let events = recorded.map_err(|error| error.to_string())?;
         tracing::info!(conference = name, file, "recording the conference");
-        running.minutes.await_file(events, None);
+        running.minutes.await_file(events, &file, None);
         Ok(())
     }
 
@@ -317,7 +317,9 @@ impl Attendance {
         let (name, file) = (running.name.clone(), path.display().to_string());
         let events = leg.record_in_room(&running.room, number, path)?;
         tracing::info!(conference = name, file, "recording an attendee");
-        running.minutes.await_file(events, Some(self.call.clone()));
+        running
+            .minutes
+            .await_file(events, &file, Some(self.call.clone()));
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use super::cdr::{ConferenceRecord, Records};
 use super::events::{EventKind, Events};
 use super::recorded::{RecordedFile, RecordedFiles};
 use crate::media::{MediaEvent, MediaEvents};
+use serde_json::json;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -60,8 +61,16 @@ impl Minutes {
         (attended.most, attended.ended) = (most, Some(SystemTime::now()));
     }
 
-    /// Waits for the end of a recording: that of the mix, or of what a call's side says.
-    pub(super) fn await_file(self: &Arc<Self>, mut events: MediaEvents, of: Option<String>) {
+    /// A recording to `file` has begun: that of the mix, or of what a call's side says. Waits for its end.
+    pub(super) fn await_file(
+        self: &Arc<Self>,
+        mut events: MediaEvents,
+        file: &str,
+        of: Option<String>,
+    ) {
+        let begun = || json!({"recording": null, "file": file, "conference": self.room});
+        self.events
+            .tell(EventKind::RecordingStarted, of.as_deref(), begun);
         let minutes = self.clone();
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {

@@ -381,7 +381,10 @@ pub(super) async fn account(
 ) -> Option<ChannelStats> {
     let stats = leg.finish(end).await;
     let unkept = recordings.into_iter().flat_map(Recordings::unkept);
-    unkept.for_each(|path| call.recorded.forget(path));
+    unkept.for_each(|path| {
+        call.recorded.forget(path);
+        call.calls.records.recording_gone(path);
+    });
     call.calls.counters.ended(end);
     tracing::info!(
         by = end.by,

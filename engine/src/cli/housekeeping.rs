@@ -1,4 +1,5 @@
-//! What is done every hour and concerns no call: deletes what the store has kept long enough.
+//! What is done every hour and concerns no call: deletes what was kept long enough.
+use crate::archive::{self, Kept};
 use crate::config::Config;
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
@@ -27,6 +28,10 @@ async fn sweep(config: &Config, store: &Store, now: SystemTime) -> Result<usize,
     if let Some(before) = config.cdr.keep.and_then(|keep| now.checked_sub(keep)) {
         deleted += store.delete_cdrs_before(before).await?;
     }
+    let kept = Kept {
+        most_octets: config.recordings.most_octets,
+    };
+    archive::sweep(store, kept, now).await?;
     Ok(deleted)
 }
 

@@ -11,6 +11,7 @@ mod flow;
 mod flow_shelf;
 mod flow_watch;
 mod housekeeping;
+mod keeping;
 mod load;
 mod log;
 mod prerender;

@@ -154,6 +154,8 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             media.recordings_dir != new.media.recordings_dir,
         ),
         ("store.file", old.store != new.store),
+        ("webhook", old.webhooks != new.webhooks),
+        ("recordings", old.recordings != new.recordings),
         ("cdr.file", old.cdr != new.cdr),
         ("dtmf", old.dtmf != new.dtmf),
         ("fetch", old.fetch != new.fetch),

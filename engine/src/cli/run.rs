@@ -3,9 +3,9 @@ use super::flow_shelf::Shelf;
 use super::reload::Reload;
 use super::routes::{self, LiveRoutes, RouteTable};
 use super::transports::transports;
-use super::{flow_watch, housekeeping, log, queue_keeper, random, token};
+use super::{flow_watch, housekeeping, keeping, log, queue_keeper, random, token};
 use crate::api::v1::{self, V1};
-use crate::api::{self, Face, Sockets, Sources};
+use crate::api::{self, Face, Recordings, Sockets, Sources};
 use crate::call::{
     CallCounters, CallSettings, Calls, CdrWriter, EventKind, Parts, PhoneBook, TransferPolicy,
     WebAudio, WebAudioLimits,
@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use trunkline_sip::{EndpointConfig, Timers, Transport};
@@ -130,12 +130,14 @@ async fn serve(
         store: Some(store.clone()),
         counters,
     };
-    note_interrupted(&store, parts.cdr.as_ref().map(CdrWriter::patient))?;
+    let interrupted =
+        keeping::note_interrupted(&store, parts.cdr.as_ref().map(CdrWriter::patient))?;
     let calls = Calls::new(parts, call_settings(config), boot);
     routes.tell(&calls.queues);
     queue_keeper::start(&calls, &store).await;
     tell_failures(&speaker, &calls);
     routes.speak(&speaker);
+    let webhooks = keeping::start(config, &store, &calls.events, interrupted).await?;
     tokio::spawn(watch_prompts(prompts.clone()));
     tokio::spawn(housekeeping::keep_house(shared.load_full(), store.clone()));
     tokio::spawn(flow_watch::watch(routes.clone(), prompts.clone()));
@@ -171,12 +173,17 @@ async fn serve(
         phones,
         store: store.clone(),
         speaker,
+        webhooks: webhooks.counters().clone(),
         events: calls.events.clone(),
         api: v1.clone(),
     };
     let face = Arc::new(Face {
         sources,
         draining: AtomicBool::new(false),
+        recordings: Recordings {
+            signer: store.recording_signer().await?,
+            store: store.clone(),
+        },
     });
     let sockets = Sockets {
         open: config.http.listen,
@@ -256,27 +263,6 @@ fn open_store(config: &Config) -> anyhow::Result<(Option<Claim>, Store)> {
         return Ok((None, Store::in_memory()?));
     };
     Ok((Some(Claim::take(file)?), Store::open(file)?))
-}
-
-/// Calls that a killed process has left are told of before there are new ones.
-fn note_interrupted(
-    store: &Store,
-    line: Option<impl Fn(String) + Send + Clone + 'static>,
-) -> anyhow::Result<()> {
-    let tell = move |record: &serde_json::Value| {
-        if let Some(line) = &line {
-            line(record.to_string());
-        }
-    };
-    let calls = store.interrupt_cdrs(SystemTime::now(), tell)?;
-    if calls > 0 {
-        tracing::warn!(
-            rule = "calls-interrupted",
-            calls,
-            "the process before this one was killed: calls it left in progress are recorded as interrupted"
-        );
-    }
-    Ok(())
 }
 
 /// Takes up changed prompt files. What cannot be read is told once.

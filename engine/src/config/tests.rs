@@ -105,7 +105,7 @@ fn bad_values_are_told_exactly() {
         ),
         (
             "[sipp]\n",
-            r#"t.toml:1:2 sipp: unknown key; did you mean "sip"? known here: agent, api, cdr, dtmf, endpoint, fetch, flow, http, log, media, music, number, queue, recognition, ring_group, run, security, sip, speech, store, tls, tones, transfer, trunk"#,
+            r#"t.toml:1:2 sipp: unknown key; did you mean "sip"? known here: agent, api, cdr, dtmf, endpoint, fetch, flow, http, log, media, music, number, queue, recognition, recordings, ring_group, run, security, sip, speech, store, tls, tones, transfer, trunk, webhook"#,
         ),
         (
             "sip = 3\n",

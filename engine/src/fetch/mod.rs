@@ -4,6 +4,7 @@
 //! checked is the address that is connected to. Keeps nothing; who keeps what was fetched asks again with what it knows of it.
 
 mod freshness;
+mod notify;
 mod reach;
 mod request;
 
@@ -118,11 +119,26 @@ impl Fetcher {
     /// # Errors
     /// When the system's root certificates cannot be used.
     pub fn new(limits: &FetchLimits) -> Result<Fetcher, reqwest::Error> {
+        Self::build(limits, true)
+    }
+
+    /// One that follows no redirect: it is the answer then.
+    ///
+    /// # Errors
+    /// As [`Fetcher::new`].
+    pub fn without_redirects(limits: &FetchLimits) -> Result<Fetcher, reqwest::Error> {
+        Self::build(limits, false)
+    }
+
+    fn build(limits: &FetchLimits, follows: bool) -> Result<Fetcher, reqwest::Error> {
         // Another part of the process may have been first.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let reach = Arc::new(Reach::new(limits.allow.clone()));
         let hops = reach.clone();
         let policy = redirect::Policy::custom(move |attempt| {
+            if !follows {
+                return attempt.stop();
+            }
             if attempt.previous().len() > MOST_REDIRECTS {
                 return attempt.error(format!("more than {MOST_REDIRECTS} redirects"));
             }

@@ -37,10 +37,34 @@ impl Fetcher {
     /// # Errors
     /// See [`FetchError`]; a status is none.
     pub async fn request(&self, request: &Request<'_>) -> Result<Answer, FetchError> {
+        let (host, mut response) = self.send(request).await?;
+        let failed = |error: reqwest::Error| refused_or_broken(&host, error);
+        let media_type = text(response.headers(), CONTENT_TYPE).unwrap_or_default();
+        let media_type = media_type.split(';').next().unwrap_or_default().trim();
+        let (status, media_type) = (response.status().as_u16(), media_type.to_ascii_lowercase());
+        let mut body = Vec::new();
+        while let Some(piece) = response.chunk().await.map_err(failed)? {
+            if body.len() + piece.len() > request.max_octets {
+                let limit = request.max_octets;
+                return Err(FetchError::TooLong { host, limit });
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(Answer {
+            status,
+            media_type,
+            body,
+        })
+    }
+
+    /// Sends a request; returns the host and the answer, its body not yet read.
+    pub(super) async fn send(
+        &self,
+        request: &Request<'_>,
+    ) -> Result<(String, reqwest::Response), FetchError> {
         let parsed = parse(request.url)?;
         check(&parsed, &self.reach)?;
         let host = host_of(&parsed);
-        let failed = |error: reqwest::Error| refused_or_broken(&host, error);
         let mut building = match request.post {
             true => self.client.post(parsed),
             false => self.client.get(parsed),
@@ -58,26 +82,9 @@ impl Fetcher {
         if request.post {
             building = building.body(request.body.clone());
         }
-        let mut response = building
-            .timeout(request.timeout)
-            .send()
-            .await
-            .map_err(failed)?;
-        let media_type = text(response.headers(), CONTENT_TYPE).unwrap_or_default();
-        let media_type = media_type.split(';').next().unwrap_or_default().trim();
-        let (status, media_type) = (response.status().as_u16(), media_type.to_ascii_lowercase());
-        let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(failed)? {
-            if body.len() + piece.len() > request.max_octets {
-                let limit = request.max_octets;
-                return Err(FetchError::TooLong { host, limit });
-            }
-            body.extend_from_slice(&piece);
+        match building.timeout(request.timeout).send().await {
+            Ok(response) => Ok((host, response)),
+            Err(error) => Err(refused_or_broken(&host, error)),
         }
-        Ok(Answer {
-            status,
-            media_type,
-            body,
-        })
     }
 }

@@ -74,7 +74,10 @@ pub use handle::{
 pub use keys::event_key;
 pub use prompt::{Prompt, PromptError, PromptLibrary};
 pub use quality::{LiveFigures, LiveQuality, Marks, Quality};
-pub use recorder::{Pause, RecordingFormat, RecordingGap, RecordingSpec, RecordingStats, Tracks};
+pub use recorder::{
+    Pause, RecordingFormat, RecordingGap, RecordingSpec, RecordingStats, Repaired, Tracks,
+    repair_recording,
+};
 pub use room::{Edge, JoinError, MemberId, Room, RoomConfig, RoomError, RoomEvent, RoomEvents};
 pub use shard::Shard;
 pub use stats::{BridgeDropped, Counter, Dropped, Lateness, MOS_BOUNDS, MediaStats, MosSpread};

@@ -21,6 +21,14 @@ pub(super) const ALL: &[Migration] = &[
         name: "cdr",
         sql: super::cdr::TABLE,
     },
+    Migration {
+        name: "recordings",
+        sql: super::recordings::TABLE,
+    },
+    Migration {
+        name: "webhook_spool",
+        sql: super::webhooks::TABLE,
+    },
 ];
 
 /// Runs what has not been run.

@@ -11,15 +11,23 @@ mod documents;
 mod error;
 mod migrations;
 mod queue;
+mod recordings;
+mod signed;
 mod sqlite;
 mod stamp;
+mod webhooks;
 
 pub use cdr::{Cdr, CdrQuery, MAX_CDR_PAGE};
 pub use claim::Claim;
 pub use database::{Bracket, Database, MAX_ROWS, Row, Value};
 pub use documents::Document;
 pub use error::{Cause, StoreError};
+pub use recordings::{
+    MAX_RECORDINGS_PAGE, RecordingBegun, RecordingDone, RecordingQuery, RecordingRow,
+};
+pub use signed::{AddressRefused, RecordingSigner, hex};
 pub use stamp::stamp;
+pub use webhooks::Spooled;
 
 use crossbeam_channel::{Sender, TrySendError};
 use queue::{Job, Piece, Side};

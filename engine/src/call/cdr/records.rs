@@ -2,6 +2,7 @@
 use super::CdrWriter;
 use crate::store::Store;
 use serde_json::Value;
+use std::path::Path;
 use std::time::SystemTime;
 
 /// See the module's text.
@@ -32,6 +33,13 @@ impl Records {
     pub(in super::super) fn answered(&self, call: &str, at: SystemTime) {
         if let Some(store) = &self.store {
             store.post_cdr_answered(call.to_owned(), at);
+        }
+    }
+
+    /// A recording was only for its call.
+    pub(in super::super) fn recording_gone(&self, path: &Path) {
+        if let Some(store) = &self.store {
+            store.post_recording_gone(path);
         }
     }
 

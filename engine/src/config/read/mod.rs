@@ -13,6 +13,7 @@ mod speech;
 mod tones;
 mod trunk;
 mod value;
+mod webhook;
 
 use super::document::field::{Field, Report, Table, shown};
 use super::document::problem::{Problems, did_you_mean};
@@ -102,6 +103,7 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
         base: sources.base,
     };
     let numbers = number::numbers(&mut root, &known);
+    let webhooks = webhook::webhooks(&mut root, sources);
     let store = process::store(section(&mut root, "store", report), &media);
     let http = process::http(section(&mut root, "http", report));
     let api = api::api(
@@ -122,6 +124,7 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
         security: security::security(section(&mut root, "security", report)),
         transfer: security::transfer(section(&mut root, "transfer", report)),
         store,
+        recordings: process::recordings(section(&mut root, "recordings", report)),
         cdr: process::cdr(section(&mut root, "cdr", report)),
         http,
         api,
@@ -136,6 +139,7 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
         ring_groups,
         agents,
         queues,
+        webhooks,
         numbers,
     };
     root.finish();

@@ -103,6 +103,17 @@ pub(super) fn store(mut table: Table<'_>, media: &Media) -> Store {
     Store { file }
 }
 
+/// Reads `[recordings]`.
+pub(super) fn recordings(mut table: Table<'_>) -> Recordings {
+    let keep = days(&mut table, "retention_days", 0);
+    let most = count(&mut table, "max_mib", 0..=1 << 30, 0);
+    table.finish();
+    Recordings {
+        keep,
+        most_octets: (most > 0).then(|| (most * MIB) as u64),
+    }
+}
+
 /// A number of days; 0 stands for ever.
 fn days(table: &mut Table<'_>, key: &'static str, default: usize) -> Option<Duration> {
     let days = count(table, key, 0..=36_500, default);

@@ -10,12 +10,13 @@ mod sip;
 mod speech;
 mod tones;
 mod trunk;
+mod webhook;
 
 pub use api::{Api, ApiListen, TlsFiles};
 pub use endpoint::{Endpoint, RingGroup, RingOrder};
 pub use media::{Codec, DtmfMode, HoldMusic, Media, Music, Opus, PortRange, SrtpPolicy};
 pub use number::{BUILTIN_FLOWS, Callers, FlowSource, Number, NumberDestination};
-pub use process::{Cdr, Fetch, Flows, Http, Log, LogFormat, LogLevel, Run, Store};
+pub use process::{Cdr, Fetch, Flows, Http, Log, LogFormat, LogLevel, Recordings, Run, Store};
 pub use queue::{
     Absent, Agent, AgentService, Announce, Callback, QUEUE_ENDS, Queue, QueueMember, Reach, Skill,
     Strategy,
@@ -33,6 +34,7 @@ pub use trunk::{
     CallerId, Login, Numbering, PrefixLimit, PrivacyPolicy, Register, Rewrite, Target, Trunk,
     TrunkIdentity, TrunkLimits, TrunkUri,
 };
+pub use webhook::Webhook;
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +61,8 @@ pub struct Config {
     pub transfer: Transfer,
     /// `[store]`.
     pub store: Store,
+    /// `[recordings]`.
+    pub recordings: Recordings,
     /// `[cdr]`.
     pub cdr: Cdr,
     /// `[http]`.
@@ -87,6 +91,8 @@ pub struct Config {
     pub agents: Vec<Agent>,
     /// `[[queue]]`, in the order of the file; names are unique.
     pub queues: Vec<Queue>,
+    /// `[[webhook]]`, in the order of the file; names are unique.
+    pub webhooks: Vec<Webhook>,
     /// `[[number]]`: what answers which number, in the order of the file.
     pub numbers: Vec<Number>,
 }

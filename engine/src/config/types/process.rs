@@ -92,6 +92,15 @@ pub struct Store {
     pub file: Option<PathBuf>,
 }
 
+/// `[recordings]`: how long they are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recordings {
+    /// `None`: for ever.
+    pub keep: Option<Duration>,
+    /// Octets of all together; `None`: as the disk has it.
+    pub most_octets: Option<u64>,
+}
+
 /// `[cdr]`: call detail records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cdr {

@@ -13,6 +13,7 @@ mod losses;
 mod ogg;
 mod options;
 mod opus_file;
+mod repair;
 mod sound_file;
 mod storage;
 mod take;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use losses::RecordingGap;
 pub use options::{Pause, RecordingFormat, RecordingSpec, Tracks};
+pub use repair::{Repaired, repair_recording};
 pub(crate) use take::Recording;
 pub use threads::RecordingStats;
 pub(crate) use threads::{WriterOrder, run};

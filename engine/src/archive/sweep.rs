@@ -1,0 +1,88 @@
+//! Deletes recordings that are old, and the oldest where they are too much.
+use crate::store::{RecordingRow, Store, StoreError};
+use std::time::SystemTime;
+
+/// What may be kept.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Kept {
+    /// Octets of all recordings together; `None`: as the disk has it.
+    pub most_octets: Option<u64>,
+}
+
+/// Deletes what is due at `now`; returns how many files. What cannot be deleted is said in the log and tried again with the next sweep.
+///
+/// # Errors
+/// Those of the store.
+pub async fn sweep(store: &Store, kept: Kept, now: SystemTime) -> Result<usize, StoreError> {
+    let mut deleted = 0;
+    loop {
+        let due = store.recordings_due(now, kept.most_octets).await?;
+        let mut done = 0;
+        for row in &due {
+            if delete(row).await {
+                store.forget_recording(&row.id).await?;
+                done += 1;
+            }
+        }
+        deleted += done;
+        if done == 0 {
+            return Ok(deleted);
+        }
+    }
+}
+
+/// Whether the file is gone.
+async fn delete(row: &RecordingRow) -> bool {
+    match tokio::fs::remove_file(&row.path).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            let path = row.path.display();
+            tracing::warn!(rule = "recording-not-deleted", %path, %error, "a recording whose time is over could not be deleted");
+            false
+        }
+        _ => {
+            tracing::info!(path = %row.path.display(), recording = row.id, "recording deleted: its time is over, or there is too much");
+            true
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{RecordingBegun, RecordingDone, RecordingQuery};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn what_is_old_goes_and_what_cannot_go_stays_in_the_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::in_memory().unwrap();
+        let now = SystemTime::now();
+        for (name, keep) in [("old.wav", 0), ("stuck.wav", 0), ("new.wav", 3600)] {
+            let path = folder.path().join(name);
+            match name {
+                // A folder cannot be deleted as a file is.
+                "stuck.wav" => std::fs::create_dir(&path).unwrap(),
+                _ => std::fs::write(&path, [0; 10]).unwrap(),
+            }
+            store.post_recording_begun(RecordingBegun {
+                path: path.clone(),
+                call: None,
+                conference: None,
+                format: "wav".to_owned(),
+                at: now,
+                keep_until: Some(now + Duration::from_secs(keep)),
+            });
+            let done = RecordingDone {
+                ms: 1,
+                lost_ms: 0,
+                failed: false,
+            };
+            store.post_recording_done(&path, done);
+        }
+        store.flush().await;
+        assert_eq!(sweep(&store, Kept::default(), now).await.unwrap(), 1);
+        let rows = store.recordings(RecordingQuery::default()).await.unwrap();
+        assert_eq!(rows.len(), 2);
+        assert!(!folder.path().join("old.wav").exists() && folder.path().join("new.wav").exists());
+    }
+}
