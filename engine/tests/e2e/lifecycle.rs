@@ -48,7 +48,8 @@ fn a_port_in_use_is_named() {
     let settings = Settings::default();
     let _holder = UdpSocket::bind((settings.ip, settings.sip_port)).expect("bind");
     let taken = format!("{}:{}", settings.ip, settings.sip_port);
-    let toml = settings.toml(&std::env::temp_dir());
+    let scratch = tempfile::tempdir().expect("scratch folder");
+    let toml = settings.toml(scratch.path());
     let said = refused(|_| toml.clone());
     assert!(
         said.contains(&taken) && said.to_lowercase().contains("in use"),
