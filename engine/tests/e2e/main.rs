@@ -11,6 +11,7 @@ mod installation;
 mod kamailio;
 mod kamailio_calls;
 mod keys;
+mod killed;
 mod lifecycle;
 mod linphone;
 mod load;

@@ -135,19 +135,8 @@ impl Server {
         let scratch = tempfile::tempdir().expect("scratch folder");
         let config = scratch.path().join("trunkline.toml");
         std::fs::write(&config, settings.toml(scratch.path())).expect("write the configuration");
-        let mut child = Command::new(BINARY)
-            .args(["run", "--config"])
-            .arg(&config)
-            .args(&settings.arguments)
-            .current_dir(scratch.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("start trunkline");
         let log = Arc::new(Log::default());
-        log.collect(child.stdout.take().expect("piped"));
-        log.collect(child.stderr.take().expect("piped"));
+        let child = run(&settings, scratch.path(), &log);
         let mut server = Self {
             child,
             log,
@@ -156,6 +145,14 @@ impl Server {
         };
         server.wait_ready();
         server
+    }
+
+    /// Kills it (SIGKILL) and starts it again in the same folder.
+    pub(crate) fn kill_and_start_again(&mut self) {
+        self.child.kill().expect("kill");
+        self.child.wait().expect("wait");
+        self.child = run(&self.settings, self.scratch.path(), &self.log);
+        self.wait_ready();
     }
 
     fn wait_ready(&mut self) {
@@ -306,6 +303,23 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Starts it in a folder that has its configuration.
+fn run(settings: &Settings, folder: &Path, log: &Arc<Log>) -> Child {
+    let mut child = Command::new(BINARY)
+        .args(["run", "--config"])
+        .arg(folder.join("trunkline.toml"))
+        .args(&settings.arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("start trunkline");
+    log.collect(child.stdout.take().expect("piped"));
+    log.collect(child.stderr.take().expect("piped"));
+    child
 }
 
 /// Sends a signal to one process by its id.
