@@ -5,6 +5,7 @@ mod conferences;
 mod endpoints;
 pub(super) mod flows;
 mod numbers;
+mod queues;
 mod server;
 mod trunks;
 
@@ -18,6 +19,7 @@ pub(super) fn routes(book: Book) -> Book {
     let book = numbers::routes(book);
     let book = calls::routes(book);
     let book = conferences::routes(book);
+    let book = queues::routes(book);
     let book = cdrs::routes(book);
     flows::routes(book)
 }
