@@ -353,18 +353,27 @@ pub(super) fn adopt(from: &CallContext, mut leg: Box<Leg>, parting: Parting) -> 
     id
 }
 
-async fn run_adopted(call: Arc<CallContext>, orders: Orders, mut leg: Box<Leg>, parting: Parting) {
-    let calls = &call.calls;
-    let _watch = PanicWatch(calls.counters.clone());
-    let began = Instant::now();
+async fn run_adopted(call: Arc<CallContext>, orders: Orders, leg: Box<Leg>, parting: Parting) {
+    let _watch = PanicWatch(call.calls.counters.clone());
     let _ = call
         .routed
         .set((parting.rule, parting.program.name().to_owned()));
     call.came_up();
+    call.begun(&leg.times);
+    drive(call, orders, leg, parting.program, Instant::now()).await;
+}
+
+/// Runs a program on a leg that is answered, to the end of the call.
+pub(super) async fn drive(
+    call: Arc<CallContext>,
+    orders: Orders,
+    mut leg: Box<Leg>,
+    program: Box<dyn Program>,
+    began: Instant,
+) {
     let mut recordings = Recordings::new(&call.in_force.settings.recordings_dir, &call.info.id);
-    let program = parting.program;
     let mut executor = Executor::new(&mut leg, &call, &mut recordings, program, orders);
-    let end = executor.run(calls.stop.subscribe()).await;
+    let end = executor.run(call.calls.stop.subscribe()).await;
     // No more orders are taken.
     drop(executor);
     account(&call, &mut leg, &end, began, Some(&recordings)).await;

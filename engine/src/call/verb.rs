@@ -10,6 +10,7 @@ use super::tones::{DetectMachine, MachineDetected, ToneEnd, WaitForTone};
 
 pub use super::dial::{Dial, DialEnd, DialOrder, DialTarget, Dialled};
 use super::enqueue::{AgentOrder, AgentReply, Enqueue, Queued};
+use super::fetched::{Fetch, Fetched};
 pub use super::key_press::{DigitSource, KeyPress, Sources};
 pub use crate::media::Manner;
 
@@ -55,6 +56,8 @@ pub enum Verb {
     Agent(AgentOrder),
     /// Let an unanswered caller hear us: 183 with our description. Outcome: `Done`, also where the caller offered nothing to send to.
     EarlyMedia,
+    /// Ask a web service. Outcome: [`Outcome::Fetched`], also where there is no answer.
+    Fetch(Box<Fetch>),
     /// Ask the far end to call somebody else. Outcome: `Done` when it has, [`Outcome::Failed`] when it has not.
     Refer(Refer),
     /// Refuse an unanswered inbound call. Ends the program.
@@ -86,6 +89,7 @@ impl Verb {
             Verb::Enqueue(_) => "enqueue",
             Verb::Agent(_) => "agent",
             Verb::EarlyMedia => "early_media",
+            Verb::Fetch(_) => "fetch",
             Verb::Refer(_) => "refer",
             Verb::Reject(_) => "reject",
             Verb::Hangup(_) => "hangup",
@@ -113,6 +117,7 @@ impl Verb {
             | Verb::Wait(_)
             | Verb::Dial(_)
             | Verb::EarlyMedia
+            | Verb::Fetch(_)
             | Verb::RecordingControl(_)
             | Verb::StopStream
             | Verb::Reject(_)
@@ -138,6 +143,8 @@ impl Verb {
             Verb::Conference(conference) => conference.max_ms > 0,
             Verb::Answer
             | Verb::EarlyMedia
+            // A service that refuses at once is no pause.
+            | Verb::Fetch(_)
             | Verb::RecordCall(_)
             | Verb::RecordingControl(_)
             | Verb::StopStream
@@ -513,6 +520,8 @@ pub enum Outcome {
     MachineDetected(MachineDetected),
     /// Listening ended.
     Listened(Listened),
+    /// A web service has answered, or not.
+    Fetched(Fetched),
     /// A dial came to its end.
     Dialled(Dialled),
     /// The verb could not be carried out.

@@ -65,6 +65,11 @@ struct Entry {
 }
 
 impl WebAudio {
+    /// What fetches, within the limits and the reach of the configuration.
+    pub fn fetcher(&self) -> &Fetcher {
+        &self.fetcher
+    }
+
     /// A cache over a fetcher.
     pub fn new(fetcher: Fetcher, limits: WebAudioLimits) -> WebAudio {
         WebAudio {

@@ -7,6 +7,9 @@ mod freshness;
 mod notify;
 mod reach;
 mod request;
+mod signature;
+
+pub use signature::{SIGNATURE, signature};
 
 use std::net::SocketAddr;
 use std::sync::Arc;

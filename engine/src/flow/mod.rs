@@ -17,6 +17,8 @@ pub mod rehearsal;
 pub mod schedule;
 pub mod template;
 mod tones;
+pub mod verbs_json;
+pub mod webhook;
 mod write;
 
 #[cfg(test)]

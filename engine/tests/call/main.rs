@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)] // a test may panic
 mod bridge;
 mod conference;
+mod control;
 mod dial;
 mod disk;
 mod events;

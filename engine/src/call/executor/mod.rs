@@ -6,6 +6,7 @@ mod agent;
 mod bridge;
 mod conference;
 mod dial;
+mod fetching;
 mod handover;
 mod inputs;
 mod listening;
@@ -276,6 +277,7 @@ impl<'a> Executor<'a> {
                 Box::pin(self.supervise(&order)).await
             }
             Verb::Agent(order) => self.agent_order(&order),
+            Verb::Fetch(fetch) => Box::pin(self.fetch(*fetch)).await,
             Verb::Refer(refer) => self.send_refer(refer).await,
             Verb::EarlyMedia => {
                 self.leg.early_media(None);

@@ -6,8 +6,8 @@ use super::super::control::{
 };
 use super::super::events::{EventKind, cut};
 use super::super::leg::{End, Input, KeyPath, Leg};
-use super::super::meet::MeetProgram;
 use super::super::program::CallInfo;
+use super::super::programs::MeetProgram;
 use super::super::session;
 use super::super::verb::{Conference, HangupCause, RecordCall, Repeat, SendDigits, Stream};
 use super::bridge::Bridged;

@@ -1,6 +1,6 @@
 //! The program of a party that an order has sent into a conference: stays until that is over.
-use super::program::{CallInfo, Program, Step};
-use super::verb::{
+use crate::call::program::{CallInfo, Program, Step};
+use crate::call::verb::{
     Conference, ConferenceEnd, Conferenced, Hangup, HangupCause, Outcome, Verb, Wait,
 };
 

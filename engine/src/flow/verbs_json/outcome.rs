@@ -1,0 +1,113 @@
+//! Outcomes in JSON: what a webhook program is told of its verbs.
+use crate::call::{
+    ConferenceEnd, DialEnd, GatherEnd, KeyPress, ListenEnd, Outcome, QueueEnd, RecordEnd, ToneEnd,
+};
+use serde_json::{Value, json};
+
+/// An object with `outcome` (a word) and what that kind tells besides.
+pub fn outcome_to_json(outcome: &Outcome) -> Value {
+    match outcome {
+        Outcome::Begin => json!({"outcome": "begin"}),
+        Outcome::Done => json!({"outcome": "done"}),
+        Outcome::Interrupted(key) => json!({"outcome": "interrupted", "key": press(key)}),
+        Outcome::Gathered(gathered) => json!({
+            "outcome": "gathered",
+            "digits": gathered.digits,
+            "end": match gathered.end {
+                GatherEnd::MaxDigits => "max-digits",
+                GatherEnd::FinishKey => "finish-key",
+                GatherEnd::InterDigitTimeout => "inter-digit-timeout",
+                GatherEnd::NoInput => "no-input",
+            },
+        }),
+        Outcome::Recorded(recorded) => json!({
+            "outcome": "recorded",
+            "recording": recorded.recording.0,
+            "ms": recorded.duration_ms,
+            "lost_ms": recorded.lost_ms,
+            "end": match recorded.end {
+                RecordEnd::Key(_) => "key",
+                RecordEnd::Silence => "silence",
+                RecordEnd::MaxLength => "max-length",
+            },
+        }),
+        Outcome::Conferenced(conferenced) => json!({
+            "outcome": "conferenced",
+            "seconds": conferenced.seconds,
+            "end": match conferenced.end {
+                ConferenceEnd::Key(_) => "key",
+                ConferenceEnd::Over => "over",
+                ConferenceEnd::Removed => "removed",
+                ConferenceEnd::Alone => "alone",
+                ConferenceEnd::TimeLimit => "limit",
+            },
+        }),
+        Outcome::ToneWaited(end) => match end {
+            ToneEnd::Heard(heard) => json!({"outcome": "tone", "tone": heard.kind.name()}),
+            ToneEnd::Key(key) => json!({"outcome": "interrupted", "key": press(key)}),
+            ToneEnd::TimeLimit => json!({"outcome": "time-limit"}),
+        },
+        Outcome::MachineDetected(found) => json!({
+            "outcome": "machine",
+            "answered_by": found.verdict.map(|verdict| verdict.answerer.name()),
+            "beep": found.beep,
+        }),
+        Outcome::Listened(listened) => json!({
+            "outcome": "listened",
+            "after_ms": listened.after_ms,
+            "end": match listened.end {
+                ListenEnd::Speech => "speech",
+                ListenEnd::Silence => "silence",
+                ListenEnd::Beep => "beep",
+                ListenEnd::Key(_) => "key",
+                ListenEnd::TimeLimit => "limit",
+            },
+        }),
+        Outcome::Fetched(fetched) => json!({
+            "outcome": "fetched",
+            "status": fetched.status,
+            "body": fetched.body,
+            "error": fetched.error,
+        }),
+        Outcome::Dialled(dialled) => {
+            let (how, seconds) = match dialled.how {
+                DialEnd::Answered { seconds } => ("answered", Some(seconds)),
+                DialEnd::Busy => ("busy", None),
+                DialEnd::NoAnswer => ("no-answer", None),
+                DialEnd::Declined => ("declined", None),
+                DialEnd::Unreachable => ("unreachable", None),
+                DialEnd::Refused(_) => ("refused", None),
+            };
+            json!({
+                "outcome": "dialled",
+                "how": how,
+                "seconds": seconds,
+                "target": dialled.target,
+                "status": dialled.status,
+                "q850": dialled.cause,
+            })
+        }
+        Outcome::Failed(failure) => {
+            json!({"outcome": "failed", "verb": failure.verb, "reason": failure.reason})
+        }
+        Outcome::Queued(queued) => {
+            let (end, agent) = match &queued.end {
+                QueueEnd::Answered { agent, .. } => ("answered", Some(agent)),
+                QueueEnd::Timeout => ("timeout", None),
+                QueueEnd::Full => ("full", None),
+                QueueEnd::Empty => ("empty", None),
+                QueueEnd::Key(_) => ("key", None),
+                QueueEnd::Callback => ("callback", None),
+                _ => ("other", None),
+            };
+            json!({"outcome": "queued", "end": end, "agent": agent, "waited_s": queued.waited_s})
+        }
+        Outcome::AgentDone(_) => json!({"outcome": "agent"}),
+        Outcome::HandedOver => json!({"outcome": "handed-over"}),
+        Outcome::HungUp => json!({"outcome": "hung-up"}),
+    }
+}
+
+fn press(key: &KeyPress) -> String {
+    key.digit.to_string()
+}

@@ -1,0 +1,72 @@
+use super::*;
+use crate::call::{Audio, DialTarget, Hangup, HangupCause};
+
+#[test]
+fn every_verb_is_read() {
+    let text = br##"[
+        {"answer": {}}, {"early_media": {}}, {"stop_stream": {}},
+        {"play": {"audio": ["welcome.wav", "https://x.example/a.mp3", {"silence_ms": 500}, {"tone": {"hz": 440}}], "repeat": 2, "stop_keys": "#"}},
+        {"gather": {"audio": "menu.wav", "max_digits": 4, "finish_on": "", "sensitive": true}},
+        {"echo": {"max_ms": 1000}}, {"record": {"beep": false}}, {"record_call": {"tracks": "stereo"}},
+        {"recording": {"action": "pause"}}, {"send_digits": {"digits": "12w3"}}, {"wait": {"ms": 5}},
+        {"dial": {"to": ["100", {"endpoint": "ann"}, {"trunk": "t", "number": "+49"}], "order": "one_by_one", "ring_ms": 20000, "caller_id": "7"}},
+        {"conference": {"room": "r", "mute": true}}, {"listen": {"speech": true}}, {"refer": {"uri": "sip:a@b"}},
+        {"reject": {"status": 486}}, {"fetch": {"url": "http://x.example/"}},
+        {"stream": {"url": "ws://x.example/s", "rate_hz": 16000, "direction": "both"}},
+        {"hangup": {"cause": 34}}, {"redirect": {"url": "https://x.example/next"}}
+    ]"##;
+    let read = instructions("t", text).unwrap();
+    assert_eq!(read.len(), 20);
+    let Instruction::Verb(Verb::Play(play)) = &read[3] else {
+        panic!("{read:?}")
+    };
+    assert_eq!(
+        (play.audio.len(), &play.audio[2]),
+        (4, &Audio::Silence { ms: 500 })
+    );
+    let Instruction::Verb(Verb::Dial(dial)) = &read[11] else {
+        panic!("{read:?}")
+    };
+    assert_eq!(dial.targets[1], DialTarget::Endpoint("ann".to_owned()));
+    let cause = HangupCause::Q850(34);
+    assert_eq!(read[18], Instruction::Verb(Verb::Hangup(Hangup { cause })));
+    assert!(verbs("t", text).is_err(), "redirect is no verb");
+}
+
+#[test]
+fn mistakes_say_where_they_are_and_what_was_meant() {
+    for (text, at, says) in [
+        (r#"{"answer": {}}"#, "t:1:1", "must be a list"),
+        (r#"[{"anser": {}}]"#, "t:1:2", "answer"),
+        (
+            r#"[{"answer": {}, "hangup": {}}]"#,
+            "t:1:2",
+            "must have one verb",
+        ),
+        ("[\n {\"play\": {\"audo\": \"x\"}}]", "t:2:11", "audio"),
+        (
+            r#"[{"play": {"audio": "/etc/passwd"}}]"#,
+            "t:1:21",
+            "leads out",
+        ),
+        (
+            r#"[{"play": {"audio": "a/../../b"}}]"#,
+            "t:1:21",
+            "leads out",
+        ),
+        (r#"[{"gather": {"max_digits": 0}}]"#, "t:1:28", "1 to 64"),
+        (r#"[{"dial": {"to": []}}]"#, "t:1:18", "1 to 32"),
+        (r#"[{"redirect": {"url": "ftp://x"}}]"#, "t:1:23", "http"),
+        (r#"[{"wait": {"ms": 5}"#, "t:1", ""),
+    ] {
+        let told = instructions("t", text.as_bytes()).unwrap_err().to_string();
+        assert!(
+            told.starts_with(at) && told.contains(says),
+            "{text}\n{told}"
+        );
+    }
+    let long = format!("[{}]", " ".repeat(MAX_TEXT));
+    assert!(instructions("t", long.as_bytes()).is_err());
+    let many = format!("[{}]", vec![r#"{"answer":{}}"#; MAX_VERBS + 1].join(","));
+    assert!(instructions("t", many.as_bytes()).is_err());
+}
