@@ -317,6 +317,11 @@ async fn a_call_is_placed_and_given_up_while_it_rings() {
     bob.expect("BYE").await;
     assert!(matches!(rig.outcome().await, Outcome::Interrupted(_)));
     assert_eq!(rig.outcome().await, Outcome::HungUp);
+    let (ended, _) = until(&mut watcher, EventKind::CallEnded).await;
+    assert_eq!(
+        (&ended["by"], &ended["cause"]),
+        (&"us".into(), &"program".into())
+    );
     // Given up.
     let program = rig.program(Plan::of([music()]));
     let placed = rig.calls.originate(Originate::to(target(), program)).await;
@@ -327,11 +332,6 @@ async fn a_call_is_placed_and_given_up_while_it_rings() {
     let hang_up = Order::Hangup(HangupCause::Normal);
     rig.calls.order(&placed.id, hang_up).await.unwrap();
     bob.cancelled(&invite).await;
-    let (ended, _) = until(&mut watcher, EventKind::CallEnded).await;
-    assert_eq!(
-        (&ended["by"], &ended["cause"]),
-        (&"us".into(), &"program".into())
-    );
     let (ended, _) = until(&mut watcher, EventKind::CallEnded).await;
     assert_eq!(ended["cause"], "ordered");
     assert!(placed.answered.await.is_err());
