@@ -110,6 +110,11 @@ fn flow_texts() {
 }
 
 #[test]
+fn verbs_json() {
+    replay("verbs_json", documents::verbs_json);
+}
+
+#[test]
 fn config() {
     replay("config", documents::config);
 }
@@ -132,7 +137,8 @@ fn stream_message() {
 /// Each seed cut short everywhere and with octets changed, in a fixed order: what libFuzzer does first.
 #[test]
 fn damaged_seeds() {
-    let targets: [(&str, fn(&[u8])); 12] = [
+    let targets: [(&str, fn(&[u8])); 13] = [
+        ("verbs_json", documents::verbs_json),
         ("arbiter", rtp_checks::arbiter),
         ("flow_texts", documents::flow_texts),
         ("jitter", rtp_checks::jitter),

@@ -3,13 +3,14 @@
 
 use std::time::{Duration, SystemTime};
 use trunkline::call::{
-    CallInfo, ConferenceEnd, Conferenced, DialEnd, Dialled, DigitSource, Direction, Failure,
+    Audio, CallInfo, ConferenceEnd, Conferenced, DialEnd, Dialled, DigitSource, Direction, Failure,
     GatherEnd, Gathered, KeyPress, Outcome, Program, RecordEnd, Recorded, RecordingId, Verb,
 };
 use trunkline::config::{Callers, Config, NumberDestination, Problems};
 use trunkline::flow::directory::Directory;
 use trunkline::flow::rehearsal::cases::Cases;
 use trunkline::flow::rehearsal::{Setting, acts, rehearse};
+use trunkline::flow::verbs_json::{Instruction, MAX_AUDIO, MAX_VERBS, instructions, verbs};
 use trunkline::flow::{Flow, FlowProgram, Kind, Loaded, graph, schedule};
 use trunkline::route::{Caller, Destination, Router};
 
@@ -61,6 +62,45 @@ pub fn foreign_flow(octets: &[u8]) {
             };
             let transcript = rehearse(&loaded, &setting, &acts(keys).expect("good"));
             assert!(transcript.lines.iter().all(|line| printable(&line.text)));
+        }
+    }
+}
+
+/// Verbs in JSON, as web services and the control API send them. Reading is repeatable and within its limits, a redirect is the only
+/// difference between the two readers, and no file outside of the folder of prompts is named.
+pub fn verbs_json(octets: &[u8]) {
+    let read = match instructions("answer", octets) {
+        Err(problems) => {
+            assert!(verbs("answer", octets).is_err());
+            return told_well(&problems);
+        }
+        Ok(read) => read,
+    };
+    assert!(read.len() <= MAX_VERBS);
+    let redirects = |each: &Instruction| matches!(each, Instruction::Redirect(_));
+    match verbs("answer", octets) {
+        Err(problems) => {
+            told_well(&problems);
+            assert!(read.iter().any(redirects));
+        }
+        Ok(verbs) => {
+            let again: Vec<_> = verbs.into_iter().map(Instruction::Verb).collect();
+            assert_eq!(again, read);
+        }
+    }
+    for instruction in &read {
+        let audio = match instruction {
+            Instruction::Verb(Verb::Play(play)) => &play.audio,
+            Instruction::Verb(Verb::Gather(gather)) => &gather.prompts,
+            Instruction::Verb(Verb::Listen(listen)) => &listen.prompts,
+            _ => continue,
+        };
+        assert!(audio.len() <= MAX_AUDIO);
+        for piece in audio {
+            let Audio::Prompt(name) = piece else { continue };
+            let url = name.starts_with("http://") || name.starts_with("https://");
+            let up = || name.split(['/', '\\']).any(|part| part == "..");
+            assert!(url || !name.starts_with('/') && !up(), "{name}");
         }
     }
 }
