@@ -51,7 +51,7 @@ impl Baresip {
     }
 
     /// Without a word about codecs in its account it speaks PCMU.
-    fn with_account(says: &[i16], account: &str, more: &str) -> Self {
+    pub(crate) fn with_account(says: &[i16], account: &str, more: &str) -> Self {
         let scratch = tempfile::tempdir().expect("scratch folder");
         // Its RTP sockets are bound to no address, and the kernel sends from 127.0.0.1 what goes to loopback: another address in its SDP
         // would make its audio that of a stranger.
@@ -278,7 +278,7 @@ fn configuration(ip: Ipv4Addr, control_port: u16, scratch: &tempfile::TempDir) -
 
 /// The samples of a WAV file that is still being written, at 8 kHz: the first channel of what the codec made. The lengths in its header
 /// are only right at the end, so they are passed over.
-fn narrow(file: &[u8]) -> Vec<i16> {
+pub(crate) fn narrow(file: &[u8]) -> Vec<i16> {
     let Some((header, data)) = file.split_at_checked(44) else {
         return Vec::new();
     };

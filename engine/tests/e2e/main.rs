@@ -4,6 +4,7 @@ mod api;
 mod audio;
 mod baresip;
 mod call;
+mod call_centre;
 mod command_line;
 mod doctor;
 mod flows;
@@ -28,6 +29,7 @@ mod secure;
 mod server;
 mod sip_answers;
 mod sipp;
+mod spoken;
 mod trunks;
 
 use std::path::{Path, PathBuf};

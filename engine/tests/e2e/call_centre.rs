@@ -1,0 +1,296 @@
+//! The call centre of `examples/call-centre` and files written for Wazo, called by real phones: every option, wrong keys, silence, after
+//! hours, languages, queues with two agents, recordings.
+use crate::baresip::Baresip;
+use crate::call::Call;
+use crate::phone::Phone;
+use crate::server::{Server, Settings};
+use crate::spoken::spoken;
+use std::path::{Path, PathBuf};
+
+/// A file as it is found on a web page: Markdown's escapes and trailing spaces included.
+const WAZO: &str = r#"{  
+    "main\_menu": {  
+        "prompt": "Welcome to the ferry office. Press 1 for tickets, 2 for freight, or 9 to hear this again.",  
+        "options": {  
+            "1": {"action": "route\_to\_queue", "target": "ticket\_queue"},  
+            "2": {"action": "route\_to\_queue", "target": "freight\_queue"},  
+            "3": {"action": "language\_selection", "target": "es\_ES"},  
+            "4": {"action": "call\_recording\_trigger", "target": "start"},  
+            "5": {"action": "call\_recording\_trigger", "target": "stop"},  
+            "6": {"action": "route\_to\_queue", "target": "counter"},  
+            "9": {"action": "repeat\_menu"}  
+        },  
+        "fallback": {"action": "repeat\_menu"}  
+    },  
+    "ticket\_queue": {  
+        "prompt": "Connecting you to tickets. Please hold.",  
+        "action": "transfer\_to\_extension",  
+        "target": "1001"  
+    },  
+    "freight\_queue": {  
+        "prompt": "Connecting you to freight.",  
+        "action": "transfer\_to\_extension",  
+        "target": "1002"  
+    },  
+    "voicemail\_menu": {  
+        "prompt": "Our offices are closed.",  
+        "action": "transfer\_to\_extension",  
+        "target": "voicemail\_ext"  
+    }  
+}
+"#;
+
+/// Whoever calls.
+const CUSTOMER: &str = "[[endpoint]]\nuser = \"customer\"\npassword = \"secret-of-customer\"\n";
+
+const MENU: &str =
+    "Welcome to the ferry office. Press 1 for tickets, 2 for freight, or 9 to hear this again.";
+
+fn example(name: &str) -> String {
+    let path = crate::examples().join("call-centre").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A server whose number 300 leads to `flow`; `sections` are its phones and queues. Everybody on loopback may call.
+fn serving(folder: &Path, name: &str, flow: &str, sections: &str) -> Server {
+    let file = folder.join(name);
+    std::fs::write(&file, flow).expect("write the flow");
+    Server::with(Settings {
+        callers: format!("{sections}\n{CUSTOMER}[flow]\naliases = [\"voicemail_ext=1002\"]\n"),
+        numbers: vec![("300".into(), file.display().to_string())],
+        ..Settings::default()
+    })
+}
+
+/// The example's phones, agents and queues, as they are.
+fn phones() -> String {
+    let text = example("call-centre.toml");
+    let from = text.find("[[endpoint]]").expect("phones");
+    let to = text.find("# Everybody's way in").expect("the number");
+    text[from..to].to_owned()
+}
+
+fn wazo_phones() -> String {
+    let phone = |user: &str| {
+        format!(
+            "[[endpoint]]\nuser = {user:?}\npassword = \"secret-of-{user}\"\nextension = {user:?}\n"
+        )
+    };
+    let agent = |id: &str, user: &str| format!("[[agent]]\nid = {id:?}\nendpoint = {user:?}\n");
+    phone("1001")
+        + &phone("1002")
+        + &agent("71", "1001")
+        + &agent("72", "1002")
+        + "[[queue]]\nname = \"counter\"\nmembers = [\"71\", \"72\"]\nstrategy = \"linear\"\nwrap_up_s = 3600\n"
+}
+
+/// A phone that is registered.
+#[track_caller]
+fn registered(server: &Server, user: &str, password: &str) -> Baresip {
+    let before = server.count_log(|line| is_registration(line, user));
+    let account = format!(
+        "<sip:{user}@{}>;auth_pass={password};regint=60",
+        server.sip()
+    );
+    let phone = Baresip::with_account(&[], &account, "");
+    server.wait_log_times("a registration", before + 1, |line| {
+        is_registration(line, user)
+    });
+    phone
+}
+
+fn is_registration(line: &str, user: &str) -> bool {
+    line.contains("phone registered") && line.contains(&format!("user={user:?}"))
+}
+
+/// Waits until the phone rings, answers, and waits until it is in the call.
+#[track_caller]
+fn answer(phone: &mut Baresip) {
+    phone.wait_event("CALL_INCOMING");
+    phone.command("accept", "");
+    phone.wait_event("CALL_ESTABLISHED");
+}
+
+/// A call of a customer.
+#[track_caller]
+fn customer(server: &Server) -> Call {
+    Phone::of(server, "customer", "secret-of-customer").call(server, "300")
+}
+
+/// Waits until no call is left; registrations stay.
+#[track_caller]
+fn rests(server: &Server) {
+    server.wait_metrics("no call is left", |metrics| {
+        metrics.sum("trunkline_calls_active") == 0.0
+            && metrics.sum("trunkline_media_channels") == 0.0
+    });
+}
+
+#[track_caller]
+fn hears(call: &Call, text: &str, language: &str, from: usize) -> usize {
+    call.wait_begin(text, &spoken(text, language), from)
+}
+
+fn folder() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("scratch folder");
+    let path = folder.path().to_owned();
+    (folder, path)
+}
+
+#[test]
+fn the_front_desk_speaks_two_languages_and_leads_to_agents() {
+    let (_kept, path) = folder();
+    // By day, whatever the clock says.
+    let flow = example("front-desk.yaml").replace("  office:\n", "  office:\n    override: open\n");
+    let server = serving(&path, "front-desk.yaml", &flow, &phones());
+    let mut first = registered(&server, "sales-1", "change-me-sales-1");
+    let mut second = registered(&server, "sales-2", "change-me-sales-2");
+
+    // In Spanish: a key that leads nowhere is told, then sales.
+    let mut ana = customer(&server);
+    ana.press('2');
+    let at = hears(&ana, "Bienvenido a Bicicletas del Puerto.", "es-ES", 0);
+    ana.press('7');
+    let at = hears(&ana, "Esa tecla no lleva a ninguna parte.", "es-ES", at);
+    ana.press('1');
+    hears(
+        &ana,
+        "Le pasamos con ventas. Esta llamada puede ser grabada.",
+        "es-ES",
+        at,
+    );
+    answer(&mut first);
+
+    // In English, to the other agent: the first talks.
+    let mut ben = customer(&server);
+    ben.press('1');
+    let at = hears(&ben, "Welcome to Harbour Bicycles.", "en-US", 0);
+    ben.press('1');
+    hears(
+        &ben,
+        "Connecting you to sales. This call may be recorded.",
+        "en-US",
+        at,
+    );
+    answer(&mut second);
+
+    ana.hang_up();
+    first.wait_event("CALL_CLOSED");
+    ben.hang_up();
+    second.wait_event("CALL_CLOSED");
+    rests(&server);
+    // Both were recorded from there on.
+    let recordings = std::fs::read_dir(server.scratch.path().join("recordings")).expect("a folder");
+    assert_eq!(recordings.count(), 2);
+}
+
+#[test]
+fn the_front_desk_takes_messages_after_hours() {
+    let (_kept, path) = folder();
+    let flow =
+        example("front-desk.yaml").replace("  office:\n", "  office:\n    override: closed\n");
+    let server = serving(&path, "front-desk.yaml", &flow, &phones());
+    let mut call = customer(&server);
+    let at = hears(
+        &call,
+        "We are closed. Please leave a message after the tone.",
+        "en-US",
+        0,
+    );
+    server.wait_log("the message", |line| line.contains("at=message"));
+    call.say(&crate::audio::tone(&[440.0], 8000.0, 1000));
+    call.wait_said();
+    call.press('#');
+    hears(&call, "Thank you for calling. Goodbye.", "en-US", at);
+    call.wait_hang_up();
+    rests(&server);
+    let files: Vec<_> = std::fs::read_dir(server.scratch.path().join("recordings"))
+        .expect("a folder")
+        .map(|file| file.expect("a file").metadata().expect("its size").len())
+        .collect();
+    // A second of 16-bit audio at 8 kHz, and what lay around it.
+    assert!(files.len() == 1 && files[0] > 16_000, "{files:?}");
+}
+
+#[test]
+fn a_pasted_wazo_file_answers_calls() {
+    let (_kept, path) = folder();
+    let server = serving(&path, "ivr_flows.json", WAZO, &wazo_phones());
+    let mut tickets = registered(&server, "1001", "secret-of-1001");
+    let mut freight = registered(&server, "1002", "secret-of-1002");
+    for (key, text, phone) in [
+        ('1', "Connecting you to tickets. Please hold.", &mut tickets),
+        ('2', "Connecting you to freight.", &mut freight),
+    ] {
+        let mut call = customer(&server);
+        hears(&call, MENU, "en-US", 0);
+        let at = call.position();
+        call.press('9');
+        let at = hears(&call, MENU, "en-US", at);
+        call.press(key);
+        hears(&call, text, "en-US", at);
+        answer(phone);
+        call.hang_up();
+        phone.wait_event("CALL_CLOSED");
+    }
+    rests(&server);
+}
+
+#[test]
+fn a_wazo_file_sends_callers_to_two_agents_of_a_queue_and_records_on_request() {
+    let (_kept, path) = folder();
+    let server = serving(&path, "ivr_flows.json", WAZO, &wazo_phones());
+    let mut first = registered(&server, "1001", "secret-of-1001");
+    let mut second = registered(&server, "1002", "secret-of-1002");
+
+    let mut recorded = customer(&server);
+    hears(&recorded, MENU, "en-US", 0);
+    let at = recorded.position();
+    recorded.press('4');
+    server.wait_log("a recording", |line| line.contains("verb=\"record_call\""));
+    hears(&recorded, MENU, "en-US", at);
+    let at = recorded.position();
+    recorded.press('5');
+    server.wait_log("its end", |line| {
+        line.contains("verb=\"recording_control\"")
+    });
+    hears(&recorded, MENU, "en-US", at);
+    recorded.press('6');
+    answer(&mut first);
+
+    let mut other = customer(&server);
+    hears(&other, MENU, "en-US", 0);
+    other.press('6');
+    answer(&mut second);
+
+    // Both are busy: a third waits.
+    let mut third = customer(&server);
+    hears(&third, MENU, "en-US", 0);
+    third.press('6');
+    server.wait_log_times("three in the queue", 3, |line| {
+        line.contains("verb=\"enqueue\"")
+    });
+    third.hang_up();
+    recorded.hang_up();
+    other.hang_up();
+    first.wait_event("CALL_CLOSED");
+    second.wait_event("CALL_CLOSED");
+    rests(&server);
+    let recordings = std::fs::read_dir(server.scratch.path().join("recordings")).expect("a folder");
+    assert_eq!(recordings.count(), 1);
+}
+
+#[test]
+fn a_wazo_file_bears_wrong_keys_and_silence() {
+    let (_kept, path) = folder();
+    let server = serving(&path, "ivr_flows.json", WAZO, &wazo_phones());
+    let call = customer(&server);
+    hears(&call, MENU, "en-US", 0);
+    let at = call.position();
+    call.press('8');
+    let at = hears(&call, MENU, "en-US", at) + spoken(MENU, "en-US").len();
+    // Silence: counted with the wrong key; after three tries the caller is let go.
+    hears(&call, MENU, "en-US", at);
+    call.wait_hang_up();
+    rests(&server);
+}
