@@ -1,8 +1,7 @@
-//! Voices: texts become audio, and speech becomes text.
+//! Voices: texts become audio.
 //!
 //! A text ([`Speech`]) becomes a [`Script`] of sentences and pauses; a [`Speaker`] makes the audio of each, by the back ends of the configuration
-//! in their order, and keeps it in memory and on disk. A [`Recogniser`](recognition::Recogniser) turns audio into words. Never decides what is
-//! said, and knows no call. Limits: [`MAX_TEXT`] characters and [`script::MAX_PARTS`] parts of one text.
+//! in their order, and keeps it in memory and on disk. Never decides what is said, and knows no call. Limits: [`MAX_TEXT`] characters and [`script::MAX_PARTS`] parts of one text.
 mod backend;
 mod cache;
 mod money;

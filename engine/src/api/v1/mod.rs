@@ -1,7 +1,7 @@
 //! The control API, `/api/v1`: calls and all else that the server knows, over HTTP.
 //!
 //! Owns routes, tokens, refusals and the OpenAPI document; what is done is done by `call`, `flow` and their neighbours. No route is without a
-//! declaration in a [`book::Book`], so none is undocumented. Limits: those of `guard`, `page`, `rate` and `idempotency`.
+//! declaration in a `Book`, so none is undocumented. Limits: those of `guard`, `page`, `rate` and `idempotency`.
 mod book;
 mod events;
 mod guard;

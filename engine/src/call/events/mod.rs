@@ -2,7 +2,7 @@
 //!
 //! Emitting never waits: watchers get events from a bounded ring and are told how many they missed; an [`EventSink`] is called in place and
 //! must only take note. Nothing here writes, sends or logs events.
-//! Limits: [`RING`] events wait for the slowest watcher, then it loses the oldest; texts of far ends are cut at [`MAX_TEXT`] characters.
+//! Limits: [`RING`] events wait for the slowest watcher, then it loses the oldest; texts of far ends are cut at `MAX_TEXT` characters.
 mod kind;
 #[cfg(test)]
 mod tests;
