@@ -2,8 +2,8 @@
 //!
 //! A call has one owner, its session. Whoever wants something of it sends an [`Order`] and gets an outcome or an [`OrderError`]; nothing here
 //! touches a leg. What the session knows is copied into [`Snapshot`]s, which may be a moment old.
-//! Limits: [`MAX_ORDERS`] orders wait for one call, further ones are refused as `busy`; [`MAX_TAGS`] tags of [`MAX_TAG`] characters,
-//! [`MAX_METADATA`] entries of metadata with names of [`MAX_TAG`] and values of [`MAX_VALUE`] characters.
+//! Limits: `MAX_ORDERS` orders wait for one call, further ones are refused as `busy`; `MAX_TAGS` tags of `MAX_TAG` characters,
+//! [`MAX_METADATA`] entries of metadata with names of `MAX_TAG` and values of [`MAX_VALUE`] characters.
 mod order;
 mod snapshot;
 #[cfg(test)]

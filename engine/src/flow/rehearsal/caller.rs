@@ -31,7 +31,7 @@ pub enum Act {
     Decline,
     /// Nobody can be reached.
     Unreachable,
-    /// A wait in a queue ends so: one of [`ENDS`].
+    /// A wait in a queue ends so: one of `ENDS`.
     Queue(&'static str),
     /// What is under way fails.
     Fail,
