@@ -1,7 +1,7 @@
 //! A hook's courier: takes what is due from the spool and sends it, several calls at a time, each call's in its order.
 use super::backoff::{LONGEST, delay};
-use super::signature::signature;
 use super::{Drop, Hook, WebhookCounters};
+use crate::fetch::signature;
 use crate::fetch::{Fetcher, Request};
 use crate::store::{Spooled, Store, StoreError, ms_of, time_of};
 use std::collections::HashSet;

@@ -6,7 +6,6 @@
 //! Limits: 100,000 deliveries wait for each hook, 8 are under way for each, 4 for each host; what does not fit is dropped, counted and named.
 mod backoff;
 mod deliver;
-mod signature;
 
 #[cfg(test)]
 mod tests;

@@ -117,7 +117,7 @@ async fn what_is_delivered_is_signed_in_order_and_only_what_was_asked_for() {
             .unwrap();
         assert_eq!(
             signed,
-            signature::signature(b"secret", seconds.parse().unwrap(), &body)
+            crate::fetch::signature(b"secret", seconds.parse().unwrap(), &body)
         );
         assert!(!head.contains("secret"));
     }

@@ -190,7 +190,7 @@ fn the_front_desk_takes_messages_after_hours() {
     let flow =
         example("front-desk.yaml").replace("  office:\n", "  office:\n    override: closed\n");
     let server = serving(&path, "front-desk.yaml", &flow, &phones());
-    let mut call = customer(&server);
+    let call = customer(&server);
     let at = hears(
         &call,
         "We are closed. Please leave a message after the tone.",
