@@ -240,7 +240,10 @@ fn routed(
         Destination::Endpoint(user) => DialTarget::Endpoint(user),
         Destination::RingGroup(name) => DialTarget::RingGroup(name),
         Destination::Trunk { trunk, number } => DialTarget::Trunk { trunk, number },
-        Destination::Flow(_) | Destination::Queue(_) | Destination::Agent(_) => return Ok(None),
+        Destination::Flow(_)
+        | Destination::Queue(_)
+        | Destination::Agent(_)
+        | Destination::Webhook(_) => return Ok(None),
     }))
 }
 

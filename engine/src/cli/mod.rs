@@ -14,6 +14,7 @@ mod housekeeping;
 mod keeping;
 mod load;
 mod log;
+mod number_webhook;
 mod prerender;
 mod queue_keeper;
 mod queue_table;

@@ -110,6 +110,7 @@ fn shown(config: &Config, destination: &Destination) -> String {
         }
         Destination::Queue(name) => format!("queue {name:?}"),
         Destination::Agent(service) => format!("the agents' service {:?}", service.name()),
+        Destination::Webhook(hook) => format!("the webhook {}", hook.url),
         Destination::Trunk { trunk, number } => format!("{number:?} over trunk {trunk:?}"),
     }
 }

@@ -1,5 +1,6 @@
 //! What answers which call: the router and the flows of a configuration, exchanged as a whole at reload.
 use super::builtin;
+use super::number_webhook;
 use super::queue_table::{self, queues_and_agents};
 use crate::call::{
     AgentProgram, CallInfo, Caller, DialProgram, DialTarget, LegTerms, Program, QueueProgram,
@@ -122,6 +123,7 @@ impl RouteTable {
             .filter_map(|(name, flow)| Some((name, flow?)))
             .collect();
         broken = queue_table::missing_prompts(&config, prompts);
+        broken.extend(number_webhook::mistakes(&config, prompts));
         if !broken.is_empty() {
             return Err(BrokenFlows(broken));
         }
@@ -269,6 +271,7 @@ impl LiveRoutes {
             Destination::RingGroup(name) => DialTarget::RingGroup(name),
             Destination::Queue(name) => return Ok(self.queue(&name)),
             Destination::Agent(service) => return Ok(Box::new(AgentProgram::new(service))),
+            Destination::Webhook(hook) => return Ok(number_webhook::program(*hook)),
             Destination::Trunk { trunk, number } => DialTarget::Trunk { trunk, number },
         };
         Ok(Box::new(DialProgram::new(target)))

@@ -113,7 +113,7 @@ fn bad_values_are_told_exactly() {
         ),
         (
             "[[number]]\nto = \"1\"",
-            r#"t.toml:1:1 number[0]: leads nowhere: one of "flow", "endpoint", "ring_group", "queue", "agent" or "trunk" is missing"#,
+            r#"t.toml:1:1 number[0]: leads nowhere: one of "flow", "endpoint", "ring_group", "queue", "agent", "trunk" or "webhook" is missing"#,
         ),
         (
             "[[number]]\nto = \"1\"\nflow = \"builtin:demmo\"",

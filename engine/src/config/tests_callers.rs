@@ -148,13 +148,18 @@ fn slips_are_told_exactly() {
         ),
         (
             "",
-            "[[number]]\nto = \"1\"\nwebhook = \"https://x\"",
-            r#"t:3:11 number[0].webhook: leads to a kind of program that is not built yet in this version; use "flow", "endpoint", "ring_group", "queue", "agent" or "trunk""#,
+            "[[number]]\nto = \"1\"\nwebhook = \"ftp://x\"",
+            r#"t:3:11 number[0].webhook: must be an address such as "https://example.com/hook", but is text, "ftp://x""#,
+        ),
+        (
+            "",
+            "[[number]]\nto = \"1\"\nflow = \"builtin:demo\"\nfallback = \"[]\"",
+            r#"t:4:12 number[0].fallback: is for a number that leads to a "webhook""#,
         ),
         (
             "",
             "[[number]]\nto = \"1\"\napp = \"x\"",
-            r#"t:3:7 number[0].app: leads to a kind of program that is not built yet in this version; use "flow", "endpoint", "ring_group", "queue", "agent" or "trunk""#,
+            r#"t:3:7 number[0].app: leads to a kind of program that is not built yet in this version; use "flow", "endpoint", "ring_group", "queue", "agent", "trunk" or "webhook""#,
         ),
         (
             PHONES,

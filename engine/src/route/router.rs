@@ -4,7 +4,9 @@
 //! reaches the other phones and the ring groups by name and extension. What nothing names is refused.
 use super::numbering::{longest_prefix, normalised, without_separators};
 use super::refusal::Refusal;
-use crate::config::{AgentService, Callers, Config, FlowSource, Number, NumberDestination};
+use crate::config::{
+    AgentService, Callers, Config, FlowSource, Number, NumberDestination, NumberWebhook,
+};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -35,6 +37,8 @@ pub enum Destination {
     Queue(String),
     /// A service for agents and supervisors.
     Agent(AgentService),
+    /// A web service.
+    Webhook(Box<NumberWebhook>),
     /// A number over a trunk.
     Trunk {
         /// The trunk's name.
@@ -278,6 +282,7 @@ impl Router {
             NumberDestination::RingGroup(name) => Ok(Destination::RingGroup(name.clone())),
             NumberDestination::Queue(name) => Ok(Destination::Queue(name.clone())),
             NumberDestination::Agent(service) => Ok(Destination::Agent(*service)),
+            NumberDestination::Webhook(hook) => Ok(Destination::Webhook(hook.clone())),
             NumberDestination::Trunk(name) => self.over_trunk(caller, name, to, steps),
         }
     }

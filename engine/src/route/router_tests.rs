@@ -74,6 +74,7 @@ fn shown(routed: &Routed) -> String {
         Ok(Destination::RingGroup(name)) => format!("group {name}"),
         Ok(Destination::Queue(name)) => format!("queue {name}"),
         Ok(Destination::Agent(service)) => format!("agent {}", service.name()),
+        Ok(Destination::Webhook(hook)) => format!("webhook {}", hook.url),
         Ok(Destination::Trunk { trunk, number }) => format!("{number} over {trunk}"),
         Err(refusal) => format!("{} {}", refusal.status, refusal.rule),
     }

@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,29 +44,10 @@ impl Receiver {
     fn serve(&self, stream: TcpStream) -> Option<()> {
         let mut reader = BufReader::new(stream.try_clone().ok()?);
         loop {
-            let (mut length, mut signature, mut line) = (0, String::new(), String::new());
-            loop {
-                line.clear();
-                if reader.read_line(&mut line).ok()? == 0 {
-                    return None;
-                }
-                let Some((name, value)) = line.trim_end().split_once(": ") else {
-                    if line.trim_end().is_empty() {
-                        break;
-                    }
-                    continue;
-                };
-                match name.to_ascii_lowercase().as_str() {
-                    "content-length" => length = value.parse().ok()?,
-                    "trunkline-signature" => signature = value.to_owned(),
-                    _ => {}
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).ok()?;
+            let (signature, body) = posted(&mut reader)?;
             let status = match self.open.load(Ordering::SeqCst) {
                 false => "503 Service Unavailable",
-                true if !genuine(&signature, &body) => "403 Forbidden",
+                true if !genuine(SECRET, &signature, &body) => "403 Forbidden",
                 true => {
                     let event = serde_json::from_slice(&body).ok()?;
                     self.taken.lock().expect("lock").push(event);
@@ -98,15 +79,40 @@ impl Receiver {
     }
 }
 
+/// A request's signature and body; `None` where the connection ends.
+pub(crate) fn posted(reader: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
+    let (mut length, mut signature, mut line) = (0, String::new(), String::new());
+    loop {
+        line.clear();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let Some((name, value)) = line.trim_end().split_once(": ") else {
+            if line.trim_end().is_empty() {
+                break;
+            }
+            continue;
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.parse().ok()?,
+            "trunkline-signature" => signature = value.to_owned(),
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((signature, body))
+}
+
 /// As a receiver checks it.
-fn genuine(signature: &str, body: &[u8]) -> bool {
+pub(crate) fn genuine(secret: &str, signature: &str, body: &[u8]) -> bool {
     let Some((seconds, signed)) = signature
         .strip_prefix("t=")
         .and_then(|rest| rest.split_once(",v1="))
     else {
         return false;
     };
-    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("any key");
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key");
     mac.update(format!("{seconds}.").as_bytes());
     mac.update(body);
     let expected = mac.finalize().into_bytes();

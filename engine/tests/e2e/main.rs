@@ -31,6 +31,7 @@ mod sip_answers;
 mod sipp;
 mod spoken;
 mod trunks;
+mod webhook_programs;
 
 use std::path::{Path, PathBuf};
 

@@ -100,7 +100,7 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
         trunks: &trunks,
         endpoints: &endpoints,
         groups: &ring_groups,
-        base: sources.base,
+        sources,
     };
     let numbers = number::numbers(&mut root, &known);
     let webhooks = webhook::webhooks(&mut root, sources);

@@ -1,15 +1,35 @@
 //! Reads `[[number]]` and holds it against the trunks, endpoints and groups there are.
-use super::value::not_empty;
-use super::{Field, Table, entries, shown, unknown};
+use super::login::secret;
+use super::value::{count, not_empty};
+use super::webhook::address;
+use super::{Field, Sources, Table, entries, shown, unknown};
 use crate::config::NumberPattern;
 use crate::config::document::problem::{did_you_mean, quoted};
 use crate::config::types::*;
 use std::path::Path;
 
 /// The kinds of destination, in the order in which messages name them.
-const KINDS: [&str; 6] = ["flow", "endpoint", "ring_group", "queue", "agent", "trunk"];
+const KINDS: [&str; 7] = [
+    "flow",
+    "endpoint",
+    "ring_group",
+    "queue",
+    "agent",
+    "trunk",
+    "webhook",
+];
+/// What belongs to a `webhook`.
+const OF_WEBHOOK: [&str; 5] = [
+    "webhook_secret",
+    "webhook_secret_file",
+    "webhook_timeout_ms",
+    "fallback_url",
+    "fallback",
+];
+/// Longest text of fallback verbs, octets.
+const MAX_FALLBACK: usize = 64 * 1024;
 /// Kinds that have a name already and no code yet.
-const NOT_BUILT: [&str; 2] = ["webhook", "app"];
+const NOT_BUILT: [&str; 1] = ["app"];
 
 /// What a number may refer to.
 pub(super) struct Known<'a> {
@@ -17,7 +37,7 @@ pub(super) struct Known<'a> {
     pub(super) endpoints: &'a [Endpoint],
     pub(super) groups: &'a [RingGroup],
     pub(super) queues: &'a [Queue],
-    pub(super) base: &'a Path,
+    pub(super) sources: &'a Sources<'a>,
 }
 
 impl Known<'_> {
@@ -65,7 +85,8 @@ pub(super) fn numbers(root: &mut Table<'_>, known: &Known<'_>) -> Vec<Number> {
 fn number<'a>(mut table: Table<'a>, known: &Known<'_>) -> Option<(Field<'a>, Number)> {
     let to = table.required("to");
     let from = table.field("from");
-    let destination = destination(&mut table, known);
+    let mut destination = destination(&mut table, known);
+    webhook_keys(&mut table, known, destination.as_mut());
     table.finish();
     let to = to?;
     let text = to.string()?;
@@ -165,7 +186,10 @@ fn destination<'a>(
 fn read_destination(kind: &str, field: &Field<'_>, known: &Known<'_>) -> Option<NumberDestination> {
     let name = not_empty(field)?;
     match kind {
-        "flow" => Some(NumberDestination::Flow(flow_source(field, known.base)?)),
+        "flow" => Some(NumberDestination::Flow(flow_source(
+            field,
+            known.sources.base,
+        )?)),
         "endpoint" => {
             let found = known
                 .endpoints
@@ -186,6 +210,14 @@ fn read_destination(kind: &str, field: &Field<'_>, known: &Known<'_>) -> Option<
             Some(NumberDestination::Queue(name.to_owned()))
         }
         "agent" => Some(NumberDestination::Agent(field.choice(&AgentService::ALL)?)),
+        "webhook" => Some(NumberDestination::Webhook(Box::new(NumberWebhook {
+            url: address(field)?,
+            secret: None,
+            timeout_ms: 5000,
+            fallback_url: None,
+            fallback: None,
+            at: field.at(),
+        }))),
         _ => {
             check_known(field, "trunk", name, known.trunk_names())?;
             let trunk = known.trunks.iter().find(|trunk| trunk.name == name)?;
@@ -197,6 +229,47 @@ fn read_destination(kind: &str, field: &Field<'_>, known: &Known<'_>) -> Option<
             }
             Some(NumberDestination::Trunk(name.to_owned()))
         }
+    }
+}
+
+/// What belongs to a webhook, and to nothing else.
+fn webhook_keys(
+    table: &mut Table<'_>,
+    known: &Known<'_>,
+    destination: Option<&mut (Field<'_>, NumberDestination)>,
+) {
+    let given = OF_WEBHOOK.map(|key| table.field(key));
+    let elsewhere =
+        matches!(&destination, Some((_, other)) if !matches!(other, NumberDestination::Webhook(_)));
+    if let (Some(field), true) = (given.iter().flatten().next(), elsewhere) {
+        field.error("is for a number that leads to a \"webhook\"");
+    }
+    let secret = secret(
+        table,
+        known.sources,
+        "webhook_secret",
+        "webhook_secret_file",
+    );
+    let timeout_ms = count(table, "webhook_timeout_ms", 100..=30_000, 5000) as u32;
+    let [_, _, _, fallback_url, fallback] = given;
+    let fallback_url = fallback_url.and_then(|field| address(&field));
+    let verbs = fallback.as_ref().and_then(|field| {
+        let text = not_empty(field)?;
+        if text.len() > MAX_FALLBACK {
+            field.error(format!("has more than {MAX_FALLBACK} octets"));
+        }
+        Some(text.to_owned())
+    });
+    if let Some((_, NumberDestination::Webhook(hook))) = destination {
+        let at = fallback.as_ref().map_or(hook.at, Field::at);
+        **hook = NumberWebhook {
+            url: std::mem::take(&mut hook.url),
+            secret,
+            timeout_ms,
+            fallback_url,
+            fallback: verbs,
+            at,
+        };
     }
 }
 

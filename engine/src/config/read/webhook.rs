@@ -57,7 +57,8 @@ fn event(field: &Field<'_>) -> Option<String> {
     field.expected("the name of an event such as \"call.answered\", or the beginning of names such as \"call.*\"")
 }
 
-fn address(field: &Field<'_>) -> Option<String> {
+/// The address of a web service.
+pub(super) fn address(field: &Field<'_>) -> Option<String> {
     let text = field.string()?;
     let rest = text
         .strip_prefix("https://")

@@ -15,7 +15,7 @@ mod webhook;
 pub use api::{Api, ApiListen, TlsFiles};
 pub use endpoint::{Endpoint, RingGroup, RingOrder};
 pub use media::{Codec, DtmfMode, HoldMusic, Media, Music, Opus, PortRange, SrtpPolicy};
-pub use number::{BUILTIN_FLOWS, Callers, FlowSource, Number, NumberDestination};
+pub use number::{BUILTIN_FLOWS, Callers, FlowSource, Number, NumberDestination, NumberWebhook};
 pub use process::{Cdr, Fetch, Flows, Http, Log, LogFormat, LogLevel, Recordings, Run, Store};
 pub use queue::{
     Absent, Agent, AgentService, Announce, Callback, QUEUE_ENDS, Queue, QueueMember, Reach, Skill,

@@ -1,4 +1,5 @@
 //! `[[number]]`: which called number leads where, and who may call it.
+use super::super::Secret;
 use super::super::{At, NumberPattern};
 use super::AgentService;
 use std::fmt;
@@ -82,6 +83,25 @@ pub enum NumberDestination {
     Queue(String),
     /// Agents log in and out there, and supervisors listen.
     Agent(AgentService),
+    /// A web service decides.
+    Webhook(Box<NumberWebhook>),
+}
+
+/// A number's `webhook` and the keys that belong to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberWebhook {
+    /// Asked what to do.
+    pub url: String,
+    /// `webhook_secret` or `webhook_secret_file`: signs what is posted.
+    pub secret: Option<Secret>,
+    /// `webhook_timeout_ms`: limit for each try, ms.
+    pub timeout_ms: u32,
+    /// `fallback_url`: asked where the first does not answer well.
+    pub fallback_url: Option<String>,
+    /// `fallback`: verbs in JSON for when nobody answers well, as they stand in the file; read where flows are.
+    pub fallback: Option<String>,
+    /// Where `fallback`, or else the `webhook`, stands in the file.
+    pub at: At,
 }
 
 /// Where a flow comes from.
