@@ -123,7 +123,7 @@ fn token(server: &Server, arguments: &[&str]) -> String {
     out.trim().to_owned()
 }
 
-fn trunkline_in(folder: &Path, arguments: &[&str]) -> (bool, String) {
+pub(crate) fn trunkline_in(folder: &Path, arguments: &[&str]) -> (bool, String) {
     let done = std::process::Command::new(BINARY)
         .args(arguments)
         .current_dir(folder)

@@ -1,6 +1,7 @@
 //! End-to-end tests: the real binary on loopback, called by sipp, by baresip and linphone, by a telephone of our own and by `trunkline call`, with
 //! Kamailio as its carrier. They judge what is heard, not only status codes. Nothing here depends on speed: tests wait for events.
 mod api;
+mod api_calls;
 mod audio;
 mod baresip;
 mod call;

@@ -149,8 +149,29 @@ pub(super) enum Calls {
         #[command(flatten)]
         paging: Paging,
     },
+    /// Place a call.
+    Create(super::place::Create),
+    /// Call somebody who joins a call, in a conference.
+    Add {
+        id: String,
+        /// A number, "endpoint:USER" or "ring_group:NAME".
+        #[arg(long)]
+        to: String,
+        /// The number shown.
+        #[arg(long)]
+        from: Option<String>,
+        /// The others do not hear it at first.
+        #[arg(long)]
+        mute: bool,
+    },
     /// A call.
     Get { id: String },
+    /// Say a text.
+    Say {
+        #[command(flatten)]
+        party: Party,
+        text: String,
+    },
     /// End a call, or the party it is joined with (--party peer).
     Hangup(Party),
     /// Send a party elsewhere.
@@ -413,7 +434,7 @@ impl Conferences {
 }
 
 /// Whom a word names: a number, "endpoint:USER", "ring_group:NAME".
-fn target(word: &str) -> Value {
+pub(super) fn target(word: &str) -> Value {
     match word.split_once(':') {
         Some((kind @ ("endpoint" | "ring_group" | "number"), name)) => json!({ kind: name }),
         _ => json!({ "number": word }),
@@ -449,7 +470,23 @@ impl Calls {
                     "tags",
                 ],
             ),
+            Calls::Create(create) => once(
+                Method::POST,
+                "/calls".to_owned(),
+                Some(create.body()?),
+                Columns::All,
+            ),
+            Calls::Add { id, to, from, mute } => order(
+                id,
+                "participants",
+                json!({ "to": target(to), "from": from, "mute": mute }),
+            ),
             Calls::Get { id } => get(format!("/calls/{}", part(id)), Columns::All),
+            Calls::Say { party, text } => order(
+                &party.id,
+                "say",
+                json!({ "party": party.party, "text": text }),
+            ),
             Calls::Hangup(of) => party(of, "hangup"),
             Calls::Transfer { party, to, flow } => {
                 let mut body = json!({ "party": party.party });
@@ -582,6 +619,16 @@ mod tests {
                 "DELETE",
                 "/conferences/caf%C3%A9/members/c-2",
                 None,
+            ),
+            (
+                "calls create --to endpoint:ann --ring 20 --option 1=sales:queue=sales",
+                "POST",
+                "/calls",
+                Some(
+                    json!({"to": {"endpoint": "ann"}, "from": null, "ring_s": 20, "menu": {"options": [
+                        {"key": "1", "prompt": {"say": "sales"}, "then": [{"enqueue": {"queue": "sales"}}]},
+                    ]}}),
+                ),
             ),
             ("request get /api/v1/server", "GET", "/server", None),
         ] {

@@ -1,5 +1,7 @@
 //! Calls in progress: what is known of them, and orders to them.
 mod orders;
+mod place;
+mod say;
 mod shown;
 
 use super::super::V1;
@@ -87,7 +89,9 @@ pub(super) fn routes(book: Book) -> Book {
                 .answers::<Call>(200, "The call"),
             change,
         );
-    orders::routes(book)
+    let book = place::routes(book);
+    let book = orders::routes(book);
+    say::routes(book)
 }
 
 async fn list(

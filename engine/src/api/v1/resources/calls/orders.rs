@@ -25,6 +25,8 @@ use utoipa::ToSchema;
 
 /// Pieces of audio of one order.
 const MOST_AUDIO: usize = 32;
+/// Characters of a number or name.
+const MOST_NAME: usize = 256;
 /// Digits of one order.
 const MOST_DIGITS: usize = 256;
 
@@ -367,6 +369,16 @@ impl From<Party> for Side {
 impl Target {
     /// Whom it names.
     pub(super) fn read(self, path: &str) -> Result<DialTarget, Problem> {
+        let names = [&self.number, &self.endpoint, &self.ring_group, &self.trunk];
+        let odd = |name: &String| {
+            !(1..=MOST_NAME).contains(&name.chars().count()) || name.chars().any(char::is_control)
+        };
+        if names.into_iter().flatten().any(odd) {
+            let text = format!(
+                "has names of 1 to {MOST_NAME} characters, none of them control characters"
+            );
+            return Err(Problem::invalid(path, text));
+        }
         match (self.number, self.endpoint, self.ring_group, self.trunk) {
             (Some(number), None, None, None) => Ok(DialTarget::Number(number)),
             (Some(number), None, None, Some(trunk)) => Ok(DialTarget::Trunk { trunk, number }),

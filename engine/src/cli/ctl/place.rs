@@ -1,0 +1,136 @@
+//! `trunkline ctl calls create`: a call to be placed, as the API's body.
+use super::ask::target;
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// A call to be placed, and what drives it.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("drives").required(true).args(["flow", "verbs", "webhook", "options", "two_party"])))]
+pub(super) struct Create {
+    /// A number, "endpoint:USER" or "ring_group:NAME".
+    #[arg(long)]
+    to: String,
+    /// The number shown.
+    #[arg(long)]
+    from: Option<String>,
+    /// How long it rings, in seconds.
+    #[arg(long)]
+    ring: Option<u32>,
+    /// A flow.
+    #[arg(long)]
+    flow: Option<String>,
+    /// File of verbs (JSON).
+    #[arg(long)]
+    verbs: Option<PathBuf>,
+    /// A web service that is asked what to do.
+    #[arg(long)]
+    webhook: Option<String>,
+    /// KEY=TEXT:WHAT such as "1=Press 1 for sales:queue=sales"; WHAT is queue=, number=, endpoint=, ring_group= or hangup.
+    #[arg(long = "option")]
+    options: Vec<String>,
+    /// Somebody else who is called; they are joined once both have pressed 1.
+    #[arg(long)]
+    two_party: Option<String>,
+    /// What is said first, or to the two: a text, a URL, "builtin:..." or "silence:MS".
+    #[arg(long, conflicts_with_all = ["flow", "verbs", "webhook"])]
+    say: Option<String>,
+    /// Tags.
+    #[arg(long = "tag")]
+    tags: Vec<String>,
+}
+
+/// Audio where it looks like audio, else a text.
+fn says(word: &str) -> Value {
+    let is_audio = ["http://", "https://", "builtin:", "silence:"]
+        .iter()
+        .any(|begin| word.starts_with(begin));
+    match is_audio {
+        true => json!({ "audio": [word] }),
+        false => json!({ "say": word }),
+    }
+}
+
+/// A key of the menu.
+fn option(word: &str) -> anyhow::Result<Value> {
+    let parts = word.split_once('=');
+    let parts = parts.and_then(|(key, rest)| Some((key, rest.rsplit_once(':')?)));
+    let (key, (text, what)) = parts.with_context(|| format!("\"{word}\" is not KEY=TEXT:WHAT"))?;
+    let verb = match what.split_once('=').unwrap_or((what, "")) {
+        ("queue", name) if !name.is_empty() => json!({ "enqueue": { "queue": name } }),
+        ("number", number) if !number.is_empty() => json!({ "dial": { "to": number } }),
+        (kind @ ("endpoint" | "ring_group"), name) if !name.is_empty() => {
+            json!({ "dial": { "to": { kind: name } } })
+        }
+        ("hangup", "") => json!({ "hangup": {} }),
+        _ => bail!("\"{what}\" is not queue=, number=, endpoint=, ring_group= or hangup"),
+    };
+    Ok(json!({ "key": key, "prompt": says(text), "then": [verb] }))
+}
+
+impl Create {
+    /// The body.
+    pub(super) fn body(&self) -> anyhow::Result<Value> {
+        let mut body = json!({ "to": target(&self.to), "from": self.from });
+        if let Some(ring) = self.ring {
+            body["ring_s"] = ring.into();
+        }
+        if !self.tags.is_empty() {
+            body["tags"] = json!(self.tags);
+        }
+        if let Some(flow) = &self.flow {
+            body["flow"] = flow.as_str().into();
+        }
+        if let Some(file) = &self.verbs {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read {}", file.display()))?;
+            body["verbs"] = serde_json::from_str(&text)
+                .with_context(|| format!("{} is no JSON", file.display()))?;
+        }
+        if let Some(url) = &self.webhook {
+            body["webhook"] = json!({ "url": url });
+        }
+        let said = self.say.as_deref().map(says);
+        if !self.options.is_empty() {
+            let options: Result<Vec<_>, _> = self.options.iter().map(|word| option(word)).collect();
+            body["menu"] = json!({ "options": options? });
+            if let Some(said) = &said {
+                body["menu"]["greeting"] = said.clone();
+            }
+        }
+        if let Some(other) = &self.two_party {
+            let said =
+                said.context("--two-party wants --say: what both hear until they press 1")?;
+            body["two_party"] = json!({ "to": target(other), "prompt": said });
+        }
+        Ok(body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_become_keys_with_verbs() {
+        for (word, key) in [
+            (
+                "1=Press 1 for sales:queue=sales",
+                json!({"key": "1", "prompt": {"say": "Press 1 for sales"}, "then": [{"enqueue": {"queue": "sales"}}]}),
+            ),
+            (
+                "#=https://x.example/a.wav:endpoint=ann",
+                json!({"key": "#", "prompt": {"audio": ["https://x.example/a.wav"]}, "then": [{"dial": {"to": {"endpoint": "ann"}}}]}),
+            ),
+            (
+                "2=silence:100:hangup",
+                json!({"key": "2", "prompt": {"audio": ["silence:100"]}, "then": [{"hangup": {}}]}),
+            ),
+        ] {
+            assert_eq!(option(word).expect(word), key);
+        }
+        for word in ["1", "1=text", "1=text:queue", "1=text:dance=tango"] {
+            assert!(option(word).is_err(), "{word}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Calls that the control API of the real binary places: a registered phone is called, answers, and hears what was asked for.
+use super::api::{admin, ask, quick, trunkline_in, with};
+use super::phone::Phone;
+use super::server::{PATIENCE, Server, Settings};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// A server with users ann, bob and cat.
+fn server() -> Server {
+    let users = ["ann", "bob", "cat"]
+        .map(|user| format!("[[endpoint]]\nuser = {user:?}\npassword = \"secret-of-{user}\"\n"));
+    let quick = quick();
+    Server::with(Settings {
+        callers: format!("{}{}", quick.callers, users.concat()),
+        ..quick
+    })
+}
+
+fn registered(server: &Server, user: &str) -> Phone {
+    let phone = Phone::of(server, user, &format!("secret-of-{user}"));
+    phone.register(server);
+    phone
+}
+
+/// Waits for an event of the call.
+#[track_caller]
+fn await_event(server: &Server, token: &str, name: &str, call: &str) {
+    let path = format!("/api/v1/events/recent?events={name}");
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        let list = with(server, token, "GET", &path, "").json();
+        let items = list["items"].as_array().expect("a list");
+        if items.iter().any(|event| event["call"] == call) {
+            return;
+        }
+        assert!(Instant::now() < patience, "no {name} of {call}: {list}");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_call_is_placed_once_and_hears_its_verbs() {
+    let server = server();
+    let admin = admin(&server);
+    let ann = registered(&server, "ann");
+    let bearer = format!("Bearer {admin}");
+    let place = || {
+        let headers = [
+            ("Authorization", &*bearer),
+            ("Content-Type", "application/json"),
+            ("Idempotency-Key", "reminder-7"),
+        ];
+        let body = r#"{"to": {"endpoint": "ann"}, "from": "4711", "ring_s": 30, "tags": ["reminder"],
+            "verbs": [{"play": {"audio": "builtin:prompts/welcome.sln16"}}, {"hangup": {}}]}"#;
+        ask(&server, "POST", "/api/v1/calls", &headers, body)
+    };
+    let first = place();
+    assert_eq!(first.status, 201, "{first:?}");
+    let id = first.json()["call"].as_str().expect("an id").to_owned();
+    let again = place();
+    assert_eq!((again.status, &again.body), (201, &first.body));
+    let path = format!("/api/v1/calls/{id}");
+    let shown = with(&server, &admin, "GET", &path, "").json();
+    assert_eq!(shown["tags"][0], "reminder", "{shown}");
+    let call = ann.take_call(server.sip());
+    await_event(&server, &admin, "call.answered", &id);
+    call.wait_prompt("welcome", 0);
+    call.wait_hang_up();
+    server.wait_no_call();
+    await_event(&server, &admin, "call.ended", &id);
+    let started = "/api/v1/events/recent?events=call.started";
+    let started = with(&server, &admin, "GET", started, "").json();
+    assert_eq!(started["items"].as_array().map(Vec::len), Some(1), "once");
+}
+
+#[test]
+fn a_menu_is_answered_from_the_shell_and_somebody_is_added() {
+    let server = server();
+    let admin = admin(&server);
+    let (ann, bob) = (registered(&server, "ann"), registered(&server, "bob"));
+    let url = format!(
+        "http://{}:{}",
+        server.settings.ip, server.settings.http_port
+    );
+    let ctl = |arguments: &[&str]| -> Value {
+        let mut all = vec!["ctl", "--url", &url, "--json"];
+        all.extend(arguments);
+        let (good, out) = trunkline_in(server.scratch.path(), &all);
+        assert!(good, "{out}");
+        serde_json::from_str(&out).expect("JSON")
+    };
+    let placed = ctl(&[
+        "calls",
+        "create",
+        "--to",
+        "endpoint:ann",
+        "--from",
+        "4711",
+        "--say",
+        "builtin:prompts/welcome.sln16",
+        "--option",
+        "1=silence:100:endpoint=bob",
+    ]);
+    let id = placed["call"].as_str().expect("an id");
+    let mut ann = ann.take_call(server.sip());
+    ann.wait_prompt("welcome", 0);
+    ann.press('1');
+    let bob = bob.take_call(server.sip());
+    let cat = registered(&server, "cat");
+    let added = ctl(&["calls", "add", id, "--to", "endpoint:cat"]);
+    let new = added["new_call"].as_str().expect("an id");
+    let cat = cat.take_call(server.sip());
+    await_event(&server, &admin, "call.answered", new);
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        let list = with(&server, &admin, "GET", "/api/v1/conferences", "").json();
+        if list["items"][0]["members"].as_array().map(Vec::len) == Some(3) {
+            break;
+        }
+        assert!(Instant::now() < patience, "{list}");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    ann.hang_up();
+    drop((bob, cat));
+}
+
+#[test]
+fn what_cannot_be_placed_is_refused_with_its_place() {
+    let server = server();
+    let admin = admin(&server);
+    let refused = |body: &str, path: &str| {
+        let answer = with(&server, &admin, "POST", "/api/v1/calls", body);
+        let problem = answer.is_problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["path"], path, "{body}: {problem}");
+    };
+    let to = r#""to": {"endpoint": "ann"}"#;
+    refused(&format!("{{{to}}}"), "verbs");
+    refused(
+        &format!("{{{to}, \"flow\": \"x\", \"verbs\": []}}"),
+        "verbs",
+    );
+    refused(&format!("{{{to}, \"flow\": \"none\"}}"), "flow");
+    refused(
+        &format!("{{{to}, \"from\": \"1\\r\\nX: y\", \"verbs\": []}}"),
+        "from",
+    );
+    refused(
+        &format!("{{{to}, \"ring_s\": 181, \"verbs\": []}}"),
+        "ring_s",
+    );
+    refused(
+        &format!("{{{to}, \"webhook\": {{\"url\": \"file:///etc/passwd\"}}}}"),
+        "webhook.url",
+    );
+    refused(
+        &format!("{{{to}, \"verbs\": [{{\"hangup\": {{}}}}, {{\"dance\": {{}}}}]}}"),
+        "verbs[1]",
+    );
+    refused(
+        &format!("{{{to}, \"menu\": {{\"options\": [{{\"key\": \"12\"}}]}}}}"),
+        "menu.options[0].key",
+    );
+    refused(r#"{"to": {"number": "1\r\n2"}, "verbs": []}"#, "to");
+    // Nobody there: no phone of ann is registered.
+    let answer = with(
+        &server,
+        &admin,
+        "POST",
+        "/api/v1/calls",
+        &format!("{{{to}, \"verbs\": [{{\"hangup\": {{}}}}]}}"),
+    );
+    answer.is_problem(422, "invalid");
+    let path = "/api/v1/calls/c-0/participants";
+    with(&server, &admin, "POST", path, &format!("{{{to}}}")).is_problem(404, "not-found");
+    let path = "/api/v1/calls/c-0/say";
+    with(&server, &admin, "POST", path, "{\"text\": \"\"}").is_problem(422, "invalid");
+    with(&server, &admin, "POST", path, "{\"text\": \"hello\"}").is_problem(404, "not-found");
+}
