@@ -176,3 +176,47 @@ fn what_cannot_be_placed_is_refused_with_its_place() {
     with(&server, &admin, "POST", path, "{\"text\": \"\"}").is_problem(422, "invalid");
     with(&server, &admin, "POST", path, "{\"text\": \"hello\"}").is_problem(404, "not-found");
 }
+
+#[test]
+fn a_recording_is_found_and_heard_at_its_signed_address() {
+    let server = server();
+    let admin = admin(&server);
+    let ann = registered(&server, "ann");
+    let body = r#"{"to": {"endpoint": "ann"}, "verbs": [{"record_call": {}},
+        {"play": {"audio": {"tone": {"hz": 440, "ms": 600}}}}, {"hangup": {}}]}"#;
+    let placed = with(&server, &admin, "POST", "/api/v1/calls", body).json();
+    let id = placed["call"].as_str().expect("an id");
+    let call = ann.take_call(server.sip());
+    call.wait_hang_up();
+    server.wait_no_call();
+    let path = format!("/api/v1/recordings?call={id}");
+    let patience = Instant::now() + PATIENCE;
+    let found = loop {
+        let list = with(&server, &admin, "GET", &path, "").json();
+        if list["items"][0]["state"] == "complete" {
+            break list["items"][0].clone();
+        }
+        assert!(Instant::now() < patience, "{list}");
+        std::thread::park_timeout(Duration::from_millis(50));
+    };
+    assert_eq!(found["format"], "wav");
+    assert!(found["ms"].as_i64().is_some_and(|ms| ms > 0), "{found}");
+    let path = format!("/api/v1/recordings/{}", found["id"].as_str().expect("one"));
+    assert_eq!(with(&server, &admin, "GET", &path, "").json(), found);
+    let sign = |path: &str, body: &str| {
+        let path = format!("{path}/address");
+        with(&server, &admin, "POST", &path, body)
+    };
+    let signed = sign(&path, "{\"valid_s\": 60}").json();
+    let address = signed["address"].as_str().expect("an address");
+    let heard = ask(&server, "GET", address, &[], "");
+    assert_eq!(heard.status, 200, "{address}");
+    assert!(heard.body.starts_with("RIFF") && heard.headers["content-type"] == "audio/wav");
+    sign(&path, "{\"valid_s\": 604801}").is_problem(422, "invalid");
+    sign("/api/v1/recordings/r-0", "").is_problem(404, "not-found");
+    let path = "/api/v1/webhooks/waiting";
+    assert_eq!(
+        with(&server, &admin, "GET", path, "").json()["items"],
+        serde_json::json!([])
+    );
+}

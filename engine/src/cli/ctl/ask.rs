@@ -66,6 +66,9 @@ pub(super) enum What {
         #[command(flatten)]
         paging: Paging,
     },
+    /// Recordings.
+    #[command(subcommand)]
+    Recordings(Recordings),
     /// Events: the latest, or as they happen.
     Events {
         /// As they happen, until Ctrl-C.
@@ -92,6 +95,27 @@ pub(super) enum What {
         method: String,
         path: String,
         body: Option<String>,
+    },
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Recordings {
+    /// Recordings, the newest first.
+    List {
+        /// Of this call only.
+        #[arg(long)]
+        call: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// A recording.
+    Get { id: String },
+    /// A signed address under which it can be heard for a while.
+    Address {
+        id: String,
+        /// How long, in seconds.
+        #[arg(long)]
+        valid: Option<u32>,
     },
 }
 
@@ -354,6 +378,7 @@ impl What {
                     ),
                 }
             }
+            What::Recordings(recordings) => recordings.asked(),
             What::Flows(flows) => flows.asked()?,
             What::Calls(calls) => calls.asked()?,
             What::Conferences(conferences) => conferences.asked(),
@@ -373,6 +398,25 @@ impl What {
                 }
             }
         })
+    }
+}
+
+impl Recordings {
+    fn asked(&self) -> Asked {
+        match self {
+            Recordings::List { call, paging } => paging.list(
+                "/recordings",
+                &[("call", call.clone())],
+                &["id", "call", "conference", "state", "began", "ms", "octets"],
+            ),
+            Recordings::Get { id } => get(format!("/recordings/{}", part(id)), Columns::All),
+            Recordings::Address { id, valid } => once(
+                Method::POST,
+                format!("/recordings/{}/address", part(id)),
+                valid.map(|seconds| json!({ "valid_s": seconds })),
+                Columns::All,
+            ),
+        }
     }
 }
 
@@ -629,6 +673,12 @@ mod tests {
                         {"key": "1", "prompt": {"say": "sales"}, "then": [{"enqueue": {"queue": "sales"}}]},
                     ]}}),
                 ),
+            ),
+            (
+                "recordings address r-1 --valid 60",
+                "POST",
+                "/recordings/r-1/address",
+                Some(json!({"valid_s": 60})),
             ),
             ("request get /api/v1/server", "GET", "/server", None),
         ] {

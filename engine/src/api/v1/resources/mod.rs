@@ -6,6 +6,7 @@ mod endpoints;
 pub(super) mod flows;
 mod numbers;
 mod queues;
+mod recordings;
 mod server;
 mod trunks;
 
@@ -21,5 +22,6 @@ pub(super) fn routes(book: Book) -> Book {
     let book = conferences::routes(book);
     let book = queues::routes(book);
     let book = cdrs::routes(book);
+    let book = recordings::routes(book);
     flows::routes(book)
 }
