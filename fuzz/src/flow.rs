@@ -231,6 +231,7 @@ fn call(loaded: &Loaded, octets: &[u8], seed: usize) {
                 | Verb::StopStream
                 | Verb::Stream(_)
                 | Verb::SendDigits(_)
+                | Verb::Fetch(_)
         );
         assert!(ended || aside || verb.takes_time(), "{verb:?}");
         verb = program.next(&info, outcome(choice, turn)).verb;

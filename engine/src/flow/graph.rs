@@ -149,6 +149,12 @@ impl Drawing<'_> {
                 self.arrow(from, &with("found"), then);
                 self.arrow(from, &with("not found"), otherwise);
             }
+            Step::Webhook(asking) => {
+                self.arrow(from, label, &asking.then);
+                if let Some(error) = &asking.error {
+                    self.arrow(from, &with("error"), error);
+                }
+            }
             Step::Collect {
                 confirm,
                 then,
@@ -467,6 +473,7 @@ fn kind(step: &Step) -> &'static str {
         Step::Language { .. } => "language",
         Step::Schedule { .. } => "schedule",
         Step::Directory { .. } => "directory",
+        Step::Webhook(_) => "webhook",
         Step::NotServed { .. } => "not served yet",
         Step::Hangup { .. } => "hangup",
     }

@@ -8,7 +8,7 @@ use crate::call::{
     Audio, Conference, DetectMachine, Echo, HangupCause, Listen, Manner, Record, RecordCall,
     RecordingControl, Repeat, Stream, WaitForTone,
 };
-use crate::config::{Queue, QueueMember, Skill};
+use crate::config::{Queue, QueueMember, Secret, Skill};
 use crate::speech::Speech;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -285,6 +285,8 @@ pub enum Step {
         /// What follows when it is not.
         otherwise: Destination,
     },
+    /// Asks a web service.
+    Webhook(Box<Asking>),
     /// What this version does not serve yet. A server refuses such a flow; a rehearsal shows it.
     NotServed {
         /// The type.
@@ -600,6 +602,7 @@ impl Step {
             Self::Directory {
                 then, otherwise, ..
             } => vec![then, otherwise],
+            Self::Webhook(asking) => [&asking.then].into_iter().chain(&asking.error).collect(),
             Self::Branch {
                 cases, otherwise, ..
             } => cases.values().chain([otherwise]).collect(),
@@ -629,6 +632,7 @@ impl Step {
             | Self::Set { then, .. } => *then = to,
             Self::Dial(dialling) => dialling.then = Some(to),
             Self::Queue(queueing) => queueing.then = Some(to),
+            Self::Webhook(asking) => asking.then = to,
             // Nothing of it is ever run.
             Self::NotServed { .. } => {}
             Self::Schedule { .. } | Self::Branch { .. } | Self::Hangup { .. } => return false,
@@ -641,6 +645,8 @@ impl Step {
         match self {
             Self::Set { .. } | Self::Branch { .. } => true,
             Self::Schedule { .. } | Self::Directory { .. } => true,
+            // A service may answer at once.
+            Self::Webhook(asking) => asking.prompt.0.is_empty(),
             Self::RecordCall { .. } | Self::RecordingControl { .. } | Self::StopStream { .. } => {
                 true
             }
@@ -649,6 +655,27 @@ impl Step {
             _ => false,
         }
     }
+}
+
+/// A step `webhook`: what is asked, and what becomes of the answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asking {
+    /// Said before.
+    pub prompt: Prompt,
+    /// The address; variables stand after the host only.
+    pub url: Template,
+    /// Posted; values of variables are escaped as JSON strings have it. `None`: nothing, by GET.
+    pub body: Option<Template>,
+    /// Sent along.
+    pub headers: Vec<(String, Secret)>,
+    /// Limit in ms.
+    pub timeout_ms: u32,
+    /// Variable, and where its value stands in the answer: a JSON pointer (RFC 6901).
+    pub set: Vec<(String, String)>,
+    /// What follows a good answer.
+    pub then: Destination,
+    /// What follows any other; else the flow's `error_destination`.
+    pub error: Option<Destination>,
 }
 
 /// `en_US` and `en-us` are one language.

@@ -9,6 +9,7 @@ mod notes;
 mod queue;
 mod sound;
 mod steps;
+mod webhook;
 
 pub use notes::Note;
 

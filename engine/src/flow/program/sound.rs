@@ -143,7 +143,7 @@ impl FlowProgram {
 }
 
 /// A value as part of a URL (RFC 3986 section 2.3).
-fn escaped(value: &str) -> String {
+pub(super) fn escaped(value: &str) -> String {
     let octets = value.bytes().map(|byte| match byte {
         b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' => {
             char::from(byte).to_string()

@@ -145,6 +145,7 @@ impl FlowProgram {
             NodeStep::Queue(queueing) => {
                 return Some((&queueing.prompt, self.enqueue(call, queueing)));
             }
+            NodeStep::Webhook(asking) => return Some((&asking.prompt, self.fetch(call, asking))),
             NodeStep::Recording {
                 control, prompt, ..
             } => {
@@ -273,6 +274,9 @@ impl FlowProgram {
         }
         if let (NodeStep::Queue(queueing), Outcome::Queued(queued)) = (step, &outcome) {
             return self.after_queue(flow, call, queueing, queued);
+        }
+        if let (NodeStep::Webhook(asking), Outcome::Fetched(fetched)) = (step, &outcome) {
+            return Move::To(self.after_fetch(flow, asking, fetched));
         }
         Move::To(self.after_verb(step, outcome))
     }

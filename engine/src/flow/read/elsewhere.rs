@@ -1,4 +1,4 @@
-//! Destinations that are read in full, and that this version does not serve yet: voicemail, webhooks, other
+//! Destinations that are read in full, and that this version does not serve yet: voicemail, other
 //! programs. Owns their keys, so that a flow for a later version is checked today; a server refuses the flow and says which.
 use super::super::model::Step;
 use super::Reader;
@@ -6,14 +6,7 @@ use crate::config::document::Value;
 use crate::config::document::field::{Field, Table};
 
 /// Types that are read and not served.
-pub(super) const NOT_BUILT: &[&str] = &[
-    "application",
-    "custom",
-    "switchboard",
-    "voicemail",
-    "webhook",
-    "xml",
-];
+pub(super) const NOT_BUILT: &[&str] = &["application", "custom", "switchboard", "voicemail", "xml"];
 
 /// Keys of each, with those of which one must be there.
 const KEYS: &[(&str, &[&str], &[&str])] = &[
@@ -28,11 +21,6 @@ const KEYS: &[(&str, &[&str], &[&str])] = &[
         "voicemail",
         &["voicemail", "voicemail_id"],
         &["skip_instructions", "greeting", "context"],
-    ),
-    (
-        "webhook",
-        &["url"],
-        &["method", "timeout_ms", "set", "headers", "body"],
     ),
     ("xml", &["url"], &["dialect"]),
 ];

@@ -11,6 +11,7 @@ mod queue_node;
 mod schedule;
 mod steps;
 mod tone_node;
+mod webhook_node;
 
 use super::directory::Directory;
 use super::model::{

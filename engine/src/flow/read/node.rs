@@ -41,9 +41,10 @@ enum Kind {
     Directory,
     Queue,
     Agent,
+    Webhook,
 }
 
-const KINDS: [(&str, Kind); 29] = [
+const KINDS: [(&str, Kind); 30] = [
     ("play", Kind::Play),
     ("sound", Kind::Play),
     ("announcement", Kind::Play),
@@ -73,6 +74,7 @@ const KINDS: [(&str, Kind); 29] = [
     ("directory", Kind::Directory),
     ("queue", Kind::Queue),
     ("agent", Kind::Agent),
+    ("webhook", Kind::Webhook),
 ];
 
 /// Limits of `echo`, `record_message` and `conference` that name none, in ms.
@@ -156,6 +158,7 @@ impl Reader<'_> {
             Kind::Directory => self.directory(table),
             Kind::Queue => self.queue_step(table),
             Kind::Agent => self.agent_step(table),
+            Kind::Webhook => self.webhook_step(table),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The made-up caller: a list of acts, and what each means to the verb that is under way.
 use crate::call::{
-    ConferenceEnd, Conferenced, DialEnd, Dialled, DigitSource, Failure, Gather, GatherEnd,
+    ConferenceEnd, Conferenced, DialEnd, Dialled, DigitSource, Failure, Fetched, Gather, GatherEnd,
     Gathered, KeyPress, Outcome, QueueEnd, Queued, RecordEnd, Recorded, RecordingId, Verb,
 };
 use crate::config::document::field::shown;
@@ -142,6 +142,7 @@ pub(super) fn answer(verb: &Verb, acts: &mut VecDeque<Act>) -> Answer {
             }
             Answer::Does(dialled(how.unwrap_or(DialEnd::Answered { seconds: 60 })))
         }
+        Verb::Fetch(_) => Answer::Does(fetched(200)),
         verb if waits => {
             let keys = match acts.front() {
                 Some(Act::Keys(keys)) => keys.clone(),
@@ -252,8 +253,18 @@ pub(super) fn pressed(verb: &Verb, keys: &str) -> (Outcome, String) {
                 .map_or(ConferenceEnd::Over, |key| ConferenceEnd::Key(press(key)));
             (Outcome::Conferenced(Conferenced { end, seconds: 60 }), none)
         }
+        Verb::Fetch(_) => (fetched(200), none),
         _ => (Outcome::Done, none),
     }
+}
+
+/// An answer of nothing; 0: none.
+pub(super) fn fetched(status: u16) -> Outcome {
+    Outcome::Fetched(Fetched {
+        status,
+        body: String::new(),
+        error: String::new(),
+    })
 }
 
 fn gathered(gather: &Gather, pressed: &str) -> (Outcome, String) {

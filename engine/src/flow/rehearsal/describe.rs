@@ -120,6 +120,7 @@ pub(super) fn verb(flow: &Flow, verb: &Verb) -> Option<(&'static str, String)> {
             Some(agent) => ("queues", format!("for agent {}", shown(agent))),
             None => ("queues", format!("for queue {}", shown(&enqueue.queue))),
         },
+        Verb::Fetch(fetch) => ("asks", shown(&fetch.url)),
         Verb::Listen(_) => ("listens", "to the caller".to_owned()),
         Verb::WaitForTone(_) => ("listens", "for a tone".to_owned()),
         Verb::DetectMachine(_) => ("listens", "who answered".to_owned()),

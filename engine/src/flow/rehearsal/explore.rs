@@ -227,6 +227,7 @@ impl Walk<'_> {
             ]
             .map(dialled)
             .into(),
+            Verb::Fetch(_) => [200, 0].map(super::caller::fetched).into(),
             Verb::Enqueue(_) => super::caller::ENDS
                 .iter()
                 .filter_map(|end| queued(end))

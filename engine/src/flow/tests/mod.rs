@@ -10,6 +10,7 @@ mod properties;
 mod queues;
 mod refused;
 mod schema;
+mod webhooks;
 
 use super::*;
 use crate::config::BUILTIN_FLOWS;

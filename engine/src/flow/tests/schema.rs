@@ -53,7 +53,7 @@ nodes:
   queue: {type: queue, queue_name: q}
   switchboard: {type: switchboard, switchboard_uuid: a}
   voicemail: {type: voicemail, voicemail: a}
-  webhook: {type: webhook, url: a}
+  webhook: {type: webhook, url: 'https://a'}
   xml: {type: xml, url: a}
 ";
 

@@ -1,0 +1,66 @@
+//! Asking a web service: the verb, and what becomes of the answer.
+use super::super::model::{Asking, Destination, Flow};
+use super::super::template::MAX_TEXT;
+use super::FlowProgram;
+use super::sound::escaped;
+use crate::call::{CallInfo, Fetch, Fetched, Verb};
+use serde_json::Value;
+
+/// The longest body, in characters.
+const MAX_BODY: usize = 16 * 1024;
+
+impl FlowProgram {
+    pub(super) fn fetch(&self, call: &CallInfo, asking: &Asking) -> Verb {
+        let url = asking
+            .url
+            .expand_made(|name| escaped(self.look_up(call, name)));
+        let body = asking
+            .body
+            .as_ref()
+            .map(|body| body.expand_within(MAX_BODY, |name| in_json(self.look_up(call, name))));
+        Verb::Fetch(Box::new(Fetch {
+            body,
+            headers: asking.headers.clone(),
+            timeout_ms: asking.timeout_ms,
+            ..Fetch::get(url)
+        }))
+    }
+
+    /// What the answer does not hold becomes empty. A good answer of no octets holds nothing.
+    pub(super) fn after_fetch<'f>(
+        &mut self,
+        flow: &'f Flow,
+        asking: &'f Asking,
+        fetched: &Fetched,
+    ) -> &'f Destination {
+        let nothing = fetched.body.trim().is_empty() || asking.set.is_empty();
+        let answer = match nothing {
+            true => Some(Value::Null),
+            false => serde_json::from_str(&fetched.body).ok(),
+        };
+        let answer = answer.filter(|_| fetched.is_good());
+        for (name, pointer) in &asking.set {
+            let value = answer.as_ref().and_then(|answer| answer.pointer(pointer));
+            self.set(name, value.map_or_else(String::new, text_of));
+        }
+        match answer {
+            Some(_) => &asking.then,
+            None => asking.error.as_ref().unwrap_or(&flow.error_destination),
+        }
+    }
+}
+
+fn text_of(value: &Value) -> String {
+    let text = match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    text.chars().take(MAX_TEXT).collect()
+}
+
+/// Between the quotes of a JSON string.
+fn in_json(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
