@@ -354,15 +354,7 @@ impl What {
             What::Cdrs { number, paging } => paging.list(
                 "/cdrs",
                 &[("number", number.clone())],
-                &[
-                    "call",
-                    "began",
-                    "from",
-                    "to",
-                    "state",
-                    "cause",
-                    "duration_ms",
-                ],
+                &["call", "began", "from", "to", "state", "cause", "seconds"],
             ),
             What::Events {
                 follow,
