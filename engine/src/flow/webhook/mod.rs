@@ -1,7 +1,7 @@
 //! Webhook programs: a web service decides. Each turn posts what happened as JSON and carries out the verbs that are answered; see
 //! `docs/webhook-programs.md`. Pure: the posting is the verb fetch.
 //!
-//! Limits: those of [`verbs_json`](super::verbs_json); [`MAX_OUTCOMES`] outcomes of one answer are told.
+//! Limits: those of [`verbs_json`](super::verbs_json); `MAX_OUTCOMES` outcomes of one answer are told.
 use super::verbs_json::{Instruction, instructions, outcome_to_json};
 use crate::call::{CallInfo, Fetch, Fetched, Hangup, HangupCause, Outcome, Program, Step, Verb};
 use crate::config::Secret;
