@@ -6,14 +6,13 @@ use super::causes;
 use super::context::CallContext;
 use super::dial::{DialEnd, Dialled};
 use super::directory::{AttemptOutcome, Branch, Found};
+use super::first_of::first_of;
 use super::leg::{End, Input, Leg, hangup_reason};
 use super::place::{Unplaced, place};
 use super::see_off::Escorted;
 use super::transfer::referred_by;
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
@@ -127,7 +126,10 @@ impl Hunt {
             if self.running.is_empty() {
                 return Hunted::Nobody(self.failure.take().unwrap_or_else(nobody_there));
             }
-            let event = tokio::time::timeout_at(self.deadline.into(), any(&mut self.running));
+            let event = tokio::time::timeout_at(
+                self.deadline.into(),
+                first_of(&mut self.running, Running::event),
+            );
             let Ok((index, event)) = event.await else {
                 self.time_out();
                 continue;
@@ -423,24 +425,6 @@ fn bounded(stages: Vec<Vec<Branch>>) -> VecDeque<Vec<Branch>> {
         stage
     });
     cut.collect()
-}
-
-/// The first event of any branch, and its index.
-async fn any(running: &mut [Running]) -> (usize, Event) {
-    type Next<'a> = Pin<Box<dyn Future<Output = Event> + Send + 'a>>;
-    let mut all: Vec<Next<'_>> = running
-        .iter_mut()
-        .map(|branch| Box::pin(branch.event()) as Next<'_>)
-        .collect();
-    std::future::poll_fn(|context| {
-        for (index, next) in all.iter_mut().enumerate() {
-            if let Poll::Ready(event) = next.as_mut().poll(context) {
-                return Poll::Ready((index, event));
-            }
-        }
-        Poll::Pending
-    })
-    .await
 }
 
 /// RFC 3326: phones do not count it as a missed call.

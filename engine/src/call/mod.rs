@@ -22,6 +22,7 @@ mod enqueue;
 pub mod events;
 mod executor;
 mod fetched;
+mod first_of;
 mod gather;
 mod hunt;
 pub mod info_dtmf;

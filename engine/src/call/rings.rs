@@ -4,6 +4,7 @@
 use super::context::CallContext;
 use super::dial::{DialEnd, DialTarget};
 use super::directory::{Boxed, Found};
+use super::first_of::first_of;
 use super::hunt::{Hunt, Hunted};
 use super::leg::{Input, hangup_reason};
 use super::see_off::Escorted;
@@ -11,9 +12,7 @@ use crate::config::Reach;
 use crate::media::{Command, MediaAudio};
 use crate::queue::{Missed, Rung};
 use crate::route::Refusal;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 use trunkline_sip::HangupReason;
 use trunkline_sip::offer_answer::Encoding;
@@ -140,7 +139,7 @@ impl Rings {
     /// The next thing that happens to any of them.
     pub(super) async fn next(&mut self) -> Told {
         loop {
-            let (index, event) = any(&mut self.list).await;
+            let (index, event) = first_of(&mut self.list, Ring::event).await;
             if let Some(told) = self.event(index, event) {
                 return told;
             }
@@ -287,22 +286,4 @@ fn asks_for_key() -> [MediaAudio; 4] {
         beep,
         MediaAudio::Silence { ms: 1500 },
     ]
-}
-
-/// The first event of any of them, and its index.
-async fn any(list: &mut [Ring]) -> (usize, Event) {
-    type Next<'a> = Pin<Box<dyn Future<Output = Event> + Send + 'a>>;
-    let mut all: Vec<Next<'_>> = list
-        .iter_mut()
-        .map(|ring| Box::pin(ring.event()) as Next<'_>)
-        .collect();
-    std::future::poll_fn(|context| {
-        for (index, next) in all.iter_mut().enumerate() {
-            if let Poll::Ready(event) = next.as_mut().poll(context) {
-                return Poll::Ready((index, event));
-            }
-        }
-        Poll::Pending
-    })
-    .await
 }

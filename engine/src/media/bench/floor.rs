@@ -1,5 +1,6 @@
 //! What the machine takes without us: the kernel's UDP path, and a codec by itself. Measured in the same run as everything else.
 
+use std::cell::Cell;
 use std::io;
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,16 +89,16 @@ pub(super) fn live(options: &BenchOptions, sockets: usize) -> io::Result<f64> {
         });
         let measured = || {
             pin(options.shard_cpu)?;
-            let mut frames = 0u64;
-            let mut echo = |socket: &UdpSocket| {
+            let frames = Cell::new(0u64);
+            let echo = |socket: &UdpSocket| {
                 let _ = (socket.recv(&mut [0; 2048]), socket.send(&DATAGRAM));
-                frames += 1;
+                frames.set(frames.get() + 1);
             };
-            pace(&near, SETTLING_MS, &stop, &mut echo);
+            pace(&near, SETTLING_MS, &stop, echo);
+            frames.set(0);
             let start = cpu_time();
-            pace(&near, LIVE_MS, &stop, &mut echo);
-            let frames = frames * u64::from(LIVE_MS) / u64::from(SETTLING_MS + LIVE_MS);
-            io::Result::Ok((cpu_time() - start).as_nanos() as f64 / frames.max(1) as f64)
+            pace(&near, LIVE_MS, &stop, echo);
+            io::Result::Ok((cpu_time() - start).as_nanos() as f64 / frames.get().max(1) as f64)
         };
         let cost = scope.spawn(measured).join();
         stop.store(true, Ordering::Relaxed);
