@@ -29,6 +29,10 @@ pub(super) const ALL: &[Migration] = &[
         name: "webhook_spool",
         sql: super::webhooks::TABLE,
     },
+    Migration {
+        name: "webhook_turns",
+        sql: super::webhooks::TURNS,
+    },
 ];
 
 /// Runs what has not been run.

@@ -1,7 +1,7 @@
 //! The spool of webhooks: what is still to be delivered, by hook, in the order in which it happened.
-use super::database::Row;
+use super::database::{Database, Row};
 use super::error::StoreError;
-use super::{Store, ms_of};
+use super::{Store, ms_of, piece};
 use std::time::SystemTime;
 
 /// Its table. What concerns no call has an empty one.
@@ -13,6 +13,15 @@ pub(super) const TABLE: &str = "
         created INTEGER NOT NULL, due INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0
     );
     CREATE INDEX webhook_spool_by_call ON webhook_spool (hook, call, number);";
+
+/// What waits behind another delivery of its call is due never ([`BEHIND`]), so that whose turn it is stands in an index.
+pub(super) const TURNS: &str = "
+    UPDATE webhook_spool SET due = 9223372036854775807
+        WHERE number NOT IN (SELECT min(number) FROM webhook_spool GROUP BY hook, call);
+    CREATE INDEX webhook_spool_by_turn ON webhook_spool (hook, due, number);";
+
+/// `due` of what waits behind another delivery of its call.
+const BEHIND: i64 = i64::MAX;
 
 /// A delivery that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,12 +61,16 @@ fn spooled(of: &Row) -> Result<Spooled, StoreError> {
 }
 
 impl Store {
-    /// Spools a delivery some time soon, to be tried at once; `done` is called when it is there. Returns whether it was taken.
-    /// `number`, `due_ms` and `attempts` do not count.
-    pub fn post_webhook(&self, spooled: Spooled, done: impl FnOnce() + Send + 'static) -> bool {
-        self.post(move |database| {
-            let sql = "INSERT INTO webhook_spool (hook, call, id, event, body, created, due) \
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
+    /// Spools a delivery some time soon, to be tried at once. `done` is told, by the store's thread, when it is there or why it never will be.
+    /// Returns whether it was taken; `done` is not told where it was not. `number`, `due_ms` and `attempts` do not count.
+    pub fn post_webhook(
+        &self,
+        spooled: Spooled,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) -> bool {
+        let insert = move |database: &mut dyn Database| {
+            let sql = "INSERT INTO webhook_spool (hook, call, id, event, body, created, due) VALUES (?1, ?2, ?3, ?4, ?5, ?6, \
+                       iif(EXISTS (SELECT 1 FROM webhook_spool WHERE hook = ?1 AND call = ?2), ?7, ?6))";
             let values = [
                 spooled.hook.into(),
                 spooled.call.into(),
@@ -65,11 +78,11 @@ impl Store {
                 spooled.event.into(),
                 spooled.body.into(),
                 spooled.created_ms.into(),
+                BEHIND.into(),
             ];
-            database.execute(sql, &values)?;
-            done();
-            Ok(())
-        })
+            database.execute(sql, &values).map(|_| ())
+        };
+        self.queue(true, piece(false, insert, done)).is_ok()
     }
 
     /// The first delivery of each call that waits for `hook`, those due soonest first. Sees what was posted before.
@@ -85,22 +98,28 @@ impl Store {
         // By the writer: what was posted is written before.
         self.write(move |database| {
             let sql = "SELECT number, hook, call, id, event, body, created, due, attempts FROM webhook_spool \
-                       WHERE number IN (SELECT min(number) FROM webhook_spool WHERE hook = ?1 GROUP BY call) \
-                       ORDER BY due, number LIMIT ?2";
-            let values = [hook.into(), limit.into()];
+                       WHERE hook = ?1 AND due < ?2 ORDER BY due, number LIMIT ?3";
+            let values = [hook.into(), BEHIND.into(), limit.into()];
             database.query(sql, &values)?.iter().map(spooled).collect()
         })
         .await
     }
 
-    /// It was delivered, or is given up.
+    /// It was delivered, or is given up: the next of its call has its turn.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn webhook_settled(&self, number: i64) -> Result<(), StoreError> {
         self.write(move |database| {
-            let sql = "DELETE FROM webhook_spool WHERE number = ?1";
-            database.execute(sql, &[number.into()]).map(|_| ())
+            let sql = "DELETE FROM webhook_spool WHERE number = ?1 RETURNING hook, call";
+            let gone = database.query(sql, &[number.into()])?;
+            let Some(gone) = gone.first() else {
+                return Ok(());
+            };
+            let sql = "UPDATE webhook_spool SET due = created WHERE number = \
+                       (SELECT min(number) FROM webhook_spool WHERE hook = ?1 AND call = ?2)";
+            let values = [gone.text(0)?.into(), gone.text(1)?.into()];
+            database.execute(sql, &values).map(|_| ())
         })
         .await
     }
@@ -177,7 +196,7 @@ mod tests {
             ("h", "c2", "3"),
             ("g", "c1", "4"),
         ] {
-            assert!(store.post_webhook(delivery(hook, call, id), || ()));
+            assert!(store.post_webhook(delivery(hook, call, id), |_| ()));
         }
         let heads = async || {
             let heads = store.webhook_heads("h", 10).await.unwrap();

@@ -195,10 +195,14 @@ impl Webhooks {
             attempts: 0,
         };
         let (counters, there) = (self.counters.clone(), hook.clone());
-        let done = move || {
-            counters.waiting.fetch_add(1, Ordering::Relaxed);
-            there.waiting.fetch_add(1, Ordering::Relaxed);
-            there.spooled.notify_one();
+        let done = move |spooled: Result<(), StoreError>| match spooled {
+            Ok(()) => {
+                counters.waiting.fetch_add(1, Ordering::Relaxed);
+                there.waiting.fetch_add(1, Ordering::Relaxed);
+                there.spooled.notify_one();
+            }
+            // As on a full disk; the store has told why.
+            Err(_) => counters.dropped(Drop::Store, &there.config.name, 1),
         };
         if !self.store.post_webhook(spooled, done) {
             self.counters.dropped(Drop::Store, name, 1);

@@ -272,6 +272,32 @@ async fn what_is_too_old_or_unwanted_is_dropped_by_name() {
     assert_eq!(dropped(Drop::SpoolFull), 1);
 }
 
+#[tokio::test]
+async fn what_a_full_disk_does_not_take_is_dropped_by_name_and_what_comes_later_is_sent() {
+    let (url, mut came) = receiver(vec![]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("s.db")).unwrap();
+    let hooks = start(hook(&url, LONG), &store).await;
+    // SQLite's own limit fails as a full disk does.
+    let pages = async |count: i64| {
+        let set = format!("PRAGMA max_page_count = {count}");
+        let set = store.write(move |database| database.query(&set, &[]).map(|_| ()));
+        set.await.unwrap();
+    };
+    pages(1).await;
+    let large = json!({"from": "x".repeat(100_000)});
+    tell(&hooks, EventKind::CallStarted, "c-1", large.clone());
+    let counters = hooks.counters();
+    let dropped = || counters.dropped[Drop::Store as usize].load(Ordering::Relaxed);
+    until(dropped, 1).await;
+    assert_eq!(counters.waiting.load(Ordering::Relaxed), 0);
+    pages(10_000).await;
+    tell(&hooks, EventKind::CallEnded, "c-1", large);
+    let (head, _) = came.recv().await.unwrap();
+    assert_eq!(header(&head, "Trunkline-Event"), "call.ended");
+    assert_eq!(dropped(), 1);
+}
+
 #[test]
 fn a_clock_that_is_put_back_delays_nothing() {
     let head = |due_ms| Spooled {
