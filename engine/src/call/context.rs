@@ -96,8 +96,7 @@ impl CallContext {
 
     /// The call is taken: from now on there is a record of it, whatever happens.
     pub(super) fn begun(&self, times: &Times) {
-        let now = SystemTime::now();
-        self.calls.records.begun(|| self.as_json(times, None, now));
+        self.calls.records.begun(|| self.as_json(times, None));
     }
 
     /// A leg of it was answered. The first that goes the call's own way is the call's.
@@ -114,11 +113,11 @@ impl CallContext {
     pub(super) fn record(&self, times: &Times, end: &End) {
         let records = &self.calls.records;
         if records.wanted() {
-            records.write(self.as_json(times, Some(end), SystemTime::now()));
+            records.write(self.as_json(times, Some(end)));
         }
     }
 
-    fn as_json(&self, times: &Times, end: Option<&End>, now: SystemTime) -> Value {
+    fn as_json(&self, times: &Times, end: Option<&End>) -> Value {
         let routed = self.routed.get();
         let stays = self.stays();
         let record = CallRecord {
@@ -132,6 +131,6 @@ impl CallContext {
             times,
             end,
         };
-        record.value(now)
+        record.value(times.now())
     }
 }

@@ -1,7 +1,7 @@
 //! The minutes of a conference: who came, and what was recorded; its record is written when nobody is there any more and the files are complete.
 //!
 //! Limits: the first [`MAX_CALLS`] calls are named.
-use super::cdr::{ConferenceRecord, Records};
+use super::cdr::{ConferenceRecord, Records, Times};
 use super::events::{EventKind, Events};
 use super::recorded::{RecordedFile, RecordedFiles};
 use crate::media::{MediaEvent, MediaEvents};
@@ -16,7 +16,7 @@ const MAX_CALLS: usize = 100;
 #[derive(Debug)]
 pub(super) struct Minutes {
     room: String,
-    began: SystemTime,
+    times: Times,
     attended: Mutex<Attended>,
     files: RecordedFiles,
     records: Arc<Records>,
@@ -35,7 +35,7 @@ impl Minutes {
     pub(super) fn begin(room: &str, records: Arc<Records>, events: Arc<Events>) -> Arc<Minutes> {
         Arc::new(Minutes {
             room: room.to_owned(),
-            began: SystemTime::now(),
+            times: Times::begin(),
             attended: Mutex::default(),
             files: RecordedFiles::default(),
             records,
@@ -58,7 +58,7 @@ impl Minutes {
     /// Nobody is there any more.
     pub(super) fn end(&self, most: usize) {
         let mut attended = self.attended();
-        (attended.most, attended.ended) = (most, Some(SystemTime::now()));
+        (attended.most, attended.ended) = (most, Some(self.times.now()));
     }
 
     /// A recording to `file` has begun: that of the mix, or of what a call's side says. Waits for its end.
@@ -112,8 +112,8 @@ impl Drop for Minutes {
         let attended = self.attended();
         let record = ConferenceRecord {
             room: &self.room,
-            began: self.began,
-            ended: attended.ended.unwrap_or_else(SystemTime::now),
+            began: self.times.began,
+            ended: attended.ended.unwrap_or_else(|| self.times.now()),
             most: attended.most,
             calls: &attended.calls,
             recordings: self.files.as_json(),

@@ -16,7 +16,7 @@ use crate::media::{ChannelStats, Marks, Quality};
 use crate::store::stamp;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use trunkline_sip::Origin;
 
 /// Grows by one when a field changes its meaning or goes; new fields may come at any time.
@@ -26,10 +26,12 @@ const MAX_TEXT: usize = 256;
 /// Conferences of one call; later ones are left out.
 pub(super) const MAX_CONFERENCES: usize = 32;
 
-/// When a call or leg went through what.
+/// When a call or leg went through what, by a clock of its own: it was set by the system's when it began, and no step of that one changes
+/// how long something lasted.
 #[derive(Debug, Clone)]
 pub(super) struct Times {
     pub(super) began: SystemTime,
+    since: Instant,
     pub(super) rang: Option<SystemTime>,
     pub(super) answered: Option<SystemTime>,
 }
@@ -38,17 +40,22 @@ impl Times {
     pub(super) fn begin() -> Times {
         Times {
             began: SystemTime::now(),
+            since: Instant::now(),
             rang: None,
             answered: None,
         }
     }
 
+    pub(super) fn now(&self) -> SystemTime {
+        self.began + self.since.elapsed()
+    }
+
     pub(super) fn ringing(&mut self) {
-        self.rang.get_or_insert_with(SystemTime::now);
+        self.rang = self.rang.or_else(|| Some(self.now()));
     }
 
     pub(super) fn answer(&mut self) {
-        self.answered.get_or_insert_with(SystemTime::now);
+        self.answered = self.answered.or_else(|| Some(self.now()));
     }
 }
 
@@ -320,6 +327,7 @@ mod tests {
         let began = SystemTime::UNIX_EPOCH + Duration::from_secs(1_763_742_724);
         let times = Times {
             began,
+            since: Instant::now(),
             rang: None,
             answered: Some(began + Duration::from_millis(1500)),
         };
@@ -338,7 +346,7 @@ mod tests {
                 lasted: Duration::from_millis(2500),
                 end: Some(ConferenceEnd::Alone),
             }],
-            diary: &Diary::begin(std::time::Instant::now()),
+            diary: &Diary::begin(Instant::now()),
             times: &times,
             end: Some(&end),
         };

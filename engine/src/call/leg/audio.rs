@@ -56,7 +56,9 @@ impl Leg {
         let agreed = self.negotiation.agreed()?;
         let calls = &self.settings.call.calls;
         Some(Facts {
-            answered_for: SystemTime::now()
+            answered_for: self
+                .times
+                .now()
                 .duration_since(answered)
                 .unwrap_or_default(),
             ours: self.negotiation.ours(),

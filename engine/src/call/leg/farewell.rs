@@ -2,7 +2,7 @@
 use super::{End, Input, Leg};
 use crate::call::cdr::LegRecord;
 use crate::media::{ChannelStats, MediaEvent};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// After hanging up, how long the far end may take to agree. The endpoint is done in twice 64·T1 (no ACK, then no answer to
 /// BYE), 64 s with the default T1; this is the net below it.
@@ -90,6 +90,6 @@ impl Leg {
             answered_by: self.answered_by(),
             stats,
         };
-        records.write(record.value(SystemTime::now()));
+        records.write(record.value(self.times.now()));
     }
 }
