@@ -9,6 +9,7 @@ pub use sweep::{Kept, sweep};
 use crate::call::events::{Event, EventKind, EventSink};
 use crate::media::repair_recording;
 use crate::store::{RecordingBegun, RecordingDone, Store, StoreError};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +44,9 @@ impl EventSink for Archive {
                 conference: said["conference"].as_str().map(str::to_owned),
                 format: extension(&path),
                 at: event.at,
-                keep_until: self.keep.and_then(|keep| event.at.checked_add(keep)),
+                keep_until: own_time(said)
+                    .or(self.keep)
+                    .and_then(|keep| event.at.checked_add(keep)),
                 path,
             }),
             EventKind::RecordingFinished => {
@@ -58,6 +61,12 @@ impl EventSink for Archive {
             _ => {}
         }
     }
+}
+
+/// How long its program keeps it.
+fn own_time(said: &Value) -> Option<Duration> {
+    let days = said["keep_days"].as_u64()?;
+    Some(Duration::from_secs(days.saturating_mul(86_400)))
 }
 
 fn extension(path: &Path) -> String {
@@ -113,7 +122,10 @@ mod tests {
         let tell = |kind, call, data| archive.take(1, &Arc::new(Event::now(kind, call, data)));
         let file = |name: &str| folder.path().join(name);
         for name in ["a.wav", "b.opus", "gone.wav"] {
-            let data = json!({"recording": 1, "file": file(name)});
+            let mut data = json!({"recording": 1, "file": file(name)});
+            if name == "b.opus" {
+                data["keep_days"] = 2.into();
+            }
             tell(EventKind::RecordingStarted, Some("c-1"), data);
         }
         std::fs::write(file("a.wav"), "x").unwrap();
@@ -136,9 +148,9 @@ mod tests {
                 ("wav", "complete", Some(1500))
             ]
         );
-        assert!(
-            rows.iter()
-                .all(|row| row.keep_until_ms == Some(row.began_ms + 60_000))
-        );
+        let kept = rows
+            .iter()
+            .map(|row| row.keep_until_ms.unwrap() - row.began_ms);
+        assert_eq!(kept.collect::<Vec<_>>(), [2 * 86_400_000, 60_000]);
     }
 }

@@ -21,6 +21,8 @@ pub struct Enqueue {
     pub exit_keys: String,
     /// The place of somebody who was called back.
     pub resume: Option<CallerId>,
+    /// It does not wait: its place is kept, and this number is called back when it is its turn, where the queue allows that.
+    pub call_back: Option<String>,
 }
 
 impl Enqueue {
@@ -35,6 +37,7 @@ impl Enqueue {
             language: String::new(),
             exit_keys: String::new(),
             resume: None,
+            call_back: None,
         }
     }
 

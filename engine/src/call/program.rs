@@ -59,6 +59,11 @@ pub trait Program: Send {
         None
     }
 
+    /// Days that what it has recorded stays; `None`: as `[recordings]` says.
+    fn keep_days(&self) -> Option<u32> {
+        None
+    }
+
     /// The time of day of the turn that follows: a program has no clock of its own.
     fn at(&mut self, now: SystemTime) {
         let _ = now;

@@ -1,14 +1,16 @@
 //! The flows in force as the control API sees them: by id, with their versions, and replaced as the watcher of files replaces them.
 use super::routes::{self, Kept, LiveRoutes};
-use crate::api::v1::{FlowFound, FlowShelf, FlowVersion, Kind, Problem};
+use crate::api::v1::{FlowFound, FlowShelf, FlowVersion, Kind, Override, Problem, ScheduleFound};
 use crate::call::Program;
 use crate::config::{FlowSource, document};
-use crate::flow::FlowProgram;
+use crate::flow::by_hand;
+use crate::flow::schedule::{Schedule, Verdict};
 use crate::media::PromptLibrary;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 /// See the module's text.
 pub(super) struct Shelf {
@@ -90,6 +92,24 @@ fn found(id: &str, kept: &Kept) -> FlowFound {
     }
 }
 
+fn schedule_found(schedule: &Schedule, by_hand: Option<bool>) -> ScheduleFound {
+    let now = SystemTime::now();
+    let (open, why, destination) = match schedule.at(now, by_hand) {
+        Verdict::Open(why) => (true, why, false),
+        Verdict::Closed(why) => (false, why, false),
+        Verdict::To(_, why) => (false, why, true),
+    };
+    ScheduleFound {
+        id: schedule.id.clone(),
+        set: Override::of(by_hand),
+        open,
+        exception: destination,
+        why: why.to_owned(),
+        local_time: schedule.local(now).strftime("%Y-%m-%dT%H:%M").to_string(),
+        timezone: schedule.zone.iana_name().unwrap_or("UTC").to_owned(),
+    }
+}
+
 impl FlowShelf for Shelf {
     fn list(&self) -> Vec<FlowFound> {
         let flows = self.routes.flows.load();
@@ -106,7 +126,42 @@ impl FlowShelf for Shelf {
 
     fn program(&self, id: &str) -> Option<Box<dyn Program>> {
         let (_, kept) = self.named(id)?;
-        Some(Box::new(FlowProgram::new(kept.flow)))
+        Some(self.routes.program_with(&kept))
+    }
+
+    fn schedules(&self, id: &str) -> Option<Vec<ScheduleFound>> {
+        let (name, kept) = self.named(id)?;
+        let schedules = kept.flow.schedules.iter();
+        let found = |schedule: &Schedule| {
+            schedule_found(schedule, self.routes.hours.of(&name, &schedule.id))
+        };
+        Some(schedules.map(found).collect())
+    }
+
+    fn set_schedule(
+        &self,
+        id: &str,
+        schedule: &str,
+        by_hand: Option<bool>,
+    ) -> Result<ScheduleFound, Problem> {
+        let (name, kept) = self
+            .named(id)
+            .ok_or_else(|| Problem::not_found("flow", id))?;
+        let mut schedules = kept.flow.schedules.iter();
+        let found = schedules
+            .find(|each| each.id == schedule)
+            .ok_or_else(|| Problem::not_found("schedule", schedule))?;
+        if !self.routes.hours.set(&name, schedule, by_hand) {
+            let detail = format!("{} schedules are set by hand, the limit", by_hand::MAX_SET);
+            return Err(Problem::new(Kind::Conflict, detail));
+        }
+        tracing::info!(
+            flow = name,
+            schedule,
+            open = by_hand,
+            "a schedule is set over the API"
+        );
+        Ok(schedule_found(found, by_hand))
     }
 
     fn replace(

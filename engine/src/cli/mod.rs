@@ -10,6 +10,7 @@ mod doctor;
 mod flow;
 mod flow_shelf;
 mod flow_watch;
+mod hours_keeper;
 mod housekeeping;
 mod keeping;
 mod load;

@@ -7,6 +7,7 @@ use crate::call::{
     Refusal, Routed, Routes, TextTo,
 };
 use crate::config::{Config, FlowSource, NumberDestination, Problem, Problems};
+use crate::flow::by_hand::HoursByHand;
 use crate::flow::{Aliases, Flow, FlowProgram, PromptFile};
 use crate::media::PromptLibrary;
 use crate::queue::Queues;
@@ -182,6 +183,8 @@ pub(super) struct LiveRoutes {
     /// Also what the directory of targets goes by.
     pub(super) router: Arc<ArcSwap<Router>>,
     pub(super) flows: Arc<ArcSwap<Flows>>,
+    /// What is set by hand of the flows' schedules.
+    pub(super) hours: Arc<HoursByHand>,
     /// Learns of queues and agents.
     queues: Arc<OnceLock<Arc<Queues>>>,
     /// Speaks the texts of flows before a call asks for them.
@@ -193,6 +196,7 @@ impl LiveRoutes {
         LiveRoutes {
             router: Arc::new(ArcSwap::new(table.router)),
             flows: Arc::new(ArcSwap::new(table.flows)),
+            hours: Arc::default(),
             queues: Arc::default(),
             speaker: Arc::default(),
         }
@@ -285,9 +289,15 @@ impl LiveRoutes {
         Box::new(QueueProgram::new(name, then))
     }
 
+    /// A flow as the program of a call.
+    pub(super) fn program_with(&self, kept: &Kept) -> Box<dyn Program> {
+        let hand = self.hours.of_flow(&kept.source.to_string());
+        Box::new(FlowProgram::new(kept.flow.clone()).by_hand(hand))
+    }
+
     fn flow(&self, source: &FlowSource) -> Result<Box<dyn Program>, Refusal> {
         match self.flows.load().get(&source.to_string()) {
-            Some(kept) => Ok(Box::new(FlowProgram::new(kept.flow.clone()))),
+            Some(kept) => Ok(self.program_with(kept)),
             None => Err(Refusal::new(
                 500,
                 "flow-not-loaded",

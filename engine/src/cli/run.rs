@@ -3,7 +3,7 @@ use super::flow_shelf::Shelf;
 use super::reload::Reload;
 use super::routes::{self, LiveRoutes, RouteTable};
 use super::transports::transports;
-use super::{flow_watch, housekeeping, keeping, log, queue_keeper, random, token};
+use super::{flow_watch, hours_keeper, housekeeping, keeping, log, queue_keeper, random, token};
 use crate::api::v1::{self, V1};
 use crate::api::{self, Face, Recordings, Sockets, Sources};
 use crate::call::{
@@ -135,6 +135,7 @@ async fn serve(
     let calls = Calls::new(parts, call_settings(config), boot);
     routes.tell(&calls.queues);
     queue_keeper::start(&calls, &store).await;
+    hours_keeper::start(&routes.hours, &store).await;
     tell_failures(&speaker, &calls);
     routes.speak(&speaker);
     let webhooks = keeping::start(config, &store, &calls.events, interrupted).await?;

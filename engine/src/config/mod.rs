@@ -21,6 +21,7 @@ mod tests_queues;
 pub use document::problem::{At, Problem, Problems};
 pub use network::{Network, NetworkError};
 pub use pattern::{NumberPattern, PatternError};
+pub(crate) use read::read_callback;
 pub use secret::Secret;
 pub use types::*;
 

@@ -150,7 +150,14 @@ impl Drawing<'_> {
                 self.arrow(from, &with("not found"), otherwise);
             }
             Step::Webhook(asking) => {
-                self.arrow(from, label, &asking.then);
+                let found = match &asking.not_found {
+                    Some(_) => with("found"),
+                    None => label.to_owned(),
+                };
+                self.arrow(from, &found, &asking.then);
+                if let Some(nobody) = &asking.not_found {
+                    self.arrow(from, &with("not found"), nobody);
+                }
                 if let Some(error) = &asking.error {
                     self.arrow(from, &with("error"), error);
                 }
@@ -181,7 +188,11 @@ impl Drawing<'_> {
             }
             Step::Queue(queueing) => {
                 let name = queueing.name.expand_made(|name| format!("${{{name}}}"));
-                let kind = if queueing.alone { "agent" } else { "queue" };
+                let kind = match (&queueing.call_back, queueing.alone) {
+                    (Some(_), _) => "callback for",
+                    (None, true) => "agent",
+                    (None, false) => "queue",
+                };
                 let to = self.beyond(&format!("{kind} {name}"), kind);
                 self.join(from, to, label);
                 for (end, destination) in &queueing.fallbacks {
@@ -469,10 +480,13 @@ fn kind(step: &Step) -> &'static str {
         Step::Branch { .. } => "branch",
         Step::Dial(_) => "dial",
         Step::Queue(queueing) if queueing.alone => "agent",
+        Step::Queue(queueing) if queueing.call_back.is_some() => "callback",
         Step::Queue(_) => "queue",
         Step::Language { .. } => "language",
         Step::Schedule { .. } => "schedule",
+        Step::Hours { .. } => "hours",
         Step::Directory { .. } => "directory",
+        Step::Webhook(asking) if asking.not_found.is_some() => "directory",
         Step::Webhook(_) => "webhook",
         Step::NotServed { .. } => "not served yet",
         Step::Hangup { .. } => "hangup",

@@ -3,6 +3,7 @@
 //! Owns the file format and its program. `read` turns text into a [`model::Flow`] in which nothing is missing, or tells every
 //! mistake with its place; [`program::FlowProgram`] runs it, without clock, socket or file. Limits: those of the document
 //! (1 MiB, 32 levels, 100,000 values) and [`MAX_STEPS`] menus and nodes.
+pub mod by_hand;
 mod check;
 pub mod directory;
 pub mod graph;

@@ -79,6 +79,8 @@ pub struct Recording {
     pub record: RecordCall,
     /// Said before a recording begins.
     pub consent: Prompt,
+    /// Days that recordings of the flow stay; `None`: as the configuration says.
+    pub keep_days: Option<u32>,
 }
 
 /// A menu or a node.
@@ -272,6 +274,17 @@ pub enum Step {
         /// Outside; else the schedule's own.
         closed: Destination,
     },
+    /// Sets a schedule by hand, for all calls.
+    Hours {
+        /// The hours.
+        schedule: ScheduleId,
+        /// Open or closed; `None`: the hours count again.
+        by_hand: Option<bool>,
+        /// Said when it is done.
+        prompt: Prompt,
+        /// What follows.
+        then: Destination,
+    },
     /// Looks somebody up.
     Directory {
         /// Where.
@@ -461,6 +474,8 @@ pub struct Queueing {
     pub ring_ms: u32,
     /// Keys that leave it.
     pub exit_keys: String,
+    /// It does not wait: the number that is called back when it is its turn.
+    pub call_back: Option<Template>,
     /// What follows each end, by [`QueueEnd::name`](crate::call::QueueEnd::name); else what the queue of the flow says.
     pub fallbacks: BTreeMap<String, Destination>,
     /// What follows otherwise; without it the call ends.
@@ -580,6 +595,7 @@ impl Step {
             | Self::Stream { then, .. }
             | Self::StopStream { then }
             | Self::Language { then, .. }
+            | Self::Hours { then, .. }
             | Self::Recording { then, .. }
             | Self::DetectMachine { then, .. }
             | Self::Set { then, .. } => vec![then],
@@ -602,7 +618,10 @@ impl Step {
             Self::Directory {
                 then, otherwise, ..
             } => vec![then, otherwise],
-            Self::Webhook(asking) => [&asking.then].into_iter().chain(&asking.error).collect(),
+            Self::Webhook(asking) => {
+                let ways = [&asking.then].into_iter().chain(&asking.not_found);
+                ways.chain(&asking.error).collect()
+            }
             Self::Branch {
                 cases, otherwise, ..
             } => cases.values().chain([otherwise]).collect(),
@@ -624,6 +643,7 @@ impl Step {
             | Self::Stream { then, .. }
             | Self::StopStream { then }
             | Self::Language { then, .. }
+            | Self::Hours { then, .. }
             | Self::Recording { then, .. }
             | Self::Listen { then, .. }
             | Self::WaitForTone { then, .. }
@@ -650,14 +670,16 @@ impl Step {
             Self::RecordCall { .. } | Self::RecordingControl { .. } | Self::StopStream { .. } => {
                 true
             }
-            Self::Language { prompt, .. } | Self::Recording { prompt, .. } => prompt.0.is_empty(),
+            Self::Language { prompt, .. }
+            | Self::Hours { prompt, .. }
+            | Self::Recording { prompt, .. } => prompt.0.is_empty(),
             Self::Stream { stream, .. } => stream.background,
             _ => false,
         }
     }
 }
 
-/// A step `webhook`: what is asked, and what becomes of the answer.
+/// A step `webhook`, or a `directory` with a `url`: what is asked, and what becomes of the answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asking {
     /// Said before.
@@ -674,6 +696,8 @@ pub struct Asking {
     pub set: Vec<(String, String)>,
     /// What follows a good answer.
     pub then: Destination,
+    /// Of a directory: what follows a 404, and a good answer that holds nobody (nothing, `null`, `[]`, `{}`). Of a list the first counts.
+    pub not_found: Option<Destination>,
     /// What follows any other; else the flow's `error_destination`.
     pub error: Option<Destination>,
 }

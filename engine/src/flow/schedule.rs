@@ -90,9 +90,9 @@ pub enum Verdict<'s> {
 }
 
 impl Schedule {
-    /// What it says of a moment.
-    pub fn at(&self, now: SystemTime) -> Verdict<'_> {
-        match self.forced {
+    /// What it says of a moment; `by_hand` is what somebody set since the file was read.
+    pub fn at(&self, now: SystemTime, by_hand: Option<bool>) -> Verdict<'_> {
+        match by_hand.or(self.forced) {
             Some(true) => return Verdict::Open("set open by hand"),
             Some(false) => return Verdict::Closed("set closed by hand"),
             None if !self.enabled => return Verdict::Open("the schedule is not enabled"),
@@ -340,7 +340,7 @@ mod tests {
     }
 
     fn is_open(schedule: &Schedule, at: &str) -> bool {
-        matches!(schedule.at(moment(at).expect(at)), Verdict::Open(_))
+        matches!(schedule.at(moment(at).expect(at), None), Verdict::Open(_))
     }
 
     fn office() -> Period {
@@ -410,8 +410,9 @@ mod tests {
             exception("12-24..01-01", Rule::Closed),
             exception("2026-08-03/2026-08-14", Rule::To(Destination::Back)),
         ];
-        let verdict =
-            |schedule: &Schedule, at: &str| format!("{:?}", schedule.at(moment(at).expect(at)));
+        let verdict = |schedule: &Schedule, at: &str| {
+            format!("{:?}", schedule.at(moment(at).expect(at), None))
+        };
         assert_eq!(verdict(&berlin, "2026-12-24"), "Closed(\"12-24..01-01\")");
         assert_eq!(
             verdict(&berlin, "2027-01-01 12:00"),

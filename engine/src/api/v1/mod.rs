@@ -18,6 +18,7 @@ pub mod tokens;
 
 pub use problem::{Fault, Kind, Problem};
 pub use resources::flows::{FlowFound, FlowShelf, FlowVersion};
+pub use resources::schedules::{Override, ScheduleFound};
 pub use scope::Scope;
 pub use serve::{ServeError, start};
 

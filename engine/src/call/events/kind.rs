@@ -59,7 +59,7 @@ kinds! {
 
     PlayStarted "play.started" "Audio begins to play. `play` (a number), `pieces`; `side` where an order plays it."
     PlayFinished "play.finished" "It was played to its end. `play`."
-    RecordingStarted "recording.started" "A recording begins. `recording` (a number; `null` of a conference), `file`; `conference` where it is of one."
+    RecordingStarted "recording.started" "A recording begins. `recording` (a number; `null` of a conference), `file`; `conference` where it is of one, `keep_days` where its program says how long it stays."
     RecordingPaused "recording.paused" "The recording pauses. `recording`."
     RecordingResumed "recording.resumed" "The recording goes on. `recording`."
     RecordingFinished "recording.finished" "A recording is complete. `file`, `format`, `ms`, `lost_ms`, `ended`; `conference` where it is of one, `call` where it is of one attendee."

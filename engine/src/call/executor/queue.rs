@@ -64,10 +64,17 @@ impl Executor<'_> {
                 .ok_or(Refused::NoQueue),
             None => queues.join(self.joining(verb)),
         };
-        let place = match place {
+        let mut place = match place {
             Ok(place) => place,
             Err(why) => return queued(refused(why)),
         };
+        if let Some(number) = &verb.call_back {
+            if self.ask_callback(&mut place, &settings, number) {
+                return queued(QueueEnd::Callback);
+            }
+            place.leave(Leaving::Removed);
+            return queued(QueueEnd::Removed);
+        }
         let music = self.queue_music(&settings).await;
         let whisper = match &settings.whisper {
             Some(key) => self.loaded(key).await.into_iter().collect(),
@@ -170,29 +177,44 @@ impl Executor<'_> {
     }
 
     fn queue_key(&mut self, waiting: &mut Waiting<'_>, key: &KeyPress) -> Option<Served> {
-        let (verb, settings) = (waiting.verb, &waiting.settings);
+        let (verb, settings) = (waiting.verb, waiting.settings.clone());
         if verb.exit_keys.contains(key.digit) || settings.exit_keys.contains(key.digit) {
             return Some(Served::Not(QueueEnd::Key(key.digit)));
         }
-        let rule = settings.callback.as_ref()?;
-        if rule.key != key.digit {
-            return None;
-        }
+        let asked = settings.callback.as_ref()?.key == key.digit;
         let number = self.info.from.as_str();
-        if !rule.allow.iter().any(|prefix| number.starts_with(prefix)) {
-            tracing::info!(
-                number,
-                rule = "callback-not-allowed",
-                "no callback: the caller's number begins with nothing in callback_allow"
-            );
-            return None;
-        }
-        if !waiting.place.ask_callback(number) {
+        if !asked || !self.ask_callback(&mut waiting.place, &settings, number) {
             return None;
         }
         waiting.rings.cancel("callback", None);
-        super::super::callback::drive(&self.call.calls);
         Some(Served::Not(QueueEnd::Callback))
+    }
+
+    /// Whether the caller's place is kept for a call to that number.
+    fn ask_callback(&self, place: &mut Place, settings: &Queue, number: &str) -> bool {
+        let queue = &settings.name;
+        let Some(rule) = &settings.callback else {
+            tracing::warn!(
+                queue,
+                rule = "no-callback",
+                "no callback: the queue has no callback_key, callback_trunk and callback_allow"
+            );
+            return false;
+        };
+        if !rule.allow.iter().any(|prefix| number.starts_with(prefix)) {
+            tracing::info!(
+                queue,
+                number,
+                rule = "callback-not-allowed",
+                "no callback: the number begins with nothing in callback_allow"
+            );
+            return false;
+        }
+        let kept = place.ask_callback(number);
+        if kept {
+            super::super::callback::drive(&self.call.calls);
+        }
+        kept
     }
 
     async fn obey(&mut self, waiting: &mut Waiting<'_>, order: Order) -> Option<Served> {

@@ -222,10 +222,14 @@ impl Executor<'_> {
     }
 
     fn say_recording(&self, id: u32, file: &Path) {
-        self.call.tell(
-            EventKind::RecordingStarted,
-            || json!({"recording": id, "file": file.display().to_string()}),
-        );
+        let keep_days = self.program.keep_days();
+        self.call.tell(EventKind::RecordingStarted, || {
+            let mut said = json!({"recording": id, "file": file.display().to_string()});
+            if let Some(days) = keep_days {
+                said["keep_days"] = days.into();
+            }
+            said
+        });
     }
 }
 

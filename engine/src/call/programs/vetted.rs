@@ -40,6 +40,10 @@ impl Program for VettedProgram {
         self.inner.max_duration()
     }
 
+    fn keep_days(&self) -> Option<u32> {
+        self.inner.keep_days()
+    }
+
     fn at(&mut self, now: SystemTime) {
         self.inner.at(now);
     }

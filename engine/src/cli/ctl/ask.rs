@@ -135,6 +135,19 @@ pub(super) enum Flows {
         #[arg(long)]
         dry_run: bool,
     },
+    /// The schedules of a flow, and whether they are open.
+    Schedules {
+        id: String,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Set a schedule by hand: open, closed, or auto (its hours count).
+    Hours {
+        id: String,
+        schedule: String,
+        #[arg(value_parser = ["open", "closed", "auto"])]
+        to: String,
+    },
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -424,6 +437,17 @@ impl Flows {
             Flows::Text { id, version } => get(
                 format!("/flows/{}/versions/{}", part(id), part(version)),
                 Columns::Text,
+            ),
+            Flows::Schedules { id, paging } => paging.list(
+                &format!("/flows/{}/schedules", part(id)),
+                &[],
+                &["id", "override", "open", "why", "local_time", "timezone"],
+            ),
+            Flows::Hours { id, schedule, to } => once(
+                Method::PUT,
+                format!("/flows/{}/schedules/{}", part(id), part(schedule)),
+                Some(json!({ "override": to })),
+                Columns::All,
             ),
             Flows::Put { id, file, dry_run } => {
                 let text = std::fs::read_to_string(file)

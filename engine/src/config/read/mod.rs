@@ -15,6 +15,8 @@ mod trunk;
 mod value;
 mod webhook;
 
+pub(crate) use queue::read_callback;
+
 use super::document::field::{Field, Report, Table, shown};
 use super::document::problem::{Problems, did_you_mean};
 use super::document::{self, Node, toml};

@@ -215,7 +215,7 @@ fn queue<'a>(mut table: Table<'a>, known: &Known<'_>) -> Option<(Field<'a>, Queu
         music: prompt_file(&mut table, "music", known.base),
         exit_keys: exit_keys(&mut table),
         whisper: prompt_file(&mut table, "whisper", known.base),
-        callback: callback(&mut table, known),
+        callback: read_callback(&mut table, Some(known.trunks)),
         then: then(&mut table),
         ..usual
     };
@@ -314,7 +314,8 @@ fn key_of(text: &str, base: &Path) -> String {
     }
 }
 
-fn callback(table: &mut Table<'_>, known: &Known<'_>) -> Option<Callback> {
+/// The keys `callback_…`, which queues of flows have as well; those do not know what trunks there are.
+pub(crate) fn read_callback(table: &mut Table<'_>, trunks: Option<&[Trunk]>) -> Option<Callback> {
     let (key, trunk) = (table.field("callback_key"), table.field("callback_trunk"));
     let allow = table.field("callback_allow");
     let caller_id = table.field("callback_caller_id");
@@ -338,13 +339,11 @@ fn callback(table: &mut Table<'_>, known: &Known<'_>) -> Option<Callback> {
         return None;
     };
     let name = trunk.string()?;
-    if !known.trunks.iter().any(|each| each.name == name) {
-        unknown(
-            &trunk,
-            "trunk",
-            name,
-            known.trunks.iter().map(|each| each.name.as_str()),
-        );
+    if let Some(trunks) = trunks
+        && !trunks.iter().any(|each| each.name == name)
+    {
+        let known = trunks.iter().map(|each| each.name.as_str());
+        unknown(&trunk, "trunk", name, known);
     }
     if allow.is_empty() {
         key.error("needs \"callback_allow\": the beginnings of the numbers that may be called back; others would call at your cost");

@@ -13,6 +13,7 @@ mod webhook;
 
 pub use notes::Note;
 
+use super::by_hand::Hand;
 use super::model::{Destination, Flow, MenuId, NodeId, Prompt, Step as NodeStep, Target};
 use crate::call::{CallInfo, Program, Step};
 use crate::call::{
@@ -36,6 +37,7 @@ pub struct FlowProgram {
     variables: BTreeMap<String, String>,
     recordings: BTreeMap<String, RecordingId>,
     language: String,
+    hand: Hand,
     /// The menus that led here, each once, the current one last.
     path: Vec<Frame>,
     at: Option<Target>,
@@ -112,6 +114,10 @@ impl Program for FlowProgram {
         self.flow.max_call_duration
     }
 
+    fn keep_days(&self) -> Option<u32> {
+        self.flow.recording.keep_days
+    }
+
     fn at(&mut self, now: SystemTime) {
         self.now = now;
     }
@@ -132,6 +138,7 @@ impl FlowProgram {
             flow,
             now: SystemTime::UNIX_EPOCH,
             recordings: BTreeMap::new(),
+            hand: Hand::default(),
             path: Vec::new(),
             at: None,
             waiting: Waiting::Begin,
@@ -142,6 +149,12 @@ impl FlowProgram {
             failed_last: false,
             notes: None,
         }
+    }
+
+    /// The same where schedules are set by hand for all calls.
+    #[must_use]
+    pub fn by_hand(self, hand: Hand) -> Self {
+        Self { hand, ..self }
     }
 
     /// The same for a rehearsal: notes are kept.

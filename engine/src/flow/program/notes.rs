@@ -21,6 +21,13 @@ pub enum Note {
         /// Why.
         why: String,
     },
+    /// A schedule was set by hand.
+    Hours {
+        /// Its id.
+        id: String,
+        /// Open or closed; `None`: its hours count again.
+        by_hand: Option<bool>,
+    },
     /// The language changed.
     Language(String),
     /// Somebody was looked up.
@@ -171,9 +178,10 @@ impl FlowProgram {
             .filter(|(name, _)| kept(name))
             .collect();
         format!(
-            "{:?} {waiting} {:?} {variables:?} {} {} {} {} {}",
+            "{:?} {waiting} {:?} {:?} {variables:?} {} {} {} {} {}",
             self.at,
             self.path,
+            self.hand,
             self.language,
             self.recorded,
             self.hushed,

@@ -17,6 +17,10 @@ impl FlowProgram {
             ring_ms: queueing.ring_ms,
             language: self.language.clone(),
             exit_keys: queueing.exit_keys.clone(),
+            call_back: queueing
+                .call_back
+                .as_ref()
+                .map(|number| self.expand(call, number)),
             ..plain
         }))
     }

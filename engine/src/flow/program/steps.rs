@@ -81,6 +81,23 @@ impl FlowProgram {
                     Some(verb) => self.await_step(place, verb),
                 }
             }
+            NodeStep::Hours {
+                schedule,
+                by_hand,
+                prompt,
+                then,
+            } => {
+                let id = &flow.schedules[schedule.0].id;
+                self.hand.set(id, *by_hand);
+                self.note(|| Note::Hours {
+                    id: id.clone(),
+                    by_hand: *by_hand,
+                });
+                match self.play(call, prompt, Repeat::Times(1), "", Manner::default()) {
+                    None => Move::To(then),
+                    Some(verb) => self.await_step(place, verb),
+                }
+            }
             NodeStep::Collect { .. } => self.collect(flow, call, place, 0),
             step => match self.verb(flow, call, step) {
                 Some((prompt, verb)) => self.after_prompt(call, prompt, verb, place),
@@ -214,7 +231,8 @@ impl FlowProgram {
         closed: &'f Destination,
     ) -> Move<'f> {
         let schedule = &flow.schedules[id.0];
-        let (verdict, why, to) = match schedule.at(self.now) {
+        let by_hand = self.hand.of(&schedule.id);
+        let (verdict, why, to) = match schedule.at(self.now, by_hand) {
             Verdict::Open(why) => ("open", why, open),
             Verdict::Closed(why) => ("closed", why, closed),
             Verdict::To(destination, why) => ("exception", why, destination),
@@ -321,6 +339,7 @@ impl FlowProgram {
                 | NodeStep::RecordingControl { then, .. }
                 | NodeStep::Recording { then, .. }
                 | NodeStep::Language { then, .. }
+                | NodeStep::Hours { then, .. }
                 | NodeStep::Stream { then, .. }
                 | NodeStep::SendDigits { then, .. }
                 | NodeStep::StopStream { then } => then,

@@ -78,6 +78,7 @@ impl Reader<'_> {
                 pause: Pause::default(),
             },
             consent: Default::default(),
+            keep_days: None,
         };
         let Some(mut table) = root.field("recording").and_then(|field| field.table()) else {
             return recording;
@@ -93,14 +94,9 @@ impl Reader<'_> {
         let consent = table.field("consent_prompt");
         let consent = consent.and_then(|field| self.prompt(&field, false));
         recording.consent = consent.unwrap_or_default();
-        if let Some(field) = table.field("retention_days") {
-            let days = field.integer(1..=36_500);
-            if days.is_some() {
-                field.warning(
-                    "is not built into this version: recordings stay until somebody deletes them",
-                );
-            }
-        }
+        let days = table.field("retention_days");
+        let days = days.and_then(|field| field.integer(1..=36_500));
+        recording.keep_days = days.map(|days| days as u32);
         table.finish();
         recording
     }

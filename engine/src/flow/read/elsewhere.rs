@@ -25,6 +25,23 @@ const KEYS: &[(&str, &[&str], &[&str])] = &[
     ("xml", &["url"], &["dialect"]),
 ];
 
+/// What does the same here, or comes near it.
+fn instead(kind: &str) -> &'static str {
+    match kind {
+        "application" => {
+            ": \"directory\", \"conference\", \"extension\" or \"webhook\" does what it was for"
+        }
+        "custom" => {
+            ": it is a command of Asterisk; \"webhook\" asks a program of yours, and \"extension\" leads to another number"
+        }
+        "switchboard" => ": callers wait in a \"queue\", whose agents take them",
+        "xml" => {
+            ": a [[number]] with \"webhook\" lets a program of yours drive the call, and \"extension\" leads there"
+        }
+        _ => "",
+    }
+}
+
 impl Reader<'_> {
     /// Notes what this version does not serve.
     pub(super) fn not_served(&self, field: &Field<'_>, message: String) {
@@ -44,7 +61,8 @@ impl Reader<'_> {
         self.not_served(
             kind,
             format!(
-                "the type \"{name}\" is part of the flow schema, but not built into this version"
+                "the type \"{name}\" is part of the flow schema, but not built into this version{}",
+                instead(name)
             ),
         );
         let (_, either, further) = KEYS.iter().find(|(kind, ..)| *kind == name)?;

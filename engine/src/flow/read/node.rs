@@ -38,13 +38,15 @@ enum Kind {
     Language,
     Recording,
     Schedule,
+    Hours,
     Directory,
     Queue,
+    Callback,
     Agent,
     Webhook,
 }
 
-const KINDS: [(&str, Kind); 30] = [
+const KINDS: [(&str, Kind); 32] = [
     ("play", Kind::Play),
     ("sound", Kind::Play),
     ("announcement", Kind::Play),
@@ -71,8 +73,10 @@ const KINDS: [(&str, Kind); 30] = [
     ("language", Kind::Language),
     ("recording", Kind::Recording),
     ("schedule", Kind::Schedule),
+    ("hours", Kind::Hours),
     ("directory", Kind::Directory),
     ("queue", Kind::Queue),
+    ("callback", Kind::Callback),
     ("agent", Kind::Agent),
     ("webhook", Kind::Webhook),
 ];
@@ -155,8 +159,10 @@ impl Reader<'_> {
             Kind::Language => self.language(table),
             Kind::Recording => self.recording_step(table),
             Kind::Schedule => self.schedule_step(table),
+            Kind::Hours => self.hours_step(table),
             Kind::Directory => self.directory(table),
             Kind::Queue => self.queue_step(table),
+            Kind::Callback => self.callback_step(table),
             Kind::Agent => self.agent_step(table),
             Kind::Webhook => self.webhook_step(table),
         }

@@ -1,10 +1,12 @@
 //! The steps `queue` and `agent`, and the section `queues`: their keys and defaults.
-use super::super::model::{Destination, FlowQueue, Queueing, Step};
+use super::super::model::{Destination, FlowQueue, Prompt, Queueing, Step};
 use super::super::template::Template;
 use super::{DAY, Reader};
 use crate::config::document::Value;
 use crate::config::document::field::{Field, Table, shown};
-use crate::config::{Absent, Announce, QUEUE_ENDS, Queue, QueueMember, Strategy};
+use crate::config::{
+    Absent, Announce, QUEUE_ENDS, Queue, QueueMember, Skill, Strategy, read_callback,
+};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -21,6 +23,37 @@ const MAX_SKILLS: usize = 64;
 impl Reader<'_> {
     /// `queue`: waits for an agent.
     pub(super) fn queue_step(&self, table: &mut Table<'_>) -> Option<Step> {
+        let queue = self.queue_name(table);
+        for key in ["skill_rule_id", "skill_rule_variables"] {
+            if let Some(field) = table.field(key) {
+                field.warning("has no effect here: name what an agent needs with \"skills\"");
+            }
+        }
+        let (priority, skills) = (self.priority(table), self.needed(table));
+        let exit_keys = self.stop_keys(table, "exit_keys", "");
+        let max_wait_ms = self.ms(table, "ring_time", 1.0, DAY, 0);
+        Some(Step::Queue(Queueing {
+            max_wait_ms,
+            priority,
+            skills,
+            exit_keys,
+            ..self.queueing(table, queue, false)?
+        }))
+    }
+
+    fn priority(&self, table: &mut Table<'_>) -> i32 {
+        let field = table.field("priority");
+        let priority = field.and_then(|field| field.integer(-1000..=1000));
+        priority.unwrap_or(0) as i32
+    }
+
+    fn needed(&self, table: &mut Table<'_>) -> Vec<Skill> {
+        let skills = table.field("skills").map(|field| self.skills(&field));
+        skills.unwrap_or_default()
+    }
+
+    /// The queue of a step; one of the flow's own, where it has some.
+    fn queue_name(&self, table: &mut Table<'_>) -> Option<Template> {
         let named = ["queue_name", "queue_id"].map(|key| table.has(key).then_some(key));
         let queue = self.named(table, "queue_name", "queue_id");
         if let (Some(name), Some(key)) = (
@@ -33,24 +66,7 @@ impl Reader<'_> {
             let hint = self.hint(name, self.names.queues.iter().map(String::as_str));
             field.error(format!("there is no queue \"{}\"{hint}", shown(name)));
         }
-        for key in ["skill_rule_id", "skill_rule_variables"] {
-            if let Some(field) = table.field(key) {
-                field.warning("has no effect here: name what an agent needs with \"skills\"");
-            }
-        }
-        let priority = table
-            .field("priority")
-            .and_then(|field| field.integer(-1000..=1000));
-        let skills = table.field("skills").map(|field| self.skills(&field));
-        let exit_keys = self.stop_keys(table, "exit_keys", "");
-        let max_wait_ms = self.ms(table, "ring_time", 1.0, DAY, 0);
-        Some(Step::Queue(Queueing {
-            max_wait_ms,
-            priority: priority.unwrap_or(0) as i32,
-            skills: skills.unwrap_or_default(),
-            exit_keys,
-            ..self.queueing(table, queue, false)?
-        }))
+        queue
     }
 
     /// `agent`: calls one agent.
@@ -60,6 +76,35 @@ impl Reader<'_> {
         Some(Step::Queue(Queueing {
             ring_ms,
             ..self.queueing(table, agent, true)?
+        }))
+    }
+
+    /// `callback`: keeps a place in a queue for somebody who is called when it is its turn, and goes on at once.
+    pub(super) fn callback_step(&self, table: &mut Table<'_>) -> Option<Step> {
+        let queue = self.queue_name(table);
+        let number = table.field("number");
+        let number = match number {
+            Some(field) => self.template(&field, field.string()?),
+            None => Template::parse("${call.from}", &self.names.variables).ok(),
+        };
+        let (priority, skills) = (self.priority(table), self.needed(table));
+        let refused = table.field("refused").map(|field| self.then(&field));
+        let then = self.then_key(table);
+        Some(Step::Queue(Queueing {
+            name: queue?,
+            alone: false,
+            prompt: Prompt::default(),
+            priority,
+            skills,
+            max_wait_ms: 0,
+            ring_ms: 0,
+            exit_keys: String::new(),
+            call_back: Some(number?),
+            fallbacks: BTreeMap::from([("callback".to_owned(), then?)]),
+            then: match refused {
+                Some(None) => return None,
+                refused => Some(refused.flatten().unwrap_or(Destination::Repeat)),
+            },
         }))
     }
 
@@ -87,6 +132,7 @@ impl Reader<'_> {
             max_wait_ms: 0,
             ring_ms: 0,
             exit_keys: String::new(),
+            call_back: None,
             fallbacks: fallbacks.unwrap_or_default(),
             then: match then {
                 Some(None) => return None,
@@ -119,7 +165,7 @@ impl Reader<'_> {
     }
 
     /// `["spanish:50", "billing"]`.
-    fn skills(&self, field: &Field<'_>) -> Vec<(String, u32)> {
+    fn skills(&self, field: &Field<'_>) -> Vec<Skill> {
         let mut skills = Vec::new();
         for item in field
             .list()
@@ -220,6 +266,7 @@ impl Reader<'_> {
             },
             leave_when_empty: flag(table, "leave_when_empty").then_some(Absent::USUAL),
             music: music.map(str::to_owned),
+            callback: read_callback(table, None),
             ..usual
         };
         FlowQueue {

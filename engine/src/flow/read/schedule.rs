@@ -7,7 +7,7 @@ use crate::config::document::field::{Field, Table};
 use jiff::tz::TimeZone;
 
 /// What `override` says.
-const FORCED: [(&str, Option<bool>); 3] = [
+pub(super) const OVERRIDES: [(&str, Option<bool>); 3] = [
     ("auto", None),
     ("open", Some(true)),
     ("closed", Some(false)),
@@ -73,7 +73,7 @@ impl Reader<'_> {
             .filter_map(|field| self.exception(field))
             .collect();
         let forced = table.field("override").and_then(|field| {
-            let forced = field.choice(&FORCED)?;
+            let forced = field.choice(&OVERRIDES)?;
             if forced.is_some() {
                 field.warning("is not \"auto\": the hours do not count");
             }

@@ -7,6 +7,7 @@ use super::super::model::{
 use super::super::pattern::KEYS;
 use super::super::template::Template;
 use super::Reader;
+use super::schedule::OVERRIDES;
 use crate::call::RecordingControl;
 use crate::config::document::field::{Field, Table, shown};
 use std::collections::BTreeMap;
@@ -219,6 +220,22 @@ impl Reader<'_> {
         })
     }
 
+    /// `hours`: sets a schedule by hand.
+    pub(super) fn hours_step(&self, table: &mut Table<'_>) -> Option<Step> {
+        let schedule = table.required("schedule");
+        let schedule = schedule.and_then(|field| self.schedule_id(&field));
+        let by_hand = table.required("override");
+        let by_hand = by_hand.and_then(|field| field.choice(&OVERRIDES));
+        let prompt = self.prompt_of(table);
+        let then = self.then_key(table);
+        Some(Step::Hours {
+            schedule: schedule?,
+            by_hand: by_hand?,
+            prompt,
+            then: then?,
+        })
+    }
+
     fn schedule_id(&self, field: &Field<'_>) -> Option<ScheduleId> {
         let id = field.string()?;
         let found = self.names.schedules.get(id).copied();
@@ -230,6 +247,15 @@ impl Reader<'_> {
     }
 
     pub(super) fn directory(&self, table: &mut Table<'_>) -> Option<Step> {
+        if table.field("url").is_some() {
+            return self.directory_service(table);
+        }
+        let service = ["method", "body", "headers", "timeout_ms"];
+        for key in service.into_iter().chain(["prompt", "error_destination"]) {
+            if let Some(field) = table.field(key) {
+                field.error("goes with a directory that a web service has: give its \"url\"");
+            }
+        }
         let file = table.required("file");
         let key = self
             .text(table, "key")

@@ -1,4 +1,4 @@
-//! The step `webhook`: its keys and defaults. Whoever fills in a variable chooses neither the server nor a header.
+//! The steps `webhook`, and `directory` with a `url`: their keys and defaults. Whoever fills in a variable chooses neither the server nor a header.
 use super::super::model::{Asking, Step};
 use super::super::template::Template;
 use super::Reader;
@@ -43,10 +43,33 @@ impl Reader<'_> {
             timeout_ms: timeout_ms.unwrap_or(5000) as u32,
             set,
             then: then?,
+            not_found: None,
             error: match error {
                 Some(error) => Some(error?),
                 None => None,
             },
+        })))
+    }
+
+    /// A directory that a web service has.
+    pub(super) fn directory_service(&self, table: &mut Table<'_>) -> Option<Step> {
+        for key in ["file", "key", "find"] {
+            if let Some(field) = table.field(key) {
+                field.error("goes with a directory in a file: the URL says what is looked for");
+            }
+        }
+        let not_found = table.field("not_found").map(|field| self.then(&field));
+        let step = self.webhook_step(table)?;
+        let Step::Webhook(asking) = step else {
+            return None;
+        };
+        let not_found = match not_found {
+            Some(given) => given?,
+            None => asking.then.clone(),
+        };
+        Some(Step::Webhook(Box::new(Asking {
+            not_found: Some(not_found),
+            ..*asking
         })))
     }
 

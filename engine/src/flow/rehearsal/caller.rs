@@ -44,7 +44,7 @@ pub(super) const ENDS: [&str; 10] = [
 ];
 
 /// Reads `1,2,hangup`: keys to press one entry after the other, `!9` (a key that interrupts what is played), `silence`, `hangup`, and for
-/// what is dialled `answer`, `busy`, `noanswer`, `decline`, `unreachable`; for a wait in a queue `full`, `empty`, `hold`, `ratio`,
+/// what is dialled `answer`, `busy`, `noanswer`, `decline`, `unreachable` (`answer` and `noanswer` also for a web service); for a wait in a queue `full`, `empty`, `hold`, `ratio`,
 /// `callback`, `removed`, or one of the former; `fail`.
 ///
 /// # Errors
@@ -142,7 +142,17 @@ pub(super) fn answer(verb: &Verb, acts: &mut VecDeque<Act>) -> Answer {
             }
             Answer::Does(dialled(how.unwrap_or(DialEnd::Answered { seconds: 60 })))
         }
-        Verb::Fetch(_) => Answer::Does(fetched(200)),
+        Verb::Fetch(_) => {
+            let outcome = match acts.front() {
+                Some(Act::Answer) => Some(fetched(200, SOMEBODY)),
+                Some(Act::NoAnswer | Act::Unreachable) => Some(fetched(0, "")),
+                _ => None,
+            };
+            if outcome.is_some() {
+                acts.pop_front();
+            }
+            Answer::Does(outcome.unwrap_or_else(|| fetched(200, "")))
+        }
         verb if waits => {
             let keys = match acts.front() {
                 Some(Act::Keys(keys)) => keys.clone(),
@@ -253,16 +263,19 @@ pub(super) fn pressed(verb: &Verb, keys: &str) -> (Outcome, String) {
                 .map_or(ConferenceEnd::Over, |key| ConferenceEnd::Key(press(key)));
             (Outcome::Conferenced(Conferenced { end, seconds: 60 }), none)
         }
-        Verb::Fetch(_) => (fetched(200), none),
+        Verb::Fetch(_) => (fetched(200, ""), none),
         _ => (Outcome::Done, none),
     }
 }
 
-/// An answer of nothing; 0: none.
-pub(super) fn fetched(status: u16) -> Outcome {
+/// What a directory answers that has found somebody.
+pub(super) const SOMEBODY: &str = "{\"found\": true}";
+
+/// The answer of a web service; status 0: none.
+pub(super) fn fetched(status: u16, body: &str) -> Outcome {
     Outcome::Fetched(Fetched {
         status,
-        body: String::new(),
+        body: body.to_owned(),
         error: String::new(),
     })
 }

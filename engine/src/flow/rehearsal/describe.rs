@@ -118,6 +118,10 @@ pub(super) fn verb(flow: &Flow, verb: &Verb) -> Option<(&'static str, String)> {
         }
         Verb::Enqueue(enqueue) => match enqueue.queue.strip_prefix("agent:") {
             Some(agent) => ("queues", format!("for agent {}", shown(agent))),
+            None if let Some(number) = &enqueue.call_back => (
+                "callback",
+                format!("{} of queue {}", shown(number), shown(&enqueue.queue)),
+            ),
             None => ("queues", format!("for queue {}", shown(&enqueue.queue))),
         },
         Verb::Fetch(fetch) => ("asks", shown(&fetch.url)),
@@ -188,6 +192,14 @@ pub(super) fn note(note: &Note) -> (&'static str, String) {
             "schedule",
             format!("{} is {verdict}: {}", shown(id), shown(why)),
         ),
+        Note::Hours { id, by_hand } => {
+            let set = match by_hand {
+                Some(true) => "open",
+                Some(false) => "closed",
+                None => "auto",
+            };
+            ("schedule", format!("{} is set {set} by hand", shown(id)))
+        }
         Note::Language(code) => ("language", shown(code)),
         Note::Looked { value, found } => (
             "looks up",

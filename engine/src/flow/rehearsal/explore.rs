@@ -2,7 +2,7 @@
 //! no way leads to, where calls are lost, and where they go round.
 //!
 //! Limit: [`MAX_STATES`] states; a flow with more is told to have been walked in part.
-use super::caller::{dialled, failed, pressed, queued};
+use super::caller::{SOMEBODY, dialled, failed, fetched, pressed, queued};
 use super::{End, Setting, call};
 use crate::call::{Audio, CallInfo, DialEnd, Outcome, Program, Verb};
 use crate::flow::model::{Destination, Flow, Menu, Step};
@@ -159,7 +159,10 @@ impl Walk<'_> {
                 Note::Lost(why) => {
                     self.findings.dead_ends.insert(format!("{at}: {why}"));
                 }
-                Note::Schedule { .. } | Note::Language(_) | Note::Looked { .. } => {}
+                Note::Schedule { .. }
+                | Note::Hours { .. }
+                | Note::Language(_)
+                | Note::Looked { .. } => {}
             }
         }
     }
@@ -227,7 +230,9 @@ impl Walk<'_> {
             ]
             .map(dialled)
             .into(),
-            Verb::Fetch(_) => [200, 0].map(super::caller::fetched).into(),
+            Verb::Fetch(_) => [(200, ""), (200, SOMEBODY), (0, "")]
+                .map(|(status, body)| fetched(status, body))
+                .into(),
             Verb::Enqueue(_) => super::caller::ENDS
                 .iter()
                 .filter_map(|end| queued(end))
@@ -394,7 +399,7 @@ fn moments(flow: &Flow, now: SystemTime) -> Vec<SystemTime> {
     for schedule in &flow.schedules {
         let mut said = HashSet::new();
         let mut tell = |moment: SystemTime, moments: &mut Vec<SystemTime>| {
-            let verdict = match schedule.at(moment) {
+            let verdict = match schedule.at(moment, None) {
                 Verdict::Open(_) => "open".to_owned(),
                 Verdict::Closed(_) => "closed".to_owned(),
                 Verdict::To(to, _) => format!("{:p}", to),

@@ -1,4 +1,5 @@
 //! Flows offline: what is refused, and what a virtual caller hears.
+mod by_hand;
 mod caller;
 mod conference;
 mod converted;

@@ -175,3 +175,41 @@ nodes:
         }
     }
 }
+
+#[test]
+fn a_callback_is_asked_for_without_waiting() {
+    let body = "nodes:
+  q: {type: callback, queue_name: sales, number: '${call.from}7', priority: 3, then: {type: play, prompt: hi, then: {type: hangup}}, refused: {type: hangup, cause: busy}}
+queues:
+  sales: {callback_key: '2', callback_trunk: carrier, callback_allow: ['+49'], callback_attempts: 5}
+";
+    let (mut program, verb) = first(body);
+    let wanted = Enqueue {
+        priority: 3,
+        call_back: Some(format!("{}7", call().from)),
+        ..Enqueue::queue("sales")
+    };
+    assert_eq!(verb, Verb::Enqueue(Box::new(wanted)));
+    let kept = program.next(&call(), ended(QueueEnd::Callback)).verb;
+    assert!(matches!(kept, Verb::Play(_)), "{kept:?}");
+    let (mut program, _) = first(body);
+    let cause = HangupCause::Busy;
+    let refused = program.next(&call(), ended(QueueEnd::Removed)).verb;
+    assert_eq!(refused, Verb::Hangup(Hangup { cause }));
+    let flow = yaml(&format!("{HEAD}{body}")).flow;
+    let rule = flow.queues[0].settings.callback.as_ref().expect("a rule");
+    assert_eq!((rule.key, &*rule.trunk, rule.attempts), ('2', "carrier", 5));
+    for (from, to, says) in [
+        ("callback_trunk: carrier, ", "", "needs \"callback_trunk\""),
+        (", callback_allow: ['+49']", "", "needs \"callback_allow\""),
+        (
+            "queue_name: sales",
+            "queue_name: sale",
+            "did you mean \"sales\"?",
+        ),
+    ] {
+        let text = format!("{HEAD}{body}").replacen(from, to, 1);
+        let told = super::super::Flow::from_bytes("f.yaml", "", text.as_bytes()).unwrap_err();
+        assert!(told.to_string().contains(says), "{told}");
+    }
+}

@@ -46,11 +46,13 @@ nodes:
   language: {type: language, language: en}
   recording: {type: recording, action: start}
   schedule: {type: schedule, schedule: s, open_destination: stay, closed_destination: stay}
+  hours: {type: hours, schedule: s, override: open}
   directory: {type: directory, file: a}
   agent: {type: agent, agent: a}
   application: {type: application, application: a}
   custom: {type: custom, command: a}
   queue: {type: queue, queue_name: q}
+  callback: {type: callback, queue_name: q}
   switchboard: {type: switchboard, switchboard_uuid: a}
   voicemail: {type: voicemail, voicemail: a}
   webhook: {type: webhook, url: 'https://a'}

@@ -109,3 +109,75 @@ fn slips_are_told() {
         assert!(!told.to_string().contains("s3cret"));
     }
 }
+
+const DIRECTORY: &str = r#"
+flow_version: 1
+entry: who
+prompts: {gold: {file: gold}, plain: {file: plain}, sorry: {file: sorry}}
+nodes:
+  who:
+    type: directory
+    url: "https://crm.example/people?number=${call.from}"
+    set: {level: level}
+    then: {type: branch, on: "${level}", cases: {vip: {type: play, prompt: gold, then: {type: hangup}}}, else: {type: hangup}}
+    not_found: {type: play, prompt: plain, then: {type: hangup}}
+    error_destination: {type: play, prompt: sorry, then: {type: hangup}}
+"#;
+
+#[test]
+fn a_directory_of_a_service_finds_somebody_nobody_or_fails() {
+    for (status, body, heard) in [
+        (200, r#"{"level": "vip"}"#, "gold"),
+        (200, r#"[{"level": "vip"}, {"level": "none"}]"#, "gold"),
+        (200, "[]", "plain"),
+        (200, "{}", "plain"),
+        (200, "null", "plain"),
+        (204, "", "plain"),
+        (404, "<html>", "plain"),
+        (200, "<html>", "sorry"),
+        (500, r#"{"level": "vip"}"#, "sorry"),
+        (0, "", "sorry"),
+    ] {
+        let mut program = FlowProgram::new(yaml(DIRECTORY).flow);
+        program.next(&call(), Outcome::Begin);
+        let asked = program.next(&call(), Outcome::Done).verb;
+        assert!(matches!(asked, Verb::Fetch(_)), "{asked:?}");
+        let (body, error) = (body.to_owned(), String::new());
+        let outcome = Outcome::Fetched(Fetched {
+            status,
+            body,
+            error,
+        });
+        let verb = program.next(&call(), outcome).verb;
+        let Verb::Play(play) = &verb else {
+            panic!("{verb:?}")
+        };
+        assert_eq!(play.audio, [Audio::Prompt(heard.to_owned())], "{status}");
+    }
+    let loaded = yaml(DIRECTORY);
+    let setting = Setting {
+        now: SystemTime::UNIX_EPOCH,
+        from: "100".to_owned(),
+        to: "200".to_owned(),
+    };
+    for (keys, end) in [("", "plain"), ("noanswer", "sorry")] {
+        let told = format!("{:?}", rehearse(&loaded, &setting, &acts(keys).unwrap()));
+        assert!(told.contains(end), "{keys}: {told}");
+    }
+    for (from, to, says) in [
+        (
+            "url:",
+            "file: a.csv\n    url:",
+            "the URL says what is looked for",
+        ),
+        (
+            "url: ",
+            "file: a.csv\n    timeout_ms: 500 # ",
+            "give its \"url\"",
+        ),
+    ] {
+        let text = DIRECTORY.replacen(from, to, 1);
+        let told = Flow::from_bytes("f.yaml", "", text.as_bytes()).unwrap_err();
+        assert!(told.to_string().contains(says), "{told}");
+    }
+}

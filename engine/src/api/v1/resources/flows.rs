@@ -5,6 +5,7 @@ use super::super::page::{Page, Paging};
 use super::super::problem::{Fault, Kind, Problem};
 use super::super::scope::Scope;
 use super::super::take::{Asked, Named};
+use super::schedules::ScheduleFound;
 use crate::call::Program;
 use crate::config::Problems;
 use axum::Json;
@@ -39,6 +40,20 @@ pub trait FlowShelf: Send + Sync {
 
     /// A flow as the program of a call.
     fn program(&self, id: &str) -> Option<Box<dyn Program>>;
+
+    /// The schedules of a flow, as they are now.
+    fn schedules(&self, id: &str) -> Option<Vec<ScheduleFound>>;
+
+    /// Sets a schedule by hand; `None`: its hours count again.
+    ///
+    /// # Errors
+    /// There is no such flow or schedule, or no room.
+    fn set_schedule(
+        &self,
+        id: &str,
+        schedule: &str,
+        by_hand: Option<bool>,
+    ) -> Result<ScheduleFound, Problem>;
 
     /// Checks `text` and puts it in force in the place of `id`. Blocks: files are read and written.
     ///

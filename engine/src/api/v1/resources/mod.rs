@@ -7,6 +7,7 @@ pub(super) mod flows;
 mod numbers;
 mod queues;
 mod recordings;
+pub(super) mod schedules;
 mod server;
 mod trunks;
 
@@ -23,5 +24,6 @@ pub(super) fn routes(book: Book) -> Book {
     let book = queues::routes(book);
     let book = cdrs::routes(book);
     let book = recordings::routes(book);
-    flows::routes(book)
+    let book = flows::routes(book);
+    schedules::routes(book)
 }

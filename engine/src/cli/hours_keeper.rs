@@ -1,0 +1,68 @@
+//! Keeps what is set by hand of schedules beyond the process: it is written, as one document, when it changed.
+use crate::flow::by_hand::HoursByHand;
+use crate::store::Store;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Where it is kept.
+const SPACE: &str = "hours";
+const KEY: &str = "by_hand";
+
+/// Takes up what was kept, and keeps it from now on.
+pub(super) async fn start(hours: &Arc<HoursByHand>, store: &Store) {
+    match store.document(SPACE, KEY).await {
+        Ok(Some(kept)) => restore(hours, &kept.body),
+        Ok(None) => {}
+        Err(error) => {
+            tracing::error!(%error, rule = "hours-not-restored", "no schedule is set by hand any more");
+        }
+    }
+    tokio::spawn(keep(hours.clone(), store.clone()));
+}
+
+async fn keep(hours: Arc<HoursByHand>, store: Store) {
+    loop {
+        hours.changed.notified().await;
+        if let Err(error) = store.put_document(SPACE, KEY, &written(&hours), None).await {
+            tracing::error!(%error, rule = "hours-not-kept", "a restart would not know what is set by hand now");
+        }
+    }
+}
+
+fn written(hours: &HoursByHand) -> Value {
+    let all = hours.all().into_iter();
+    all.map(|(flow, schedule, open)| json!({ "flow": flow, "schedule": schedule, "open": open }))
+        .collect()
+}
+
+/// What is not as it was written is passed over.
+fn restore(hours: &HoursByHand, kept: &Value) {
+    for set in kept.as_array().into_iter().flatten() {
+        let (flow, schedule, open) = (&set["flow"], &set["schedule"], &set["open"]);
+        if let (Some(flow), Some(schedule), Some(open)) =
+            (flow.as_str(), schedule.as_str(), open.as_bool())
+        {
+            hours.set(flow, schedule, Some(open));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_taken_up_and_nonsense_is_passed_over() {
+        let (before, after) = (HoursByHand::default(), HoursByHand::default());
+        before.set("/f.yaml", "office", Some(true));
+        before.set("/f.yaml", "shop", Some(false));
+        restore(&after, &written(&before));
+        assert_eq!(after.all(), before.all());
+        restore(
+            &after,
+            &json!([1, {"flow": "x"}, {"flow": 1, "schedule": "s", "open": true}]),
+        );
+        restore(&after, &json!("x"));
+        assert_eq!(after.all().len(), 2);
+    }
+}
