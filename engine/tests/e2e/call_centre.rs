@@ -52,7 +52,7 @@ fn example(name: &str) -> String {
 }
 
 /// A server whose number 300 leads to `flow`; `sections` are its phones and queues. Everybody on loopback may call.
-fn serving(folder: &Path, name: &str, flow: &str, sections: &str) -> Server {
+pub(crate) fn serving(folder: &Path, name: &str, flow: &str, sections: &str) -> Server {
     let file = folder.join(name);
     std::fs::write(&file, flow).expect("write the flow");
     Server::with(Settings {
@@ -70,7 +70,7 @@ fn phones() -> String {
     text[from..to].to_owned()
 }
 
-fn wazo_phones() -> String {
+pub(crate) fn wazo_phones() -> String {
     let phone = |user: &str| {
         format!(
             "[[endpoint]]\nuser = {user:?}\npassword = \"secret-of-{user}\"\nextension = {user:?}\n"
@@ -86,7 +86,7 @@ fn wazo_phones() -> String {
 
 /// A phone that is registered.
 #[track_caller]
-fn registered(server: &Server, user: &str, password: &str) -> Baresip {
+pub(crate) fn registered(server: &Server, user: &str, password: &str) -> Baresip {
     let before = server.count_log(|line| is_registration(line, user));
     let account = format!(
         "<sip:{user}@{}>;auth_pass={password};regint=60",
@@ -105,7 +105,7 @@ fn is_registration(line: &str, user: &str) -> bool {
 
 /// Waits until the phone rings, answers, and waits until it is in the call.
 #[track_caller]
-fn answer(phone: &mut Baresip) {
+pub(crate) fn answer(phone: &mut Baresip) {
     phone.wait_event("CALL_INCOMING");
     phone.command("accept", "");
     phone.wait_event("CALL_ESTABLISHED");
@@ -113,13 +113,13 @@ fn answer(phone: &mut Baresip) {
 
 /// A call of a customer.
 #[track_caller]
-fn customer(server: &Server) -> Call {
+pub(crate) fn customer(server: &Server) -> Call {
     Phone::of(server, "customer", "secret-of-customer").call(server, "300")
 }
 
 /// Waits until no call is left; registrations stay.
 #[track_caller]
-fn rests(server: &Server) {
+pub(crate) fn rests(server: &Server) {
     server.wait_metrics("no call is left", |metrics| {
         metrics.sum("trunkline_calls_active") == 0.0
             && metrics.sum("trunkline_media_channels") == 0.0
@@ -127,11 +127,11 @@ fn rests(server: &Server) {
 }
 
 #[track_caller]
-fn hears(call: &Call, text: &str, language: &str, from: usize) -> usize {
+pub(crate) fn hears(call: &Call, text: &str, language: &str, from: usize) -> usize {
     call.wait_begin(text, &spoken(text, language), from)
 }
 
-fn folder() -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("scratch folder");
     let path = folder.path().to_owned();
     (folder, path)
@@ -278,6 +278,63 @@ fn a_wazo_file_sends_callers_to_two_agents_of_a_queue_and_records_on_request() {
     rests(&server);
     let recordings = std::fs::read_dir(server.scratch.path().join("recordings")).expect("a folder");
     assert_eq!(recordings.count(), 1);
+}
+
+#[test]
+fn a_wazo_file_changes_the_voice_and_lets_files_win() {
+    let (_kept, path) = folder();
+    std::fs::create_dir(path.join("prompts")).expect("a folder");
+    let recorded = crate::examples().join("prompts/goodbye.sln16");
+    std::fs::copy(recorded, path.join("prompts/freight_queue.sln16")).expect("a prompt");
+    let server = serving(&path, "ivr_flows.json", WAZO, &wazo_phones());
+    let mut freight = registered(&server, "1002", "secret-of-1002");
+    let mut call = customer(&server);
+    hears(&call, MENU, "en-US", 0);
+    let at = call.position();
+    // The text is one for all languages: the voice is another.
+    call.press('3');
+    let at = hears(&call, MENU, "es-ES", at);
+    call.press('2');
+    call.wait_prompt("goodbye", at);
+    answer(&mut freight);
+    call.hang_up();
+    freight.wait_event("CALL_CLOSED");
+    rests(&server);
+}
+
+/// Monday is 1.
+fn weekday_in_days(days: u64) -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let today = now.expect("after 1970").as_secs() / 86_400;
+    // The first of them was a Thursday.
+    (today + days + 3) % 7 + 1
+}
+
+#[test]
+fn a_wazo_file_sends_callers_elsewhere_after_hours() {
+    for (open_in_days, said) in [(3, "Our offices are closed."), (0, MENU)] {
+        let (_kept, path) = folder();
+        // Yesterday too, and tomorrow: it may be midnight soon.
+        let days: Vec<u64> = match open_in_days {
+            0 => (0..7).map(weekday_in_days).collect(),
+            days => vec![weekday_in_days(days)],
+        };
+        let hours = format!(
+            r#"{{"main_menu": {{"type": "time\_based\_routing", "action": "time\_based\_routing",
+                "business\_hours\_target": "day_menu", "hours": "00:00-24:00", "week_days": {days:?}, "timezone": "UTC"}},
+               "day_menu":"#
+        );
+        let flow = WAZO.replacen("{  \n    \"main\\_menu\":", &hours, 1);
+        let server = serving(&path, "ivr_flows.json", &flow, &wazo_phones());
+        let mut closed = registered(&server, "1002", "secret-of-1002");
+        let mut call = customer(&server);
+        hears(&call, said, "en-US", 0);
+        if open_in_days != 0 {
+            answer(&mut closed);
+        }
+        call.hang_up();
+        rests(&server);
+    }
 }
 
 #[test]

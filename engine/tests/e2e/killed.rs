@@ -14,19 +14,19 @@ use std::time::{Duration, Instant};
 use trunkline::store::Store;
 
 const CALLS: usize = 50;
-const SECRET: &str = "between us";
+pub(crate) const SECRET: &str = "between us";
 /// Octets of audio that each recording has on disk before the kill: half a second of stereo.
 const ENOUGH: u64 = 16_000;
 
 /// Where webhooks are posted: refuses all until it is open, then takes all whose signature is right.
 #[derive(Default)]
-struct Receiver {
-    open: AtomicBool,
+pub(crate) struct Receiver {
+    pub(crate) open: AtomicBool,
     taken: Mutex<Vec<Value>>,
 }
 
 impl Receiver {
-    fn start(ip: Ipv4Addr) -> (Arc<Receiver>, SocketAddr) {
+    pub(crate) fn start(ip: Ipv4Addr) -> (Arc<Receiver>, SocketAddr) {
         let listener = TcpListener::bind((ip, 0)).expect("bind");
         let address = listener.local_addr().expect("bound");
         let receiver = Arc::<Receiver>::default();
@@ -60,7 +60,7 @@ impl Receiver {
 
     /// Waits until so many different events have come.
     #[track_caller]
-    fn wait(&self, events: usize) -> Vec<Value> {
+    pub(crate) fn wait(&self, events: usize) -> Vec<Value> {
         let patience = Instant::now() + PATIENCE;
         loop {
             let mut taken = self.taken.lock().expect("lock").clone();

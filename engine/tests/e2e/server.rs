@@ -62,6 +62,10 @@ pub(crate) struct Settings {
     pub(crate) media_extra: String,
     /// More arguments of `trunkline run`.
     pub(crate) arguments: Vec<&'static str>,
+    /// A program and its arguments that runs it, in its place.
+    pub(crate) run_by: Vec<&'static str>,
+    /// Further variables of its environment.
+    pub(crate) environment: Vec<(&'static str, String)>,
     /// Whole sections put before the numbers: who may call. By default everybody here is a trunk.
     pub(crate) callers: String,
     /// (`to`, `flow`) of each number.
@@ -82,6 +86,8 @@ impl Default for Settings {
             sip_extra: "t1_ms = 100".into(),
             media_extra: String::new(),
             arguments: Vec::new(),
+            run_by: Vec::new(),
+            environment: Vec::new(),
             callers: "[[trunk]]\nname = \"loopback\"\nacl = [\"127.0.0.0/8\"]\n".into(),
             numbers: vec![("demo".into(), "builtin:demo".into())],
         }
@@ -307,10 +313,17 @@ impl Drop for Server {
 
 /// Starts it in a folder that has its configuration.
 fn run(settings: &Settings, folder: &Path, log: &Arc<Log>) -> Child {
-    let mut child = Command::new(BINARY)
-        .args(["run", "--config"])
+    let line = [&settings.run_by[..], &[BINARY, "run", "--config"]].concat();
+    let mut child = Command::new(line[0])
+        .args(&line[1..])
         .arg(folder.join("trunkline.toml"))
         .args(&settings.arguments)
+        .envs(
+            settings
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        )
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -1,0 +1,120 @@
+//! The clock of the machine is set while calls go on: an hour forth, and two hours back. libfaketime changes what the server is told is the
+//! time of day; time that passes goes on as it did.
+use crate::killed::{Receiver, SECRET};
+use crate::phone::Phone;
+use crate::server::{PATIENCE, Server, Settings, free_port, own_address};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::{Instant, SystemTime};
+
+/// The library, wherever Debian puts it for this kind of machine.
+fn library() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").expect("/usr/lib");
+    let files = folders.map(|folder| {
+        let folder = folder.expect("a folder").path();
+        folder.join("faketime/libfaketimeMT.so.1")
+    });
+    files
+        .into_iter()
+        .find(|file| file.exists())
+        .expect("libfaketime (make test installs it)")
+}
+
+fn server(clock: &Path, hook: SocketAddr) -> Server {
+    let ip = own_address();
+    let defaults = Settings::default();
+    let sections = format!(
+        "[fetch]\nallow = [\"127.0.0.0/8\"]\n[cdr]\nfile = \"cdr.jsonl\"\n\
+         [[webhook]]\nname = \"test\"\nurl = \"http://{hook}/\"\nsecret = \"{SECRET}\"\nevents = [\"call.ended\"]\n\
+         [[endpoint]]\nuser = \"alice\"\npassword = \"secret-of-alice\"\n{}",
+        defaults.callers
+    );
+    Server::with(Settings {
+        ip,
+        sip_port: free_port(ip),
+        http_port: free_port(ip),
+        callers: sections,
+        environment: vec![
+            ("LD_PRELOAD", library().display().to_string()),
+            ("FAKETIME_TIMESTAMP_FILE", clock.display().to_string()),
+            ("FAKETIME_CACHE_DURATION", "1".into()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
+        ],
+        ..defaults
+    })
+}
+
+/// Sets the server's clock to so many hours beside ours, and waits until it goes by that.
+#[track_caller]
+fn set(server: &Server, clock: &Path, hours: i64) {
+    std::fs::write(clock, format!("{:+}", hours * 3600)).expect("write");
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let beside = date(server) - now.expect("after 1970").as_secs() as i64;
+        if (beside - hours * 3600).abs() < 60 {
+            return;
+        }
+        assert!(Instant::now() < patience, "{beside} s beside ours");
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    }
+}
+
+/// The server's clock, as HTTP tells it: s since 1970.
+fn date(server: &Server) -> i64 {
+    let address = (server.settings.ip, server.settings.http_port);
+    let mut stream = TcpStream::connect(address).expect("connect");
+    let request = "GET /health HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer");
+    let date = text
+        .lines()
+        .find_map(|line| line.strip_prefix("date: "))
+        .expect("a date");
+    jiff::fmt::rfc2822::parse(date)
+        .expect("an HTTP date")
+        .timestamp()
+        .as_second()
+}
+
+#[test]
+fn a_step_of_the_clock_changes_no_call() {
+    let folder = tempfile::tempdir().expect("scratch folder");
+    let clock = folder.path().join("clock");
+    std::fs::write(&clock, "+0").expect("write");
+    let (receiver, hook) = Receiver::start(own_address());
+    let server = server(&clock, hook);
+    let phone = |server: &Server| Phone::of(server, "alice", "secret-of-alice");
+    for (hours, calls) in [(1, 2), (-1, 4)] {
+        let mut before = phone(&server).call(&server, "demo");
+        before.wait_begin("welcome", &crate::prompt("welcome"), 0);
+        set(&server, &clock, hours);
+        let from = before.position();
+        before.press('9');
+        before.wait_begin("goodbye", &crate::prompt("goodbye"), from);
+        before.hang_up();
+        phone(&server).call(&server, "demo").hang_up();
+        server.wait_metrics("the calls are over", |metrics| {
+            metrics.sum("trunkline_calls_active") == 0.0
+                && metrics.sum("trunkline_webhooks_waiting") == f64::from(calls)
+        });
+    }
+    // What was to be tried again later is not put off for hours.
+    receiver.open.store(true, Ordering::SeqCst);
+    assert_eq!(receiver.wait(4).len(), 4);
+    let lines = std::fs::read_to_string(server.scratch.path().join("cdr.jsonl")).expect("records");
+    let calls: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("whole lines"))
+        .filter(|record: &Value| record["type"] == "call")
+        .collect();
+    assert_eq!(calls.len(), 4);
+    for call in &calls {
+        let seconds = call["seconds"].as_f64().expect("a number");
+        assert!(seconds > 0.0 && seconds < 600.0, "{call}");
+    }
+}
