@@ -78,7 +78,7 @@ fn hours_are_set_by_hand_and_outlive_a_restart() {
         "{listed}"
     );
     ctl(&server, &["hours", "workshop", "office", "auto"]);
-    let mut call = customer(&server);
+    let call = customer(&server);
     let at = hears(
         &call,
         "The workshop is open. Hold the line please.",
