@@ -12,7 +12,7 @@ pub(super) fn encode(encoder: &mut DescriptorEncoder, store: &Store) -> Result<(
         encoder,
         "trunkline_store_waiting",
         "Pieces of work that wait to be written to the store",
-        counters.waiting.load(Ordering::Relaxed) as u64,
+        store.waiting() as u64,
     )?;
     let done = [
         ("written", counters.written.load(Ordering::Relaxed)),

@@ -14,18 +14,38 @@ pub struct Kept {
 /// # Errors
 /// Those of the store.
 pub async fn sweep(store: &Store, kept: Kept, now: SystemTime) -> Result<usize, StoreError> {
+    let deleted = clear(store, Due::Over(now)).await?;
+    Ok(match kept.most_octets {
+        Some(most) => deleted + clear(store, Due::Beyond(most)).await?,
+        None => deleted,
+    })
+}
+
+/// Why files go.
+#[derive(Debug, Clone, Copy)]
+enum Due {
+    /// Their time was over at this moment.
+    Over(SystemTime),
+    /// All are more than so many octets.
+    Beyond(u64),
+}
+
+/// Deletes what is due until nothing of it can be deleted; returns how many files.
+async fn clear(store: &Store, due: Due) -> Result<usize, StoreError> {
     let mut deleted = 0;
     loop {
-        let due = store.recordings_due(now, kept.most_octets).await?;
-        let mut done = 0;
-        for row in &due {
-            if delete(row).await {
+        let before = deleted;
+        let rows = match due {
+            Due::Over(now) => store.recordings_over(now).await?,
+            Due::Beyond(most) => store.recordings_beyond(most).await?,
+        };
+        for row in rows {
+            if delete(&row).await {
                 store.forget_recording(&row.id).await?;
-                done += 1;
+                deleted += 1;
             }
         }
-        deleted += done;
-        if done == 0 {
+        if deleted == before {
             return Ok(deleted);
         }
     }
@@ -84,5 +104,11 @@ mod tests {
         let rows = store.recordings(RecordingQuery::default()).await.unwrap();
         assert_eq!(rows.len(), 2);
         assert!(!folder.path().join("old.wav").exists() && folder.path().join("new.wav").exists());
+        // What cannot go does not save the others from the limit of size.
+        let kept = Kept {
+            most_octets: Some(0),
+        };
+        assert_eq!(sweep(&store, kept, now).await.unwrap(), 1);
+        assert!(!folder.path().join("new.wav").exists());
     }
 }

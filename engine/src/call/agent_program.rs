@@ -20,6 +20,8 @@ pub struct AgentProgram {
     agent: Option<String>,
     tries: u32,
     asked: Asked,
+    /// What was keyed in last.
+    keyed: Asked,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,6 +41,7 @@ impl AgentProgram {
             agent: None,
             tries: 0,
             asked: Asked::Nothing,
+            keyed: Asked::Nothing,
         }
     }
 
@@ -80,6 +83,7 @@ impl AgentProgram {
         if end == GatherEnd::NoInput || digits.is_empty() {
             return self.part(false);
         }
+        self.keyed = self.asked;
         match self.asked {
             Asked::Pin => self.order(Some(Secret::new(digits))),
             _ => {
@@ -94,15 +98,16 @@ impl AgentProgram {
             AgentReply::Done => self.part(!self.service.supervises()),
             AgentReply::Locked | AgentReply::NoCall => self.part(false),
             AgentReply::Unknown | AgentReply::Pin => {
-                self.tries += 1;
-                // The first of each is a question, not a mistake.
-                if self.tries > MAX_TRIES + 1 {
-                    return self.part(false);
-                }
-                self.ask(match reply {
+                let what = match reply {
                     AgentReply::Pin => Asked::Pin,
                     _ => Asked::Id,
-                })
+                };
+                // Only who was asked for it can have keyed a wrong one.
+                self.tries += u32::from(self.keyed == what);
+                if self.tries >= MAX_TRIES {
+                    return self.part(false);
+                }
+                self.ask(what)
             }
         }
     }
@@ -232,7 +237,7 @@ mod tests {
                 verb = next(keyed("0"));
             }
         }
-        assert_eq!(asked, 4);
+        assert_eq!(asked, 3);
         assert!(matches!(next(Outcome::Done), Verb::Hangup(_)));
         let mut program = AgentProgram::new(AgentService::Listen);
         let mut next = |outcome| program.next(&call(), outcome).verb;

@@ -7,6 +7,7 @@ use crate::flow::{FlowText, made_file};
 use crate::media::Prompt;
 use crate::speech::{Speaker, Speech};
 use anyhow::Context;
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -107,12 +108,7 @@ fn mark(speech: &Speech) -> String {
         speech.text, speech.ssml, speech.voice, speech.language, speech.rate_percent
     );
     let hash = Sha256::digest(told.as_bytes());
-    let hex: String = hash
-        .iter()
-        .take(16)
-        .map(|octet| format!("{octet:02x}"))
-        .collect();
-    format!("{MARK}{hex}")
+    format!("{MARK}{}", HEXLOWER.encode(&hash[..16]))
 }
 
 fn contains(content: &[u8], part: &[u8]) -> bool {

@@ -1,6 +1,6 @@
 //! The queues that are in force: those of the configuration, and those that flows bring with them.
 use super::routes::Flows;
-use crate::config::{Agent, Config, Queue, QueueMember, Reach};
+use crate::config::{Agent, Config, Queue, QueueMember};
 use crate::media::PromptLibrary;
 use std::collections::BTreeSet;
 
@@ -20,27 +20,13 @@ pub(super) fn queues_and_agents(config: &Config, flows: &Flows) -> (Vec<Queue>, 
                 let Some(endpoint) = config.endpoint_called(&user.agent) else {
                     continue;
                 };
-                agents.push(phone(&user.agent, &endpoint.user));
+                agents.push(Agent::at_endpoint(&user.agent, &endpoint.user));
             }
             queue.members.push(QueueMember::clone(user));
         }
         queues.push(queue);
     }
     (queues, agents)
-}
-
-fn phone(id: &str, user: &str) -> Agent {
-    Agent {
-        id: id.to_owned(),
-        name: None,
-        reach: Reach::Endpoint(user.to_owned()),
-        pin: None,
-        skills: Vec::new(),
-        logged_in: true,
-        confirm: false,
-        wrap_up: None,
-        at: crate::config::At::START,
-    }
 }
 
 /// What is odd: flows that wait for what is not there.

@@ -14,6 +14,7 @@ use crate::queue::Queues;
 use crate::route::{self, CallerIdentity, Destination, Router, identity, terms};
 use crate::speech::{Speaker, Speech};
 use arc_swap::ArcSwap;
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -54,9 +55,8 @@ pub(super) struct FlowText {
 impl FlowText {
     fn new(text: &str, by: &'static str) -> Arc<FlowText> {
         let digest = Sha256::digest(text.as_bytes());
-        let hex = digest.iter().take(8).map(|octet| format!("{octet:02x}"));
         Arc::new(FlowText {
-            version: hex.collect(),
+            version: HEXLOWER.encode(&digest[..8]),
             text: text.into(),
             since: Timestamp::now(),
             by,

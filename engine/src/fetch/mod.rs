@@ -23,6 +23,7 @@ use reqwest::{StatusCode, Url, dns, redirect};
 use crate::config::Network;
 use freshness::fresh_for;
 use reach::Reach;
+use request::body;
 pub use request::{Answer, Request};
 
 /// Hops that are followed.
@@ -191,19 +192,7 @@ impl Fetcher {
         let is_known = *known != Validators::default();
         let body = match response.status() {
             StatusCode::NOT_MODIFIED if is_known => None,
-            StatusCode::OK => {
-                let mut body = Vec::new();
-                while let Some(piece) = response.chunk().await.map_err(failed)? {
-                    if body.len() + piece.len() > self.max_octets {
-                        return Err(FetchError::TooLong {
-                            host,
-                            limit: self.max_octets,
-                        });
-                    }
-                    body.extend_from_slice(&piece);
-                }
-                Some(body)
-            }
+            StatusCode::OK => Some(body(&mut response, &host, self.max_octets).await?),
             status => return Err(FetchError::Status { host, status }),
         };
         Ok(Fetched {

@@ -38,18 +38,10 @@ impl Fetcher {
     /// See [`FetchError`]; a status is none.
     pub async fn request(&self, request: &Request<'_>) -> Result<Answer, FetchError> {
         let (host, mut response) = self.send(request).await?;
-        let failed = |error: reqwest::Error| refused_or_broken(&host, error);
         let media_type = text(response.headers(), CONTENT_TYPE).unwrap_or_default();
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
         let (status, media_type) = (response.status().as_u16(), media_type.to_ascii_lowercase());
-        let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(failed)? {
-            if body.len() + piece.len() > request.max_octets {
-                let limit = request.max_octets;
-                return Err(FetchError::TooLong { host, limit });
-            }
-            body.extend_from_slice(&piece);
-        }
+        let body = body(&mut response, &host, request.max_octets).await?;
         Ok(Answer {
             status,
             media_type,
@@ -87,4 +79,22 @@ impl Fetcher {
             Err(error) => Err(refused_or_broken(&host, error)),
         }
     }
+}
+
+/// The body of an answer, which may have so many octets.
+pub(super) async fn body(
+    response: &mut reqwest::Response,
+    host: &str,
+    limit: usize,
+) -> Result<Vec<u8>, FetchError> {
+    let failed = |error: reqwest::Error| refused_or_broken(host, error);
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(failed)? {
+        if body.len() + piece.len() > limit {
+            let host = host.to_owned();
+            return Err(FetchError::TooLong { host, limit });
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
 }

@@ -1,4 +1,5 @@
 //! The signature of what is posted: `t=SECONDS,v1=HEX`, where HEX is HMAC-SHA256 with the shared secret over `SECONDS.BODY`. Pure.
+use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -10,9 +11,8 @@ pub fn signature(secret: &[u8], seconds: u64, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes any key");
     mac.update(format!("{seconds}.").as_bytes());
     mac.update(body.as_bytes());
-    let octets = mac.finalize().into_bytes();
-    let hex: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
-    format!("t={seconds},v1={hex}")
+    let digits = HEXLOWER.encode(&mac.finalize().into_bytes());
+    format!("t={seconds},v1={digits}")
 }
 
 #[cfg(test)]

@@ -99,6 +99,13 @@ impl Core {
         Ok(())
     }
 
+    /// Who waits or talks in a queue, by the call's id.
+    pub fn find(&self, queue: &str, call: &str) -> Option<CallerId> {
+        let is = |waiter: &Waiter| waiter.queue == queue && waiter.call == call;
+        let found = self.callers.iter().find(|(_, waiter)| is(waiter));
+        found.map(|(id, _)| *id)
+    }
+
     /// A caller's place among those who wait in its queue, from 1.
     pub fn position(&self, caller: CallerId) -> Option<usize> {
         let own = self.callers.get(&caller)?;

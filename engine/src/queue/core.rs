@@ -117,6 +117,8 @@ pub struct Core {
     pub(super) callers: BTreeMap<CallerId, Waiter>,
     pub(super) chance: Chance,
     pub(super) next_caller: u64,
+    /// When time was last seen to.
+    pub(super) settled: Option<Instant>,
     pub(super) orders: VecDeque<(CallerId, Order)>,
     pub(super) events: VecDeque<Event>,
 }
@@ -130,6 +132,7 @@ impl Core {
             callers: BTreeMap::new(),
             chance: Chance::new(seed),
             next_caller: 0,
+            settled: None,
             orders: VecDeque::new(),
             events: VecDeque::new(),
         }

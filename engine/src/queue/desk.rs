@@ -205,9 +205,8 @@ impl Queues {
     /// Sends a caller away, by the call's id. Returns whether it waited there.
     pub fn remove_caller(&self, queue: &str, call: &str) -> bool {
         self.with(|inside, now| {
-            let callers = inside.core.list_callers(now, queue).unwrap_or_default();
-            let found = callers.iter().find(|caller| caller.call == call);
-            found.is_some_and(|caller| inside.core.remove(now, caller.id))
+            let found = inside.core.find(queue, call);
+            found.is_some_and(|id| inside.core.remove(now, id))
         })
     }
 
@@ -365,10 +364,7 @@ async fn drive(queues: Weak<Queues>, woken: Arc<Notify>) {
     loop {
         let due = match queues.upgrade() {
             None => return,
-            Some(queues) => {
-                let inside = queues.inside();
-                inside.core.due(Instant::now())
-            }
+            Some(queues) => queues.inside().core.due(),
         };
         let wait = async {
             match due {

@@ -15,8 +15,8 @@ impl Core {
         self.settle(now);
     }
 
-    /// When something happens next, after now, without anybody doing anything.
-    pub fn due(&self, now: Instant) -> Option<Instant> {
+    /// When something happens next without anybody doing anything: a time that has passed is told until [`Core::tick`].
+    pub fn due(&self) -> Option<Instant> {
         let agents = self.agents.values().filter_map(|desk| match desk.activity {
             Activity::WrapUp(until) | Activity::Busy(until) | Activity::Unavailable(until) => {
                 Some(until)
@@ -37,8 +37,8 @@ impl Core {
                 .filter(|_| !matches!(waiter.stage, Stage::Talking { .. }));
             [stage, deadline, announce, relax].into_iter().flatten()
         });
-        // What was due before has been seen to.
-        agents.chain(callers).filter(|at| *at > now).min()
+        let open = |at: &Instant| self.settled.is_none_or(|settled| *at > settled);
+        agents.chain(callers).filter(open).min()
     }
 
     /// A new day: what is counted for today begins at nought.
@@ -53,6 +53,7 @@ impl Core {
 
     /// Everything that time and the state of things call for.
     pub(super) fn settle(&mut self, now: Instant) {
+        self.settled = Some(now);
         self.end_rests(now);
         self.end_ringing(now);
         self.let_go(now);

@@ -2,6 +2,7 @@
 use super::core::{ALONE, Core, Desk, Line, Stage, Waiter, reach_text};
 use super::figures::Counts;
 use super::order::{AgentState, CallerId};
+use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 /// A queue, as lists show it.
@@ -211,35 +212,16 @@ impl Core {
     /// Those who wait in a queue, in order, then those who talk; `None`: there is no such queue.
     pub fn list_callers(&self, now: Instant, queue: &str) -> Option<Vec<CallerView>> {
         self.queues.get(queue)?;
-        let own = self
-            .callers
-            .iter()
-            .filter(|(_, waiter)| waiter.queue == queue);
-        let mut list: Vec<CallerView> = own
-            .map(|(id, waiter)| self.caller_view(now, *id, waiter))
+        let own = (self.callers.iter()).filter(|(_, waiter)| waiter.queue == queue);
+        let mut own: Vec<(bool, CallerId, &Waiter)> = own
+            .map(|(id, waiter)| (matches!(waiter.stage, Stage::Talking { .. }), *id, waiter))
             .collect();
-        list.sort_by_key(|view| (view.position.unwrap_or(usize::MAX), view.id));
-        Some(list)
-    }
-
-    fn caller_view(&self, now: Instant, id: CallerId, waiter: &Waiter) -> CallerView {
-        let (stage, agents, until) = match &waiter.stage {
-            Stage::Waiting { .. } if waiter.callback.is_some() => ("callback", Vec::new(), now),
-            Stage::Waiting { .. } => ("waiting", Vec::new(), now),
-            Stage::Ringing { agents, .. } => ("ringing", agents.clone(), now),
-            Stage::CalledBack { agent, .. } => ("callback", vec![agent.clone()], now),
-            Stage::Talking { agent, since } => ("talking", vec![agent.clone()], *since),
+        own.sort_by_key(|(talks, _, waiter)| (*talks, Reverse(waiter.priority), waiter.order));
+        let view = |(place, (talks, id, waiter)): (usize, &(bool, CallerId, &Waiter))| {
+            let position = (!talks).then_some(place + 1);
+            caller_view(now, *id, waiter, position)
         };
-        CallerView {
-            id,
-            call: waiter.call.clone(),
-            number: waiter.number.clone(),
-            position: self.position(id).filter(|_| stage != "talking"),
-            priority: waiter.priority,
-            waited: until.saturating_duration_since(waiter.joined),
-            stage,
-            agents,
-        }
+        Some(own.iter().enumerate().map(view).collect())
     }
 
     /// What is kept of agents.
@@ -288,5 +270,25 @@ impl Core {
             }
         }
         self.settle(now);
+    }
+}
+
+fn caller_view(now: Instant, id: CallerId, waiter: &Waiter, position: Option<usize>) -> CallerView {
+    let (stage, agents, until) = match &waiter.stage {
+        Stage::Waiting { .. } if waiter.callback.is_some() => ("callback", Vec::new(), now),
+        Stage::Waiting { .. } => ("waiting", Vec::new(), now),
+        Stage::Ringing { agents, .. } => ("ringing", agents.clone(), now),
+        Stage::CalledBack { agent, .. } => ("callback", vec![agent.clone()], now),
+        Stage::Talking { agent, since } => ("talking", vec![agent.clone()], *since),
+    };
+    CallerView {
+        id,
+        call: waiter.call.clone(),
+        number: waiter.number.clone(),
+        position,
+        priority: waiter.priority,
+        waited: until.saturating_duration_since(waiter.joined),
+        stage,
+        agents,
     }
 }

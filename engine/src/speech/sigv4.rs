@@ -1,6 +1,7 @@
 //! Signature Version 4 of Amazon Web Services for the header `Authorization`
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html>). Pure: time is an argument. Paths and queries are taken as they are:
 //! they must be encoded already, queries sorted.
+use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
@@ -49,14 +50,14 @@ pub fn authorization(scope: &Scope<'_>, secret: &str, signed: &Signed<'_>) -> St
         signed.query,
         &headers,
         &names,
-        &hex(&Sha256::digest(signed.body)),
+        &HEXLOWER.encode(&Sha256::digest(signed.body)),
     ]
     .join("\n");
     let within = format!("{date}/{}/{}/aws4_request", scope.region, scope.service);
-    let request = hex(&Sha256::digest(request.as_bytes()));
+    let request = HEXLOWER.encode(&Sha256::digest(request.as_bytes()));
     let text = [ALGORITHM, scope.time, &within, &request].join("\n");
     let key = signing_key(secret, date, scope);
-    let signature = hex(&keyed(&key, text.as_bytes()));
+    let signature = HEXLOWER.encode(&keyed(&key, text.as_bytes()));
     format!(
         "{ALGORITHM} Credential={}/{within}, SignedHeaders={names}, Signature={signature}",
         scope.access_key
@@ -74,11 +75,6 @@ fn keyed(key: &[u8], text: &[u8]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(text);
     mac.finalize().into_bytes().to_vec()
-}
-
-/// Small hexadecimal digits.
-pub(super) fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -155,7 +151,7 @@ mod tests {
         );
         let key = signing_key(SECRET, "20150830", &scope("iam"));
         assert_eq!(
-            hex(&key),
+            HEXLOWER.encode(&key),
             "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9"
         );
     }

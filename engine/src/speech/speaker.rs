@@ -6,10 +6,11 @@
 use super::backend::{self, Backend};
 use super::cache::Cache;
 use super::script::{Part, Script, Usual, Utterance};
-use super::{Speech, SpeechError, sigv4};
+use super::{Speech, SpeechError};
 use crate::config;
 use crate::fetch::Fetcher;
 use crate::media::Prompt;
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -470,7 +471,7 @@ fn key(tells: &str, said: &Utterance) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
-    sigv4::hex(&hash.finalize())
+    HEXLOWER.encode(&hash.finalize())
 }
 
 fn decoded(said: &Utterance, extension: &str, content: &[u8]) -> Result<Arc<Prompt>, SpeechError> {

@@ -25,7 +25,7 @@ pub use error::{Cause, StoreError};
 pub use recordings::{
     MAX_RECORDINGS_PAGE, RecordingBegun, RecordingDone, RecordingQuery, RecordingRow,
 };
-pub use signed::{AddressRefused, RecordingSigner, hex};
+pub use signed::{AddressRefused, RecordingSigner};
 pub use stamp::stamp;
 pub use webhooks::Spooled;
 
@@ -33,7 +33,7 @@ use crossbeam_channel::{Sender, TrySendError};
 use queue::{Job, Piece, Side};
 use sqlite::Sqlite;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -49,8 +49,6 @@ const COMPLAIN: Duration = Duration::from_secs(60);
 /// What the metrics page shows.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Pieces of work that wait to be written.
-    pub waiting: AtomicUsize,
     /// Pieces that are written.
     pub written: AtomicU64,
     /// Questions answered.
@@ -197,6 +195,11 @@ impl Store {
     /// Its counters.
     pub fn counters(&self) -> Arc<Counters> {
         self.threads.counters.clone()
+    }
+
+    /// Pieces of work that wait to be written.
+    pub fn waiting(&self) -> usize {
+        self.threads.writer.as_ref().map_or(0, Sender::len)
     }
 
     /// Its file; `None`: in memory.

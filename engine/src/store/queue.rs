@@ -71,9 +71,6 @@ impl Side {
             {
                 batch.push(more);
             }
-            self.counters
-                .waiting
-                .store(self.jobs.len(), Ordering::Relaxed);
             self.write_batch(batch);
         }
     }

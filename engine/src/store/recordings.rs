@@ -215,24 +215,23 @@ impl Store {
         self.rows(rest, vec![limit.into()]).await
     }
 
-    /// Those whose time was over at `now`, and behind them the oldest, so many of them that what stays is not larger than `most` octets.
-    /// At most [`MAX_RECORDINGS_PAGE`]; those being written are none of them.
+    /// Those whose time was over at `now`, at most [`MAX_RECORDINGS_PAGE`]; those being written are none of them.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn recordings_due(
-        &self,
-        now: SystemTime,
-        most: Option<u64>,
-    ) -> Result<Vec<RecordingRow>, StoreError> {
-        let limit = MAX_RECORDINGS_PAGE;
+    pub async fn recordings_over(&self, now: SystemTime) -> Result<Vec<RecordingRow>, StoreError> {
         let rest = "WHERE keep_until <= ?1 AND state <> 'recording' ORDER BY keep_until LIMIT ?2";
-        let over = self
-            .rows(rest, vec![ms_of(now).into(), limit.into()])
-            .await?;
-        let Some(most) = most.filter(|_| over.is_empty()) else {
-            return Ok(over);
-        };
+        let values = vec![ms_of(now).into(), MAX_RECORDINGS_PAGE.into()];
+        self.rows(rest, values).await
+    }
+
+    /// The oldest, so many of them that what stays is not larger than `most` octets, and at most [`MAX_RECORDINGS_PAGE`]; those being written
+    /// are none of them.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn recordings_beyond(&self, most: u64) -> Result<Vec<RecordingRow>, StoreError> {
+        let limit = MAX_RECORDINGS_PAGE;
         // What is newer than a row, and it, must fit.
         let rest = "JOIN (SELECT number AS n, sum(octets) OVER (ORDER BY number DESC) AS newer FROM recordings) \
                     ON n = number WHERE newer > ?1 AND state <> 'recording' ORDER BY number LIMIT ?2";
@@ -340,12 +339,15 @@ mod tests {
         store.flush().await;
         let due = async |second, most| {
             let now = UNIX_EPOCH + Duration::from_secs(second);
-            let rows = store.recordings_due(now, most).await.unwrap();
+            let rows = match most {
+                None => store.recordings_over(now).await.unwrap(),
+                Some(most) => store.recordings_beyond(most).await.unwrap(),
+            };
             let names = rows.iter().map(|row| row.call.clone().unwrap());
             names.collect::<Vec<_>>().join("")
         };
         assert_eq!(due(9, None).await, "");
-        assert_eq!(due(10, Some(0)).await, "b");
+        assert_eq!(due(10, None).await, "b");
         assert_eq!(due(9, Some(400)).await, "");
         assert_eq!(due(9, Some(250)).await, "ab");
         let page = RecordingQuery {

@@ -4,6 +4,7 @@
 //! use and never leaves the store.
 use super::Store;
 use super::error::{Cause, StoreError};
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::Sha256;
@@ -41,7 +42,7 @@ impl RecordingSigner {
 
     /// The signature of `id` until `expires`, in seconds since 1970.
     pub fn sign(&self, id: &str, expires: u64) -> String {
-        hex(&self.mac(id, expires).finalize().into_bytes())
+        HEXLOWER.encode(&self.mac(id, expires).finalize().into_bytes())
     }
 
     /// The path with its query: `/recordings/r-…?expires=…&signature=…`.
@@ -61,7 +62,10 @@ impl RecordingSigner {
         signature: &str,
         now: u64,
     ) -> Result<(), AddressRefused> {
-        let signature = octets(signature).ok_or(AddressRefused::Signature)?;
+        let digits = signature.as_bytes();
+        let signature = HEXLOWER_PERMISSIVE
+            .decode(digits)
+            .map_err(|_| AddressRefused::Signature)?;
         let verified = self.mac(id, expires).verify_slice(&signature);
         verified.map_err(|_| AddressRefused::Signature)?;
         if now >= expires {
@@ -88,28 +92,16 @@ impl Store {
         let mut key = [0; 32];
         getrandom::fill(&mut key)
             .map_err(|error| StoreError::new(Cause::Defect, error.to_string()))?;
-        let fresh = json!(hex(&key));
+        let fresh = json!(HEXLOWER.encode(&key));
         let old = self.put_document_if_new(SPACE, KEY, &fresh, None).await?;
         let kept = old.map_or(fresh, |document| document.body);
-        let kept = kept.as_str().and_then(octets);
+        let kept = kept
+            .as_str()
+            .and_then(|digits| HEXLOWER.decode(digits.as_bytes()).ok());
         let key = kept.and_then(|octets| octets.try_into().ok());
         let odd = || StoreError::new(Cause::Corrupt, format!("{KEY} is no key"));
         key.map(RecordingSigner::new).ok_or_else(odd)
     }
-}
-
-/// Octets as hexadecimal digits.
-pub fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-fn octets(hex: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = hex
-        .chars()
-        .map(|digit| digit.to_digit(16).map(|digit| digit as u8))
-        .collect();
-    let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
-    Some(digits.chunks(2).map(|two| two[0] << 4 | two[1]).collect())
 }
 
 #[cfg(test)]

@@ -52,7 +52,6 @@ impl Sqlite {
         }
         let set = format!(
             "PRAGMA application_id = {APPLICATION};
-             PRAGMA auto_vacuum = INCREMENTAL;
              PRAGMA journal_mode = WAL;
              PRAGMA journal_size_limit = 67108864;"
         );

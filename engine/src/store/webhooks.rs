@@ -85,7 +85,7 @@ impl Store {
         self.queue(true, piece(false, insert, done)).is_ok()
     }
 
-    /// The first delivery of each call that waits for `hook`, those due soonest first. Sees what was posted before.
+    /// The first delivery of each call that waits for `hook`, those due soonest first.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -95,8 +95,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Spooled>, StoreError> {
         let hook = hook.to_owned();
-        // By the writer: what was posted is written before.
-        self.write(move |database| {
+        self.read(move |database| {
             let sql = "SELECT number, hook, call, id, event, body, created, due, attempts FROM webhook_spool \
                        WHERE hook = ?1 AND due < ?2 ORDER BY due, number LIMIT ?3";
             let values = [hook.into(), BEHIND.into(), limit.into()];

@@ -37,9 +37,11 @@ impl Courier {
         let mut under_way = JoinSet::new();
         let mut numbers = HashSet::new();
         loop {
-            let nap = match self.send_due(&mut under_way, &mut numbers).await {
-                Ok(nap) => nap,
-                Err(_) => STORE_REST,
+            let nap = if numbers.len() < UNDER_WAY {
+                let looked = self.send_due(&mut under_way, &mut numbers).await;
+                looked.unwrap_or(STORE_REST)
+            } else {
+                NAP
             };
             tokio::select! {
                 () = self.hook.spooled.notified() => {}

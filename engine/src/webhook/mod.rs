@@ -13,7 +13,8 @@ mod tests;
 use crate::call::events::{Event, EventKind, EventSink};
 use crate::config::Webhook;
 use crate::fetch::Fetcher;
-use crate::store::{Spooled, Store, StoreError, hex, ms_of};
+use crate::store::{Spooled, Store, StoreError, ms_of};
+use data_encoding::HEXLOWER;
 use deliver::Courier;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -253,5 +254,5 @@ fn fresh_id() -> String {
     let mut random = [0; 12];
     // Without it the process would not have started: ids of dialogs need the same.
     getrandom::fill(&mut random).expect("the system has random numbers");
-    format!("evt-{}", hex(&random))
+    format!("evt-{}", HEXLOWER.encode(&random))
 }

@@ -4,22 +4,12 @@ use crate::phone::{PATIENCE, Phone, audio_port, header};
 use crate::rig::{Plan, Rig};
 use std::time::Duration;
 use trunkline::call::*;
-use trunkline::config::{Agent, Announce, At, Queue, QueueMember, Reach, Secret, Strategy};
+use trunkline::config::{Agent, Announce, Queue, QueueMember, Secret, Strategy};
 use trunkline::queue::AgentState;
 use trunkline_dsp::g711;
 
 fn agent(id: &str) -> Agent {
-    Agent {
-        id: id.to_owned(),
-        name: None,
-        reach: Reach::Endpoint(id.to_owned()),
-        pin: None,
-        skills: Vec::new(),
-        logged_in: true,
-        confirm: false,
-        wrap_up: None,
-        at: At::START,
-    }
+    Agent::at_endpoint(id, id)
 }
 
 fn queue(agents: &[&str]) -> Queue {

@@ -118,18 +118,7 @@ impl Executor<'_> {
                 }),
             }
         };
-        tokio::pin!(finding);
-        loop {
-            tokio::select! {
-                biased;
-                input = self.next() => match input {
-                    Input::Ended(end) => return Err(end),
-                    Input::Key(key) => self.leg.keep(key),
-                    _ => {}
-                },
-                found = &mut finding => return Ok(found),
-            }
-        }
+        self.wait_for(finding).await
     }
 
     fn not_dialled(&self, refusal: &Refusal) -> Dialled {

@@ -1,6 +1,5 @@
 //! The verb that asks a web service.
 use super::super::fetched::{Fetch, Fetched, MAX_ANSWER};
-use super::super::leg::Input;
 use super::super::verb::Outcome;
 use super::{Executor, VerbResult};
 use crate::config::Secret;
@@ -15,21 +14,14 @@ impl Executor<'_> {
         let fetcher = self.call.calls.web_audio.as_ref();
         let fetcher = fetcher.map(|web| web.fetcher().clone());
         let fetching = ask_until_answered(fetcher, fetch);
-        tokio::pin!(fetching);
-        loop {
-            tokio::select! {
-                biased;
-                input = self.next() => match input {
-                    Input::Ended(end) => return Err(end),
-                    Input::Key(key) => self.leg.keep(key),
-                    _ => {}
-                },
-                fetched = &mut fetching => {
-                    tracing::info!(status = fetched.status, octets = fetched.body.len(), error = fetched.error, "fetched");
-                    return Ok(Outcome::Fetched(fetched));
-                }
-            }
-        }
+        let fetched = self.wait_for(fetching).await?;
+        tracing::info!(
+            status = fetched.status,
+            octets = fetched.body.len(),
+            error = fetched.error,
+            "fetched"
+        );
+        Ok(Outcome::Fetched(fetched))
     }
 }
 

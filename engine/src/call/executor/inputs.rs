@@ -3,7 +3,7 @@ use super::super::leg::{Input, hangup_reason};
 use super::super::program::{CallInfo, Program, Step};
 use super::super::text_message::InCall;
 use super::super::verb::Outcome;
-use super::Executor;
+use super::{End, Executor};
 use std::panic::AssertUnwindSafe;
 use std::time::SystemTime;
 
@@ -25,6 +25,22 @@ impl Executor<'_> {
                         return input;
                     }
                 }
+            }
+        }
+    }
+
+    /// Waits for something outside the call; keys pressed meanwhile are kept for the next verb.
+    pub(super) async fn wait_for<T>(&mut self, what: impl Future<Output = T>) -> Result<T, End> {
+        tokio::pin!(what);
+        loop {
+            tokio::select! {
+                biased;
+                input = self.next() => match input {
+                    Input::Ended(end) => return Err(end),
+                    Input::Key(key) => self.leg.keep(key),
+                    _ => {}
+                },
+                got = &mut what => return Ok(got),
             }
         }
     }

@@ -4,6 +4,7 @@ use super::value::{not_empty, seconds_or_none};
 use super::{Field, Sources, Table, entries, repeated, shown, unknown};
 use crate::config::types::*;
 use std::path::Path;
+use std::time::Duration;
 
 /// The most members of a queue.
 const MAX_MEMBERS: usize = 1000;
@@ -53,14 +54,12 @@ fn agent<'a>(
         skills: skills(&mut table),
         logged_in: flag(&mut table, "logged_in", true),
         confirm: flag(&mut table, "confirm", outside),
-        wrap_up: table
-            .has("wrap_up_s")
-            .then(|| seconds(&mut table, "wrap_up_s", 0, 0)),
+        wrap_up: optional_count(&mut table, "wrap_up_s", 0..=86_400)
+            .map(|seconds| Duration::from_secs(seconds as u64)),
         // Replaced where it is known.
         reach: Reach::Endpoint(String::new()),
         at: table.at,
     };
-    let _known_where_absent = table.field("wrap_up_s");
     table.finish();
     let field = id?;
     let id = name(&field)?.to_owned();
@@ -193,8 +192,8 @@ fn queue<'a>(mut table: Table<'a>, known: &Known<'_>) -> Option<(Field<'a>, Queu
             .field("strategy")
             .and_then(|field| field.choice(&Strategy::ALL))
             .unwrap_or(usual.strategy),
-        ring: seconds(&mut table, "ring_s", 1, 20),
-        retry: seconds(&mut table, "retry_s", 0, 5),
+        ring: seconds(&mut table, "ring_s", 1, usual.ring.as_secs()),
+        retry: seconds(&mut table, "retry_s", 0, usual.retry.as_secs()),
         rounds: None,
         wrap_up: seconds(&mut table, "wrap_up_s", 0, 0),
         max_length: optional_count(&mut table, "max_length", 0..=100_000),
@@ -210,7 +209,12 @@ fn queue<'a>(mut table: Table<'a>, known: &Known<'_>) -> Option<(Field<'a>, Queu
         auto_pause: flag(&mut table, "auto_pause", false),
         hold_threshold: seconds_or_none(&mut table, "hold_threshold_s", 0),
         ratio_threshold: ratio.and_then(|field| field.number(0.1..=1000.0)),
-        service_level: seconds(&mut table, "service_level_s", 1, 20),
+        service_level: seconds(
+            &mut table,
+            "service_level_s",
+            1,
+            usual.service_level.as_secs(),
+        ),
         announce: announce(&mut table, known.base),
         music: prompt_file(&mut table, "music", known.base),
         exit_keys: exit_keys(&mut table),
@@ -326,7 +330,12 @@ pub(crate) fn read_callback(table: &mut Table<'_>, trunks: Option<&[Trunk]>) -> 
         .map(|field| list_of(&field, prefix))
         .unwrap_or_default();
     let caller_id = caller_id.and_then(|field| prefix(&field));
-    let key = key?;
+    let Some(key) = key else {
+        if trunk.is_some() || !allow.is_empty() {
+            table.error("calls nobody back without \"callback_key\", the key that asks for it");
+        }
+        return None;
+    };
     let pressed = key.string().and_then(|text| {
         let mut keys = text.chars();
         match (keys.next(), keys.next()) {

@@ -221,6 +221,23 @@ pub const QUEUE_ENDS: &[&str] = &[
     "callback", "empty", "full", "hold", "key", "ratio", "removed", "timeout",
 ];
 
+impl Agent {
+    /// An agent at a user's phone, with every other key at its default.
+    pub fn at_endpoint(id: impl Into<String>, user: impl Into<String>) -> Agent {
+        Agent {
+            id: id.into(),
+            name: None,
+            reach: Reach::Endpoint(user.into()),
+            pin: None,
+            skills: Vec::new(),
+            logged_in: true,
+            confirm: false,
+            wrap_up: None,
+            at: At::START,
+        }
+    }
+}
+
 impl Queue {
     /// A queue with every key at its default.
     pub fn named(name: impl Into<String>) -> Queue {

@@ -9,12 +9,12 @@ use crate::media::{Listening, Pause, RecordingFormat, Tracks};
 use crate::stream::Address;
 use crate::stream::protocol::Framing;
 
-const TRACKS: [(&str, Tracks); 3] = [
+pub(in super::super) const TRACKS: [(&str, Tracks); 3] = [
     ("caller", Tracks::Received),
     ("mixed", Tracks::Mixed),
     ("stereo", Tracks::Stereo),
 ];
-const FORMATS: [(&str, RecordingFormat); 2] = [
+pub(in super::super) const FORMATS: [(&str, RecordingFormat); 2] = [
     ("wav", RecordingFormat::Wav),
     ("opus", RecordingFormat::Opus),
 ];

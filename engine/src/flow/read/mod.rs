@@ -13,6 +13,8 @@ mod steps;
 mod tone_node;
 mod webhook_node;
 
+pub(super) use audio_node::{FORMATS, TRACKS};
+
 use super::directory::Directory;
 use super::model::{
     Destination, Flow, Language, MenuId, Node, NodeId, Prompt, Target, same_language,

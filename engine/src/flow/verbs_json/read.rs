@@ -1,4 +1,5 @@
 //! Each verb's keys and defaults.
+use super::super::read::{FORMATS, TRACKS};
 use super::{Instruction, audio};
 use crate::call::{
     Audio, Conference, Dial, DialOrder, DialTarget, Echo, Enqueue, Fetch, Gather, Hangup,
@@ -213,16 +214,6 @@ fn echo(table: &mut Table<'_>) -> Option<Verb> {
         max_ms: max_ms?,
     }))
 }
-
-const TRACKS: [(&str, Tracks); 3] = [
-    ("caller", Tracks::Received),
-    ("mixed", Tracks::Mixed),
-    ("stereo", Tracks::Stereo),
-];
-const FORMATS: [(&str, RecordingFormat); 2] = [
-    ("wav", RecordingFormat::Wav),
-    ("opus", RecordingFormat::Opus),
-];
 
 fn tracks(table: &mut Table<'_>, default: Tracks) -> Option<Tracks> {
     let field = table.field("tracks");

@@ -11,7 +11,7 @@ fn a_wait_ends_at_its_limit_but_not_while_it_rings() {
     let caller = office.join("c-1");
     office.pass(s(20));
     // Rings again from 35 s on, but the limit comes before.
-    assert_eq!(office.core.due(office.now), Some(office.now + s(10)));
+    assert_eq!(office.core.due(), Some(office.now + s(10)));
     office.pass(s(10));
     assert_eq!(office.left(), [(caller, Leaving::Timeout)]);
     assert_eq!(office.figures().timed_out, 1);
@@ -183,7 +183,7 @@ fn a_caller_who_gives_up_frees_the_agents_who_ring() {
         "too late"
     );
     assert_eq!(office.figures().abandoned, 1);
-    assert_eq!(office.core.due(office.now), None);
+    assert_eq!(office.core.due(), None);
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn a_callback_that_fails_is_tried_again_and_given_up() {
     assert_eq!(office.state("a"), AgentState::Ringing);
     office.core.callback_failed(office.now, caller);
     assert_eq!(office.state("a"), AgentState::Free);
-    assert_eq!(office.core.due(office.now), Some(office.now + s(300)));
+    assert_eq!(office.core.due(), Some(office.now + s(300)));
     // Others go before meanwhile.
     let other = office.join("c-2");
     office.orders();

@@ -4,7 +4,7 @@ mod order;
 mod simulation;
 
 use super::*;
-use crate::config::{Agent, Queue, QueueMember, Reach, Strategy};
+use crate::config::{Agent, Queue, QueueMember, Strategy};
 use std::time::{Duration, Instant};
 
 /// A core, and what time it is.
@@ -18,17 +18,7 @@ pub(super) fn s(seconds: u64) -> Duration {
 }
 
 pub(super) fn agent(id: &str) -> Agent {
-    Agent {
-        id: id.to_owned(),
-        name: None,
-        reach: Reach::Endpoint(id.to_owned()),
-        pin: None,
-        skills: Vec::new(),
-        logged_in: true,
-        confirm: false,
-        wrap_up: None,
-        at: crate::config::At::START,
-    }
+    Agent::at_endpoint(id, id)
 }
 
 pub(super) fn queue(name: &str, strategy: Strategy, members: &[(&str, u32)]) -> Queue {

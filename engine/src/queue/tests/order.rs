@@ -20,10 +20,7 @@ fn tried(office: &mut Office, times: usize) -> Vec<String> {
     let mut tried = Vec::new();
     while tried.len() < times {
         tried.extend(office.rung().into_iter().flat_map(|(.., agents)| agents));
-        let due = office
-            .core
-            .due(office.now)
-            .expect("something rings or rests");
+        let due = office.core.due().expect("something rings or rests");
         office.pass(due - office.now);
     }
     tried.truncate(times);
@@ -132,7 +129,7 @@ fn skills_are_needed_until_the_queue_relaxes() {
     office.core.pause(office.now, "b", Some("")).unwrap();
     office.join("c-1");
     assert!(office.rung().is_empty());
-    assert_eq!(office.core.due(office.now), Some(office.now + s(90)));
+    assert_eq!(office.core.due(), Some(office.now + s(90)));
     office.pass(s(90));
     assert_eq!(office.one_rung().2, "a");
 }
@@ -188,7 +185,7 @@ fn an_agent_rests_after_a_call() {
     office.join("c-2");
     office.core.hung_up(office.now, rung.0);
     assert_eq!(office.state("a"), AgentState::WrapUp);
-    assert_eq!(office.core.due(office.now), Some(office.now + s(15)));
+    assert_eq!(office.core.due(), Some(office.now + s(15)));
     office.pass(s(14));
     assert!(office.rung().is_empty());
     office.pass(s(1));

@@ -270,12 +270,12 @@ fn nobody_is_lost_and_nobody_has_two_calls_whatever_happens() {
 fn the_core_says_when_it_wants_to_be_asked_again() {
     let (queues, agents) = offices(Strategy::Linear);
     let mut office = Office::new(&queues, &agents);
-    assert_eq!(office.core.due(office.now), None);
+    assert_eq!(office.core.due(), None);
     office.join("c-1");
     // Driven by nothing but its own times, a caller whom nobody answers is let go at its limit.
     let began = office.now;
     let mut turns = 0;
-    while let Some(due) = office.core.due(office.now) {
+    while let Some(due) = office.core.due() {
         assert!(due > office.now, "it would turn on the spot");
         office.pass(due - office.now);
         turns += 1;

@@ -2,6 +2,7 @@
 //!
 //! Limits: rates are counted in [`RATE_SLOTS`] slots chosen by a keyed hash, so that a flood from any number of addresses takes no
 //! memory; each other table holds [`MAX_SOURCES`] addresses and lets the oldest go. IPv6 counts by /64, the least a site has.
+use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use std::collections::HashMap;
@@ -106,10 +107,7 @@ impl Sources {
         mac.update(b"opaque");
         mac.update(&octets);
         let digest = mac.finalize().into_bytes();
-        digest[..8]
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect()
+        HEXLOWER.encode(&digest[..8])
     }
 }
 

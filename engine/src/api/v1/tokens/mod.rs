@@ -10,9 +10,9 @@ use super::problem::{Kind, Problem};
 use super::scope::Scope;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 use subtle::ConstantTimeEq;
 
 /// Tokens kept.
@@ -51,7 +51,7 @@ impl Token {
         expires: Option<Timestamp>,
     ) -> (Token, String) {
         let (id, secret) = random.split_at(ID_OCTETS);
-        let (id, secret) = (hex(id), URL_SAFE_NO_PAD.encode(secret));
+        let (id, secret) = (HEXLOWER.encode(id), URL_SAFE_NO_PAD.encode(secret));
         let token = Token {
             digest: digest(&secret),
             label: label.chars().take(MAX_LABEL).collect(),
@@ -104,14 +104,7 @@ pub fn authenticate<'a>(
 }
 
 fn digest(secret: &str) -> String {
-    hex(&Sha256::digest(secret.as_bytes()))
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().fold(String::new(), |mut text, octet| {
-        let _ = write!(text, "{octet:02x}");
-        text
-    })
+    HEXLOWER.encode(&Sha256::digest(secret.as_bytes()))
 }
 
 #[cfg(test)]
