@@ -23,6 +23,7 @@ type Service = WebSocketStream<TcpStream>;
 fn spec(port: u16) -> StreamSpec {
     StreamSpec {
         address: Address::parse(&format!("ws://127.0.0.1:{port}/audio?a=1")).unwrap(),
+        within: None,
         token: Some(trunkline::config::Secret::new("opensesame")),
         call: CallFacts {
             id: "c-1".into(),

@@ -285,6 +285,8 @@ pub enum RecordingControl {
 pub struct Stream {
     /// Where the service is.
     pub address: Address,
+    /// The address is not the operator's own: it must be one that may be fetched from.
+    pub foreign: bool,
     /// Sent as `Authorization: Bearer …`.
     pub token: Option<Secret>,
     /// Samples per second both ways: 8000 or 16,000.
@@ -383,6 +385,19 @@ pub enum ConferenceEnd {
     Alone,
     /// `max_ms`.
     TimeLimit,
+}
+
+impl ConferenceEnd {
+    /// A word: for records and programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Key(_) => "key",
+            Self::Over => "over",
+            Self::Removed => "removed",
+            Self::Alone => "alone",
+            Self::TimeLimit => "limit",
+        }
+    }
 }
 
 /// Outcome of [`Verb::Conference`].

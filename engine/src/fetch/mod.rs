@@ -166,6 +166,15 @@ impl Fetcher {
         })
     }
 
+    /// The addresses of a host, a name or an address, that may be reached: for what is not fetched but connected to. A name may have
+    /// others a moment later.
+    ///
+    /// # Errors
+    /// [`FetchError::Forbidden`], or the name has no address.
+    pub async fn admitted(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, FetchError> {
+        self.reach.addresses(host, port).await
+    }
+
     /// Fetches `url` unless it is as `known` says.
     ///
     /// # Errors
@@ -204,28 +213,23 @@ impl Fetcher {
     }
 }
 
-/// Whether a host, a name or an address, may be reached with these networks admitted besides public ones. For what is not fetched but
-/// connected to: a name may have another address by then.
-///
-/// # Errors
-/// [`FetchError::Forbidden`], or the name has no address.
-pub async fn reachable(host: &str, allow: Vec<Network>) -> Result<(), FetchError> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let reach = Reach::new(allow);
-    let found = tokio::net::lookup_host((bare, 0)).await;
-    let found = found.map_err(|error| FetchError::Network {
-        host: host.to_owned(),
-        reason: error.to_string(),
-    })?;
-    for at in found {
-        if !reach.admits(at.ip()) {
-            return Err(FetchError::Forbidden {
+impl Reach {
+    /// The addresses of a name or address, without those that are not to be reached.
+    async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, FetchError> {
+        let found = tokio::net::lookup_host((host, port)).await;
+        let found = found.map_err(|error| FetchError::Network {
+            host: host.to_owned(),
+            reason: error.to_string(),
+        })?;
+        let (admitted, refused): (Vec<_>, Vec<_>) = found.partition(|at| self.admits(at.ip()));
+        match refused.first() {
+            Some(at) if admitted.is_empty() => Err(FetchError::Forbidden {
                 host: host.to_owned(),
                 address: at.ip(),
-            });
+            }),
+            _ => Ok(admitted),
         }
     }
-    Ok(())
 }
 
 /// Whether a prompt's key is the URL of one.
@@ -286,13 +290,16 @@ fn refused_or_broken(host: &str, error: reqwest::Error) -> FetchError {
     let mut reason = error.to_string();
     let mut cause = std::error::Error::source(&error);
     while let Some(of) = cause {
-        if let Some(FetchError::Forbidden { host, address }) = of.downcast_ref() {
-            return FetchError::Forbidden {
-                host: host.clone(),
-                address: *address,
-            };
+        match of.downcast_ref() {
+            Some(FetchError::Forbidden { host, address }) => {
+                return FetchError::Forbidden {
+                    host: host.clone(),
+                    address: *address,
+                };
+            }
+            Some(FetchError::Network { reason: ours, .. }) => reason.clone_from(ours),
+            _ => reason = of.to_string(),
         }
-        reason = of.to_string();
         cause = of.source();
     }
     if error.is_timeout() {
@@ -335,16 +342,7 @@ impl dns::Resolve for PublicNames {
     fn resolve(&self, name: dns::Name) -> dns::Resolving {
         let reach = self.0.clone();
         Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let refused = found.iter().find(|of| !reach.admits(of.ip())).copied();
-            let mut admitted = found;
-            admitted.retain(|of| reach.admits(of.ip()));
-            if let (true, Some(of)) = (admitted.is_empty(), refused) {
-                let address = of.ip();
-                return Err(FetchError::Forbidden { host, address }.into());
-            }
+            let admitted = reach.addresses(name.as_str(), 0).await?;
             let admitted: dns::Addrs = Box::new(admitted.into_iter());
             Ok(admitted)
         })

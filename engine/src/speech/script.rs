@@ -67,6 +67,14 @@ impl Script {
             .or(speech.language.as_deref())
             .or(of_voice)
             .unwrap_or(&usual.language);
+        let mut script = Script::default();
+        // Back ends put it into paths and arguments.
+        let language = if ssml::is_language(language) {
+            language
+        } else {
+            script.warn("the language is none, the usual one is taken".to_owned());
+            &usual.language
+        };
         let base = Utterance {
             text: String::new(),
             language: language.to_owned(),
@@ -79,7 +87,6 @@ impl Script {
             pitch_percent: 0,
             volume_db: 0,
         };
-        let mut script = Script::default();
         let text: String = speech.text.chars().take(MAX_TEXT).collect();
         if text.len() < speech.text.len() {
             script.warn(format!("the text is cut at {MAX_TEXT} characters"));
@@ -161,6 +168,25 @@ mod tests {
                 panic!("{script:?}");
             };
             assert_eq!(said.language, expected, "{voice:?} {language:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_language_reaches_no_back_end() {
+        for (language, expected) in [
+            ("en_GB", "en_GB"),
+            ("zh-Hant-TW", "zh-Hant-TW"),
+            ("-w/tmp/x", "de-DE"),
+            ("../../x", "de-DE"),
+            ("x", "de-DE"),
+        ] {
+            let speech = Speech::plain("Hola").in_voice(Some(language), None);
+            let script = Script::of(&speech, &usual());
+            let [Part::Say(said)] = &script.parts[..] else {
+                panic!("{script:?}");
+            };
+            assert_eq!(said.language, expected, "{language}");
+            assert_eq!(script.warnings.is_empty(), language == expected);
         }
     }
 

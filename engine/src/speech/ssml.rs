@@ -290,9 +290,12 @@ fn predefined(name: &str) -> Option<&'static str> {
     })
 }
 
-fn is_language(tag: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    (2..=35).contains(&tag.len()) && tag.bytes().all(fits)
+/// Whether it looks like an IETF tag, or a locale's name with `_`.
+pub(super) fn is_language(tag: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (2..=35).contains(&tag.len())
+        && tag.starts_with(|first: char| first.is_ascii_alphabetic())
+        && tag.bytes().all(fits)
 }
 
 /// A time of CSS: `500ms`, `1.5s`.

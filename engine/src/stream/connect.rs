@@ -82,6 +82,14 @@ impl Address {
     }
 }
 
+/// What tokens are, to be told to whoever gives another.
+pub const TOKENS: &str = "1 to 4096 visible ASCII characters";
+
+/// Whether a text can be sent as the token.
+pub fn is_token(text: &str) -> bool {
+    (1..=4096).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.secure { "wss" } else { "ws" };
@@ -109,8 +117,7 @@ pub(super) async fn connect(
 ) -> Result<Socket, String> {
     let attempt = async {
         let address = &spec.address;
-        let tcp = TcpStream::connect((address.host.as_str(), address.port)).await;
-        let tcp = tcp.map_err(|error| error.to_string())?;
+        let tcp = reached(spec).await?;
         // Frames are small and due now. What the system keeps for a service that does not read would be late, so it keeps little.
         let _ = tcp.set_nodelay(true);
         let _ = SockRef::from(&tcp).set_send_buffer_size(SYSTEM_BUFFER);
@@ -136,6 +143,19 @@ pub(super) async fn connect(
         Ok(result) => result,
         Err(_) => Err(format!("no connection within {} s", PATIENCE.as_secs())),
     }
+}
+
+async fn reached(spec: &StreamSpec) -> Result<TcpStream, String> {
+    let (host, port) = (spec.address.host.as_str(), spec.address.port);
+    let connected = match &spec.within {
+        None => TcpStream::connect((host, port)).await,
+        Some(fetcher) => {
+            let admitted = fetcher.admitted(host, port).await;
+            let admitted = admitted.map_err(|error| error.to_string())?;
+            TcpStream::connect(&admitted[..]).await
+        }
+    };
+    connected.map_err(|error| error.to_string())
 }
 
 fn request(spec: &StreamSpec) -> Result<Request, String> {

@@ -16,10 +16,11 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-pub use connect::{Address, AddressError};
+pub use connect::{Address, AddressError, TOKENS, is_token};
 pub use session::{StreamEnd, StreamHandle};
 
 use crate::config::Secret;
+use crate::fetch::Fetcher;
 use crate::media::TapEnds;
 use protocol::{CallFacts, Framing};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,10 +28,12 @@ use std::sync::{Arc, OnceLock};
 use tokio_rustls::rustls::ClientConfig;
 
 /// A stream to begin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct StreamSpec {
     /// Where the service is.
     pub address: Address,
+    /// Where set, no connection is made to an address that this may not reach; where not, to any.
+    pub within: Option<Fetcher>,
     /// Sent as `Authorization: Bearer …`.
     pub token: Option<Secret>,
     /// The call, for the service.

@@ -25,10 +25,40 @@ fn gather(max_digits: usize, sensitive: bool) -> Verb {
     })
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strangers_stream_goes_nowhere_private() {
+    // Nobody listens there: what counts is that nobody is asked.
+    let Verb::Stream(stream) = stream_at("ws://[::1]:9/") else {
+        unreachable!()
+    };
+    let stream = Stream {
+        foreign: true,
+        background: false,
+        ..*stream
+    };
+    let plan = Plan::of([Verb::Answer, Verb::Stream(Box::new(stream))]);
+    let mut rig = Rig::start(vec![("bot", plan)]).await;
+    let mut phone = Phone::calling(rig.address, "bot").await;
+    let reason = loop {
+        if let Outcome::Failed(failure) = rig.outcome().await {
+            break failure.reason;
+        }
+    };
+    assert!(reason.contains("not public"), "{reason}");
+    phone.expect("BYE").await;
+    while rig.outcome().await != Outcome::HungUp {}
+    rig.rests().await;
+}
+
 fn stream_to(listener: &TcpListener) -> Verb {
     let port = listener.local_addr().unwrap().port();
+    stream_at(&format!("ws://127.0.0.1:{port}/"))
+}
+
+fn stream_at(address: &str) -> Verb {
     Verb::Stream(Box::new(Stream {
-        address: Address::parse(&format!("ws://127.0.0.1:{port}/")).unwrap(),
+        address: Address::parse(address).unwrap(),
+        foreign: false,
         token: None,
         rate_hz: 8000,
         received: true,

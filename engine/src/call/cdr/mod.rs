@@ -71,14 +71,7 @@ pub(super) struct ConferenceStay {
 impl ConferenceStay {
     /// Why it left, in a word.
     pub(super) fn left(&self) -> &'static str {
-        match self.end {
-            Some(ConferenceEnd::Key(_)) => "key",
-            Some(ConferenceEnd::Over) => "over",
-            Some(ConferenceEnd::Removed) => "removed",
-            Some(ConferenceEnd::Alone) => "alone",
-            Some(ConferenceEnd::TimeLimit) => "limit",
-            None => "call-ended",
-        }
+        self.end.map_or("call-ended", ConferenceEnd::name)
     }
 
     fn value(&self) -> Value {

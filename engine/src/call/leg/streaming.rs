@@ -24,8 +24,14 @@ impl Leg {
             from: call.info.from.clone(),
             to: call.info.to.clone(),
         };
+        let within = match (stream.foreign, &call.calls.web_audio) {
+            (false, _) => None,
+            (true, Some(web)) => Some(web.fetcher().clone()),
+            (true, None) => return Err("nothing is streamed to strangers' addresses here".into()),
+        };
         let spec = StreamSpec {
             address: stream.address.clone(),
+            within,
             token: stream.token.clone(),
             call: facts,
             rate_hz: stream.rate_hz,

@@ -132,6 +132,7 @@ impl Reader<'_> {
         Some(Step::Stream {
             stream: Box::new(Stream {
                 address: address?,
+                foreign: false,
                 token,
                 rate_hz: rate_hz.unwrap_or(8000),
                 received,

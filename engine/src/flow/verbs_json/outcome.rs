@@ -30,16 +30,18 @@ pub fn outcome_to_json(outcome: &Outcome) -> Value {
                 RecordEnd::Silence => "silence",
                 RecordEnd::MaxLength => "max-length",
             },
+            "key": match recorded.end {
+                RecordEnd::Key(key) => Some(key),
+                _ => None,
+            },
         }),
         Outcome::Conferenced(conferenced) => json!({
             "outcome": "conferenced",
             "seconds": conferenced.seconds,
-            "end": match conferenced.end {
-                ConferenceEnd::Key(_) => "key",
-                ConferenceEnd::Over => "over",
-                ConferenceEnd::Removed => "removed",
-                ConferenceEnd::Alone => "alone",
-                ConferenceEnd::TimeLimit => "limit",
+            "end": conferenced.end.name(),
+            "key": match &conferenced.end {
+                ConferenceEnd::Key(key) => Some(press(key)),
+                _ => None,
             },
         }),
         Outcome::ToneWaited(end) => match end {
@@ -61,6 +63,10 @@ pub fn outcome_to_json(outcome: &Outcome) -> Value {
                 ListenEnd::Beep => "beep",
                 ListenEnd::Key(_) => "key",
                 ListenEnd::TimeLimit => "limit",
+            },
+            "key": match &listened.end {
+                ListenEnd::Key(key) => Some(press(key)),
+                _ => None,
             },
         }),
         Outcome::Fetched(fetched) => json!({
@@ -91,16 +97,18 @@ pub fn outcome_to_json(outcome: &Outcome) -> Value {
             json!({"outcome": "failed", "verb": failure.verb, "reason": failure.reason})
         }
         Outcome::Queued(queued) => {
-            let (end, agent) = match &queued.end {
-                QueueEnd::Answered { agent, .. } => ("answered", Some(agent)),
-                QueueEnd::Timeout => ("timeout", None),
-                QueueEnd::Full => ("full", None),
-                QueueEnd::Empty => ("empty", None),
-                QueueEnd::Key(_) => ("key", None),
-                QueueEnd::Callback => ("callback", None),
-                _ => ("other", None),
+            let (agent, key) = match &queued.end {
+                QueueEnd::Answered { agent, .. } => (Some(agent), None),
+                QueueEnd::Key(key) => (None, Some(key)),
+                _ => (None, None),
             };
-            json!({"outcome": "queued", "end": end, "agent": agent, "waited_s": queued.waited_s})
+            json!({
+                "outcome": "queued",
+                "end": queued.end.name(),
+                "key": key,
+                "agent": agent,
+                "waited_s": queued.waited_s,
+            })
         }
         Outcome::AgentDone(_) => json!({"outcome": "agent"}),
         Outcome::HandedOver => json!({"outcome": "handed-over"}),

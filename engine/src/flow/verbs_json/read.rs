@@ -10,8 +10,8 @@ use crate::config::Secret;
 use crate::config::document::field::{Field, Table};
 use crate::fetch;
 use crate::media::{Listening, Pause, RecordingFormat, Tracks};
-use crate::stream::Address;
 use crate::stream::protocol::Framing;
+use crate::stream::{Address, TOKENS, is_token};
 
 /// A day.
 const MAX_MS: i64 = 86_400_000;
@@ -437,6 +437,15 @@ fn fetch_verb(table: &mut Table<'_>) -> Option<Verb> {
     })))
 }
 
+/// What is sent as `Bearer`; a mistake is told without it.
+fn bearer(field: &Field<'_>) -> Option<Secret> {
+    let token = field.text().filter(|text| is_token(text));
+    if token.is_none() {
+        field.error(format!("must be {TOKENS}"));
+    }
+    token.map(Secret::new)
+}
+
 fn stream(table: &mut Table<'_>) -> Option<Verb> {
     const DIRECTIONS: [(&str, (bool, bool)); 3] = [
         ("in", (true, false)),
@@ -450,7 +459,7 @@ fn stream(table: &mut Table<'_>) -> Option<Verb> {
             .map_err(|error| field.error(error.to_string()))
             .ok()
     });
-    let token = table.field("token").map(|field| short(&field));
+    let token = table.field("token").map(|field| bearer(&field));
     let rate = table.field("rate_hz");
     let rate = rate.map_or(Some(8000), |field| {
         field
@@ -469,8 +478,9 @@ fn stream(table: &mut Table<'_>) -> Option<Verb> {
     let (received, sent) = direction?;
     Some(Verb::Stream(Box::new(Stream {
         address: address?,
+        foreign: true,
         token: match token {
-            Some(token) => Some(Secret::new(token?)),
+            Some(token) => Some(token?),
             None => None,
         },
         rate_hz: rate? as u32,

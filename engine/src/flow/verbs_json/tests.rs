@@ -1,5 +1,9 @@
 use super::*;
-use crate::call::{Audio, DialTarget, Hangup, HangupCause};
+use crate::call::{
+    Audio, DialTarget, Hangup, HangupCause, Outcome, QueueEnd, Queued, RecordEnd, Recorded,
+    RecordingId,
+};
+use serde_json::json;
 
 #[test]
 fn every_verb_is_read() {
@@ -31,6 +35,49 @@ fn every_verb_is_read() {
     let cause = HangupCause::Q850(34);
     assert_eq!(read[18], Instruction::Verb(Verb::Hangup(Hangup { cause })));
     assert!(verbs("t", text).is_err(), "redirect is no verb");
+}
+
+#[test]
+fn the_token_of_a_stream_is_long_and_never_told() {
+    let stream = |token: &str| {
+        let text = format!(r#"[{{"stream": {{"url": "ws://x.example/s", "token": {token}}}}}]"#);
+        instructions("t", text.as_bytes()).map_err(|told| told.to_string())
+    };
+    let long = stream(&format!("\"{}\"", "x".repeat(2000))).unwrap();
+    let [Instruction::Verb(Verb::Stream(long))] = &long[..] else {
+        panic!("{long:?}")
+    };
+    assert_eq!(long.token.as_ref().unwrap().expose().len(), 2000);
+    assert!(long.foreign, "whoever answers names the address");
+    for wrong in ["\"s3cret \"", "\"\"", "47114711"] {
+        let told = stream(wrong).unwrap_err();
+        assert!(told.contains("1 to 4096 visible"), "{told}");
+        assert!(!told.contains("s3cret") && !told.contains("4711"), "{told}");
+    }
+}
+
+#[test]
+fn how_a_wait_ended_is_told_by_its_name_and_its_key() {
+    let told = |end| {
+        let told = outcome_to_json(&Outcome::Queued(Queued { end, waited_s: 7 }));
+        (told["end"].clone(), told["key"].clone())
+    };
+    for (end, name) in [
+        (QueueEnd::Hold, "hold"),
+        (QueueEnd::Ratio, "ratio"),
+        (QueueEnd::Removed, "removed"),
+        (QueueEnd::Unknown, "unknown"),
+    ] {
+        assert_eq!(told(end), (json!(name), json!(null)));
+    }
+    assert_eq!(told(QueueEnd::Key('*')), (json!("key"), json!("*")));
+    let recorded = Outcome::Recorded(Recorded {
+        recording: RecordingId(1),
+        duration_ms: 5,
+        lost_ms: 0,
+        end: RecordEnd::Key('5'),
+    });
+    assert_eq!(outcome_to_json(&recorded)["key"], "5");
 }
 
 #[test]

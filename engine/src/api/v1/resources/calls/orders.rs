@@ -14,8 +14,8 @@ use crate::call::{
 use crate::config::Secret;
 use crate::fetch;
 use crate::media::{Listening, Pause, RecordingFormat, Tracks};
-use crate::stream::Address;
 use crate::stream::protocol::Framing;
+use crate::stream::{Address, TOKENS, is_token};
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
@@ -144,7 +144,7 @@ struct StreamAsked {
     #[schema(max_length = 2048)]
     url: String,
     /// Sent as `Authorization: Bearer …`.
-    #[schema(max_length = 4096)]
+    #[schema(min_length = 1, max_length = 4096, pattern = "^[!-~]+$")]
     token: Option<String>,
     /// 8000 (usual) or 16000.
     rate_hz: Option<u32>,
@@ -596,10 +596,9 @@ async fn stream(
 ) -> Done {
     let address =
         Address::parse(&asked.url).map_err(|error| Problem::invalid("url", error.to_string()))?;
-    let allow = v1.parts.config.load().fetch.allow.clone();
-    fetch::reachable(address.host(), allow)
-        .await
-        .map_err(|error| Problem::invalid("url", error.to_string()))?;
+    if asked.token.as_deref().is_some_and(|token| !is_token(token)) {
+        return Err(Problem::invalid("token", format!("is {TOKENS}")));
+    }
     let rate_hz = asked.rate_hz.unwrap_or(8000);
     if !matches!(rate_hz, 8000 | 16_000) {
         return Err(Problem::invalid("rate_hz", "is 8000 or 16000"));
@@ -612,6 +611,7 @@ async fn stream(
     }
     let stream = Stream {
         address,
+        foreign: true,
         token: asked.token.map(Secret::new),
         rate_hz,
         received: true,
