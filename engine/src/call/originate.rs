@@ -252,25 +252,31 @@ impl Calls {
             .map_err(|_| OrderError::Failed("not two calls".to_owned()))?;
         let (calls, both) = (self.clone(), [one.clone(), other.clone()]);
         tokio::spawn(async move {
-            loop {
-                match watcher.next().await {
-                    Watched::Event(_, event) if event.kind == EventKind::CallEnded => {
-                        let over = both.iter().position(|id| event.call.as_ref() == Some(id));
-                        if let Some(over) = over {
-                            let hang_up = Order::Hangup(HangupCause::Normal);
-                            let _ = calls.order(&both[1 - over], hang_up).await;
-                            return;
-                        }
-                    }
-                    Watched::Event(..) => {}
-                    Watched::Missed(_) if both.iter().all(|id| calls.control.get(id).is_some()) => {
-                    }
-                    Watched::Missed(_) => return,
+            let over = loop {
+                let watched = watcher.next().await;
+                if let Some(over) = over(&watched, &both, |id| calls.control.get(id).is_some()) {
+                    break over;
                 }
-            }
+            };
+            let hang_up = Order::Hangup(HangupCause::Normal);
+            let _ = calls.order(&both[1 - over], hang_up).await;
         });
         Ok([one, other])
     }
+}
+
+/// Which of two calls is over, by what was seen of events. A call that has ended is not in progress before that is told.
+fn over(
+    watched: &Watched,
+    both: &[String; 2],
+    in_progress: impl Fn(&str) -> bool,
+) -> Option<usize> {
+    both.iter().position(|id| match watched {
+        Watched::Event(_, event) => {
+            event.kind == EventKind::CallEnded && event.call.as_ref() == Some(id)
+        }
+        Watched::Missed(_) => !in_progress(id),
+    })
 }
 
 /// A number that leads to a program of ours is nobody to be called.
@@ -372,5 +378,18 @@ fn unanswered(dialled: &Dialled) -> End {
         q850: Some(dialled.cause).or_else(|| causes::q850_of(dialled.status)),
         retry_after: dialled.retry_after,
         ..End::by(by, cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_two_is_over_also_where_the_event_was_missed() {
+        let both = ["c-1".to_owned(), "c-2".to_owned()];
+        let missed = |gone: &'static str| over(&Watched::Missed(9), &both, |id| id != gone);
+        assert_eq!((missed("c-1"), missed("c-2")), (Some(0), Some(1)));
+        assert_eq!(missed("c-3"), None);
     }
 }

@@ -166,6 +166,17 @@ async fn calls_are_hung_up_and_orders_that_do_not_fit_are_refused() {
         (Order::LeaveConference, "conflict"),
         (Order::Recording(RecordingControl::Stop), "conflict"),
         (Order::HangupPeer(HangupCause::Normal), "conflict"),
+        (
+            Order::SendDigits(
+                Side::Both,
+                SendDigits {
+                    digits: "1".to_owned(),
+                    tone_ms: 100,
+                    gap_ms: 100,
+                },
+            ),
+            "conflict",
+        ),
         (Order::Transfer(Transfer::default()), "invalid"),
         (
             Order::Play(PlayOrder::once(vec![Audio::Prompt(
@@ -289,6 +300,64 @@ async fn a_third_joins_two_and_what_is_left_of_one_ends() {
     pair.ann.bye().await;
     pair.bob.expect("BYE").await;
     pair.rig.rests().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_are_added_send_the_call_to_its_conference_once() {
+    let mut rig = Rig::start(vec![("music", playing())]).await;
+    let mut watcher = rig.calls.events.watch();
+    let mut ann = Phone::calling(rig.address, "music").await;
+    let call = only(&rig, Direction::Inbound).id;
+    let mut added = Vec::new();
+    for name in ["bob", "carol"] {
+        let mut phone = rig.phone(name).await;
+        let add = AddParticipant {
+            to: DialTarget::Endpoint(name.to_owned()),
+            caller_id: None,
+            as_endpoint: None,
+            ring: None,
+            mute: false,
+        };
+        rig.calls.add_participant(&call, add).await.unwrap();
+        let invite = phone.called().await;
+        added.push((phone, invite));
+    }
+    for (phone, invite) in &mut added {
+        phone.pick_up(invite).await;
+    }
+    for (phone, _) in &mut added {
+        hears(phone, true).await;
+    }
+    let there = |rig: &Rig| {
+        rig.calls
+            .conferences
+            .list()
+            .first()
+            .map(|(_, all)| all.len())
+    };
+    let limit = tokio::time::Instant::now() + PATIENCE;
+    while there(&rig) != Some(3) {
+        assert!(tokio::time::Instant::now() < limit, "{:?}", there(&rig));
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    ann.bye().await;
+    while rig.outcome().await != Outcome::HandedOver {}
+    let mut joined = 0;
+    loop {
+        let Watched::Event(_, event) = watcher.next().await else {
+            panic!("events are missed")
+        };
+        let ours = event.call.as_ref() == Some(&call);
+        joined += u32::from(ours && event.kind == EventKind::ConferenceJoined);
+        if ours && event.kind == EventKind::CallEnded {
+            break;
+        }
+    }
+    assert_eq!(joined, 1);
+    for (phone, _) in &mut added {
+        phone.bye().await;
+    }
+    rig.rests().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -218,6 +218,30 @@ async fn busy_agents_are_passed_over_and_who_gives_up_stops_the_ringing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_sent_elsewhere_while_waiting_has_not_given_up() {
+    let mut rig = office(queue(&["ann"]), &[agent("ann")], vec![]).await;
+    rig.calls.queues.pause("ann", "lunch").unwrap();
+    let (mut caller, _) = calling(&rig, "300").await;
+    until_waiting(&rig, 1).await;
+    let elsewhere = Plan::of([Verb::Hangup(Hangup {
+        cause: HangupCause::Normal,
+    })]);
+    let parting = Parting::program(rig.program(elsewhere), "elsewhere");
+    let transfer = Transfer {
+        own: Some(parting),
+        peer: None,
+    };
+    let call = rig.calls.control.list().remove(0).id;
+    let ordered = rig.calls.order(&call, Order::Transfer(transfer)).await;
+    ordered.unwrap();
+    caller.expect("BYE").await;
+    let figures = rig.calls.queues.queue("sales").unwrap().today;
+    assert_eq!((figures.abandoned, figures.left), (0, 1));
+    while rig.outcome().await != Outcome::HungUp {}
+    rig.rests().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_ring_and_the_others_are_told_that_it_was_answered_elsewhere() {
     let mut one = queue(&["ann", "bob"]);
     one.strategy = Strategy::RingAll;
@@ -524,6 +548,34 @@ async fn a_supervisor_listens_whispers_and_speaks_with_both() {
         );
         assert_eq!(heard[1], [true, false, to_ann], "agent {key:?}: {all:?}");
         assert_eq!(heard[2], [true, true, false], "supervisor {key:?}: {all:?}");
+    }
+    // An order that cannot be carried out changes nothing; who is put on hold neither hears the others nor is heard.
+    let mut calls = rig.calls.control.list().into_iter();
+    let call = calls.find(|call| call.to == "300").unwrap().id;
+    let nobody = Order::Transfer(Transfer::default());
+    assert!(rig.calls.order(&call, nobody).await.is_err());
+    for (held, to_ann) in [(true, false), (false, true)] {
+        let ordered = rig.calls.order(&call, Order::Hold(Side::Peer, held));
+        let changed = async {
+            let offer = ann
+                .wait("re-INVITE", |text| text.starts_with("INVITE "))
+                .await;
+            let answer = ann.sdp(if held { "recvonly" } else { "sendrecv" });
+            ann.respond(&offer, "200 OK", &answer).await;
+            ann.wait("ACK", |text| text.starts_with("ACK ")).await;
+        };
+        let (ordered, ()) = tokio::join!(ordered, changed);
+        ordered.unwrap();
+        let all = hears(&mut [
+            (&mut caller, caller_port, caller_hz),
+            (&mut ann, ann_port, ann_hz),
+            (&mut boss, boss_port, boss_hz),
+        ])
+        .await;
+        let loud = |energy: f64| energy > 100.0;
+        assert!(loud(all[0][2]) && loud(all[2][0]), "{all:?}");
+        assert_eq!((loud(all[0][1]), loud(all[2][1])), (to_ann, to_ann));
+        assert_eq!(loud(all[1][2]), to_ann, "{all:?}");
     }
     // It leaves by another key; the two go on octet for octet.
     boss.info('#').await;

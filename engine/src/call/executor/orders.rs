@@ -63,6 +63,10 @@ impl Executor<'_> {
             }
             Order::HangupPeer(cause) => done(hang_up_peer(bridged, cause)),
             Order::Transfer(transfer) => self.transfer_ordered(transfer, bridged),
+            Order::Conference(side, conference) if self.attends(side, &conference.room) => {
+                self.wish(|wish| wish.edge.mute |= conference.mute);
+                done(Ok(Done::Done))
+            }
             Order::Conference(side, conference) => {
                 self.transfer_ordered(self.meeting(side, *conference), bridged)
             }
@@ -71,12 +75,15 @@ impl Executor<'_> {
             Order::Mute(side, on) => self.mute_ordered(side, on, bridged),
             Order::Hold(side, on) => self.hold_ordered(side, on, bridged),
             Order::SendDigits(side, digits) => {
+                let peer = bridged.as_mut().and_then(|b| b.peer.as_mut());
+                if side.has_peer() && peer.is_none() {
+                    return Err(NOBODY);
+                }
                 if side.has_own() {
                     self.send_ordered(&digits)?;
                 }
-                if side.has_peer() {
-                    let peer = bridged.as_mut().and_then(|b| b.peer.as_mut());
-                    send(peer.ok_or(NOBODY)?, self.fresh_id(), &digits)?;
+                if let Some(peer) = peer.filter(|_| side.has_peer()) {
+                    send(peer, self.fresh_id(), &digits)?;
                 }
                 done(Ok(Done::Done))
             }
@@ -106,21 +113,23 @@ impl Executor<'_> {
         transfer: Transfer,
         mut bridged: Option<&mut Bridged>,
     ) -> Result<(Done, Option<Input>), OrderError> {
-        if let Some(bridged) = bridged.as_deref_mut() {
-            self.unsupervise(bridged);
-        }
         let Transfer { own, peer } = transfer;
         if own.is_none() && peer.is_none() {
             return Err(OrderError::Invalid(
                 "nobody is to be transferred".to_owned(),
             ));
         }
-        let mut new = None;
-        if let Some(parting) = peer {
-            let bridged = bridged.ok_or(NOBODY)?;
-            if bridged.transfer.is_some() {
+        if peer.is_some() {
+            let bridged = bridged.as_ref().filter(|bridged| bridged.peer.is_some());
+            if bridged.ok_or(NOBODY)?.transfer.is_some() {
                 return Err(OrderError::Conflict("a transfer is under way already"));
             }
+        }
+        if let Some(bridged) = bridged.as_deref_mut() {
+            self.unsupervise(bridged);
+        }
+        let mut new = None;
+        if let (Some(parting), Some(bridged)) = (peer, bridged) {
             new = Some(self.part_peer(parting, bridged)?);
         }
         let done = new.map_or(Done::Done, Done::Call);
@@ -152,6 +161,14 @@ impl Executor<'_> {
         self.caller = self.caller.clone().ordered();
         self.diverted = true;
         self.set_successor(NextProgram::ordered(program, info, rule));
+    }
+
+    /// Whether the call's own party is who is to go there, and is there already.
+    fn attends(&self, side: Side, room: &str) -> bool {
+        side.has_own()
+            && self
+                .call
+                .facts(|facts| facts.conference.as_deref() == Some(room))
     }
 
     fn meeting(&self, side: Side, conference: Conference) -> Transfer {

@@ -94,7 +94,11 @@ impl Executor<'_> {
         let Waiting { place, .. } = waiting;
         match served {
             Err(end) => {
-                place.leave(Leaving::Abandoned);
+                place.leave(if self.diverted {
+                    Leaving::Removed
+                } else {
+                    Leaving::Abandoned
+                });
                 Err(end)
             }
             Ok(Served::Not(end)) => {

@@ -103,9 +103,10 @@ impl Executor<'_> {
             format,
             ..RecordingSpec::new(id, self.recordings.begin(id, format, record.keep))
         };
-        self.say_recording(id, &spec.path);
+        let file = spec.path.clone();
         match self.leg.media(Command::Record(Box::new(spec))) {
             Ok(()) => {
+                self.say_recording(id, &file);
                 self.recording = Some(id);
                 self.until_recorded(id, &record.stop_keys).await
             }

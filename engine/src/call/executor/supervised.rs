@@ -174,12 +174,14 @@ impl Executor<'_> {
             return self.unsupervise(bridged);
         }
         let (own_held, peer_held) = (self.leg.is_held(), peer.is_held());
-        self.leg.music(peer_held);
-        peer.music(own_held);
+        let (own_put, peer_put) = (self.leg.is_put_on_hold(), peer.is_put_on_hold());
+        self.leg.music(peer_held || own_put);
+        peer.music(own_held || peer_put);
         for (leg, held) in [(&*self.leg, own_held), (&**peer, peer_held)] {
             let edge = Edge {
                 // What a far end on hold sends is music, and nobody's to hear.
                 mute: held || leg.is_muted(),
+                hold: leg.is_put_on_hold(),
                 ..Edge::default()
             };
             if let Err(reason) = leg.change_edge(&joint.room, edge) {
