@@ -1,7 +1,7 @@
 //! The metrics page: reads the counters of SIP, calls and media and writes them in Prometheus' text format.
 //!
 //! It owns the names; the counters belong to those who count. Every name is listed in `docs/operations.md`.
-use super::v1::V1;
+use super::v1::{Cuts, V1};
 use super::{
     api_metrics, quality_metrics, queue_metrics, speech_metrics, store_metrics, trunk_metrics,
 };
@@ -63,6 +63,8 @@ pub struct Sources {
     pub events: Arc<Events>,
     /// The control API, where it is served.
     pub api: Option<Arc<V1>>,
+    /// Connections to the HTTP sockets that were cut off.
+    pub http: Arc<Cuts>,
 }
 
 pub(super) fn render(sources: &Sources) -> Result<String, Error> {
@@ -85,6 +87,13 @@ impl Collector for Sources {
         store_metrics::encode_webhooks(&mut encoder, &self.webhooks)?;
         self.encode_events(&mut encoder)?;
         queue_metrics::encode(&mut encoder, &self.queues)?;
+        family(
+            &mut encoder,
+            "trunkline_http_connections_cut",
+            "HTTP connections that were cut off, by reason",
+            "reason",
+            &self.http.by_reason(),
+        )?;
         if let Some(api) = &self.api {
             api_metrics::encode(&mut encoder, api)?;
         }

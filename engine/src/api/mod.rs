@@ -16,7 +16,7 @@ pub use recordings::Recordings;
 
 use crate::config::ApiListen;
 use axum::extract::{ConnectInfo, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -64,6 +64,7 @@ pub async fn start(
     v1: Option<Arc<V1>>,
 ) -> Result<(Option<SocketAddr>, Option<SocketAddr>), ServeError> {
     let api = v1.map(|v1| v1::router(&v1));
+    let cuts = face.sources.http.clone();
     let (beside, own) = match sockets.api {
         ApiListen::Beside => (api, None),
         ApiListen::Own { address, tls } => {
@@ -77,11 +78,11 @@ pub async fn start(
         let pages = open_pages(face);
         let with_api = beside.is_some();
         let pages = pages.merge(beside.unwrap_or_default());
-        open_at = Some(v1::start(address, "[http] listen", None, pages).await?);
+        open_at = Some(v1::start(address, "[http] listen", None, pages, cuts.clone()).await?);
         api_at = open_at.filter(|_| with_api);
     }
     if let Some((address, identity, api)) = own {
-        api_at = Some(v1::start(address, "[api] listen", identity, api).await?);
+        api_at = Some(v1::start(address, "[api] listen", identity, api, cuts).await?);
     }
     Ok((open_at, api_at))
 }
@@ -104,7 +105,13 @@ async fn health(State(face): State<Arc<Face>>) -> impl IntoResponse {
 async fn diagnosis_page(
     State(face): State<Arc<Face>>,
     ConnectInfo(Peer(source)): ConnectInfo<Peer>,
+    headers: HeaderMap,
 ) -> Response {
+    if let Err(problem) = v1::host_is_ours(&headers, &[]) {
+        let rule = problem.kind.name();
+        tracing::info!(%source, rule, "GET /diagnosis refused: it is asked for by another host's name");
+        return problem.into_response();
+    }
     if !source.ip().to_canonical().is_loopback() {
         tracing::info!(%source, rule = "diagnosis-from-afar", "GET /diagnosis refused: it is for this host only");
         let text = "the diagnosis is for this host only: run trunkline doctor there\n";

@@ -177,6 +177,7 @@ async fn serve(
         webhooks: webhooks.counters().clone(),
         events: calls.events.clone(),
         api: v1.clone(),
+        http: Arc::default(),
     };
     let face = Arc::new(Face {
         sources,

@@ -76,6 +76,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let (token, text) = Token::mint(random()?, label, scopes, now, expires);
             let id = token.id.clone();
             file.change(|tokens| tokens.push(token))?;
+            writeln!(std::io::stderr(), "added to {}", shown(file.path()))?;
             match args.json {
                 true => writeln!(out, "{}", json!({ "id": id, "token": text }))?,
                 false => writeln!(out, "{text}")?,
@@ -121,6 +122,12 @@ pub(super) fn load(path: &Path) -> anyhow::Result<(TokenFile, Vec<Token>)> {
     }
     let tokens = file.read()?;
     Ok((file, tokens))
+}
+
+/// The whole path, where it can be told.
+fn shown(path: &Path) -> String {
+    let whole = std::path::absolute(path);
+    whole.as_deref().unwrap_or(path).display().to_string()
 }
 
 fn scope(name: &str) -> anyhow::Result<Scope> {

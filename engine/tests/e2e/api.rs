@@ -456,7 +456,7 @@ fn events_of_a_call_are_streamed_and_can_be_asked_for_again() {
         &server,
         &admin,
         "GET",
-        "/api/v1/events/recent?events=call.*&limit=2",
+        "/api/v1/events/recent?events=call.*&limit=2&after=000000-0",
         "",
     )
     .json();

@@ -107,7 +107,7 @@ fn source(extensions: &axum::http::Extensions) -> Option<std::net::SocketAddr> {
 }
 
 /// A page from elsewhere that has its name point here (DNS rebinding) sends its own name: addresses and names that are ours are served.
-fn host_is_ours(headers: &HeaderMap, allowed: &[String]) -> Result<(), Problem> {
+pub(in crate::api) fn host_is_ours(headers: &HeaderMap, allowed: &[String]) -> Result<(), Problem> {
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());

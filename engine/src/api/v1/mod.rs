@@ -16,11 +16,12 @@ mod serve;
 mod take;
 pub mod tokens;
 
+pub(super) use guard::host_is_ours;
 pub use problem::{Fault, Kind, Problem};
 pub use resources::flows::{FlowFound, FlowShelf, FlowVersion};
 pub use resources::schedules::{Override, ScheduleFound};
 pub use scope::Scope;
-pub use serve::{ServeError, start};
+pub use serve::{Cuts, ServeError, start};
 
 use crate::call::Calls;
 use crate::config::Config;

@@ -21,6 +21,8 @@ pub enum Kind {
     TokenExpired,
     /// A token that may not do this.
     ScopeMissing,
+    /// What no token may do: our rules are against it.
+    Forbidden,
     /// The `Host` is none of ours.
     HostNotAllowed,
     /// There is no such path.
@@ -55,12 +57,13 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 20] = [
+    pub const ALL: [Kind; 21] = [
         Self::Malformed,
         Self::BadParameter,
         Self::Unauthenticated,
         Self::TokenExpired,
         Self::ScopeMissing,
+        Self::Forbidden,
         Self::HostNotAllowed,
         Self::NoSuchRoute,
         Self::NotFound,
@@ -100,6 +103,7 @@ impl Kind {
             Self::Unauthenticated => ("unauthenticated", 401, "A token is needed"),
             Self::TokenExpired => ("token-expired", 401, "The token's time is over"),
             Self::ScopeMissing => ("scope-missing", 403, "The token may not do this"),
+            Self::Forbidden => ("forbidden", 403, "Our rules are against it"),
             Self::HostNotAllowed => ("host-not-allowed", 421, "This host name is not ours"),
             Self::NoSuchRoute => ("no-such-route", 404, "There is no such path"),
             Self::NotFound => ("not-found", 404, "There is no such thing"),

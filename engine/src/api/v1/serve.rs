@@ -1,7 +1,7 @@
 //! The sockets of the HTTP face and the API: plain, or over TLS (1.2 and 1.3).
 //!
 //! Limits: [`MOST_CONNECTIONS`] at the same time, the one after waits in the system's queue; [`HANDSHAKE`] for a TLS handshake;
-//! [`WRITE_TIME`] for a peer to take anything of what it is sent.
+//! [`WRITE_TIME`] for a peer to take anything of what it is sent; [`IDLE`] in which nothing goes either way.
 use super::Peer;
 use axum::Router;
 use axum::extract::connect_info::Connected;
@@ -11,7 +11,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -29,6 +30,8 @@ const MOST_CONNECTIONS: usize = 1024;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Longest time in which a peer takes nothing.
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(30);
+/// Longest time in which nothing is sent either way: far longer than any answer takes, and streams of events send something every 20 s.
+const IDLE: Duration = Duration::from_secs(120);
 /// How long to wait when the system has no descriptor left.
 const BREATH: Duration = Duration::from_millis(200);
 
@@ -69,6 +72,7 @@ pub async fn start(
     key: &'static str,
     identity: Option<Identity<'_>>,
     router: Router,
+    cuts: Arc<Cuts>,
 ) -> Result<SocketAddr, ServeError> {
     let tls = identity.map(acceptor).transpose()?;
     let fail = |cause| ServeError::Bind {
@@ -82,6 +86,7 @@ pub async fn start(
     let plain = Plain {
         listener,
         places: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
+        cuts,
     };
     tokio::spawn(async move {
         let ended = match tls {
@@ -115,15 +120,50 @@ fn acceptor((certificate, key): Identity<'_>) -> Result<TlsAcceptor, ServeError>
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
+/// Connections that were cut off, by reason.
+#[derive(Debug, Default)]
+pub struct Cuts {
+    idle: AtomicU64,
+    stuck: AtomicU64,
+}
+
+impl Cuts {
+    /// Each reason and how often.
+    pub fn by_reason(&self) -> [(&'static str, u64); 2] {
+        let so_far = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        [("idle", so_far(&self.idle)), ("stuck", so_far(&self.stuck))]
+    }
+}
+
 /// A connection and its place among those there may be.
 struct Held<S> {
     stream: S,
     _place: OwnedSemaphorePermit,
     /// Runs while the peer takes nothing.
     stuck: Option<Pin<Box<Sleep>>>,
+    /// Runs from the last time that anything went either way.
+    idle: Pin<Box<Sleep>>,
+    patience: Duration,
+    cuts: Arc<Cuts>,
 }
 
 impl<S> Held<S> {
+    fn new(stream: S, place: OwnedSemaphorePermit, patience: Duration, cuts: Arc<Cuts>) -> Self {
+        Held {
+            stream,
+            _place: place,
+            stuck: None,
+            idle: Box::pin(tokio::time::sleep(patience)),
+            patience,
+            cuts,
+        }
+    }
+
+    fn in_use(&mut self) {
+        let until = tokio::time::Instant::now() + self.patience;
+        self.idle.as_mut().reset(until);
+    }
+
     /// Cuts off a peer that has taken nothing for too long.
     fn watched<T>(
         &mut self,
@@ -132,6 +172,7 @@ impl<S> Held<S> {
     ) -> Poll<std::io::Result<T>> {
         if wrote.is_ready() {
             self.stuck = None;
+            self.in_use();
             return wrote;
         }
         let stuck = self
@@ -139,6 +180,7 @@ impl<S> Held<S> {
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_TIME)));
         match stuck.as_mut().poll(context) {
             Poll::Ready(()) => {
+                self.cuts.stuck.fetch_add(1, Ordering::Relaxed);
                 tracing::info!(
                     rule = "http-write-stuck",
                     "a peer takes nothing: its connection is cut off"
@@ -153,6 +195,7 @@ impl<S> Held<S> {
 struct Plain {
     listener: TcpListener,
     places: Arc<Semaphore>,
+    cuts: Arc<Cuts>,
 }
 
 impl Listener for Plain {
@@ -168,12 +211,7 @@ impl Listener for Plain {
             match self.listener.accept().await {
                 Ok((stream, from)) => {
                     let _ = stream.set_nodelay(true);
-                    let held = Held {
-                        stream,
-                        _place: place,
-                        stuck: None,
-                    };
-                    return (held, from);
+                    return (Held::new(stream, place, IDLE, self.cuts.clone()), from);
                 }
                 Err(error) => {
                     tracing::warn!(%error, rule = "http-accept", "a connection was not taken");
@@ -257,7 +295,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Held<S> {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, into)
+        let read = Pin::new(&mut self.stream).poll_read(context, into);
+        if read.is_ready() {
+            self.in_use();
+            return read;
+        }
+        ready!(self.idle.as_mut().poll(context));
+        self.cuts.idle.fetch_add(1, Ordering::Relaxed);
+        tracing::info!(
+            rule = "http-idle",
+            limit_s = self.patience.as_secs(),
+            "nothing is sent either way: a connection is closed"
+        );
+        Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -284,5 +334,36 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Held<S> {
         context: &mut Context<'_>,
     ) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    #[tokio::test]
+    async fn a_silent_peer_loses_its_place_and_one_that_talks_does_not() {
+        let places = Arc::new(Semaphore::new(2));
+        let cuts = Arc::<Cuts>::default();
+        let held = |stream, patience| {
+            let place = places.clone().try_acquire_owned().expect("there is room");
+            Held::new(stream, place, patience, cuts.clone())
+        };
+        let (_far, near) = duplex(8);
+        let mut silent = held(near, Duration::from_millis(1));
+        let cut = silent.read_u8().await.unwrap_err();
+        assert_eq!(cut.kind(), std::io::ErrorKind::TimedOut);
+        drop(silent);
+        assert_eq!(places.available_permits(), 2);
+        let (mut far, near) = duplex(8);
+        let mut talking = held(near, IDLE);
+        // It was silent until now, and one octet is enough.
+        talking.idle.as_mut().reset(tokio::time::Instant::now());
+        far.write_u8(7).await.unwrap();
+        assert_eq!(talking.read_u8().await.unwrap(), 7);
+        let waits = tokio::time::timeout(Duration::ZERO, talking.read_u8()).await;
+        assert!(waits.is_err(), "{waits:?}");
+        assert_eq!(cuts.by_reason(), [("idle", 1), ("stuck", 0)]);
     }
 }

@@ -80,6 +80,9 @@ pub(super) enum What {
         /// Of this call only.
         #[arg(long)]
         call: Option<String>,
+        /// Most of the latest, 1 to 200; usually 50.
+        #[arg(long, conflicts_with = "follow")]
+        limit: Option<u32>,
     },
     /// Flows.
     #[command(subcommand)]
@@ -373,8 +376,14 @@ impl What {
                 follow,
                 events,
                 call,
+                limit,
             } => {
-                let wanted = [("events", events.clone()), ("call", call.clone())];
+                let limit = limit.map(|limit| limit.to_string());
+                let wanted = [
+                    ("events", events.clone()),
+                    ("call", call.clone()),
+                    ("limit", limit),
+                ];
                 match follow {
                     true => Asked::Follow(query("/events", &wanted)),
                     false => get(
@@ -672,6 +681,12 @@ mod tests {
                 "events --follow --events call.*",
                 "GET",
                 "/events?events=call.%2A",
+                None,
+            ),
+            (
+                "events --limit 5 --call c-1",
+                "GET",
+                "/events/recent?call=c-1&limit=5",
                 None,
             ),
             (

@@ -125,15 +125,15 @@ fn header(name: &str, field: &Field<'_>) -> Option<Secret> {
     Some(Secret::new(value))
 }
 
-/// `customer.orders[0].id`, with or without `$.` before it, as a JSON pointer.
+/// `customer.orders[0].id` or `[0].id`, with or without `$` before it, as a JSON pointer.
 fn pointer(field: &Field<'_>) -> Option<String> {
     let text = field.string()?;
-    let path = text
-        .strip_prefix("$.")
-        .unwrap_or(text)
-        .replace('[', ".")
-        .replace(']', "");
-    let parts = || path.split('.');
+    let dotted = text.replace('[', ".").replace(']', "");
+    let path = dotted
+        .strip_prefix('$')
+        .filter(|rest| rest.starts_with('.'));
+    let path = path.unwrap_or(&dotted);
+    let parts = || path.strip_prefix('.').unwrap_or(path).split('.');
     if text.len() > 256 || parts().any(str::is_empty) {
         return field.expected("a path in the answer such as \"customer.orders[0].id\"");
     }

@@ -90,6 +90,24 @@ fn rehearsals_show_it_and_take_it_as_answered_with_nothing() {
 }
 
 #[test]
+fn paths_lead_into_lists_too() {
+    for (level, order) in [("$[0].level", "[1].id"), ("$.0.level", "1.id")] {
+        let text = FLOW.replacen("$.customer.level", level, 1);
+        let text = text.replacen("customer.orders[1].id", order, 1);
+        let mut program = FlowProgram::new(yaml(&text).flow);
+        program.next(&call(), Outcome::Begin);
+        program.next(&call(), Outcome::Done);
+        let outcome = Outcome::Fetched(Fetched {
+            status: 200,
+            body: r#"[{"level": "gold"}, {"id": 7}]"#.to_owned(),
+            error: String::new(),
+        });
+        let verb = format!("{:?}", program.next(&call(), outcome).verb);
+        assert!(verb.contains("gold"), "{level}: {verb}");
+    }
+}
+
+#[test]
 fn slips_are_told() {
     for (from, to, says) in [
         (

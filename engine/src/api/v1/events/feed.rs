@@ -1,13 +1,12 @@
 //! What one watcher gets: first what it missed while it was away, then what happens. And the latest events, kept for that.
 use super::{EventName, EventShown, KEPT};
 use crate::api::v1::problem::{Kind, Problem};
+use crate::call::events::Numbered;
 use crate::call::{Event, EventKind, EventSink, Events, Watched, Watcher};
 use crate::config::document::problem::did_you_mean;
+use crate::store::stamp;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// An event and its number.
-pub(super) type Numbered = (u64, Arc<Event>);
 
 /// Which events are wanted.
 #[derive(Debug, Default, Clone)]
@@ -114,19 +113,28 @@ impl Recent {
         wanted.take(most).cloned().collect()
     }
 
+    /// The latest `most` that are wanted, oldest first.
+    pub(super) fn latest(&self, filter: &Filter, most: usize) -> Vec<Numbered> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = kept.iter().rev().filter(|(_, event)| filter.wants(event));
+        let mut found: Vec<Numbered> = wanted.take(most).cloned().collect();
+        found.reverse();
+        found
+    }
+
     /// How many after that number are not kept any more.
     fn lost_after(&self, number: u64) -> u64 {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let oldest = kept.front().map_or(number + 1, |(oldest, _)| *oldest);
-        oldest.saturating_sub(number.saturating_add(1))
+        let next = number.saturating_add(1);
+        let oldest = kept.front().map_or(next, |(oldest, _)| *oldest);
+        oldest.saturating_sub(next)
     }
 
     pub(super) fn shown(&self, (number, event): &Numbered) -> EventShown {
-        let json = event.to_json();
         EventShown {
             id: self.id(*number),
             event: EventName(event.kind.name()),
-            at: json["at"].as_str().unwrap_or_default().to_owned(),
+            at: stamp(event.at),
             call: event.call.clone(),
             data: event.data.clone(),
         }

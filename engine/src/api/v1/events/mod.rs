@@ -161,7 +161,7 @@ struct Before {
     /// Only those of this call.
     #[param(max_length = 128)]
     call: Option<String>,
-    /// Only those after the event of this id.
+    /// Only those after the event of this id, the oldest first. Without it: the latest.
     #[param(max_length = 64)]
     after: Option<String>,
     /// Most events of the answer.
@@ -215,11 +215,10 @@ async fn recent(
         cursor: None,
     };
     let limit = limit.limit()?;
-    let after = match &asked.after {
-        Some(id) => v1.recent.number(id)?,
-        None => 0,
+    let mut found = match &asked.after {
+        Some(id) => v1.recent.after(v1.recent.number(id)?, &filter, limit + 1),
+        None => v1.recent.latest(&filter, limit),
     };
-    let mut found = v1.recent.after(after, &filter, limit + 1);
     let more = found.len() > limit;
     found.truncate(limit);
     let items: Vec<EventShown> = found.iter().map(|of| v1.recent.shown(of)).collect();

@@ -46,6 +46,8 @@ async fn who_comes_back_gets_what_it_missed_and_nothing_twice() {
     assert_eq!(number(&mut late).await, 7);
     let mut other = Feed::new(&events, recent.clone(), Filter::default(), Some("000001-3"));
     assert!(matches!(other.next().await, Next::Away(None)));
+    let far = recent.id(u64::MAX);
+    let _ = Feed::new(&events, recent.clone(), Filter::default(), Some(&far));
     let mut made_up = Feed::new(&events, recent, Filter::default(), Some("x"));
     assert!(matches!(made_up.next().await, Next::Away(None)));
 }
@@ -73,6 +75,11 @@ async fn only_what_is_wanted_is_told() {
     );
     assert!(Filter::new(Some(""), None).is_err() && Filter::new(Some("x*"), None).is_err());
     assert_eq!(recent.after(0, &wants(None, Some("a")), 9).len(), 1);
+    let latest = |most| {
+        let latest = recent.latest(&wants(Some("call.*"), None), most);
+        latest.iter().map(|(number, _)| *number).collect::<Vec<_>>()
+    };
+    assert_eq!((latest(1), latest(9)), (vec![3], vec![1, 3]));
 }
 
 /// A WebSocket whose far end takes as many messages as there is room for.

@@ -4,7 +4,7 @@ use super::{MOST_TOKENS, Scope, Token};
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Largest file, in octets.
@@ -122,10 +122,22 @@ impl TokenFile {
             true => options.create_new(true),
             false => options.create(true).truncate(false),
         };
-        options.open(path).map_err(|cause| FileError::Io {
+        let file = options.open(path).map_err(|cause| FileError::Io {
             path: path.to_owned(),
             cause,
-        })
+        })?;
+        self.give(&file);
+        Ok(file)
+    }
+
+    /// Gives a file to whom the tokens belong, else the folder: root makes tokens for a server that is not root. Nobody else can, or has to.
+    fn give(&self, file: &File) {
+        let folder = self.path.parent().filter(|of| !of.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let owner = std::fs::metadata(&self.path).or_else(|_| std::fs::metadata(folder));
+        if let Ok(owner) = owner {
+            let _ = fchown(file, Some(owner.uid()), Some(owner.gid()));
+        }
     }
 
     fn io(&self, cause: std::io::Error) -> FileError {

@@ -97,3 +97,27 @@ fn there_is_an_end_to_tokens() {
     assert!(matches!(full, Err(FileError::Full)));
     assert_eq!(file.read().expect("read").len(), MOST_TOKENS);
 }
+
+/// As root for a server that is not: what only root can try.
+#[test]
+fn files_belong_to_whom_the_folder_or_the_tokens_belong() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let folder = tempfile::tempdir().expect("a folder");
+    let theirs = std::fs::metadata(folder.path()).expect("there").uid() + 4711;
+    if chown(folder.path(), Some(theirs), Some(theirs)).is_err() {
+        return;
+    }
+    let file = TokenFile::new(folder.path().join("tokens.json"));
+    let owners = |names: &[&str]| {
+        let owner = |name: &&str| std::fs::metadata(folder.path().join(name)).map(|of| of.uid());
+        let all: Result<Vec<u32>, _> = names.iter().map(owner).collect();
+        all.expect("they are there")
+    };
+    file.change(|_| ()).expect("written");
+    file.write_secret("first.token", "x").expect("written");
+    let all = ["tokens.json", "tokens.lock", "first.token"];
+    assert_eq!(owners(&all), [theirs; 3]);
+    chown(folder.path(), Some(0), Some(0)).expect("we are root");
+    file.change(|_| ()).expect("written");
+    assert_eq!(owners(&all[..2]), [theirs; 2], "the tokens' owner stays");
+}

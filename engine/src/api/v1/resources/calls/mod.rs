@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use shown::Call;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
 
 /// Which calls.
@@ -169,9 +170,13 @@ async fn order(v1: &V1, id: String, order: Order) -> Result<Json<Carried>, Probl
     }))
 }
 
+/// When a call may have taken the orders that wait for it.
+const AFTER_BUSY: Duration = Duration::from_secs(1);
+
 impl From<OrderError> for Problem {
     fn from(error: OrderError) -> Problem {
         let kind = match error.http_status() {
+            403 => Kind::Forbidden,
             404 => Kind::NotFound,
             422 => Kind::Invalid,
             429 => Kind::TooManyRequests,
@@ -188,7 +193,28 @@ impl From<OrderError> for Problem {
         };
         Problem {
             errors: vec![fault],
+            retry_after: (kind == Kind::TooManyRequests).then_some(AFTER_BUSY),
             ..Problem::new(kind, text)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::Refusal;
+
+    #[test]
+    fn refusals_keep_their_status_and_who_is_too_fast_is_told_when() {
+        let refused = |status| Refusal::new(status, "foreign-target", "x".to_owned());
+        for (error, kind, retry_after) in [
+            (OrderError::Refused(refused(403)), Kind::Forbidden, None),
+            (OrderError::Refused(refused(503)), Kind::Unavailable, None),
+            (OrderError::Busy, Kind::TooManyRequests, Some(AFTER_BUSY)),
+            (OrderError::NotAnswered, Kind::Conflict, None),
+        ] {
+            let problem = Problem::from(error);
+            assert_eq!((problem.kind, problem.retry_after), (kind, retry_after));
         }
     }
 }
