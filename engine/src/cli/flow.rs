@@ -137,6 +137,14 @@ fn lint(args: &LintArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// What of the configuration a flow waits for.
+fn queue_or_agent(name: &str) -> String {
+    match name.strip_prefix("agent:") {
+        Some(agent) => format!("[[agent]] {agent:?}"),
+        None => format!("[[queue]] {name:?}"),
+    }
+}
+
 impl Lint {
     /// Whether a server would take it.
     fn runs(&self) -> bool {
@@ -188,6 +196,17 @@ impl Lint {
                 })
                 .collect();
             lines.push(format!("  schedules: {}", ids.join(", ")));
+        }
+        let waits: Vec<String> = flow.waits_for().into_iter().collect();
+        if !waits.is_empty() {
+            lines.push(format!(
+                "  the server needs: {}",
+                waits
+                    .iter()
+                    .map(|name| queue_or_agent(name))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ));
         }
         lines.extend(
             loaded

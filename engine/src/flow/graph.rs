@@ -376,14 +376,12 @@ impl Drawing<'_> {
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" font-family=\"sans-serif\" font-size=\"12\">\n<title>{}</title>\n{STYLE}\n",
             escaped(&self.flow.name)
         );
+        // Words lie above everything else.
+        let mut words = Vec::new();
         for ((from, to), labels) in &self.arrows {
-            arrow(
-                corners[*from],
-                corners[*to],
-                from == to,
-                &cut(&labels.join(" | "), LABEL),
-                &mut out,
-            );
+            let (path, label_at) = arrow(corners[*from], corners[*to], from == to);
+            let _ = writeln!(out, "<path d=\"{path}\" marker-end=\"url(#tip)\"/>");
+            words.push((cut(&labels.join(" | "), LABEL), label_at));
         }
         let entry = self.by_target.get(&self.flow.entry).copied();
         for (index, place) in self.places.iter().enumerate() {
@@ -406,6 +404,13 @@ impl Drawing<'_> {
                 escaped(&cut(&place.kind, TITLE)),
             );
         }
+        for (label, (x, y)) in words.iter().filter(|(label, _)| !label.is_empty()) {
+            let label = escaped(label);
+            let _ = writeln!(
+                out,
+                "<text class=\"label\" x=\"{x:.0}\" y=\"{y:.0}\">{label}</text>"
+            );
+        }
         out.push_str("</svg>\n");
         out
     }
@@ -415,49 +420,32 @@ const STYLE: &str = "<style>rect{fill:#fff;stroke:#345;stroke-width:1.2}.menu re
 text{text-anchor:middle;fill:#123}.title{font-weight:bold}.kind{fill:#567;font-size:11px}.label{fill:#833;font-size:11px;paint-order:stroke;stroke:#fff;stroke-width:3px}\
 path{fill:none;stroke:#789}</style>\n<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" style=\"fill:#789\"/></marker></defs>";
 
-fn arrow(from: (f64, f64), to: (f64, f64), to_itself: bool, label: &str, out: &mut String) {
-    let middle = BOX.0 / 2.0;
-    let (path, label_at) = if to_itself {
+/// The path from one corner to another, and where its words stand.
+fn arrow(from: (f64, f64), to: (f64, f64), to_itself: bool) -> (String, (f64, f64)) {
+    let (x1, x2) = (from.0 + BOX.0 / 2.0, to.0 + BOX.0 / 2.0);
+    if to_itself {
         let (x, y) = (from.0 + BOX.0, from.1);
-        (
-            format!("M{x:.0} {:.0}c30 -4 30 26 0 22", y + 12.0),
-            (x + 14.0, y + 8.0),
-        )
-    } else if to.1 > from.1 {
-        let (x1, y1, x2, y2) = (from.0 + middle, from.1 + BOX.1, to.0 + middle, to.1);
-        let half = (y2 - y1) / 2.0;
-        (
-            format!(
-                "M{x1:.0} {y1:.0}C{x1:.0} {:.0} {x2:.0} {:.0} {x2:.0} {y2:.0}",
-                y1 + half,
-                y2 - half
-            ),
-            ((x1 + x2) / 2.0, (y1 + y2) / 2.0),
-        )
-    } else {
-        // Upwards, or to a neighbour: around the right side.
-        let (x1, y1, x2, y2) = (
-            from.0 + BOX.0,
-            from.1 + BOX.1 / 2.0,
-            to.0 + BOX.0,
-            to.1 + BOX.1 / 2.0,
-        );
-        let out = x1.max(x2) + GAP.0;
-        (
-            format!("M{x1:.0} {y1:.0}C{out:.0} {y1:.0} {out:.0} {y2:.0} {x2:.0} {y2:.0}"),
-            (out - 12.0, (y1 + y2) / 2.0),
-        )
-    };
-    let _ = writeln!(out, "<path d=\"{path}\" marker-end=\"url(#tip)\"/>");
-    if !label.is_empty() {
-        let _ = writeln!(
-            out,
-            "<text class=\"label\" x=\"{:.0}\" y=\"{:.0}\">{}</text>",
-            label_at.0,
-            label_at.1,
-            escaped(label)
-        );
+        let path = format!("M{x:.0} {:.0}c30 -4 30 26 0 22", y + 12.0);
+        return (path, (x + 20.0, y + 6.0));
     }
+    if to.1 == from.1 {
+        // To a neighbour: below.
+        let (y, low) = (from.1 + BOX.1, from.1 + BOX.1 + GAP.1 * 0.7);
+        let path = format!("M{x1:.0} {y:.0}C{x1:.0} {low:.0} {x2:.0} {low:.0} {x2:.0} {y:.0}");
+        return (path, ((x1 + x2) / 2.0, y + GAP.1 * 0.52));
+    }
+    if to.1 > from.1 {
+        let (y1, y2) = (from.1 + BOX.1, to.1);
+        let half = (y1 + y2) / 2.0;
+        let path = format!("M{x1:.0} {y1:.0}C{x1:.0} {half:.0} {x2:.0} {half:.0} {x2:.0} {y2:.0}");
+        return (path, ((x1 + x2) / 2.0, half));
+    }
+    // Upwards: around the right side.
+    let (x1, y1) = (from.0 + BOX.0, from.1 + BOX.1 / 2.0);
+    let (x2, y2) = (to.0 + BOX.0, to.1 + BOX.1 / 2.0);
+    let out = x1.max(x2) + GAP.0;
+    let path = format!("M{x1:.0} {y1:.0}C{out:.0} {y1:.0} {out:.0} {y2:.0} {x2:.0} {y2:.0}");
+    (path, (out - 12.0, (y1 + y2) / 2.0))
 }
 
 fn kind(step: &Step) -> &'static str {

@@ -72,6 +72,7 @@ pub fn explore(loaded: &Loaded, setting: &Setting) -> Findings {
     let mut walk = Walk {
         flow,
         entries: entries(flow),
+        calls: 0,
         visited: HashSet::new(),
         reached: HashSet::new(),
         heard: HashSet::new(),
@@ -86,6 +87,7 @@ pub fn explore(loaded: &Loaded, setting: &Setting) -> Findings {
                 to: setting.to.clone(),
             };
             walk.walk(loaded, &call(&setting), now);
+            walk.calls += 1;
         }
     }
     walk.finish(loaded)
@@ -95,11 +97,13 @@ struct Walk<'f> {
     flow: &'f Flow,
     /// What is entered where keys are collected.
     entries: Vec<String>,
-    visited: HashSet<String>,
+    /// The moment and the caller that are walked with: what a schedule or a directory says later depends on them.
+    calls: usize,
+    visited: HashSet<(usize, String)>,
     reached: HashSet<String>,
     heard: HashSet<String>,
     /// States from which silence was followed already.
-    followed: HashSet<String>,
+    followed: HashSet<(usize, String)>,
     findings: Findings,
 }
 
@@ -137,7 +141,7 @@ impl Walk<'_> {
                     self.findings.cut = true;
                     return;
                 }
-                if self.visited.insert(next.program.standing()) {
+                if self.visited.insert((self.calls, next.program.standing())) {
                     self.follow_silence(&next, call);
                     todo.push_back(next);
                 }
@@ -285,7 +289,7 @@ impl Walk<'_> {
                 return;
             }
             // From there on it was followed before.
-            if !self.followed.insert(state.clone()) {
+            if !self.followed.insert((self.calls, state.clone())) {
                 return;
             }
             seen.push((

@@ -187,3 +187,10 @@ fn mistakes_in_files_of_tests_have_their_place() {
         assert!(told.contains(expected), "{told}\n{expected}");
     }
 }
+
+#[test]
+fn a_walk_asks_schedules_that_come_later_at_each_of_their_moments() {
+    let text = "entry: first\nrecording: {enabled: true}\nschedules: {s: {timezone: UTC, open_periods: [{week_days: [1]}]}}\nnodes:\n  first: {type: play, prompt: hi, then: {type: goto, node: hours}}\n  hours: {type: schedule, schedule: s, open_destination: {type: goto, node: open}, closed_destination: {type: goto, node: closed}}\n  open: {type: play, prompt: hi, then: {type: hangup}}\n  closed: {type: play, prompt: ask, then: {type: hangup}}\n";
+    let findings = explore(&flow(text), &setting());
+    assert_eq!((findings.reached, findings.all), (4, 4), "{findings:?}");
+}
