@@ -103,6 +103,8 @@ impl Agreement {
 
 /// Length of one compared piece: long enough to be unmistakable, short enough to search for everywhere.
 const PIECE: usize = RATE / 4;
+/// How much later than the piece before it a piece may come.
+pub(crate) const MOST_LATE: usize = 2 * RATE;
 /// Normalised correlation above which two pieces are the same sound. Unrelated speech stays under 0.6.
 const SAME: f32 = 0.85;
 
@@ -150,7 +152,7 @@ impl Reference {
     }
 
     /// How many pieces of this reference are heard one after the other from `start` on, of how many, and where the whole of it ends. A
-    /// piece may come up to half a second late: when the machine stands still, so does the sender.
+    /// piece may come up to two seconds late: when the machine stands still, so does the sender.
     pub(crate) fn agreement(&self, heard: &[i16], start: usize) -> Agreement {
         let heard: Vec<f32> = heard.iter().map(|s| f32::from(*s)).collect();
         let (mut agree, mut of, mut late) = (0, 0, 0);
@@ -162,7 +164,7 @@ impl Reference {
             of += 1;
             // A few samples either way for the other phase of the resampler.
             let window =
-                &heard[expected.saturating_sub(8)..heard.len().min(expected + PIECE + RATE / 2)];
+                &heard[expected.saturating_sub(8)..heard.len().min(expected + PIECE + MOST_LATE)];
             let found = self
                 .phases
                 .iter()
