@@ -20,4 +20,5 @@ pub mod speech;
 pub mod store;
 pub mod stream;
 pub mod trunk;
+pub mod voicemail;
 pub mod webhook;

@@ -4,6 +4,7 @@
 use super::v1::{Cuts, V1};
 use super::{
     api_metrics, quality_metrics, queue_metrics, speech_metrics, store_metrics, trunk_metrics,
+    voicemail_metrics,
 };
 use crate::call::{CallCounters, Events, LiveLegs, Troubled};
 use crate::media::{Media, MediaStats, Pulse};
@@ -14,6 +15,7 @@ use crate::speech::Speaker;
 use crate::store::Store;
 use crate::stream::Streams;
 use crate::trunk::Trunks;
+use crate::voicemail::{Boxes, ClerkCounters};
 use crate::webhook::WebhookCounters;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
@@ -59,6 +61,10 @@ pub struct Sources {
     pub speaker: Speaker,
     /// Webhooks.
     pub webhooks: Arc<WebhookCounters>,
+    /// Voicemail boxes.
+    pub voicemail: Arc<Boxes>,
+    /// Their mails.
+    pub mails: Arc<ClerkCounters>,
     /// What happens to calls.
     pub events: Arc<Events>,
     /// The control API, where it is served.
@@ -85,6 +91,7 @@ impl Collector for Sources {
         store_metrics::encode(&mut encoder, &self.store)?;
         speech_metrics::encode(&mut encoder, &self.speaker)?;
         store_metrics::encode_webhooks(&mut encoder, &self.webhooks)?;
+        voicemail_metrics::encode(&mut encoder, &self.voicemail, &self.mails)?;
         self.encode_events(&mut encoder)?;
         queue_metrics::encode(&mut encoder, &self.queues)?;
         family(

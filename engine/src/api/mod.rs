@@ -10,6 +10,7 @@ mod speech_metrics;
 mod store_metrics;
 mod trunk_metrics;
 pub mod v1;
+mod voicemail_metrics;
 
 pub use metrics::Sources;
 pub use recordings::Recordings;

@@ -54,6 +54,7 @@ mod transfer;
 mod troubled;
 mod user_calls;
 mod verb;
+mod voicemail;
 mod web_audio;
 
 pub use agent_program::AgentProgram;
@@ -92,6 +93,8 @@ pub use verb::{
     Reject, Repeat, SendDigits, Sources, Stream, ToneSpec, Verb, Wait,
 };
 
+pub use voicemail::{Voicemail, VoicemailEnd, VoicemailProgram, VoicemailPurpose, Voicemailed};
+
 pub use crate::route::Refusal;
 pub use web_audio::{WebAudio, WebAudioError, WebAudioLimits};
 
@@ -106,6 +109,7 @@ use crate::queue::Queues;
 use crate::speech::Speaker;
 use crate::store::Store;
 use crate::stream::Streams;
+use crate::voicemail::Boxes;
 use arc_swap::ArcSwap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -298,6 +302,8 @@ pub struct Calls {
     pub conferences: conference::Conferences,
     /// Queues and agents.
     pub queues: Arc<Queues>,
+    /// Voicemail boxes.
+    pub voicemail: Arc<Boxes>,
     /// Conversations of agents that supervisors can join.
     supervision: Arc<supervision::Supervision>,
     /// Audio streams to services.
@@ -327,6 +333,9 @@ impl Calls {
         let (events, queues) = (Arc::<Events>::default(), Queues::new(u64::from(boot)));
         let told = events.clone();
         queues.listen(Box::new(move |event| queue_events::tell(&told, event)));
+        let folder = settings.recordings_dir.join("voicemail");
+        let (voicemail, told) = (Boxes::new(parts.store.clone(), folder), events.clone());
+        voicemail.listen(move |happened| voicemail::tell(&told, happened));
         Arc::new(Calls {
             sip: parts.sip,
             media: parts.media,
@@ -341,6 +350,7 @@ impl Calls {
             events,
             conferences: conference::Conferences::default(),
             queues,
+            voicemail,
             supervision: Arc::default(),
             streams: Arc::default(),
             places: Places::default(),

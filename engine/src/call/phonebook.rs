@@ -243,6 +243,8 @@ fn routed(
         Destination::Flow(_)
         | Destination::Queue(_)
         | Destination::Agent(_)
+        | Destination::Voicemail(_)
+        | Destination::VoicemailAccess(_)
         | Destination::Webhook(_) => return Ok(None),
     }))
 }

@@ -8,7 +8,7 @@ use super::context::CallContext;
 use super::control::{Orders, Parting};
 use super::counters::{Active, PanicWatch};
 use super::events::{EventKind, cut};
-use super::executor::{Executor, Recordings};
+use super::executor::{Executor, Recordings, file_unfinished};
 use super::leg::{End, Leg, LegSettings, hangup_reason};
 use super::negotiation::Negotiation;
 use super::place::place;
@@ -389,6 +389,9 @@ pub(super) async fn account(
     recordings: Option<&Recordings>,
 ) -> Option<ChannelStats> {
     let stats = leg.finish(end).await;
+    if let Some(recordings) = recordings {
+        Box::pin(file_unfinished(call, recordings)).await;
+    }
     let unkept = recordings.into_iter().flat_map(Recordings::unkept);
     unkept.for_each(|path| {
         call.recorded.forget(path);

@@ -12,6 +12,7 @@ pub use super::dial::{Dial, DialEnd, DialOrder, DialTarget, Dialled};
 use super::enqueue::{AgentOrder, AgentReply, Enqueue, Queued};
 use super::fetched::{Fetch, Fetched};
 pub use super::key_press::{DigitSource, KeyPress, Sources};
+use super::voicemail::{Voicemail, Voicemailed};
 pub use crate::media::Manner;
 
 /// What to do next with the call.
@@ -54,6 +55,8 @@ pub enum Verb {
     Enqueue(Box<Enqueue>),
     /// Log an agent in or out, or join a supervisor with its call. Outcome: [`Outcome::AgentDone`].
     Agent(AgentOrder),
+    /// Leave a message in a voicemail box, or hear those in it. Outcome: [`Outcome::Voicemailed`].
+    Voicemail(Box<Voicemail>),
     /// Let an unanswered caller hear us: 183 with our description. Outcome: `Done`, also where the caller offered nothing to send to.
     EarlyMedia,
     /// Ask a web service. Outcome: [`Outcome::Fetched`], also where there is no answer.
@@ -88,6 +91,7 @@ impl Verb {
             Verb::Conference(_) => "conference",
             Verb::Enqueue(_) => "enqueue",
             Verb::Agent(_) => "agent",
+            Verb::Voicemail(_) => "voicemail",
             Verb::EarlyMedia => "early_media",
             Verb::Fetch(_) => "fetch",
             Verb::Refer(_) => "refer",
@@ -112,6 +116,7 @@ impl Verb {
             | Verb::Conference(_)
             | Verb::Enqueue(_)
             | Verb::Agent(_)
+            | Verb::Voicemail(_)
             | Verb::Refer(_) => true,
             Verb::Answer
             | Verb::Wait(_)
@@ -138,7 +143,7 @@ impl Verb {
             Verb::Listen(listen) => listen.max_ms > 0,
             Verb::SendDigits(send) => DigitText::new(send.digits.clone()).next().is_some(),
             Verb::Wait(wait) => wait.ms > 0,
-            Verb::Dial(_) | Verb::Enqueue(_) | Verb::Refer(_) => true,
+            Verb::Dial(_) | Verb::Enqueue(_) | Verb::Voicemail(_) | Verb::Refer(_) => true,
             Verb::Agent(order) => order.service.supervises(),
             Verb::Conference(conference) => conference.max_ms > 0,
             Verb::Answer
@@ -529,6 +534,8 @@ pub enum Outcome {
     Queued(Queued),
     /// An agent's or a supervisor's wish was looked at.
     AgentDone(AgentReply),
+    /// A visit to a voicemail box ended.
+    Voicemailed(Voicemailed),
     /// A wait for a tone ended.
     ToneWaited(ToneEnd),
     /// It is known who answered.

@@ -2,13 +2,14 @@
 use crate::archive::{self, Kept};
 use crate::config::Config;
 use crate::store::{Store, StoreError};
+use crate::voicemail::Boxes;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 const EVERY: Duration = Duration::from_secs(3600);
 
 /// Goes on as long as the process.
-pub(super) async fn keep_house(config: Arc<Config>, store: Store) {
+pub(super) async fn keep_house(config: Arc<Config>, store: Store, boxes: Arc<Boxes>) {
     loop {
         // The store has told what went wrong.
         if let Ok(deleted) = sweep(&config, &store, SystemTime::now()).await
@@ -17,6 +18,14 @@ pub(super) async fn keep_house(config: Arc<Config>, store: Store) {
             tracing::info!(
                 deleted,
                 "call records and documents whose time was over are deleted"
+            );
+        }
+        if let Ok(messages) = boxes.sweep(SystemTime::now()).await
+            && messages > 0
+        {
+            tracing::info!(
+                messages,
+                "messages of voicemail whose time was over are deleted"
             );
         }
         tokio::time::sleep(EVERY).await;

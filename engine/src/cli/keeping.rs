@@ -1,9 +1,11 @@
 //! What the store keeps of an earlier process, and for the next one: calls and recordings that were cut, the index of recordings, webhooks.
 use crate::archive::{self, Archive};
+use crate::call::Calls;
 use crate::call::events::{EventKind, Events};
 use crate::config::Config;
 use crate::fetch::{FetchLimits, Fetcher};
 use crate::store::Store;
+use crate::voicemail;
 use crate::webhook::Webhooks;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,9 +15,20 @@ use std::time::SystemTime;
 pub(super) async fn start(
     config: &Config,
     store: &Store,
-    events: &Events,
+    calls: &Calls,
     interrupted: Vec<Value>,
 ) -> anyhow::Result<Arc<Webhooks>> {
+    let webhooks = webhooks(config, store).await?;
+    calls.events.sink(webhooks.clone());
+    // Before the archive is looked at: they are no recordings.
+    let messages = voicemail::repair(&calls.voicemail, store).await?;
+    if messages > 0 {
+        tracing::warn!(
+            rule = "messages-interrupted",
+            messages,
+            "messages of voicemail that a killed process left are filed as far as they were recorded"
+        );
+    }
     let cut = archive::repair(store).await?;
     if cut > 0 {
         tracing::warn!(
@@ -24,11 +37,9 @@ pub(super) async fn start(
             "recordings that a killed process left are put right"
         );
     }
-    let webhooks = webhooks(config, store).await?;
-    events.sink(webhooks.clone());
     let index = Archive::new(store.clone(), config.recordings.keep);
-    events.sink(Arc::new(index));
-    tell_interrupted(interrupted, events, store).await;
+    calls.events.sink(Arc::new(index));
+    tell_interrupted(interrupted, &calls.events, store).await;
     Ok(webhooks)
 }
 

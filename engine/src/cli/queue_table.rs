@@ -1,6 +1,6 @@
 //! The queues that are in force: those of the configuration, and those that flows bring with them.
 use super::routes::Flows;
-use crate::config::{Agent, Config, Queue, QueueMember};
+use crate::config::{Agent, Config, Greeting, Queue, QueueMember, VoicemailBox};
 use crate::media::PromptLibrary;
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ pub(super) fn queues_and_agents(config: &Config, flows: &Flows) -> (Vec<Queue>, 
     (queues, agents)
 }
 
-/// What is odd: flows that wait for what is not there.
+/// What is odd: flows that name queues, agents and voicemail boxes that are not there.
 pub(super) fn warnings(config: &Config, flows: &Flows) -> Vec<String> {
     let (queues, agents) = queues_and_agents(config, flows);
     let queues = queues.iter().map(|queue| queue.name.clone());
@@ -47,11 +47,24 @@ pub(super) fn warnings(config: &Config, flows: &Flows) -> Vec<String> {
             ));
         }
     }
+    for (name, kept) in flows {
+        let known = |wanted: &String| {
+            let called = |each: &VoicemailBox| {
+                each.name == *wanted || each.number.as_deref() == Some(wanted.as_str())
+            };
+            config.voicemail.iter().any(called)
+        };
+        for wanted in kept.flow.boxes().into_iter().filter(|name| !known(name)) {
+            warnings.push(format!(
+                "{name}: there is no [[voicemail]] {wanted:?}: no message can be left there"
+            ));
+        }
+    }
     warnings.sort();
     warnings
 }
 
-/// Prompts of queues that cannot be loaded, a line each.
+/// Prompts of queues and greetings of voicemail boxes that cannot be loaded, a line each.
 pub(super) fn missing_prompts(config: &Config, prompts: &PromptLibrary) -> Vec<String> {
     let mut missing = Vec::new();
     for queue in &config.queues {
@@ -61,6 +74,21 @@ pub(super) fn missing_prompts(config: &Config, prompts: &PromptLibrary) -> Vec<S
                 let (file, line) = (&config.source, queue.at.line);
                 missing.push(format!("{file}:{line} [[queue]] {:?}: {error}", queue.name));
             }
+        }
+    }
+    for (mailbox, greeting) in config
+        .voicemail
+        .iter()
+        .flat_map(|each| [(each, &each.greeting), (each, &each.greeting_busy)])
+    {
+        if let Greeting::File(key) = greeting
+            && let Err(error) = prompts.load(key)
+        {
+            let (file, line) = (&config.source, mailbox.at.line);
+            missing.push(format!(
+                "{file}:{line} [[voicemail]] {:?}: {error}",
+                mailbox.name
+            ));
         }
     }
     missing

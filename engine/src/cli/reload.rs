@@ -82,6 +82,7 @@ impl Reload {
         self.trunks.apply(&new);
         self.phones.reloaded();
         self.calls.apply(call_settings(&new), music);
+        self.calls.voicemail.apply(&new.voicemail);
         let fixed = needs_restart(&old, &new);
         if !fixed.is_empty() {
             tracing::warn!(
@@ -155,6 +156,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ),
         ("store.file", old.store != new.store),
         ("webhook", old.webhooks != new.webhooks),
+        ("mail", old.mail != new.mail),
         ("recordings", old.recordings != new.recordings),
         ("cdr.file", old.cdr != new.cdr),
         ("dtmf", old.dtmf != new.dtmf),

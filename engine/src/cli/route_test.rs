@@ -110,6 +110,11 @@ fn shown(config: &Config, destination: &Destination) -> String {
         }
         Destination::Queue(name) => format!("queue {name:?}"),
         Destination::Agent(service) => format!("the agents' service {:?}", service.name()),
+        Destination::Voicemail(name) => format!("voicemail box {name:?}"),
+        Destination::VoicemailAccess(None) => "the messages of the phone's own box".to_owned(),
+        Destination::VoicemailAccess(Some(name)) => {
+            format!("the messages of voicemail box {name:?}")
+        }
         Destination::Webhook(hook) => format!("the webhook {}", hook.url),
         Destination::Trunk { trunk, number } => format!("{number:?} over trunk {trunk:?}"),
     }

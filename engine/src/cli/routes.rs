@@ -4,7 +4,7 @@ use super::number_webhook;
 use super::queue_table::{self, queues_and_agents};
 use crate::call::{
     AgentProgram, CallInfo, Caller, DialProgram, DialTarget, LegTerms, Program, QueueProgram,
-    Refusal, Routed, Routes, TextTo,
+    Refusal, Routed, Routes, TextTo, Voicemail, VoicemailProgram,
 };
 use crate::config::{Config, FlowSource, NumberDestination, Problem, Problems};
 use crate::flow::by_hand::HoursByHand;
@@ -274,6 +274,12 @@ impl LiveRoutes {
             Destination::Endpoint(user) => DialTarget::Endpoint(user),
             Destination::RingGroup(name) => DialTarget::RingGroup(name),
             Destination::Queue(name) => return Ok(self.queue(&name)),
+            Destination::Voicemail(name) => {
+                return Ok(Box::new(VoicemailProgram::new(Voicemail::leave(name))));
+            }
+            Destination::VoicemailAccess(name) => {
+                return Ok(Box::new(VoicemailProgram::new(Voicemail::listen(name))));
+            }
             Destination::Agent(service) => return Ok(Box::new(AgentProgram::new(service))),
             Destination::Webhook(hook) => return Ok(number_webhook::program(*hook)),
             Destination::Trunk { trunk, number } => DialTarget::Trunk { trunk, number },

@@ -19,6 +19,7 @@ use crate::route::{LearnedPeers, TrustGate, terms};
 use crate::speech::Speaker;
 use crate::store::{Claim, Store};
 use crate::trunk::Trunks;
+use crate::voicemail::Clerk;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use std::collections::HashSet;
@@ -133,14 +134,22 @@ async fn serve(
     let interrupted =
         keeping::note_interrupted(&store, parts.cdr.as_ref().map(CdrWriter::patient))?;
     let calls = Calls::new(parts, call_settings(config), boot);
+    calls.voicemail.apply(&config.voicemail);
     routes.tell(&calls.queues);
     queue_keeper::start(&calls, &store).await;
     hours_keeper::start(&routes.hours, &store).await;
     tell_failures(&speaker, &calls);
     routes.speak(&speaker);
-    let webhooks = keeping::start(config, &store, &calls.events, interrupted).await?;
+    let webhooks = keeping::start(config, &store, &calls, interrupted).await?;
     tokio::spawn(watch_prompts(prompts.clone()));
-    tokio::spawn(housekeeping::keep_house(shared.load_full(), store.clone()));
+    tokio::spawn(housekeeping::keep_house(
+        shared.load_full(),
+        store.clone(),
+        calls.voicemail.clone(),
+    ));
+    let clerk = Clerk::new(calls.voicemail.clone(), store.clone(), config.mail.clone());
+    let mails = clerk.counters.clone();
+    tokio::spawn(clerk.work());
     tokio::spawn(flow_watch::watch(routes.clone(), prompts.clone()));
     let api_parts = v1::Parts {
         calls: calls.clone(),
@@ -175,6 +184,8 @@ async fn serve(
         store: store.clone(),
         speaker,
         webhooks: webhooks.counters().clone(),
+        voicemail: calls.voicemail.clone(),
+        mails,
         events: calls.events.clone(),
         api: v1.clone(),
         http: Arc::default(),

@@ -5,6 +5,7 @@
 pub mod document;
 mod network;
 mod pattern;
+mod pin;
 mod read;
 mod secret;
 mod types;
@@ -21,6 +22,7 @@ mod tests_queues;
 pub use document::problem::{At, Problem, Problems};
 pub use network::{Network, NetworkError};
 pub use pattern::{NumberPattern, PatternError};
+pub use pin::{LOCKED, MAX_WRONG_PINS, PinRefused, PinTries};
 pub(crate) use read::read_callback;
 pub use secret::Secret;
 pub use types::*;

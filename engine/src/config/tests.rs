@@ -105,7 +105,7 @@ fn bad_values_are_told_exactly() {
         ),
         (
             "[sipp]\n",
-            r#"t.toml:1:2 sipp: unknown key; did you mean "sip"? known here: agent, api, cdr, dtmf, endpoint, fetch, flow, http, log, media, music, number, queue, recognition, recordings, ring_group, run, security, sip, speech, store, tls, tones, transfer, trunk, webhook"#,
+            r#"t.toml:1:2 sipp: unknown key; did you mean "sip"? known here: agent, api, cdr, dtmf, endpoint, fetch, flow, http, log, mail, media, music, number, queue, recognition, recordings, ring_group, run, security, sip, speech, store, tls, tones, transfer, trunk, voicemail, webhook"#,
         ),
         (
             "sip = 3\n",
@@ -113,7 +113,7 @@ fn bad_values_are_told_exactly() {
         ),
         (
             "[[number]]\nto = \"1\"",
-            r#"t.toml:1:1 number[0]: leads nowhere: one of "flow", "endpoint", "ring_group", "queue", "agent", "trunk" or "webhook" is missing"#,
+            r#"t.toml:1:1 number[0]: leads nowhere: one of "flow", "endpoint", "ring_group", "queue", "agent", "trunk", "voicemail", "voicemail_access" or "webhook" is missing"#,
         ),
         (
             "[[number]]\nto = \"1\"\nflow = \"builtin:demmo\"",

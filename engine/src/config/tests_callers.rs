@@ -159,7 +159,7 @@ fn slips_are_told_exactly() {
         (
             "",
             "[[number]]\nto = \"1\"\napp = \"x\"",
-            r#"t:3:7 number[0].app: leads to a kind of program that is not built yet in this version; use "flow", "endpoint", "ring_group", "queue", "agent", "trunk" or "webhook""#,
+            r#"t:3:7 number[0].app: leads to a kind of program that is not built yet in this version; use "flow", "endpoint", "ring_group", "queue", "agent", "trunk", "voicemail", "voicemail_access" or "webhook""#,
         ),
         (
             PHONES,

@@ -3,6 +3,7 @@
 //! Never reaches an address that is not public unless it is allowed, neither by name nor by redirect nor by a name whose address changes: what is
 //! checked is the address that is connected to. Keeps nothing; who keeps what was fetched asks again with what it knows of it.
 
+pub mod backoff;
 mod freshness;
 mod notify;
 mod reach;

@@ -202,6 +202,20 @@ impl Drawing<'_> {
                     self.arrow(from, &with("then"), then);
                 }
             }
+            Step::Voicemail(messaging) => {
+                let name = messaging.mailbox.as_ref().map_or_else(
+                    || "of the phone".to_owned(),
+                    |name| name.expand_made(|name| format!("${{{name}}}")),
+                );
+                let to = self.beyond(&format!("voicemail {name}"), "voicemail");
+                self.join(from, to, label);
+                for (end, destination) in &messaging.fallbacks {
+                    self.arrow(from, &with(end), destination);
+                }
+                if let Some(then) = &messaging.then {
+                    self.arrow(from, &with("then"), then);
+                }
+            }
             Step::NotServed { what, .. } => {
                 let to = self.beyond(what, "not served yet");
                 self.join(from, to, label);
@@ -470,6 +484,7 @@ fn kind(step: &Step) -> &'static str {
         Step::Queue(queueing) if queueing.alone => "agent",
         Step::Queue(queueing) if queueing.call_back.is_some() => "callback",
         Step::Queue(_) => "queue",
+        Step::Voicemail(_) => "voicemail",
         Step::Language { .. } => "language",
         Step::Schedule { .. } => "schedule",
         Step::Hours { .. } => "hours",

@@ -6,7 +6,7 @@ use super::schedule::Schedule;
 use super::template::Template;
 use crate::call::{
     Audio, Conference, DetectMachine, Echo, HangupCause, Listen, Manner, Record, RecordCall,
-    RecordingControl, Repeat, Stream, WaitForTone,
+    RecordingControl, Repeat, Stream, VoicemailPurpose, WaitForTone,
 };
 use crate::config::{Queue, QueueMember, Secret, Skill};
 use crate::speech::Speech;
@@ -247,6 +247,8 @@ pub enum Step {
     Dial(Dialling),
     /// Waits in a queue, or calls one agent.
     Queue(Queueing),
+    /// Leaves a message in a voicemail box, or hears those in it.
+    Voicemail(Box<Messaging>),
     /// Chooses the language from now on.
     Language {
         /// The tag; may hold variables.
@@ -482,6 +484,23 @@ pub struct Queueing {
     pub then: Option<Destination>,
 }
 
+/// Which voicemail box, and what follows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Messaging {
+    /// The box, by name or number; `None`: that of the phone that calls.
+    pub mailbox: Option<Template>,
+    /// What for.
+    pub purpose: VoicemailPurpose,
+    /// Said before.
+    pub prompt: Prompt,
+    /// Keys that leave the greeting.
+    pub exit_keys: String,
+    /// What follows each end, by [`VoicemailEnd::name`](crate::call::VoicemailEnd::name).
+    pub fallbacks: BTreeMap<String, Destination>,
+    /// What follows otherwise; without it the call ends.
+    pub then: Option<Destination>,
+}
+
 /// A queue that a flow brings with it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FlowQueue {
@@ -614,6 +633,10 @@ impl Step {
             }
             Self::Dial(dialling) => dialling.fallbacks.values().chain(&dialling.then).collect(),
             Self::Queue(queueing) => queueing.fallbacks.values().chain(&queueing.then).collect(),
+            Self::Voicemail(messaging) => {
+                let fallbacks = messaging.fallbacks.values();
+                fallbacks.chain(&messaging.then).collect()
+            }
             Self::Schedule { open, closed, .. } => vec![open, closed],
             Self::Directory {
                 then, otherwise, ..
@@ -652,6 +675,7 @@ impl Step {
             | Self::Set { then, .. } => *then = to,
             Self::Dial(dialling) => dialling.then = Some(to),
             Self::Queue(queueing) => queueing.then = Some(to),
+            Self::Voicemail(messaging) => messaging.then = Some(to),
             Self::Webhook(asking) => asking.then = to,
             // Nothing of it is ever run.
             Self::NotServed { .. } => {}

@@ -1,14 +1,8 @@
 //! What happens to agents: they log in and out, take breaks, and are asked for their PIN.
 use super::core::{Activity, Core, Desk, MAX_REASON};
 use super::order::{AgentState, Event};
-use crate::config::Absent;
-use std::time::{Duration, Instant};
-use subtle::ConstantTimeEq;
-
-/// Wrong PINs in a row after which no PIN is looked at for a while.
-const MAX_WRONG_PINS: u32 = 5;
-/// How long that lasts.
-const LOCKED: Duration = Duration::from_secs(300);
+use crate::config::{Absent, PinRefused};
+use std::time::Instant;
 
 /// Why an agent's wish was not fulfilled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,18 +145,11 @@ impl Core {
         let Some(own) = &desk.settings.pin else {
             return Ok(());
         };
-        if desk.locked_until.is_some_and(|until| now < until) {
-            return Err(Unknown::Locked);
-        }
-        if bool::from(own.expose().as_bytes().ct_eq(pin.as_bytes())) {
-            (desk.wrong_pins, desk.locked_until) = (0, None);
-            return Ok(());
-        }
-        desk.wrong_pins += 1;
-        if desk.wrong_pins >= MAX_WRONG_PINS {
-            (desk.wrong_pins, desk.locked_until) = (0, Some(now + LOCKED));
-        }
-        Err(Unknown::Pin)
+        let checked = desk.pin_tries.check(now, own, pin);
+        checked.map_err(|refused| match refused {
+            PinRefused::Wrong => Unknown::Pin,
+            PinRefused::Locked => Unknown::Locked,
+        })
     }
 
     /// Whether the agent has a PIN.

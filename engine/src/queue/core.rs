@@ -6,7 +6,7 @@
 use super::figures::Tally;
 use super::order::{AgentState, CallerId, Event, Leaving, Order};
 use super::pick::Chance;
-use crate::config::{Absent, Agent, Queue, QueueMember, Reach, Skill, Strategy};
+use crate::config::{Absent, Agent, PinTries, Queue, QueueMember, Reach, Skill, Strategy};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,8 +60,7 @@ pub(super) struct Desk {
     /// No longer configured: goes when its call is over.
     pub(super) gone: bool,
     /// Wrong PINs in a row.
-    pub(super) wrong_pins: u32,
-    pub(super) locked_until: Option<Instant>,
+    pub(super) pin_tries: PinTries,
 }
 
 /// How a caller stands.
@@ -201,8 +200,7 @@ impl Core {
                     last_end: None,
                     tally: Tally::new(now),
                     gone: false,
-                    wrong_pins: 0,
-                    locked_until: None,
+                    pin_tries: PinTries::default(),
                     settings: settings.clone(),
                 };
                 self.agents.insert(settings.id.clone(), desk);

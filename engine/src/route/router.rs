@@ -37,6 +37,10 @@ pub enum Destination {
     Queue(String),
     /// A service for agents and supervisors.
     Agent(AgentService),
+    /// A message is left in this `[[voicemail]]`.
+    Voicemail(String),
+    /// Messages are heard: of this `[[voicemail]]`, or of the phone's own.
+    VoicemailAccess(Option<String>),
     /// A web service.
     Webhook(Box<NumberWebhook>),
     /// A number over a trunk.
@@ -282,6 +286,10 @@ impl Router {
             NumberDestination::RingGroup(name) => Ok(Destination::RingGroup(name.clone())),
             NumberDestination::Queue(name) => Ok(Destination::Queue(name.clone())),
             NumberDestination::Agent(service) => Ok(Destination::Agent(*service)),
+            NumberDestination::Voicemail(name) => Ok(Destination::Voicemail(name.clone())),
+            NumberDestination::VoicemailAccess(name) => {
+                Ok(Destination::VoicemailAccess(name.clone()))
+            }
             NumberDestination::Webhook(hook) => Ok(Destination::Webhook(hook.clone())),
             NumberDestination::Trunk(name) => self.over_trunk(caller, name, to, steps),
         }

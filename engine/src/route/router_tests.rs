@@ -73,6 +73,8 @@ fn shown(routed: &Routed) -> String {
         Ok(Destination::Endpoint(user)) => format!("endpoint {user}"),
         Ok(Destination::RingGroup(name)) => format!("group {name}"),
         Ok(Destination::Queue(name)) => format!("queue {name}"),
+        Ok(Destination::Voicemail(name)) => format!("voicemail {name}"),
+        Ok(Destination::VoicemailAccess(name)) => format!("messages {name:?}"),
         Ok(Destination::Agent(service)) => format!("agent {}", service.name()),
         Ok(Destination::Webhook(hook)) => format!("webhook {}", hook.url),
         Ok(Destination::Trunk { trunk, number }) => format!("{number} over {trunk}"),

@@ -6,7 +6,7 @@ mod backend;
 mod cache;
 mod money;
 mod placeholders;
-mod program;
+pub mod program;
 pub mod recognition;
 mod said;
 pub mod script;

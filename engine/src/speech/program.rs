@@ -11,15 +11,15 @@ use tokio::process::{Child, Command};
 const MOST_COMPLAINT: usize = 2048;
 
 /// One run.
-pub(super) struct Run<'a> {
+pub struct Run<'a> {
     /// The program and its arguments.
-    pub(super) command: &'a [String],
+    pub command: &'a [String],
     /// What it reads.
-    pub(super) input: Vec<u8>,
+    pub input: Vec<u8>,
     /// Longest time.
-    pub(super) limit: Duration,
+    pub limit: Duration,
     /// The most it may write to its standard output, in octets.
-    pub(super) max_octets: usize,
+    pub max_octets: usize,
 }
 
 /// The group of a program that runs: killed when it is dropped before the program ended.
@@ -34,7 +34,10 @@ impl Drop for Group {
 }
 
 /// What it wrote to its standard output.
-pub(super) async fn run(run: Run<'_>) -> Result<Vec<u8>, SpeechError> {
+///
+/// # Errors
+/// It cannot be started, fails, takes too long or writes too much.
+pub async fn run(run: Run<'_>) -> Result<Vec<u8>, SpeechError> {
     let Some((program, arguments)) = run.command.split_first() else {
         return Err(SpeechError::Failed("there is no program".to_owned()));
     };

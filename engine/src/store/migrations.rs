@@ -33,6 +33,10 @@ pub(super) const ALL: &[Migration] = &[
         name: "webhook_turns",
         sql: super::webhooks::TURNS,
     },
+    Migration {
+        name: "voicemail",
+        sql: super::voicemail::TABLE,
+    },
 ];
 
 /// Runs what has not been run.

@@ -15,6 +15,7 @@ mod recordings;
 mod signed;
 mod sqlite;
 mod stamp;
+mod voicemail;
 mod webhooks;
 
 pub use cdr::{Cdr, CdrQuery, MAX_CDR_PAGE};
@@ -27,6 +28,10 @@ pub use recordings::{
 };
 pub use signed::{AddressRefused, RecordingSigner};
 pub use stamp::stamp;
+pub use voicemail::{
+    MAX_VOICEMAIL_PAGE, VoicemailBegun, VoicemailCount, VoicemailLeft, VoicemailQuery,
+    VoicemailRow, VoicemailState, voicemail_id,
+};
 pub use webhooks::Spooled;
 
 use crossbeam_channel::{Sender, TrySendError};

@@ -121,11 +121,12 @@ fn place(path: &Path) -> String {
     whole.as_deref().unwrap_or(path).display().to_string()
 }
 
-fn fresh_id() -> String {
+/// A name that cannot be guessed: the prefix, a hyphen, 16 hexadecimal digits.
+pub(super) fn fresh_id(prefix: &str) -> String {
     let mut random = [0; 8];
     // Without it the process would not have started: ids of dialogs need the same.
     getrandom::fill(&mut random).expect("the system has random numbers");
-    format!("r-{:016x}", u64::from_be_bytes(random))
+    format!("{prefix}-{:016x}", u64::from_be_bytes(random))
 }
 
 impl Store {
@@ -135,7 +136,7 @@ impl Store {
             let sql = "INSERT INTO recordings (id, path, call, conference, state, format, began, keep_until) \
                        VALUES (?1, ?2, ?3, ?4, 'recording', ?5, ?6, ?7)";
             let values = [
-                fresh_id().into(),
+                fresh_id("r").into(),
                 place(&begun.path).into(),
                 begun.call.into(),
                 begun.conference.into(),

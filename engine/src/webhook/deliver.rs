@@ -1,6 +1,6 @@
 //! A hook's courier: takes what is due from the spool and sends it, several calls at a time, each call's in its order.
-use super::backoff::{LONGEST, delay};
 use super::{Drop, Hook, WebhookCounters};
+use crate::fetch::backoff::{LONGEST, delay};
 use crate::fetch::signature;
 use crate::fetch::{Fetcher, Request};
 use crate::store::{Spooled, Store, StoreError, ms_of, time_of};

@@ -4,7 +4,6 @@
 //! killed delivers the rest after its start. What belongs to one call is delivered in its order; whatever fails is tried again, so a
 //! receiver may see a delivery twice and knows it by its id.
 //! Limits: 100,000 deliveries wait for each hook, 8 are under way for each, 4 for each host; what does not fit is dropped, counted and named.
-mod backoff;
 mod deliver;
 
 #[cfg(test)]

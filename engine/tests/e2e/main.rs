@@ -36,6 +36,7 @@ mod sip_answers;
 mod sipp;
 mod spoken;
 mod trunks;
+mod voicemail;
 mod webhook_programs;
 
 use std::path::{Path, PathBuf};

@@ -85,6 +85,13 @@ kinds! {
     AgentMissed "agent.missed" "An agent who rang did not take the call. `queue`, `agent`, `why` (`no-answer`, `busy`, `declined`, `unreachable`)."
     AgentState "agent.state" "An agent's state has changed. `agent`, `state` (`logged-out`, `free`, `paused`, `ringing`, `talking`, `wrap-up`, `busy`, `unavailable`), `reason` of a break."
 
+    VoicemailLeft "voicemail.left" "A message was left in a voicemail box. `mailbox`, `message` (its id), `from`, `name`, `at`, `ms`, `octets`, `state`, `new`, `saved` (how many the box has now)."
+    VoicemailMarked "voicemail.marked" "A message was heard, or is to count as new again. As above."
+    VoicemailDeleted "voicemail.deleted" "A message is gone. As above."
+    VoicemailTranscribed "voicemail.transcribed" "It is known what was said in a message. `mailbox`, `message`, `text`."
+    VoicemailRefused "voicemail.refused" "A caller could leave no message. `mailbox`, `why` (`unknown`, `full`, `failed`)."
+    VoicemailMailFailed "voicemail.mail_failed" "No mail is sent of a message. `mailbox`, `message`, `reason`."
+
     ProgramStep "program.step" "The program asks for a verb. `at` (where in the program), `verb`."
     SpeechFailed "speech.failed" "A back end could not speak a text. `backend`, `reason`, `next` (who is asked instead; `null`: nobody is left, and the text is left out)."
     VerbFailed "verb.failed" "A verb could not be carried out. `at`, `verb`, `reason`."

@@ -19,8 +19,10 @@ mod supervised;
 mod tones;
 mod transfer;
 mod verbs;
+mod voicemail;
 
 pub(super) use recording::Recordings;
+pub(super) use voicemail::file_unfinished;
 
 use super::caller::Caller;
 use super::causes;
@@ -278,6 +280,7 @@ impl<'a> Executor<'a> {
             }
             Verb::Agent(order) => self.agent_order(&order),
             Verb::Fetch(fetch) => Box::pin(self.fetch(*fetch)).await,
+            Verb::Voicemail(wanted) => Box::pin(self.voicemail(&wanted)).await,
             Verb::Refer(refer) => self.send_refer(refer).await,
             Verb::EarlyMedia => {
                 self.leg.early_media(None);

@@ -2,10 +2,11 @@
 use super::super::events::EventKind;
 use super::super::leg::Input;
 use super::super::verb::{
-    Outcome, Record, RecordCall, RecordEnd, Recorded, RecordingControl, RecordingId,
+    Audio, Outcome, Record, RecordCall, RecordEnd, Recorded, RecordingControl, RecordingId,
 };
 use super::{Executor, VerbResult, failed};
 use crate::media::{Command, MediaAudio, RecordingEnd, RecordingFormat, RecordingSpec};
+use crate::voicemail::Take;
 use serde_json::json;
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -25,8 +26,21 @@ pub(in super::super) struct Recordings {
     call: String,
     /// The one in the background, as last begun.
     running: Option<u32>,
-    /// File, and whether it stays when the call is over.
-    made: HashMap<RecordingId, (PathBuf, bool)>,
+    /// File, and what becomes of it when the call is over.
+    made: HashMap<RecordingId, (PathBuf, Stay)>,
+    /// The message of voicemail that is being recorded, or about to be.
+    pub(super) take: Option<Take>,
+}
+
+/// What becomes of a file when its call is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stay {
+    /// It stays.
+    Kept,
+    /// It goes.
+    WithCall,
+    /// It is a message of voicemail, and no recording.
+    Message,
 }
 
 impl Recordings {
@@ -36,6 +50,7 @@ impl Recordings {
             call: call.to_owned(),
             running: None,
             made: HashMap::new(),
+            take: None,
         }
     }
 
@@ -47,8 +62,21 @@ impl Recordings {
     fn begin(&mut self, id: u32, format: RecordingFormat, keep: bool) -> PathBuf {
         let name = format!("{}-{id}.{}", self.call, format.extension());
         let path = self.folder.join(name);
-        self.made.insert(RecordingId(id), (path.clone(), keep));
+        let stay = if keep { Stay::Kept } else { Stay::WithCall };
+        self.made.insert(RecordingId(id), (path.clone(), stay));
         path
+    }
+
+    fn begin_message(&mut self, id: u32, path: PathBuf) -> PathBuf {
+        let made = (path.clone(), Stay::Message);
+        self.made.insert(RecordingId(id), made);
+        path
+    }
+
+    /// A file that another call has recorded, to be played in this one.
+    pub(super) fn lend(&mut self, id: u32, path: PathBuf) -> Audio {
+        self.made.insert(RecordingId(id), (path, Stay::Kept));
+        Audio::Recording(RecordingId(id))
     }
 
     /// Where a recording of this call is.
@@ -62,15 +90,15 @@ impl Recordings {
     /// The files that go with the call.
     pub(in super::super) fn unkept(&self) -> impl Iterator<Item = &Path> {
         let made = self.made.values();
-        made.filter(|(_, keep)| !keep)
+        made.filter(|(_, stay)| *stay != Stay::Kept)
             .map(|(path, _)| path.as_path())
     }
 
     /// Recordings that were only for this call go with it. To be called when the channel is closed: until then a recording
     /// may be written.
     pub(in super::super) async fn delete_unkept(self) {
-        for (path, keep) in self.made.into_values() {
-            if keep {
+        for (path, stay) in self.made.into_values() {
+            if stay != Stay::WithCall {
                 continue;
             }
             match tokio::fs::remove_file(&path).await {
@@ -85,6 +113,15 @@ impl Recordings {
 
 impl Executor<'_> {
     pub(super) async fn record(&mut self, record: Record) -> VerbResult {
+        self.record_to(record, None).await
+    }
+
+    /// `message`: the file, where it is a message of voicemail.
+    pub(super) async fn record_to(
+        &mut self,
+        record: Record,
+        message: Option<PathBuf>,
+    ) -> VerbResult {
         if record.beep {
             match self.play_media(vec![BEEP], Some(1)) {
                 Err(reason) => return Ok(failed("record", reason)),
@@ -96,12 +133,16 @@ impl Executor<'_> {
             }
         }
         let (id, format) = (self.fresh_id(), record.format);
+        let path = match message {
+            Some(path) => self.recordings.begin_message(id, path),
+            None => self.recordings.begin(id, format, record.keep),
+        };
         let spec = RecordingSpec {
             max_ms: record.max_ms,
             silence_ms: record.silence_ms,
             tracks: record.tracks,
             format,
-            ..RecordingSpec::new(id, self.recordings.begin(id, format, record.keep))
+            ..RecordingSpec::new(id, path)
         };
         let file = spec.path.clone();
         match self.leg.media(Command::Record(Box::new(spec))) {

@@ -1,5 +1,5 @@
 //! Reads passwords: written in the file, or in a file of their own.
-use super::{Sources, Table};
+use super::{Field, Sources, Table};
 use crate::config::Secret;
 
 /// The longest password, in characters.
@@ -28,36 +28,7 @@ pub(super) fn secret(
             }
             Some(Secret::new(text))
         }
-        (None, Some(file)) => {
-            let path = sources.base.join(super::value::not_empty(&file)?);
-            let text = match (sources.read_secret)(&path) {
-                Ok(read) => {
-                    if read.others_may_read {
-                        file.warning(format!(
-                            "{} may be read by every user of this machine; chmod 600 it",
-                            path.display()
-                        ));
-                    }
-                    match read.text {
-                        Some(text) => text,
-                        None => return Some(Secret::default()),
-                    }
-                }
-                Err(error) => {
-                    file.error(format!("{} cannot be read: {error}", path.display()));
-                    return None;
-                }
-            };
-            let text = text.trim_end_matches(['\r', '\n']);
-            if !fits(text) {
-                file.error(format!(
-                    "{} must hold one line of 1 to 256 characters: the password",
-                    path.display()
-                ));
-                return None;
-            }
-            Some(Secret::new(text))
-        }
+        (None, Some(file)) => from_file(&file, sources),
         (Some(_), Some(file)) => {
             file.error(format!(
                 "\"{key}\" and \"{key_file}\" are both given; keep one"
@@ -66,6 +37,38 @@ pub(super) fn secret(
         }
         (None, None) => None,
     }
+}
+
+/// The one line of the file that the field names.
+pub(super) fn from_file(file: &Field<'_>, sources: &Sources<'_>) -> Option<Secret> {
+    let path = sources.base.join(super::value::not_empty(file)?);
+    let text = match (sources.read_secret)(&path) {
+        Ok(read) => {
+            if read.others_may_read {
+                file.warning(format!(
+                    "{} may be read by every user of this machine; chmod 600 it",
+                    path.display()
+                ));
+            }
+            match read.text {
+                Some(text) => text,
+                None => return Some(Secret::default()),
+            }
+        }
+        Err(error) => {
+            file.error(format!("{} cannot be read: {error}", path.display()));
+            return None;
+        }
+    };
+    let text = text.trim_end_matches(['\r', '\n']);
+    if !fits(text) {
+        file.error(format!(
+            "{} must hold one line of 1 to 256 characters: the password",
+            path.display()
+        ));
+        return None;
+    }
+    Some(Secret::new(text))
 }
 
 fn fits(text: &str) -> bool {

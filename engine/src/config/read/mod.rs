@@ -13,6 +13,7 @@ mod speech;
 mod tones;
 mod trunk;
 mod value;
+mod voicemail;
 mod webhook;
 
 pub(crate) use queue::read_callback;
@@ -97,8 +98,11 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
         base: sources.base,
     };
     let queues = queue::queues(&mut root, &served);
+    let mail = voicemail::mail(section(&mut root, "mail", report), sources);
+    let voicemail = voicemail::boxes(&mut root, &endpoints, &mail, sources);
     let known = number::Known {
         queues: &queues,
+        boxes: &voicemail,
         trunks: &trunks,
         endpoints: &endpoints,
         groups: &ring_groups,
@@ -141,6 +145,8 @@ fn root(name: &str, sources: &Sources<'_>, tree: &Node, report: &Report) -> Opti
         ring_groups,
         agents,
         queues,
+        mail,
+        voicemail,
         webhooks,
         numbers,
     };

@@ -9,13 +9,15 @@ use crate::config::types::*;
 use std::path::Path;
 
 /// The kinds of destination, in the order in which messages name them.
-const KINDS: [&str; 7] = [
+const KINDS: [&str; 9] = [
     "flow",
     "endpoint",
     "ring_group",
     "queue",
     "agent",
     "trunk",
+    "voicemail",
+    "voicemail_access",
     "webhook",
 ];
 /// What belongs to a `webhook`.
@@ -37,6 +39,7 @@ pub(super) struct Known<'a> {
     pub(super) endpoints: &'a [Endpoint],
     pub(super) groups: &'a [RingGroup],
     pub(super) queues: &'a [Queue],
+    pub(super) boxes: &'a [VoicemailBox],
     pub(super) sources: &'a Sources<'a>,
 }
 
@@ -47,6 +50,12 @@ impl Known<'_> {
 
     fn users(&self) -> impl Iterator<Item = &str> + Clone {
         self.endpoints.iter().map(|endpoint| endpoint.user.as_str())
+    }
+
+    fn voicemail(&self, field: &Field<'_>, name: &str) -> Option<String> {
+        let names = self.boxes.iter().map(|each| each.name.as_str());
+        check_known(field, "voicemail", name, names)?;
+        Some(name.to_owned())
     }
 
     fn group_names(&self) -> impl Iterator<Item = &str> + Clone {
@@ -140,9 +149,12 @@ fn check_service(
 /// Calls from a trunk go out over a trunk only where the file says so: that is how toll fraud pays.
 fn default_callers(destination: Option<&(Field<'_>, NumberDestination)>) -> Vec<Callers> {
     match destination {
-        Some((_, NumberDestination::Trunk(_) | NumberDestination::Agent(_))) => {
-            vec![Callers::AnyEndpoint]
-        }
+        Some((
+            _,
+            NumberDestination::Trunk(_)
+            | NumberDestination::Agent(_)
+            | NumberDestination::VoicemailAccess(_),
+        )) => vec![Callers::AnyEndpoint],
         _ => vec![Callers::AnyTrunk, Callers::AnyEndpoint],
     }
 }
@@ -209,6 +221,11 @@ fn read_destination(kind: &str, field: &Field<'_>, known: &Known<'_>) -> Option<
             check_known(field, "queue", name, names)?;
             Some(NumberDestination::Queue(name.to_owned()))
         }
+        "voicemail" => Some(NumberDestination::Voicemail(known.voicemail(field, name)?)),
+        "voicemail_access" => Some(NumberDestination::VoicemailAccess(match name {
+            "own" => None,
+            name => Some(known.voicemail(field, name)?),
+        })),
         "agent" => Some(NumberDestination::Agent(field.choice(&AgentService::ALL)?)),
         "webhook" => Some(NumberDestination::Webhook(Box::new(NumberWebhook {
             url: address(field)?,

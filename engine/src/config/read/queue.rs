@@ -1,6 +1,6 @@
 //! Reads `[[agent]]` and `[[queue]]`.
 use super::value::{count, flag, header_text, list_of, name, optional_count, prefix, seconds};
-use super::value::{not_empty, seconds_or_none};
+use super::value::{key_of, not_empty, seconds_or_none};
 use super::{Field, Sources, Table, entries, repeated, shown, unknown};
 use crate::config::types::*;
 use std::path::Path;
@@ -308,14 +308,6 @@ fn exit_keys(table: &mut Table<'_>) -> String {
 fn prompt_file(table: &mut Table<'_>, key: &'static str, base: &Path) -> Option<String> {
     let field = table.field(key)?;
     Some(key_of(not_empty(&field)?, base))
-}
-
-/// The key of a prompt: a path from the file's folder on, or `builtin:` and a name.
-fn key_of(text: &str, base: &Path) -> String {
-    match text.starts_with("builtin:") {
-        true => text.to_owned(),
-        false => base.join(text).display().to_string(),
-    }
 }
 
 /// The keys `callback_…`, which queues of flows have as well; those do not know what trunks there are.

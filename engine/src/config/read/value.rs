@@ -4,6 +4,7 @@ use crate::config::types::HostPort;
 use crate::config::{Network, NetworkError};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::time::Duration;
 
 /// A day in seconds: the longest time any key accepts.
@@ -99,6 +100,14 @@ pub(super) fn not_empty<'a>(field: &Field<'a>) -> Option<&'a str> {
     match field.string()? {
         "" => field.expected("text that is not empty"),
         text => Some(text),
+    }
+}
+
+/// The key of a prompt: a path from the file's folder on, or `builtin:` and a name.
+pub(super) fn key_of(text: &str, base: &Path) -> String {
+    match text.starts_with("builtin:") {
+        true => text.to_owned(),
+        false => base.join(text).display().to_string(),
     }
 }
 

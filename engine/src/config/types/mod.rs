@@ -10,6 +10,7 @@ mod sip;
 mod speech;
 mod tones;
 mod trunk;
+mod voicemail;
 mod webhook;
 
 pub use api::{Api, ApiListen, TlsFiles};
@@ -34,6 +35,7 @@ pub use trunk::{
     CallerId, Login, Numbering, PrefixLimit, PrivacyPolicy, Register, Rewrite, Target, Trunk,
     TrunkIdentity, TrunkLimits, TrunkUri,
 };
+pub use voicemail::{Greeting, Mail, MailBy, MailSecurity, VoicemailBox};
 pub use webhook::Webhook;
 
 /// A whole configuration, checked.
@@ -91,6 +93,10 @@ pub struct Config {
     pub agents: Vec<Agent>,
     /// `[[queue]]`, in the order of the file; names are unique.
     pub queues: Vec<Queue>,
+    /// `[mail]`.
+    pub mail: Mail,
+    /// `[[voicemail]]`, in the order of the file; names and numbers are unique.
+    pub voicemail: Vec<VoicemailBox>,
     /// `[[webhook]]`, in the order of the file; names are unique.
     pub webhooks: Vec<Webhook>,
     /// `[[number]]`: what answers which number, in the order of the file.

@@ -83,6 +83,10 @@ pub enum NumberDestination {
     Queue(String),
     /// Agents log in and out there, and supervisors listen.
     Agent(AgentService),
+    /// Callers leave a message there, by the name of the `[[voicemail]]`.
+    Voicemail(String),
+    /// Messages are heard there: those of this `[[voicemail]]`; `None`: of the phone's own, or of one that is keyed in.
+    VoicemailAccess(Option<String>),
     /// A web service decides.
     Webhook(Box<NumberWebhook>),
 }

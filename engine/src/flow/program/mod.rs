@@ -2,13 +2,14 @@
 //!
 //! A turn walks through steps that take no time (set, branch, goto) until one gives a verb. Limits: [`MAX_INSTANT`] such steps
 //! in one turn, [`MAX_FAILURES`] failed verbs in one call; past either the call ends with cause 34. The rest of it: `menu.rs` (what keys
-//! lead to), `steps.rs` (what nodes do), `sound.rs` (what is played), `queue.rs` (waiting for agents), `notes.rs` (variables, and what a
+//! lead to), `steps.rs` (what nodes do), `sound.rs` (what is played), `queue.rs` (waiting for agents), `voicemail.rs` (messages), `notes.rs` (variables, and what a
 //! rehearsal is told).
 mod menu;
 mod notes;
 mod queue;
 mod sound;
 mod steps;
+mod voicemail;
 mod webhook;
 
 pub use notes::Note;

@@ -162,6 +162,9 @@ impl FlowProgram {
             NodeStep::Queue(queueing) => {
                 return Some((&queueing.prompt, self.enqueue(call, queueing)));
             }
+            NodeStep::Voicemail(messaging) => {
+                return Some((&messaging.prompt, self.voicemail(call, messaging)));
+            }
             NodeStep::Webhook(asking) => return Some((&asking.prompt, self.fetch(call, asking))),
             NodeStep::Recording {
                 control, prompt, ..
@@ -292,6 +295,9 @@ impl FlowProgram {
         }
         if let (NodeStep::Queue(queueing), Outcome::Queued(queued)) = (step, &outcome) {
             return self.after_queue(flow, call, queueing, queued);
+        }
+        if let (NodeStep::Voicemail(messaging), Outcome::Voicemailed(done)) = (step, &outcome) {
+            return self.after_voicemail(messaging, done);
         }
         if let (NodeStep::Webhook(asking), Outcome::Fetched(fetched)) = (step, &outcome) {
             return Move::To(self.after_fetch(flow, asking, fetched));

@@ -1,12 +1,11 @@
-//! Destinations that are read in full, and that this version does not serve yet: voicemail, other
-//! programs. Owns their keys, so that a flow for a later version is checked today; a server refuses the flow and says which.
+//! Destinations that are read in full, and that this version does not serve yet: other programs. Owns their keys, so that a flow for a later version is checked today; a server refuses the flow and says which.
 use super::super::model::Step;
 use super::Reader;
 use crate::config::document::Value;
 use crate::config::document::field::{Field, Table};
 
 /// Types that are read and not served.
-pub(super) const NOT_BUILT: &[&str] = &["application", "custom", "switchboard", "voicemail", "xml"];
+pub(super) const NOT_BUILT: &[&str] = &["application", "custom", "switchboard", "xml"];
 
 /// Keys of each, with those of which one must be there.
 const KEYS: &[(&str, &[&str], &[&str])] = &[
@@ -17,11 +16,6 @@ const KEYS: &[(&str, &[&str], &[&str])] = &[
     ),
     ("custom", &["command"], &[]),
     ("switchboard", &["switchboard_uuid"], &["ring_time"]),
-    (
-        "voicemail",
-        &["voicemail", "voicemail_id"],
-        &["skip_instructions", "greeting", "context"],
-    ),
     ("xml", &["url"], &["dialect"]),
 ];
 

@@ -11,6 +11,7 @@ mod queue_node;
 mod schedule;
 mod steps;
 mod tone_node;
+mod voicemail_node;
 mod webhook_node;
 
 pub(super) use audio_node::{FORMATS, TRACKS};

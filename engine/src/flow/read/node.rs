@@ -43,10 +43,11 @@ enum Kind {
     Queue,
     Callback,
     Agent,
+    Voicemail,
     Webhook,
 }
 
-const KINDS: [(&str, Kind); 32] = [
+const KINDS: [(&str, Kind); 33] = [
     ("play", Kind::Play),
     ("sound", Kind::Play),
     ("announcement", Kind::Play),
@@ -78,6 +79,7 @@ const KINDS: [(&str, Kind); 32] = [
     ("queue", Kind::Queue),
     ("callback", Kind::Callback),
     ("agent", Kind::Agent),
+    ("voicemail", Kind::Voicemail),
     ("webhook", Kind::Webhook),
 ];
 
@@ -164,6 +166,7 @@ impl Reader<'_> {
             Kind::Queue => self.queue_step(table),
             Kind::Callback => self.callback_step(table),
             Kind::Agent => self.agent_step(table),
+            Kind::Voicemail => self.voicemail_step(table),
             Kind::Webhook => self.webhook_step(table),
         }
     }

@@ -2,6 +2,7 @@
 use crate::call::{
     ConferenceEnd, Conferenced, DialEnd, Dialled, DigitSource, Failure, Fetched, Gather, GatherEnd,
     Gathered, KeyPress, Outcome, QueueEnd, Queued, RecordEnd, Recorded, RecordingId, Verb,
+    Voicemail, VoicemailEnd, VoicemailPurpose, Voicemailed,
 };
 use crate::config::document::field::shown;
 use crate::flow::pattern::KEYS;
@@ -110,6 +111,7 @@ pub(super) fn answer(verb: &Verb, acts: &mut VecDeque<Act>) -> Answer {
             | Verb::Record(_)
             | Verb::Conference(_)
             | Verb::Enqueue(_)
+            | Verb::Voicemail(_)
             | Verb::Stream(_)
             | Verb::Dial(_)
     );
@@ -128,6 +130,7 @@ pub(super) fn answer(verb: &Verb, acts: &mut VecDeque<Act>) -> Answer {
         }
         _ if waits && acts.front() == Some(&Act::Hangup) => Answer::Leaves,
         Verb::Enqueue(enqueue) => waited(&enqueue.exit_keys, acts),
+        Verb::Voicemail(wanted) => visited(wanted, acts),
         Verb::Dial(_) => {
             let how = match acts.front() {
                 Some(Act::Busy) => Some(DialEnd::Busy),
@@ -192,6 +195,45 @@ fn waited(exit_keys: &str, acts: &mut VecDeque<Act>) -> Answer {
         }
         None => Answer::Does(queue_end(answered())),
     }
+}
+
+/// A visit to a box: a message is left, or heard, where nothing else is said.
+fn visited(wanted: &Voicemail, acts: &mut VecDeque<Act>) -> Answer {
+    let key = |keys: &str| keys.chars().find(|key| wanted.exit_keys.contains(*key));
+    let end = match acts.front() {
+        Some(Act::Queue("full")) => Some(VoicemailEnd::Full),
+        Some(Act::Silence) => Some(VoicemailEnd::Empty),
+        Some(Act::Unreachable) => Some(VoicemailEnd::Unknown),
+        Some(Act::Decline) => Some(VoicemailEnd::Refused),
+        Some(Act::Keys(keys)) => key(keys).map(VoicemailEnd::Key),
+        Some(Act::Interrupt(one)) => key(&one.to_string()).map(VoicemailEnd::Key),
+        _ => None,
+    };
+    if end.is_some() {
+        acts.pop_front();
+    }
+    let usual = match wanted.purpose {
+        VoicemailPurpose::Leave { .. } => VoicemailEnd::Left,
+        VoicemailPurpose::Listen => VoicemailEnd::Heard,
+    };
+    Answer::Does(voicemailed(end.unwrap_or(usual)))
+}
+
+/// How a visit can end.
+pub(super) fn voicemail_ends(wanted: &Voicemail) -> Vec<VoicemailEnd> {
+    use VoicemailEnd::{Empty, Failed, Full, Heard, Key, Left, Refused, Unknown};
+    let key = wanted.exit_keys.chars().next().map(Key);
+    let ends: &[VoicemailEnd] = match wanted.purpose {
+        VoicemailPurpose::Leave { .. } => &[Left, Empty, Full, Unknown, Failed],
+        VoicemailPurpose::Listen => &[Heard, Refused, Unknown, Failed],
+    };
+    ends.iter().copied().chain(key).collect()
+}
+
+/// The outcome of an end.
+pub(super) fn voicemailed(end: VoicemailEnd) -> Outcome {
+    let message = (end == VoicemailEnd::Left).then(|| "made up".to_owned());
+    Outcome::Voicemailed(Voicemailed { end, message })
 }
 
 fn answered() -> QueueEnd {

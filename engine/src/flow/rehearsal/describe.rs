@@ -1,6 +1,7 @@
 //! Verbs, outcomes and notes in words.
 use crate::call::{
     Audio, DialEnd, HangupCause, Outcome, QueueEnd, RecordEnd, RecordingControl, Repeat, Verb,
+    VoicemailPurpose,
 };
 use crate::config::document::field::shown;
 use crate::flow::Flow;
@@ -124,6 +125,17 @@ pub(super) fn verb(flow: &Flow, verb: &Verb) -> Option<(&'static str, String)> {
             ),
             None => ("queues", format!("for queue {}", shown(&enqueue.queue))),
         },
+        Verb::Voicemail(wanted) => {
+            let of = match &wanted.mailbox {
+                Some(name) => format!("box {}", shown(name)),
+                None => "the phone's box".to_owned(),
+            };
+            let what = match wanted.purpose {
+                VoicemailPurpose::Leave { .. } => "a message in",
+                VoicemailPurpose::Listen => "the messages of",
+            };
+            ("voicemail", format!("{what} {of}"))
+        }
         Verb::Fetch(fetch) => ("asks", shown(&fetch.url)),
         Verb::Listen(_) => ("listens", "to the caller".to_owned()),
         Verb::WaitForTone(_) => ("listens", "for a tone".to_owned()),
@@ -171,6 +183,7 @@ pub(super) fn outcome(verb: &Verb, outcome: &Outcome) -> Option<(&'static str, S
                 end => end.name().to_owned(),
             },
         ),
+        Outcome::Voicemailed(done) => ("voicemail", done.end.name().to_owned()),
         Outcome::Recorded(recorded) => (
             "recorded",
             match recorded.end {

@@ -2,7 +2,7 @@
 //! no way leads to, where calls are lost, and where they go round.
 //!
 //! Limit: [`MAX_STATES`] states; a flow with more is told to have been walked in part.
-use super::caller::{SOMEBODY, dialled, failed, fetched, pressed, queued};
+use super::caller::{SOMEBODY, dialled, failed, fetched, pressed, queued, voicemailed};
 use super::{End, Setting, call};
 use crate::call::{Audio, CallInfo, DialEnd, Outcome, Program, Verb};
 use crate::flow::model::{Destination, Flow, Menu, Step};
@@ -241,6 +241,10 @@ impl Walk<'_> {
                 .iter()
                 .filter_map(|end| queued(end))
                 .collect(),
+            Verb::Voicemail(wanted) => super::caller::voicemail_ends(wanted)
+                .into_iter()
+                .map(voicemailed)
+                .collect(),
             Verb::Record(record) => {
                 let stop = record
                     .stop_keys
@@ -300,6 +304,7 @@ impl Walk<'_> {
             let outcome = match &standing.verb {
                 Verb::Dial(_)
                 | Verb::Enqueue(_)
+                | Verb::Voicemail(_)
                 | Verb::Hangup(_)
                 | Verb::Conference(_)
                 | Verb::Stream(_) => return,
@@ -376,7 +381,11 @@ fn leads_out(destination: &Destination) -> bool {
         Destination::Repeat => false,
         Destination::Sound { then, .. } => leads_out(then),
         Destination::Step(step) => match &**step {
-            Step::Dial(_) | Step::Queue(_) | Step::Hangup { .. } | Step::NotServed { .. } => true,
+            Step::Dial(_)
+            | Step::Queue(_)
+            | Step::Voicemail(_)
+            | Step::Hangup { .. }
+            | Step::NotServed { .. } => true,
             step => step.destinations().into_iter().any(leads_out),
         },
         _ => true,

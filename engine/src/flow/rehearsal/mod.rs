@@ -22,6 +22,8 @@ use std::time::{Duration, SystemTime};
 const MAX_VERBS: usize = 500;
 /// How long a callee speaks who answers, in ms.
 const CONVERSATION_MS: u64 = 60_000;
+/// How long a visit to a voicemail box is taken to last, in ms.
+const VISIT_MS: u64 = 30_000;
 
 /// Who calls, and when.
 #[derive(Debug, Clone)]
@@ -202,6 +204,7 @@ fn waited_ms(verb: &Verb, outcome: &Outcome) -> u64 {
             };
             u64::from(queued.waited_s) * 1000 + talked
         }
+        (Verb::Voicemail(_), _) => VISIT_MS,
         (Verb::Dial(_), Outcome::Dialled(dialled)) if dialled.status == 200 => CONVERSATION_MS,
         (Verb::Dial(dial), _) => u64::from(dial.ring_timeout_ms).min(30_000),
         (Verb::Record(_), Outcome::Recorded(recorded)) => u64::from(recorded.duration_ms),

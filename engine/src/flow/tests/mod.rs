@@ -11,6 +11,7 @@ mod properties;
 mod queues;
 mod refused;
 mod schema;
+mod voicemail;
 mod webhooks;
 
 use super::*;

@@ -1,6 +1,7 @@
 //! Outcomes in JSON: what a webhook program is told of its verbs.
 use crate::call::{
     ConferenceEnd, DialEnd, GatherEnd, KeyPress, ListenEnd, Outcome, QueueEnd, RecordEnd, ToneEnd,
+    VoicemailEnd,
 };
 use serde_json::{Value, json};
 
@@ -110,6 +111,15 @@ pub fn outcome_to_json(outcome: &Outcome) -> Value {
                 "waited_s": queued.waited_s,
             })
         }
+        Outcome::Voicemailed(done) => json!({
+            "outcome": "voicemailed",
+            "end": done.end.name(),
+            "key": match done.end {
+                VoicemailEnd::Key(key) => Some(key.to_string()),
+                _ => None,
+            },
+            "message": done.message,
+        }),
         Outcome::AgentDone(_) => json!({"outcome": "agent"}),
         Outcome::HandedOver => json!({"outcome": "handed-over"}),
         Outcome::HungUp => json!({"outcome": "hung-up"}),

@@ -4,7 +4,7 @@ use super::{Instruction, audio};
 use crate::call::{
     Audio, Conference, Dial, DialOrder, DialTarget, Echo, Enqueue, Fetch, Gather, Hangup,
     HangupCause, Listen, Manner, Play, Record, RecordCall, RecordingControl, Refer, Reject, Repeat,
-    SendDigits, Stream, Until, Verb, Wait,
+    SendDigits, Stream, Until, Verb, Voicemail, VoicemailPurpose, Wait,
 };
 use crate::config::Secret;
 use crate::config::document::field::{Field, Table};
@@ -46,6 +46,7 @@ const VERBS: &[(&str, Reading)] = &[
     ("send_digits", send_digits),
     ("stop_stream", |_| Some(Verb::StopStream)),
     ("stream", stream),
+    ("voicemail", voicemail),
     ("wait", wait),
 ];
 
@@ -444,6 +445,35 @@ fn bearer(field: &Field<'_>) -> Option<Secret> {
         field.error(format!("must be {TOKENS}"));
     }
     token.map(Secret::new)
+}
+
+fn voicemail(table: &mut Table<'_>) -> Option<Verb> {
+    let listens = table.field("action");
+    let listens = listens.map_or(Some(false), |field| {
+        field.choice(&[("leave", false), ("listen", true)])
+    })?;
+    let busy = flag(table, "busy", false);
+    let skip_instructions = flag(table, "skip_instructions", false);
+    let exit_keys = keys(table, "exit_keys");
+    let language = table.field("language");
+    let language = language.map_or(Some(String::new()), |field| short(&field));
+    let own = listens && !table.has("mailbox");
+    let mailbox = match own {
+        true => None,
+        false => Some(named(table, "mailbox")?),
+    };
+    Some(Verb::Voicemail(Box::new(Voicemail {
+        mailbox,
+        purpose: match listens {
+            true => VoicemailPurpose::Listen,
+            false => VoicemailPurpose::Leave {
+                busy: busy?,
+                skip_instructions: skip_instructions?,
+            },
+        },
+        language: language?,
+        exit_keys: exit_keys?,
+    })))
 }
 
 fn stream(table: &mut Table<'_>) -> Option<Verb> {

@@ -20,7 +20,7 @@ struct Number {
     /// Who may call it.
     from: Vec<String>,
     kind: NumberKind,
-    /// Its name: a flow's source, a user, a ring group, a trunk, a queue, a service of agents, a webhook's address.
+    /// Its name: a flow's source, a user, a ring group, a trunk, a queue, a service of agents, a voicemail box (`own`: the phone's), a webhook's address.
     destination: String,
     /// The line of the configuration that says so.
     line: u32,
@@ -36,6 +36,8 @@ enum NumberKind {
     Trunk,
     Queue,
     Agent,
+    Voicemail,
+    VoicemailAccess,
     Webhook,
 }
 
@@ -73,6 +75,11 @@ fn shown(number: &config::Number) -> Number {
         NumberDestination::Trunk(name) => (NumberKind::Trunk, name.clone()),
         NumberDestination::Queue(name) => (NumberKind::Queue, name.clone()),
         NumberDestination::Agent(service) => (NumberKind::Agent, service.name().to_owned()),
+        NumberDestination::Voicemail(name) => (NumberKind::Voicemail, name.clone()),
+        NumberDestination::VoicemailAccess(name) => {
+            let name = name.as_deref().unwrap_or("own");
+            (NumberKind::VoicemailAccess, name.to_owned())
+        }
         NumberDestination::Webhook(hook) => (NumberKind::Webhook, hook.url.clone()),
     };
     Number {

@@ -4,11 +4,11 @@ use std::time::Duration;
 /// After the first failure.
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest.
-pub(super) const LONGEST: Duration = Duration::from_secs(900);
+pub const LONGEST: Duration = Duration::from_secs(900);
 
 /// The time to wait after so many failures: it doubles, up to a quarter of an hour; `random` takes up to half of it off, so that those who failed
 /// together do not come back together.
-pub(super) fn delay(failures: u32, random: u32) -> Duration {
+pub fn delay(failures: u32, random: u32) -> Duration {
     let doubled = FIRST.saturating_mul(
         1_u32
             .checked_shl(failures.saturating_sub(1))

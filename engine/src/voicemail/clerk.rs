@@ -1,0 +1,231 @@
+//! The clerk: sends the mail of each message, until it is sent or a day's tries were in vain. Works from the rows of the store, so a process that is
+//! killed goes on with what is left; calls never wait for it.
+//!
+//! Limits: [`AT_ONCE`] messages at a time; what failed is tried again with growing pauses for [`GIVE_UP`].
+use super::letter::letter;
+use super::{Boxes, Happened};
+use crate::config::{Mail, MailBy, MailSecurity, VoicemailBox};
+use crate::fetch::backoff;
+use crate::speech::program::{self, Run};
+use crate::store::{Store, StoreError, VoicemailRow, time_of};
+use jiff::tz::TimeZone;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+use tokio::task::JoinSet;
+
+/// Messages that are worked on at a time.
+const AT_ONCE: usize = 4;
+/// How long a mail is tried.
+const GIVE_UP: Duration = Duration::from_secs(72 * 3600);
+/// How long a store that fails is left alone.
+const STORE_REST: Duration = Duration::from_secs(5);
+/// What a sleep is at most: a clock that was put back does not stop the clerk.
+const NAP: Duration = Duration::from_secs(60);
+/// The most that a mail program may say.
+const MOST_SAID: usize = 64 * 1024;
+
+/// What the metrics page shows.
+#[derive(Debug, Default)]
+pub struct ClerkCounters {
+    /// Mails that were taken.
+    pub sent: AtomicU64,
+    /// Tries that failed.
+    pub failed: AtomicU64,
+    /// Mails that were given up.
+    pub given_up: AtomicU64,
+}
+
+/// Why a mail was not taken.
+struct NotSent {
+    reason: String,
+    /// It is never going to be.
+    for_good: bool,
+}
+
+impl NotSent {
+    fn for_good(reason: String) -> NotSent {
+        NotSent {
+            reason,
+            for_good: true,
+        }
+    }
+
+    fn for_now(reason: String) -> NotSent {
+        NotSent {
+            reason,
+            for_good: false,
+        }
+    }
+}
+
+/// See the module's text.
+#[derive(Clone)]
+pub struct Clerk {
+    boxes: Arc<Boxes>,
+    store: Store,
+    mail: Arc<Mail>,
+    /// For the times in mails.
+    zone: TimeZone,
+    /// Its counters.
+    pub counters: Arc<ClerkCounters>,
+}
+
+impl Clerk {
+    /// Works for these boxes.
+    pub fn new(boxes: Arc<Boxes>, store: Store, mail: Mail) -> Clerk {
+        Clerk {
+            boxes,
+            store,
+            mail: Arc::new(mail),
+            zone: TimeZone::system(),
+            counters: Arc::default(),
+        }
+    }
+
+    /// Goes on as long as the process.
+    pub async fn work(self) {
+        loop {
+            // The store has told what went wrong.
+            let nap = self.round(SystemTime::now()).await.unwrap_or(STORE_REST);
+            tokio::select! {
+                () = self.boxes.work.notified() => {}
+                () = tokio::time::sleep(nap) => {}
+            }
+        }
+    }
+
+    /// Works on what is due; returns when to look again.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) async fn round(&self, now: SystemTime) -> Result<Duration, StoreError> {
+        let (due, next) = self.store.voicemail_work(now, AT_ONCE).await?;
+        if due.is_empty() {
+            let until = next.map(|ms| time_of(ms).duration_since(now).unwrap_or_default());
+            return Ok(until.map_or(NAP, |until| until.min(NAP)));
+        }
+        let mut under_way = JoinSet::new();
+        for row in due {
+            let clerk = self.clone();
+            under_way.spawn(async move { clerk.settle(row, now).await });
+        }
+        while let Some(done) = under_way.join_next().await {
+            // One that panicked is tried again with the next round.
+            done.unwrap_or(Ok(()))?;
+        }
+        Ok(Duration::ZERO)
+    }
+
+    async fn settle(&self, row: VoicemailRow, now: SystemTime) -> Result<(), StoreError> {
+        let mailbox = self.boxes.find(&row.mailbox);
+        let wanted = mailbox.filter(|mailbox| !mailbox.email.is_empty());
+        let (Some(mailbox), true) = (wanted, self.mail.by.is_some()) else {
+            return self.store.put_off_voicemail(&row.id, None, false).await;
+        };
+        let Err(not_sent) = self.send(&mailbox, &row).await else {
+            self.counters.sent.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(
+                message = row.id,
+                mailbox = row.mailbox,
+                "mail of a message sent"
+            );
+            return self.store.put_off_voicemail(&row.id, None, false).await;
+        };
+        self.counters.failed.fetch_add(1, Ordering::Relaxed);
+        let age = now.duration_since(time_of(row.at_ms)).unwrap_or_default();
+        let reason = not_sent.reason;
+        if not_sent.for_good || age > GIVE_UP {
+            self.counters.given_up.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(
+                rule = "voicemail-mail-given-up",
+                message = row.id,
+                mailbox = row.mailbox,
+                reason,
+                "no mail is sent of a message; it stays in its box"
+            );
+            self.store.put_off_voicemail(&row.id, None, true).await?;
+            self.boxes.tell(&Happened::MailFailed(row, reason));
+            return Ok(());
+        }
+        let mut random = [0; 4];
+        // Without random numbers nothing is spread.
+        let _ = getrandom::fill(&mut random);
+        let wait = backoff::delay(row.attempts + 1, u32::from_be_bytes(random));
+        tracing::info!(
+            rule = "voicemail-mail-failed",
+            message = row.id,
+            mailbox = row.mailbox,
+            attempt = row.attempts + 1,
+            reason,
+            again_s = wait.as_secs_f32(),
+            "mail of a message failed"
+        );
+        let due = now + wait;
+        self.store.put_off_voicemail(&row.id, Some(due), true).await
+    }
+
+    async fn send(&self, mailbox: &VoicemailBox, row: &VoicemailRow) -> Result<(), NotSent> {
+        let audio = match mailbox.attach {
+            false => None,
+            true => match tokio::fs::read(&row.path).await {
+                Ok(audio) => Some(audio),
+                Err(error) => {
+                    let path = row.path.display();
+                    return Err(NotSent::for_good(format!("{path}: {error}")));
+                }
+            },
+        };
+        let mail = letter(&self.mail.from, mailbox, row, &self.zone, audio);
+        let mail = mail.map_err(NotSent::for_good)?;
+        match &self.mail.by {
+            Some(MailBy::Command(program)) => self.by_command(program, &mail).await,
+            Some(MailBy::Smtp {
+                server,
+                security,
+                login,
+            }) => {
+                let host = server.host.as_str();
+                let told = |error: lettre::transport::smtp::Error| NotSent {
+                    reason: error.to_string(),
+                    for_good: error.is_permanent(),
+                };
+                type Smtp = AsyncSmtpTransport<Tokio1Executor>;
+                let mut smtp = match security {
+                    MailSecurity::Tls => Smtp::relay(host).map_err(told)?,
+                    MailSecurity::StartTls => Smtp::starttls_relay(host).map_err(told)?,
+                    MailSecurity::Plain => Smtp::builder_dangerous(host),
+                };
+                if let Some(port) = server.port {
+                    smtp = smtp.port(port);
+                }
+                if let Some((name, password)) = login {
+                    let password = password.expose().to_owned();
+                    smtp = smtp.credentials(Credentials::new(name.clone(), password));
+                }
+                let smtp = smtp.timeout(Some(self.mail.timeout)).build();
+                smtp.send(mail).await.map(|_| ()).map_err(told)
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn by_command(&self, program: &str, mail: &Message) -> Result<(), NotSent> {
+        let envelope = mail.envelope();
+        let from = envelope.from().map(ToString::to_string).unwrap_or_default();
+        let mut command = vec![program.to_owned(), "-i".to_owned(), "-f".to_owned(), from];
+        command.push("--".to_owned());
+        command.extend(envelope.to().iter().map(ToString::to_string));
+        let run = Run {
+            command: &command,
+            input: mail.formatted(),
+            limit: self.mail.timeout,
+            max_octets: MOST_SAID,
+        };
+        let ran = program::run(run).await;
+        ran.map(|_| ())
+            .map_err(|error| NotSent::for_now(error.to_string()))
+    }
+}

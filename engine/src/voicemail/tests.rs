@@ -1,0 +1,304 @@
+//! Boxes and the clerk, with made-up time and a mail program of the test.
+use super::*;
+use crate::config::{Mail, MailBy, MailSecurity, Secret};
+use crate::store::{VoicemailQuery, VoicemailState};
+use std::path::Path;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+fn caller() -> Caller {
+    Caller {
+        call: "c-1".to_owned(),
+        number: "201".to_owned(),
+        name: None,
+    }
+}
+
+/// A WAV file of so many ms, 8 kHz, as recordings have it.
+fn record(path: &Path, ms: u32) {
+    let octets = ms * 16;
+    let mut wav = Vec::from(*b"RIFF");
+    wav.extend((octets + 36).to_le_bytes());
+    wav.extend(b"WAVEfmt ");
+    wav.extend(16_u32.to_le_bytes());
+    wav.extend([1, 0, 1, 0]);
+    wav.extend(8000_u32.to_le_bytes());
+    wav.extend(16_000_u32.to_le_bytes());
+    wav.extend([2, 0, 16, 0]);
+    wav.extend(b"data");
+    wav.extend(octets.to_le_bytes());
+    wav.resize(44 + octets as usize, 0);
+    std::fs::write(path, wav).unwrap();
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+    store: Store,
+    boxes: Arc<Boxes>,
+    told: Arc<Mutex<Vec<String>>>,
+}
+
+fn bench(of: VoicemailBox) -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::in_memory().unwrap();
+    let boxes = Boxes::new(Some(store.clone()), folder.path().join("voicemail"));
+    let told = Arc::<Mutex<Vec<String>>>::default();
+    let list = told.clone();
+    boxes.listen(move |happened| {
+        let word = match happened {
+            Happened::Left(_, count) => format!("left {}", count.new),
+            Happened::Marked(_, count) => format!("marked {} {}", count.new, count.saved),
+            Happened::Deleted(_, count) => format!("deleted {}", count.new + count.saved),
+            Happened::Refused(name, _, why) => format!("refused {name} {why}"),
+            Happened::Transcribed(_, text) => format!("said {text}"),
+            Happened::MailFailed(_, reason) => format!("no mail: {reason}"),
+        };
+        list.lock().unwrap().push(word);
+    });
+    boxes.apply(&[of]);
+    Bench {
+        folder,
+        store,
+        boxes,
+        told,
+    }
+}
+
+impl Bench {
+    async fn leave(&self, ms: u32, silence: Duration) -> Filed {
+        let take = self.boxes.begin("sales", caller()).await.unwrap();
+        record(&take.path, ms);
+        self.boxes.file(take, silence).await
+    }
+
+    fn told(&self) -> Vec<String> {
+        std::mem::take(&mut self.told.lock().unwrap())
+    }
+
+    fn files(&self) -> usize {
+        std::fs::read_dir(self.folder.path().join("voicemail"))
+            .unwrap()
+            .count()
+    }
+
+    fn clerk(&self, by: Option<MailBy>) -> Clerk {
+        let mail = Mail {
+            from: "pbx@example.com".to_owned(),
+            by,
+            timeout: Duration::from_secs(30),
+        };
+        Clerk::new(self.boxes.clone(), self.store.clone(), mail)
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_left_heard_and_deleted() {
+    let bench = bench(VoicemailBox {
+        max_messages: 2,
+        ..VoicemailBox::named("sales")
+    });
+    let boxes = &bench.boxes;
+    let mut changes = boxes.changes();
+    assert!(matches!(bench.leave(3000, Duration::ZERO).await, Filed::Left(row) if row.ms == 3000));
+    // Five of its six seconds are silence.
+    let silence = Duration::from_secs(5);
+    assert_eq!(bench.leave(6000, silence).await, Filed::Empty);
+    let take = boxes.begin("sales", caller()).await.unwrap();
+    assert_eq!(
+        boxes.begin("sales", caller()).await.unwrap_err(),
+        NoTake::Full
+    );
+    boxes.discard(take).await;
+    assert_eq!(
+        boxes.begin("x", caller()).await.unwrap_err(),
+        NoTake::Unknown
+    );
+    let rows = boxes.messages("sales").await.unwrap();
+    assert_eq!((rows.len(), bench.files()), (1, 1));
+    let row = boxes.mark(rows[0].clone(), true).await.unwrap();
+    assert_eq!(row.state, VoicemailState::Saved);
+    boxes.delete(row).await.unwrap();
+    assert_eq!(bench.files(), 0);
+    let told = [
+        "left 1",
+        "refused sales full",
+        "refused x unknown",
+        "marked 0 1",
+        "deleted 0",
+    ];
+    assert_eq!(bench.told(), told);
+    for _ in 0..3 {
+        assert_eq!(changes.try_recv().as_deref(), Ok("sales"));
+    }
+    let counted = [
+        ("left", 1),
+        ("empty", 1),
+        ("full", 1),
+        ("unknown", 1),
+        ("failed", 0),
+    ];
+    assert_eq!(boxes.outcomes(), counted);
+}
+
+#[tokio::test]
+async fn what_a_killed_process_left_is_filed() {
+    let bench = bench(VoicemailBox::named("sales"));
+    for ms in [4000, 500] {
+        let take = bench.boxes.begin("sales", caller()).await.unwrap();
+        record(&take.path, ms);
+    }
+    assert_eq!(repair(&bench.boxes, &bench.store).await.unwrap(), 1);
+    assert_eq!(repair(&bench.boxes, &bench.store).await.unwrap(), 0);
+    assert_eq!(bench.told(), ["left 1"]);
+    assert_eq!(bench.files(), 1);
+}
+
+#[tokio::test]
+async fn messages_are_kept_as_long_as_they_should() {
+    let day = Duration::from_secs(86_400);
+    let bench = bench(VoicemailBox {
+        keep: Some(day),
+        ..VoicemailBox::named("sales")
+    });
+    bench.leave(3000, Duration::ZERO).await;
+    let now = SystemTime::now();
+    assert_eq!(bench.boxes.sweep(now).await.unwrap(), 0);
+    assert_eq!(bench.boxes.sweep(now + day).await.unwrap(), 1);
+    assert_eq!(bench.files(), 0);
+}
+
+#[test]
+fn a_box_is_found_by_name_number_and_phone_and_its_pin_is_guarded() {
+    let bench = bench(VoicemailBox {
+        number: Some("100".to_owned()),
+        pin: Some(Secret::new("4711")),
+        endpoints: vec!["ann".to_owned()],
+        ..VoicemailBox::named("sales")
+    });
+    let boxes = &bench.boxes;
+    let found = [
+        boxes.find("sales"),
+        boxes.find("100"),
+        boxes.of_phone("ann"),
+    ];
+    assert!(
+        found.iter().flatten().all(|each| each.name == "sales"),
+        "{found:?}"
+    );
+    assert!(found.iter().all(Option::is_some));
+    assert!(boxes.find("").is_none() && boxes.of_phone("bob").is_none());
+    let sales = boxes.find("100").unwrap();
+    let now = Instant::now();
+    assert_eq!(boxes.check_pin(now, &sales, "4711"), Ok(()));
+    for _ in 0..5 {
+        assert_eq!(boxes.check_pin(now, &sales, "1"), Err(PinRefused::Wrong));
+    }
+    assert_eq!(
+        boxes.check_pin(now, &sales, "4711"),
+        Err(PinRefused::Locked)
+    );
+    // One without a PIN has none that is right.
+    let open = VoicemailBox::named("open");
+    assert_eq!(boxes.check_pin(now, &open, ""), Err(PinRefused::Wrong));
+}
+
+fn mailed() -> VoicemailBox {
+    VoicemailBox {
+        email: vec!["ann@example.com".to_owned()],
+        ..VoicemailBox::named("sales")
+    }
+}
+
+#[tokio::test]
+async fn a_mail_is_tried_until_it_is_taken() {
+    let bench = bench(mailed());
+    bench.leave(3000, Duration::ZERO).await;
+    let failing = bench.clerk(Some(MailBy::Command("/nonexistent/sendmail".to_owned())));
+    let now = SystemTime::now();
+    failing.round(now).await.unwrap();
+    assert_eq!(failing.counters.failed.load(Ordering::Relaxed), 1);
+    // Not before its time.
+    assert!(failing.round(now).await.unwrap() > Duration::ZERO);
+    assert_eq!(failing.counters.failed.load(Ordering::Relaxed), 1);
+    let sent = bench.clerk(Some(MailBy::Command("true".to_owned())));
+    let later = now + Duration::from_secs(2);
+    sent.round(later).await.unwrap();
+    assert_eq!(sent.counters.sent.load(Ordering::Relaxed), 1);
+    sent.round(later + Duration::from_secs(3600)).await.unwrap();
+    assert_eq!(sent.counters.sent.load(Ordering::Relaxed), 1);
+    // Three days are enough.
+    bench.leave(3000, Duration::ZERO).await;
+    let long_after = now + Duration::from_secs(73 * 3600);
+    failing.round(long_after).await.unwrap();
+    assert_eq!(failing.counters.given_up.load(Ordering::Relaxed), 1);
+    let told = bench.told();
+    assert!(told.last().unwrap().starts_with("no mail: "), "{told:?}");
+    let rows = bench.store.voicemails(VoicemailQuery::default()).await;
+    assert_eq!(rows.unwrap().len(), 2, "the messages stay");
+}
+
+/// A mail server of the test: takes mail, or refuses each receiver for good.
+async fn server(refuses: bool, mails: Arc<AtomicUsize>) -> std::net::SocketAddr {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (reader, mut writer) = stream.into_split();
+            let mut lines = BufReader::new(reader).lines();
+            writer.write_all(b"220 hello\r\n").await.unwrap();
+            let mut data = false;
+            while let Ok(Some(line)) = lines.next_line().await {
+                let answer = match line.split(' ').next().unwrap_or_default() {
+                    "." if data => {
+                        data = false;
+                        mails.fetch_add(1, Ordering::Relaxed);
+                        "250 taken"
+                    }
+                    _ if data => continue,
+                    "RCPT" if refuses => "550 no such user",
+                    "DATA" => {
+                        data = true;
+                        "354 go on"
+                    }
+                    "QUIT" => "221 bye",
+                    _ => "250 fine",
+                };
+                let answer = format!("{answer}\r\n");
+                if writer.write_all(answer.as_bytes()).await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    address
+}
+
+fn smtp(address: std::net::SocketAddr) -> Option<MailBy> {
+    Some(MailBy::Smtp {
+        server: crate::config::HostPort {
+            host: address.ip().to_string(),
+            port: Some(address.port()),
+        },
+        security: MailSecurity::Plain,
+        login: None,
+    })
+}
+
+#[tokio::test]
+async fn mail_leaves_by_smtp_and_what_is_refused_for_good_is_given_up() {
+    let bench = bench(mailed());
+    let mails = Arc::<AtomicUsize>::default();
+    let now = SystemTime::now();
+    bench.leave(3000, Duration::ZERO).await;
+    let clerk = bench.clerk(smtp(server(false, mails.clone()).await));
+    clerk.round(now).await.unwrap();
+    let counters = &clerk.counters;
+    assert_eq!(counters.sent.load(Ordering::Relaxed), 1);
+    assert_eq!(mails.load(Ordering::Relaxed), 1);
+    bench.leave(3000, Duration::ZERO).await;
+    let clerk = bench.clerk(smtp(server(true, mails.clone()).await));
+    clerk.round(now + Duration::from_secs(1)).await.unwrap();
+    assert_eq!(clerk.counters.given_up.load(Ordering::Relaxed), 1);
+    assert_eq!(mails.load(Ordering::Relaxed), 1);
+}
