@@ -1,5 +1,7 @@
 //! [`Verb::Dial`](super::Verb::Dial): whom to call and how, and what became of it.
 
+use super::tones::OnMachine;
+use crate::config::Reach;
 use trunkline_dsp::progress::Kind;
 
 /// Calls somebody else and joins both.
@@ -14,6 +16,8 @@ pub struct Dial {
     pub ring_timeout_ms: u32,
     /// The number shown to the callee; `None`: the caller's.
     pub caller_id: Option<String>,
+    /// Whether it is found out who answered, and what is done then.
+    pub on_machine: Option<OnMachine>,
 }
 
 impl Dial {
@@ -24,6 +28,7 @@ impl Dial {
             order: DialOrder::All,
             ring_timeout_ms: 0,
             caller_id: None,
+            on_machine: None,
         }
     }
 }
@@ -69,6 +74,15 @@ impl std::fmt::Display for DialTarget {
     }
 }
 
+impl From<Reach> for DialTarget {
+    fn from(reach: Reach) -> DialTarget {
+        match reach {
+            Reach::Endpoint(user) => DialTarget::Endpoint(user),
+            Reach::Outside { trunk, number } => DialTarget::Trunk { trunk, number },
+        }
+    }
+}
+
 /// What became of a [`Dial`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dialled {
@@ -102,6 +116,8 @@ pub enum DialEnd {
     Declined,
     /// Nobody could be reached: no phone is registered, every target of the trunk is down.
     Unreachable,
+    /// A machine answered, which was not to have the call.
+    Machine,
     /// Refused with that status.
     Refused(u16),
 }

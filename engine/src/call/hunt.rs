@@ -476,7 +476,7 @@ fn nobody_there_at(label: &str) -> Dialled {
 /// The one of two failures that tells the caller more: somebody did not pick up, was busy, did not want; then what was refused.
 fn worse(one: Option<Dialled>, other: Dialled) -> Dialled {
     let rank = |dialled: &Dialled| match dialled.how {
-        DialEnd::Answered { .. } | DialEnd::NoAnswer => 0,
+        DialEnd::Answered { .. } | DialEnd::NoAnswer | DialEnd::Machine => 0,
         DialEnd::Busy => 1,
         DialEnd::Declined => 2,
         DialEnd::Refused(status) if status < 500 => 3,

@@ -84,7 +84,7 @@ pub use queue_program::QueueProgram;
 pub use session::{Outbound, outbound};
 pub use text_message::{TextMessage, Verdict};
 pub use texts::TextTo;
-pub use tones::{DetectMachine, MachineDetected, ToneEnd, WaitForTone};
+pub use tones::{DetectMachine, MachineDetected, OnMachine, ToneEnd, WaitForTone};
 pub use troubled::{Troubled, TroubledLeg};
 pub use verb::{
     Audio, Conference, ConferenceEnd, Conferenced, Dial, DialEnd, DialOrder, DialTarget, Dialled,

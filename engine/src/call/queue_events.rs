@@ -32,6 +32,15 @@ pub(super) fn tell(events: &Events, event: &Event) {
             Some(call),
             || json!({ "queue": queue, "why": why.name(), "waited_s": waited.as_secs() }),
         ),
+        Event::Moved {
+            queue,
+            call,
+            position,
+        } => events.tell(
+            EventKind::QueueMoved,
+            Some(call),
+            || json!({ "queue": queue, "position": position }),
+        ),
         Event::Ringing { queue, call, agent } => {
             events.tell(
                 EventKind::AgentCalled,

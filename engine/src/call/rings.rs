@@ -8,7 +8,6 @@ use super::first_of::first_of;
 use super::hunt::{Hunt, Hunted};
 use super::leg::{Input, hangup_reason};
 use super::see_off::Escorted;
-use crate::config::Reach;
 use crate::media::{Command, MediaAudio};
 use crate::queue::{Missed, Rung};
 use crate::route::Refusal;
@@ -91,10 +90,7 @@ impl Rings {
         self.cancel("queue-goes-on", None);
         (self.attempt, self.prefer) = (attempt, prefer);
         for rung in agents {
-            let target = match rung.reach {
-                Reach::Endpoint(user) => DialTarget::Endpoint(user),
-                Reach::Outside { trunk, number } => DialTarget::Trunk { trunk, number },
-            };
+            let target = DialTarget::from(rung.reach);
             let call = self.call.clone();
             let finding = async move {
                 let directory = &call.calls.directory;
@@ -169,7 +165,7 @@ impl Rings {
             Event::Hunted(Hunted::Nobody(dialled)) => {
                 let why = match dialled.how {
                     DialEnd::Busy => Missed::Busy,
-                    DialEnd::NoAnswer => Missed::NoAnswer,
+                    DialEnd::NoAnswer | DialEnd::Machine => Missed::NoAnswer,
                     DialEnd::Declined => Missed::Declined,
                     DialEnd::Answered { .. } | DialEnd::Unreachable | DialEnd::Refused(_) => {
                         Missed::Unreachable

@@ -1,6 +1,8 @@
 //! The verbs that listen for tones of the network, and find out who answered; and what a tone says of a call in the words of SIP and Q.850.
 use super::verb::{Audio, KeyPress, Repeat};
-use trunkline_dsp::answering::{Settings, Verdict};
+use crate::media::Attention;
+use std::time::{Duration, Instant};
+use trunkline_dsp::answering::{Answerer, Finding, Settings, Verdict};
 use trunkline_dsp::progress::{Heard, Information, Kind, Plan};
 
 /// [`Verb::WaitForTone`](super::Verb::WaitForTone).
@@ -38,6 +40,97 @@ pub struct DetectMachine {
     pub plan: &'static Plan,
     /// The limits.
     pub settings: Settings,
+    /// The program goes on meanwhile, and events tell who answered.
+    pub background: bool,
+}
+
+impl DetectMachine {
+    pub(super) fn attention(&self) -> Attention {
+        Attention {
+            tones: None,
+            answering: Some((self.plan, self.settings)),
+        }
+    }
+}
+
+/// What is done once it is known who answered a call that we placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnMachine {
+    /// A machine is hung up on; nothing is said to it.
+    Hangup,
+    /// Nothing: the call goes on meanwhile, and events tell who answered.
+    Continue,
+    /// The call goes on at once with a human, and with a machine when it has beeped.
+    WaitForBeep,
+}
+
+impl OnMachine {
+    /// Every one by its name.
+    pub const ALL: [(&'static str, OnMachine); 3] = [
+        ("hangup", OnMachine::Hangup),
+        ("continue", OnMachine::Continue),
+        ("wait-for-beep", OnMachine::WaitForBeep),
+    ];
+
+    /// The usual limits.
+    pub fn detect(self) -> DetectMachine {
+        DetectMachine {
+            plan: Plan::to_hear("any").expect("local invariant: a plan of its own"),
+            settings: Settings {
+                wait_for_beep: self == OnMachine::WaitForBeep,
+                ..Settings::default()
+            },
+            background: self == OnMachine::Continue,
+        }
+    }
+}
+
+/// Audio that comes late does not make us miss a verdict.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A detection under way.
+pub(super) struct Vetting {
+    settings: Settings,
+    /// When it is given up.
+    pub(super) deadline: Instant,
+    /// What is known so far.
+    pub(super) found: MachineDetected,
+}
+
+impl Vetting {
+    pub(super) fn new(now: Instant, detect: &DetectMachine) -> Vetting {
+        Vetting {
+            settings: detect.settings,
+            deadline: now + ms(detect.settings.total_analysis_ms) + GRACE,
+            found: MachineDetected {
+                verdict: None,
+                beep: false,
+            },
+        }
+    }
+
+    /// Takes a finding. Whether nothing else is to come.
+    pub(super) fn take(&mut self, now: Instant, finding: Finding) -> bool {
+        match finding {
+            Finding::Verdict(verdict) => {
+                self.found.verdict = Some(verdict);
+                self.found.beep = verdict.beep;
+                let waits = self.found.is_machine() && !verdict.beep && self.settings.wait_for_beep;
+                if waits {
+                    self.deadline = now + ms(self.settings.max_message_ms) + GRACE;
+                }
+                !waits
+            }
+            Finding::GreetingOver { beep, .. } => {
+                self.found.beep = beep;
+                true
+            }
+        }
+    }
+}
+
+fn ms(ms: u32) -> Duration {
+    Duration::from_millis(ms.into())
 }
 
 /// Who answered.
@@ -47,6 +140,14 @@ pub struct MachineDetected {
     pub verdict: Option<Verdict>,
     /// The machine has beeped: what is said now is recorded.
     pub beep: bool,
+}
+
+impl MachineDetected {
+    /// Whether it is sure to be a machine.
+    pub fn is_machine(&self) -> bool {
+        self.verdict
+            .is_some_and(|verdict| verdict.answerer == Answerer::Machine)
+    }
 }
 
 /// What a call is told whose far end gives a tone instead of an answer: SIP status and Q.850 cause; `None` where the tone is no refusal.

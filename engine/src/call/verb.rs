@@ -139,7 +139,7 @@ impl Verb {
             Verb::Record(_) => true,
             Verb::Stream(stream) => !stream.background,
             Verb::WaitForTone(wait) => wait.max_ms > 0,
-            Verb::DetectMachine(_) => true,
+            Verb::DetectMachine(detect) => !detect.background,
             Verb::Listen(listen) => listen.max_ms > 0,
             Verb::SendDigits(send) => DigitText::new(send.digits.clone()).next().is_some(),
             Verb::Wait(wait) => wait.ms > 0,

@@ -33,7 +33,7 @@ pub(super) async fn keep_house(config: Arc<Config>, store: Store, boxes: Arc<Box
 }
 
 async fn sweep(config: &Config, store: &Store, now: SystemTime) -> Result<usize, StoreError> {
-    let mut deleted = store.sweep_documents(now).await?;
+    let mut deleted = store.sweep_documents(now).await? + store.sweep_scheduled(now).await?;
     if let Some(before) = config.cdr.keep.and_then(|keep| now.checked_sub(keep)) {
         deleted += store.delete_cdrs_before(before).await?;
     }

@@ -1,8 +1,8 @@
-//! Keeps what of queues outlives the process: who is logged in or has a break, and who is to be called back.
+//! Keeps what of queues outlives the process: who is logged in or has a break, who was made or unmade a member, and who is to be called back.
 //!
 //! It is written a moment after it changed, as one document; a process that is killed within that moment comes back with what was before.
 use crate::call::Calls;
-use crate::queue::{AgentStanding, KeptCallback};
+use crate::queue::{AgentStanding, KeptCallback, KeptMember};
 use crate::store::Store;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -19,12 +19,13 @@ const MOMENT: Duration = Duration::from_millis(200);
 pub(super) async fn start(calls: &Arc<Calls>, store: &Store) {
     match store.document(SPACE, KEY).await {
         Ok(Some(kept)) => {
-            let (agents, callbacks) = read(&kept.body);
+            let (agents, callbacks, members) = read(&kept.body);
             tracing::info!(
                 agents = agents.len(),
                 callbacks = callbacks.len(),
                 "queues go on where they were"
             );
+            calls.queues.restore_members(&members);
             calls.queues.restore(&agents);
             calls.restore_callbacks(&callbacks);
         }
@@ -44,7 +45,12 @@ async fn keep(calls: Arc<Calls>, store: Store, changed: Arc<Notify>) {
     loop {
         changed.notified().await;
         tokio::time::sleep(MOMENT).await;
-        let now = write(&calls.queues.standing(), &calls.queues.callbacks());
+        let queues = &calls.queues;
+        let now = write(
+            &queues.standing(),
+            &queues.callbacks(),
+            &queues.changed_members(),
+        );
         if now == kept {
             continue;
         }
@@ -57,7 +63,7 @@ async fn keep(calls: Arc<Calls>, store: Store, changed: Arc<Notify>) {
     }
 }
 
-fn write(agents: &[AgentStanding], callbacks: &[KeptCallback]) -> Value {
+fn write(agents: &[AgentStanding], callbacks: &[KeptCallback], members: &[KeptMember]) -> Value {
     let agent = |agent: &AgentStanding| json!({ "id": agent.id, "logged_in": agent.logged_in, "paused": agent.paused });
     let callback = |back: &KeptCallback| {
         json!({
@@ -65,14 +71,17 @@ fn write(agents: &[AgentStanding], callbacks: &[KeptCallback]) -> Value {
             "attempts": back.attempts,
         })
     };
+    let member =
+        |of: &KeptMember| json!({ "queue": of.queue, "agent": of.agent, "penalty": of.penalty });
     json!({
         "agents": agents.iter().map(agent).collect::<Vec<_>>(),
         "callbacks": callbacks.iter().map(callback).collect::<Vec<_>>(),
+        "members": members.iter().map(member).collect::<Vec<_>>(),
     })
 }
 
 /// What is not as it was written is passed over.
-fn read(kept: &Value) -> (Vec<AgentStanding>, Vec<KeptCallback>) {
+fn read(kept: &Value) -> (Vec<AgentStanding>, Vec<KeptCallback>, Vec<KeptMember>) {
     let list = |key: &str| kept[key].as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let agent = |value: &Value| {
@@ -90,9 +99,20 @@ fn read(kept: &Value) -> (Vec<AgentStanding>, Vec<KeptCallback>) {
             attempts: u32::try_from(value["attempts"].as_u64()?).ok()?,
         })
     };
+    let member = |value: &Value| {
+        Some(KeptMember {
+            queue: text(&value["queue"])?,
+            agent: text(&value["agent"])?,
+            penalty: match &value["penalty"] {
+                Value::Null => None,
+                penalty => Some(u32::try_from(penalty.as_u64()?).ok()?),
+            },
+        })
+    };
     (
         list("agents").iter().filter_map(agent).collect(),
         list("callbacks").iter().filter_map(callback).collect(),
+        list("members").iter().filter_map(member).collect(),
     )
 }
 
@@ -120,9 +140,16 @@ mod tests {
             priority: -3,
             attempts: 1,
         }];
-        let read_back = read(&write(&agents, &callbacks));
-        assert_eq!(read_back, (agents.to_vec(), callbacks.to_vec()));
-        let odd = json!({ "agents": [3, {"id": "x"}], "callbacks": {} });
-        assert_eq!(read(&odd), (Vec::new(), Vec::new()));
+        let members = [Some(3), None].map(|penalty| KeptMember {
+            queue: "q".to_owned(),
+            agent: "1".to_owned(),
+            penalty,
+        });
+        let read_back = read(&write(&agents, &callbacks, &members));
+        let kept = (agents.to_vec(), callbacks.to_vec(), members.to_vec());
+        assert_eq!(read_back, kept);
+        let odd =
+            json!({ "agents": [3, {"id": "x"}], "callbacks": {}, "members": [{"queue": "q"}] });
+        assert_eq!(read(&odd), (Vec::new(), Vec::new(), Vec::new()));
     }
 }

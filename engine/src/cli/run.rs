@@ -158,6 +158,7 @@ async fn serve(
         config: shared.clone(),
         store: store.clone(),
         flows: Arc::new(Shelf::new(routes.clone(), prompts.clone())),
+        webhooks: webhooks.clone(),
     };
     let reload = Reload {
         file: config_file,
@@ -238,6 +239,7 @@ fn control_api(config: &Config, parts: v1::Parts, boot: u32) -> anyhow::Result<O
     };
     let v1 = V1::new(parts, settings, tokens, boot);
     tokio::spawn(v1.clone().watch_tokens(file));
+    tokio::spawn(v1.clone().keep_agenda());
     Ok(Some(v1))
 }
 

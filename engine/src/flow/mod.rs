@@ -17,6 +17,7 @@ mod read;
 pub mod rehearsal;
 pub mod schedule;
 pub mod template;
+mod tone_keys;
 mod tones;
 pub mod verbs_json;
 pub mod webhook;

@@ -5,8 +5,8 @@ use super::pattern::Pattern;
 use super::schedule::Schedule;
 use super::template::Template;
 use crate::call::{
-    Audio, Conference, DetectMachine, Echo, HangupCause, Listen, Manner, Record, RecordCall,
-    RecordingControl, Repeat, Stream, VoicemailPurpose, WaitForTone,
+    Audio, Conference, DetectMachine, Echo, HangupCause, Listen, Manner, OnMachine, Record,
+    RecordCall, RecordingControl, Repeat, Stream, VoicemailPurpose, WaitForTone,
 };
 use crate::config::{Queue, QueueMember, Secret, Skill};
 use crate::speech::Speech;
@@ -451,6 +451,8 @@ pub struct Dialling {
     pub prompt: Prompt,
     /// How long it may ring in ms; 0: as long as the caller waits.
     pub ring_ms: u32,
+    /// Whether it is found out who answered, and what is done then.
+    pub on_machine: Option<OnMachine>,
     /// What follows when it was busy, not answered, or could not be reached; by the names of [`DIAL_ENDS`].
     pub fallbacks: BTreeMap<String, Destination>,
     /// What follows otherwise; without it the call ends as the dial did.

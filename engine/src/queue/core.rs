@@ -256,6 +256,12 @@ impl Core {
         Some(desk.settings.id.clone())
     }
 
+    /// Where an agent is called.
+    pub fn reach(&self, agent: &str) -> Option<Reach> {
+        let desk = self.agents.get(agent).filter(|desk| !desk.gone)?;
+        Some(desk.settings.reach.clone())
+    }
+
     /// Those who wait in a queue or ring for it, in no order.
     pub(super) fn waiting_in<'c>(
         &'c self,

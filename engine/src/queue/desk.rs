@@ -3,9 +3,10 @@
 //! Limits: 64 orders for one caller, who takes them at once; 1000 callbacks that wait for somebody to make them. What is lost beyond is told.
 use super::agents::Unknown;
 use super::core::Core;
+use super::log;
 use super::order::{CallerId, Event, Joining, Leaving, Missed, Order, Refused};
-use super::views::{AgentStanding, AgentView, CallerView, KeptCallback, QueueView};
-use crate::config::{Agent, Queue};
+use super::views::{AgentStanding, AgentView, CallerView, KeptCallback, KeptMember, QueueView};
+use crate::config::{Agent, Queue, Reach};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -102,7 +103,7 @@ impl Queues {
             let sinks = self.sinks.lock();
             let sinks = sinks.unwrap_or_else(PoisonError::into_inner).clone();
             for event in &events {
-                log(event);
+                log::tell(event);
                 sinks.iter().for_each(|sink| sink(event));
             }
         }
@@ -210,6 +211,15 @@ impl Queues {
         })
     }
 
+    /// Puts a caller who waits to another place, by the call's id; see [`Core::move_to`]. Returns whether it waited there.
+    pub fn move_caller(&self, queue: &str, call: &str, position: usize) -> bool {
+        self.with(|inside, now| {
+            let callers = inside.core.list_callers(now, queue).unwrap_or_default();
+            let found = callers.iter().find(|caller| caller.call == call);
+            found.is_some_and(|caller| inside.core.move_to(now, caller.id, position))
+        })
+    }
+
     /// An agent serves its queues from now on.
     ///
     /// # Errors
@@ -284,9 +294,24 @@ impl Queues {
         self.inside().core.agent_at(user)
     }
 
+    /// Where an agent is called.
+    pub fn reach(&self, agent: &str) -> Option<Reach> {
+        self.inside().core.reach(agent)
+    }
+
     /// What of agents outlives a restart.
     pub fn standing(&self) -> Vec<AgentStanding> {
         self.inside().core.standing()
+    }
+
+    /// Members that differ from the configuration.
+    pub fn changed_members(&self) -> Vec<KeptMember> {
+        self.inside().core.changed_members()
+    }
+
+    /// Takes up what was changed of members.
+    pub fn restore_members(&self, kept: &[KeptMember]) {
+        self.with(|inside, now| inside.core.restore_members(now, kept));
     }
 
     /// Everybody who is to be called back.
@@ -451,73 +476,5 @@ impl Drop for Place {
         if !self.kept {
             self.give_back(Leaving::Abandoned);
         }
-    }
-}
-
-fn log(event: &Event) {
-    match event {
-        Event::Joined {
-            queue,
-            call,
-            position,
-        } => tracing::info!(queue, call, position, "waits in a queue"),
-        Event::Refused { queue, call, why } => {
-            tracing::info!(
-                queue,
-                call,
-                why = why.name(),
-                rule = "queue-refused",
-                "not let into a queue"
-            );
-        }
-        Event::Left {
-            queue,
-            call,
-            why,
-            waited,
-        } => {
-            let (why, seconds) = (why.name(), waited.as_secs());
-            tracing::info!(queue, call, why, seconds, "left a queue");
-        }
-        Event::Ringing { queue, call, agent } => {
-            tracing::info!(queue, call, agent, "an agent rings");
-        }
-        Event::Missed {
-            queue,
-            call,
-            agent,
-            why,
-        } => tracing::info!(
-            queue,
-            call,
-            agent,
-            why = why.name(),
-            "an agent did not take a call"
-        ),
-        Event::Connected {
-            queue,
-            call,
-            agent,
-            waited,
-        } => tracing::info!(queue, call, agent, waited_s = waited.as_secs(), "served"),
-        Event::Completed {
-            queue,
-            call,
-            agent,
-            talked,
-        } => tracing::info!(
-            queue,
-            call,
-            agent,
-            talked_s = talked.as_secs(),
-            "served to the end"
-        ),
-        Event::Agent { agent, state } => {
-            tracing::info!(agent, state = state.name(), "an agent's state");
-        }
-        Event::Member { queue, agent, on } => tracing::info!(queue, agent, on, "a queue's member"),
-        Event::CallbackFailed {
-            queue, given_up, ..
-        } => tracing::info!(queue, given_up, "a caller could not be called back"),
     }
 }

@@ -9,6 +9,8 @@ mod callers;
 mod core;
 mod desk;
 mod figures;
+mod log;
+mod moves;
 mod order;
 mod pick;
 #[cfg(test)]
@@ -21,4 +23,6 @@ pub use core::{Core, reach_text};
 pub use desk::{DueCallback, EventSink, Place, Queues};
 pub use figures::Counts;
 pub use order::{AgentState, CallerId, Event, Joining, Leaving, Missed, Order, Refused, Rung};
-pub use views::{AgentStanding, AgentView, CallerView, KeptCallback, MemberView, QueueView};
+pub use views::{
+    AgentStanding, AgentView, CallerView, KeptCallback, KeptMember, MemberView, QueueView,
+};

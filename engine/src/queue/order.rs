@@ -197,6 +197,15 @@ pub enum Event {
         /// How long it waited.
         waited: Duration,
     },
+    /// A caller was put to another place.
+    Moved {
+        /// The queue.
+        queue: String,
+        /// The call's id.
+        call: String,
+        /// Its place, from 1.
+        position: usize,
+    },
     /// An agent's phone rings for a caller.
     Ringing {
         /// The queue.

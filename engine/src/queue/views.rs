@@ -104,6 +104,17 @@ pub struct AgentStanding {
     pub paused: Option<String>,
 }
 
+/// A member of a queue that was added, changed or taken out from outside, over a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptMember {
+    /// The queue.
+    pub queue: String,
+    /// The agent.
+    pub agent: String,
+    /// Its penalty there; `None`: it was taken out.
+    pub penalty: Option<u32>,
+}
+
 /// Somebody who is to be called back, over a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptCallback {
@@ -232,6 +243,31 @@ impl Core {
             paused: desk.paused.clone(),
         };
         self.agents.iter().map(standing).collect()
+    }
+
+    /// Members that differ from the configuration.
+    pub fn changed_members(&self) -> Vec<KeptMember> {
+        let lines = self.queues.iter();
+        let kept = lines.flat_map(|(queue, line)| {
+            let changed = line.changed.iter();
+            changed.map(|(agent, penalty)| KeptMember {
+                queue: queue.clone(),
+                agent: agent.clone(),
+                penalty: *penalty,
+            })
+        });
+        kept.collect()
+    }
+
+    /// Takes up what was changed of members; queues that are not configured any more are passed over.
+    pub fn restore_members(&mut self, now: Instant, kept: &[KeptMember]) {
+        for member in kept {
+            if let Some(line) = self.queues.get_mut(&member.queue) {
+                line.changed.insert(member.agent.clone(), member.penalty);
+                line.remake_members();
+            }
+        }
+        self.settle(now);
     }
 
     /// Everybody who is to be called back, in order.

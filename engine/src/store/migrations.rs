@@ -37,6 +37,10 @@ pub(super) const ALL: &[Migration] = &[
         name: "voicemail",
         sql: super::voicemail::TABLE,
     },
+    Migration {
+        name: "scheduled_calls",
+        sql: super::scheduled::TABLE,
+    },
 ];
 
 /// Runs what has not been run.

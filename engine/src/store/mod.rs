@@ -9,9 +9,11 @@ mod claim;
 mod database;
 mod documents;
 mod error;
+mod ids;
 mod migrations;
 mod queue;
 mod recordings;
+mod scheduled;
 mod signed;
 mod sqlite;
 mod stamp;
@@ -23,9 +25,11 @@ pub use claim::Claim;
 pub use database::{Bracket, Database, MAX_ROWS, Row, Value};
 pub use documents::Document;
 pub use error::{Cause, StoreError};
+pub use ids::fresh_id;
 pub use recordings::{
     MAX_RECORDINGS_PAGE, RecordingBegun, RecordingDone, RecordingQuery, RecordingRow,
 };
+pub use scheduled::{MOST_SCHEDULED, Scheduled, ScheduledState};
 pub use signed::{AddressRefused, RecordingSigner};
 pub use stamp::stamp;
 pub use voicemail::{

@@ -3,7 +3,7 @@
 //! Owns the rows, never the files. Paths are absolute.
 use super::database::{Row, Value};
 use super::error::StoreError;
-use super::{Store, ms_of};
+use super::{Store, fresh_id, ms_of};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -121,14 +121,6 @@ fn place(path: &Path) -> String {
     whole.as_deref().unwrap_or(path).display().to_string()
 }
 
-/// A name that cannot be guessed: the prefix, a hyphen, 16 hexadecimal digits.
-pub(super) fn fresh_id(prefix: &str) -> String {
-    let mut random = [0; 8];
-    // Without it the process would not have started: ids of dialogs need the same.
-    getrandom::fill(&mut random).expect("the system has random numbers");
-    format!("{prefix}-{:016x}", u64::from_be_bytes(random))
-}
-
 impl Store {
     /// A file is begun; noted some time soon.
     pub fn post_recording_begun(&self, begun: RecordingBegun) {
@@ -136,7 +128,7 @@ impl Store {
             let sql = "INSERT INTO recordings (id, path, call, conference, state, format, began, keep_until) \
                        VALUES (?1, ?2, ?3, ?4, 'recording', ?5, ?6, ?7)";
             let values = [
-                fresh_id("r").into(),
+                fresh_id::<8>("r-").into(),
                 place(&begun.path).into(),
                 begun.call.into(),
                 begun.conference.into(),

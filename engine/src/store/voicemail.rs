@@ -3,7 +3,7 @@
 //! Owns the rows, never the files.
 use super::database::{Database, Row, Value};
 use super::error::StoreError;
-use super::recordings::fresh_id;
+use super::fresh_id;
 use super::{Store, ms_of};
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -165,7 +165,7 @@ fn row(of: &Row) -> Result<VoicemailRow, StoreError> {
 
 /// A new id of a message.
 pub fn voicemail_id() -> String {
-    fresh_id("v")
+    fresh_id::<8>("v-")
 }
 
 impl Store {

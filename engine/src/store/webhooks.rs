@@ -23,6 +23,8 @@ pub(super) const TURNS: &str = "
 /// `due` of what waits behind another delivery of its call.
 const BEHIND: i64 = i64::MAX;
 
+const COLUMNS: &str = "number, hook, call, id, event, body, created, due, attempts";
+
 /// A delivery that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spooled {
@@ -44,6 +46,13 @@ pub struct Spooled {
     pub due_ms: i64,
     /// Times it was tried.
     pub attempts: u32,
+}
+
+impl Spooled {
+    /// When it is to be tried next; `None`: when those of its call are through that came before it.
+    pub fn due(&self) -> Option<SystemTime> {
+        (self.due_ms != BEHIND).then(|| super::time_of(self.due_ms))
+    }
 }
 
 fn spooled(of: &Row) -> Result<Spooled, StoreError> {
@@ -96,28 +105,82 @@ impl Store {
     ) -> Result<Vec<Spooled>, StoreError> {
         let hook = hook.to_owned();
         self.read(move |database| {
-            let sql = "SELECT number, hook, call, id, event, body, created, due, attempts FROM webhook_spool \
-                       WHERE hook = ?1 AND due < ?2 ORDER BY due, number LIMIT ?3";
+            let sql = format!(
+                "SELECT {COLUMNS} FROM webhook_spool \
+                 WHERE hook = ?1 AND due < ?2 ORDER BY due, number LIMIT ?3"
+            );
             let values = [hook.into(), BEHIND.into(), limit.into()];
-            database.query(sql, &values)?.iter().map(spooled).collect()
+            database.query(&sql, &values)?.iter().map(spooled).collect()
         })
         .await
     }
 
-    /// It was delivered, or is given up: the next of its call has its turn.
+    /// It was delivered, or is given up: the next of its call has its turn. Returns whether it was still there.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn webhook_settled(&self, number: i64) -> Result<(), StoreError> {
+    pub async fn webhook_settled(&self, number: i64) -> Result<bool, StoreError> {
         self.write(move |database| {
-            let sql = "DELETE FROM webhook_spool WHERE number = ?1 RETURNING hook, call";
+            let sql = "DELETE FROM webhook_spool WHERE number = ?1 RETURNING hook, call, due";
             let gone = database.query(sql, &[number.into()])?;
             let Some(gone) = gone.first() else {
-                return Ok(());
+                return Ok(false);
             };
+            if gone.integer(2)? == BEHIND {
+                return Ok(true);
+            }
             let sql = "UPDATE webhook_spool SET due = created WHERE number = \
                        (SELECT min(number) FROM webhook_spool WHERE hook = ?1 AND call = ?2)";
             let values = [gone.text(0)?.into(), gone.text(1)?.into()];
+            database.execute(sql, &values).map(|_| true)
+        })
+        .await
+    }
+
+    /// What waits, the oldest first, from after that number on; `hook`: for that only.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn webhook_spool(
+        &self,
+        hook: Option<String>,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Spooled>, StoreError> {
+        self.read(move |database| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM webhook_spool WHERE number > ?1 AND (?2 = '' OR hook = ?2) \
+                 ORDER BY number LIMIT ?3"
+            );
+            let values = [after.into(), hook.unwrap_or_default().into(), limit.into()];
+            database.query(&sql, &values)?.iter().map(spooled).collect()
+        })
+        .await
+    }
+
+    /// A delivery that waits, by its id.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn webhook_delivery(&self, id: &str) -> Result<Option<Spooled>, StoreError> {
+        let id = id.to_owned();
+        self.read(move |database| {
+            let sql = format!("SELECT {COLUMNS} FROM webhook_spool WHERE id = ?1");
+            let rows = database.query(&sql, &[id.into()])?;
+            rows.first().map(spooled).transpose()
+        })
+        .await
+    }
+
+    /// It is to be tried now, or when it has its turn.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn webhook_due(&self, number: i64) -> Result<(), StoreError> {
+        let now = ms_of(SystemTime::now());
+        self.write(move |database| {
+            let sql = "UPDATE webhook_spool SET due = ?2 WHERE number = ?1 AND due < ?3";
+            let values = [number.into(), now.into(), BEHIND.into()];
             database.execute(sql, &values).map(|_| ())
         })
         .await

@@ -175,9 +175,11 @@ impl Courier {
     }
 
     async fn settle(&self, head: &Spooled) -> Result<(), StoreError> {
-        self.store.webhook_settled(head.number).await?;
-        self.hook.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+        // It may have been given up from outside meanwhile.
+        if self.store.webhook_settled(head.number).await? {
+            self.hook.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
         Ok(())
     }
 }

@@ -12,8 +12,7 @@ mod tests;
 use crate::call::events::{Event, EventKind, EventSink};
 use crate::config::Webhook;
 use crate::fetch::Fetcher;
-use crate::store::{Spooled, Store, StoreError, ms_of};
-use data_encoding::HEXLOWER;
+use crate::store::{Spooled, Store, StoreError, fresh_id, ms_of};
 use deliver::Courier;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -41,14 +40,17 @@ enum Drop {
     Gone,
     /// The hook is no longer in the configuration.
     HookRemoved,
+    /// Somebody has given it up from outside.
+    Deleted,
 }
 
-const DROPS: [(Drop, &str); 5] = [
+const DROPS: [(Drop, &str); 6] = [
     (Drop::SpoolFull, "spool-full"),
     (Drop::Store, "store"),
     (Drop::TooOld, "too-old"),
     (Drop::Gone, "gone"),
     (Drop::HookRemoved, "hook-removed"),
+    (Drop::Deleted, "deleted"),
 ];
 
 /// What the metrics page shows of all hooks.
@@ -175,12 +177,51 @@ impl Webhooks {
         &self.counters
     }
 
+    /// Tries a delivery that waits at once, as soon as those of its call are through that came before. `false`: it is not there.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn retry(&self, id: &str) -> Result<bool, StoreError> {
+        let Some(found) = self.store.webhook_delivery(id).await? else {
+            return Ok(false);
+        };
+        self.store.webhook_due(found.number).await?;
+        if let Some(hook) = self.hook(&found.hook) {
+            hook.spooled.notify_one();
+        }
+        Ok(true)
+    }
+
+    /// Gives up a delivery that waits; one that is under way may still arrive. `false`: it is not there.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn delete(&self, id: &str) -> Result<bool, StoreError> {
+        let Some(found) = self.store.webhook_delivery(id).await? else {
+            return Ok(false);
+        };
+        let there = self.store.webhook_settled(found.number).await?;
+        if there {
+            self.counters.dropped(Drop::Deleted, &found.hook, 1);
+            self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+            if let Some(hook) = self.hook(&found.hook) {
+                hook.waiting.fetch_sub(1, Ordering::Relaxed);
+                hook.spooled.notify_one();
+            }
+        }
+        Ok(there)
+    }
+
+    fn hook(&self, name: &str) -> Option<&Arc<Hook>> {
+        self.hooks.iter().find(|hook| hook.config.name == name)
+    }
+
     fn spool(&self, hook: &Arc<Hook>, event: &Event) {
         let name = &hook.config.name;
         if hook.waiting.load(Ordering::Relaxed) >= MOST_WAITING {
             return self.counters.dropped(Drop::SpoolFull, name, 1);
         }
-        let id = fresh_id();
+        let id = fresh_id::<12>("evt-");
         let mut body = event.to_json();
         body["id"] = id.as_str().into();
         let spooled = Spooled {
@@ -247,11 +288,4 @@ fn host_of(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     host.to_ascii_lowercase()
-}
-
-fn fresh_id() -> String {
-    let mut random = [0; 12];
-    // Without it the process would not have started: ids of dialogs need the same.
-    getrandom::fill(&mut random).expect("the system has random numbers");
-    format!("evt-{}", HEXLOWER.encode(&random))
 }

@@ -298,6 +298,37 @@ async fn what_a_full_disk_does_not_take_is_dropped_by_name_and_what_comes_later_
     assert_eq!(dropped(), 1);
 }
 
+#[tokio::test]
+async fn one_that_waits_is_tried_at_once_or_given_up_by_hand() {
+    let (url, mut came) = receiver(vec!["503 No"]).await;
+    let store = Store::in_memory().unwrap();
+    let hooks = start(hook(&url, LONG), &store).await;
+    tell(&hooks, EventKind::CallStarted, "c-1", json!({}));
+    tell(&hooks, EventKind::CallEnded, "c-1", json!({}));
+    let (first, _) = came.recv().await.unwrap();
+    let counters = hooks.counters();
+    until(|| counters.failed.load(Ordering::Relaxed), 1).await;
+    let waiting = loop {
+        let waiting = store.webhook_spool(None, 0, 9).await.unwrap();
+        if waiting.first().is_some_and(|first| first.attempts == 1) && waiting.len() == 2 {
+            break waiting;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(waiting[0].id, header(&first, "Trunkline-Delivery"));
+    assert!(hooks.delete(&waiting[1].id).await.unwrap());
+    assert!(!hooks.delete(&waiting[1].id).await.unwrap());
+    assert!(!hooks.retry("evt-0").await.unwrap());
+    assert!(hooks.retry(&waiting[0].id).await.unwrap());
+    let (again, _) = came.recv().await.unwrap();
+    assert_eq!(header(&again, "Trunkline-Attempt"), "2");
+    until(|| counters.delivered.load(Ordering::Relaxed), 1).await;
+    while counters.waiting.load(Ordering::Relaxed) > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(hooks.hooks[0].waiting.load(Ordering::Relaxed), 0);
+}
+
 #[test]
 fn a_clock_that_is_put_back_delays_nothing() {
     let head = |due_ms| Spooled {

@@ -144,6 +144,7 @@ async fn an_answering_machine_is_told_with_its_beep() {
             wait_for_beep: true,
             ..Settings::default()
         },
+        background: false,
     };
     let verbs = [Verb::Answer, Verb::DetectMachine(Box::new(detect))];
     let mut rig = Rig::start(vec![("amd", Plan::of(verbs))]).await;

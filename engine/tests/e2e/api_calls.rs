@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// A server with users ann, bob and cat.
-fn server() -> Server {
+pub(crate) fn server() -> Server {
     let users = ["ann", "bob", "cat"]
         .map(|user| format!("[[endpoint]]\nuser = {user:?}\npassword = \"secret-of-{user}\"\n"));
     let quick = quick();
@@ -16,7 +16,7 @@ fn server() -> Server {
     })
 }
 
-fn registered(server: &Server, user: &str) -> Phone {
+pub(crate) fn registered(server: &Server, user: &str) -> Phone {
     let phone = Phone::of(server, user, &format!("secret-of-{user}"));
     phone.register(server);
     phone
@@ -24,17 +24,64 @@ fn registered(server: &Server, user: &str) -> Phone {
 
 /// Waits for an event of the call.
 #[track_caller]
-fn await_event(server: &Server, token: &str, name: &str, call: &str) {
-    let path = format!("/api/v1/events/recent?events={name}");
+pub(crate) fn await_event(server: &Server, token: &str, name: &str, call: &str) -> Value {
+    await_that(server, token, name, |event| event["call"] == call)
+}
+
+/// Waits for an event, the newest that is meant.
+#[track_caller]
+pub(crate) fn await_that(
+    server: &Server,
+    token: &str,
+    name: &str,
+    meant: impl Fn(&Value) -> bool,
+) -> Value {
+    let path = format!("/api/v1/events/recent?events={name}&limit=200");
     let patience = Instant::now() + PATIENCE;
     loop {
         let list = with(server, token, "GET", &path, "").json();
         let items = list["items"].as_array().expect("a list");
-        if items.iter().any(|event| event["call"] == call) {
-            return;
+        if let Some(found) = items.iter().rfind(|event| meant(event)) {
+            return found.clone();
         }
-        assert!(Instant::now() < patience, "no {name} of {call}: {list}");
+        assert!(Instant::now() < patience, "no such {name}: {list}");
         std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+/// Waits until a GET answers with what is meant.
+#[track_caller]
+pub(crate) fn await_json(
+    server: &Server,
+    token: &str,
+    path: &str,
+    meant: impl Fn(&Value) -> bool,
+) -> Value {
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        let found = with(server, token, "GET", path, "").json();
+        if meant(&found) {
+            return found;
+        }
+        assert!(Instant::now() < patience, "{path}: {found}");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+/// `trunkline ctl` against that server; its answer.
+#[track_caller]
+pub(crate) fn ctl(server: &Server, arguments: &[&str]) -> Value {
+    let url = format!(
+        "http://{}:{}",
+        server.settings.ip, server.settings.http_port
+    );
+    let mut all = vec!["ctl", "--url", &url, "--json"];
+    all.extend(arguments);
+    let (good, out) = trunkline_in(server.scratch.path(), &all);
+    assert!(good, "{arguments:?}: {out}\n{}", server.log_text());
+    match out.trim() {
+        "" => Value::Null,
+        text => serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}")),
     }
 }
 
@@ -78,17 +125,7 @@ fn a_menu_is_answered_from_the_shell_and_somebody_is_added() {
     let server = server();
     let admin = admin(&server);
     let (ann, bob) = (registered(&server, "ann"), registered(&server, "bob"));
-    let url = format!(
-        "http://{}:{}",
-        server.settings.ip, server.settings.http_port
-    );
-    let ctl = |arguments: &[&str]| -> Value {
-        let mut all = vec!["ctl", "--url", &url, "--json"];
-        all.extend(arguments);
-        let (good, out) = trunkline_in(server.scratch.path(), &all);
-        assert!(good, "{out}");
-        serde_json::from_str(&out).expect("JSON")
-    };
+    let ctl = |arguments: &[&str]| ctl(&server, arguments);
     let placed = ctl(&[
         "calls",
         "create",
@@ -111,15 +148,9 @@ fn a_menu_is_answered_from_the_shell_and_somebody_is_added() {
     let new = added["new_call"].as_str().expect("an id");
     let cat = cat.take_call(server.sip());
     await_event(&server, &admin, "call.answered", new);
-    let patience = Instant::now() + PATIENCE;
-    loop {
-        let list = with(&server, &admin, "GET", "/api/v1/conferences", "").json();
-        if list["items"][0]["members"].as_array().map(Vec::len) == Some(3) {
-            break;
-        }
-        assert!(Instant::now() < patience, "{list}");
-        std::thread::park_timeout(Duration::from_millis(50));
-    }
+    await_json(&server, &admin, "/api/v1/conferences", |list| {
+        list["items"][0]["members"].as_array().map(Vec::len) == Some(3)
+    });
     ann.hang_up();
     drop((bob, cat));
 }
@@ -190,15 +221,10 @@ fn a_recording_is_found_and_heard_at_its_signed_address() {
     call.wait_hang_up();
     server.wait_no_call();
     let path = format!("/api/v1/recordings?call={id}");
-    let patience = Instant::now() + PATIENCE;
-    let found = loop {
-        let list = with(&server, &admin, "GET", &path, "").json();
-        if list["items"][0]["state"] == "complete" {
-            break list["items"][0].clone();
-        }
-        assert!(Instant::now() < patience, "{list}");
-        std::thread::park_timeout(Duration::from_millis(50));
-    };
+    let list = await_json(&server, &admin, &path, |list| {
+        list["items"][0]["state"] == "complete"
+    });
+    let found = list["items"][0].clone();
     assert_eq!(found["format"], "wav");
     assert!(found["ms"].as_i64().is_some_and(|ms| ms > 0), "{found}");
     let path = format!("/api/v1/recordings/{}", found["id"].as_str().expect("one"));

@@ -2,6 +2,11 @@
 //! Kamailio as its carrier. They judge what is heard, not only status codes. Nothing here depends on speed: tests wait for events.
 mod api;
 mod api_calls;
+mod api_docs;
+mod api_programs;
+mod api_queues;
+mod api_schedule;
+mod api_tls;
 mod audio;
 mod baresip;
 mod call;

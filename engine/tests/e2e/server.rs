@@ -155,8 +155,14 @@ impl Server {
 
     /// Kills it (SIGKILL) and starts it again in the same folder.
     pub(crate) fn kill_and_start_again(&mut self) {
+        self.kill_and(|| ());
+    }
+
+    /// Kills it (SIGKILL), does something while nobody runs, and starts it again in the same folder.
+    pub(crate) fn kill_and(&mut self, meanwhile: impl FnOnce()) {
         self.child.kill().expect("kill");
         self.child.wait().expect("wait");
+        meanwhile();
         self.child = run(&self.settings, self.scratch.path(), &self.log);
         self.wait_ready();
     }

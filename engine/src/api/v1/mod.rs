@@ -28,6 +28,7 @@ use crate::config::Config;
 use crate::registrar::Location;
 use crate::store::Store;
 use crate::trunk::Trunks;
+use crate::webhook::Webhooks;
 use arc_swap::ArcSwap;
 use axum::Router;
 use idempotency::Keys;
@@ -39,6 +40,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokens::{Token, TokenFile};
+use tokio::sync::Notify;
 
 /// How often the file of tokens is looked at.
 const TOKENS_EVERY: Duration = Duration::from_secs(1);
@@ -57,6 +59,8 @@ pub struct Parts {
     pub store: Store,
     /// The flows in force.
     pub flows: Arc<dyn FlowShelf>,
+    /// What is told to addresses of the configuration.
+    pub webhooks: Arc<Webhooks>,
 }
 
 /// What `[api]` says of the API as a whole.
@@ -78,6 +82,8 @@ pub struct V1 {
     watchers: Arc<events::Watchers>,
     rates: Mutex<Rates>,
     keys: Mutex<Keys>,
+    /// Something is to be placed at another time than before.
+    agenda: Notify,
     /// Requests so far.
     requests: AtomicU64,
     refused: Mutex<BTreeMap<&'static str, u64>>,
@@ -109,6 +115,7 @@ impl V1 {
             settings,
             tokens: ArcSwap::from_pointee(tokens),
             keys: Mutex::default(),
+            agenda: Notify::new(),
             requests: AtomicU64::new(0),
             refused: Mutex::default(),
             boot,

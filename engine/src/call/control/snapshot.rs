@@ -72,6 +72,16 @@ pub struct Annotation {
     pub metadata: BTreeMap<String, Option<String>>,
 }
 
+impl Annotation {
+    /// Whether a call without any takes it.
+    ///
+    /// # Errors
+    /// Which limit is passed.
+    pub fn check(&self) -> Result<(), String> {
+        Facts::default().annotate(self.clone())
+    }
+}
+
 impl Facts {
     pub(in crate::call) fn annotate(&mut self, annotation: Annotation) -> Result<(), String> {
         let short = |text: &str, limit| !text.is_empty() && text.chars().count() <= limit;

@@ -45,6 +45,13 @@ kinds! {
     CallResumed "call.resumed" "They are back. `side`."
     CallChanged "call.changed" "Its tags or metadata have changed. `tags`, `metadata`."
 
+    ScheduleCreated "schedule.created" "A call is to be placed later. `scheduled` (its id), `at`, `to`."
+    ScheduleChanged "schedule.changed" "It is to be placed at another time. `scheduled`, `at`."
+    ScheduleCancelled "schedule.cancelled" "It is not to be placed any more. `scheduled`."
+    SchedulePlaced "schedule.placed" "Its time has come, and it rings. `scheduled`, `late_s`."
+    ScheduleMissed "schedule.missed" "Its time was over by more than it may be late, and it is not placed. `scheduled`, `at`, `late_s`."
+    ScheduleFailed "schedule.failed" "It could not be placed. `scheduled`, `reason`."
+
     LegStarted "leg.started" "A leg of the call has its audio channel. `leg`, `party`."
     LegRinging "leg.ringing" "It rings. `leg`, `party`, `status`."
     LegAnswered "leg.answered" "It is answered. `leg`, `party`, `direction`, `codec`."
@@ -77,6 +84,7 @@ kinds! {
     QueueJoined "queue.joined" "The call waits in a queue. `queue`, `position`."
     QueueRefused "queue.refused" "The call was not let into a queue. `queue`, `why` (`full`, `empty`, `hold`, `ratio`, `unknown`)."
     QueueLeft "queue.left" "The call does not wait any more, and no agent took it. `queue`, `why` (`abandoned`, `key`, `timeout`, `empty`, `removed`, `callback`), `waited_s`."
+    QueueMoved "queue.moved" "The call was put to another place of the queue. `queue`, `position`."
     QueueServed "queue.served" "An agent took the call. `queue`, `agent`, `waited_s`."
     QueueCompleted "queue.completed" "Agent and caller are parted. `queue`, `agent`, `talked_s`."
     QueueMember "queue.member" "An agent was added to a queue or taken out. `queue`, `agent`, `member`."

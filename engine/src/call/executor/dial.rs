@@ -53,6 +53,14 @@ impl Executor<'_> {
                         self.pass_progress(status, early, &mut hunt, &mut hears);
                     }
                     Hunted::Answered(mut callee, label) => {
+                        if let Some(on) = dial.on_machine
+                            && let Some(dialled) = self.vet(on, &mut callee, &label).await?
+                        {
+                            self.stop_ringing(hears);
+                            callee.see_off("machine", Some(causes::q850_reason(16)));
+                            tracing::info!(how = ?dialled.how, target = label, rule = "machine-detection", "nobody to be joined with answered");
+                            return Ok(Outcome::Dialled(dialled));
+                        }
                         self.stop_ringing(hears);
                         // Joined before the caller has its answer: its first words and keys get through.
                         self.leg.prefer(callee.encoding());

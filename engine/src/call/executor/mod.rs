@@ -19,6 +19,7 @@ mod supervised;
 mod tones;
 mod transfer;
 mod verbs;
+mod vetting;
 mod voicemail;
 
 pub(super) use recording::Recordings;

@@ -1,13 +1,10 @@
 //! The verbs that listen for tones and find out who answered.
 use super::super::leg::Input;
-use super::super::tones::{DetectMachine, MachineDetected, ToneEnd, WaitForTone};
+use super::super::tones::{DetectMachine, ToneEnd, Vetting, WaitForTone};
 use super::super::verb::{Manner, Outcome};
 use super::{Executor, VerbResult, deadline_in, failed};
 use crate::media::{Attention, Command};
-use trunkline_dsp::answering::{Answerer, Finding};
-
-/// Audio that comes late does not make us miss a verdict, ms.
-const GRACE_MS: u32 = 2000;
+use std::time::Instant;
 
 impl Executor<'_> {
     pub(super) async fn wait_for_tone(&mut self, wait: &WaitForTone) -> VerbResult {
@@ -66,46 +63,24 @@ impl Executor<'_> {
     }
 
     pub(super) async fn detect_machine(&mut self, detect: DetectMachine) -> VerbResult {
-        let attention = Attention {
-            tones: None,
-            answering: Some((detect.plan, detect.settings)),
-        };
-        if let Err(reason) = self.leg.attend(attention) {
+        if let Err(reason) = self.leg.attend(detect.attention()) {
             return Ok(failed("detect_machine", reason));
         }
-        let found = self.until_verdict(&detect).await;
-        let _ = self.leg.attend(Attention::default());
-        Ok(Outcome::MachineDetected(found?))
-    }
-
-    async fn until_verdict(
-        &mut self,
-        detect: &DetectMachine,
-    ) -> Result<MachineDetected, super::End> {
-        let settings = &detect.settings;
-        let mut deadline = deadline_in(settings.total_analysis_ms.saturating_add(GRACE_MS));
-        let mut found = MachineDetected {
-            verdict: None,
-            beep: false,
-        };
-        loop {
-            match self.idle(deadline).await? {
-                None => return Ok(found),
-                Some(Input::Answerer(Finding::Verdict(verdict))) => {
-                    found.verdict = Some(verdict);
-                    found.beep = verdict.beep;
-                    let machine = verdict.answerer == Answerer::Machine && !verdict.beep;
-                    if !machine || !settings.wait_for_beep {
-                        return Ok(found);
-                    }
-                    deadline = deadline_in(settings.max_message_ms.saturating_add(GRACE_MS));
-                }
-                Some(Input::Answerer(Finding::GreetingOver { beep, .. })) => {
-                    found.beep = beep;
-                    return Ok(found);
-                }
-                Some(_) => {}
-            }
+        if detect.background {
+            return Ok(Outcome::Done);
         }
+        let mut vetting = Vetting::new(Instant::now(), &detect);
+        let ended = loop {
+            match self.idle(Some(vetting.deadline)).await {
+                Ok(Some(Input::Answerer(finding))) if vetting.take(Instant::now(), finding) => {
+                    break None;
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => break None,
+                Err(end) => break Some(end),
+            }
+        };
+        let _ = self.leg.attend(Attention::default());
+        ended.map_or(Ok(Outcome::MachineDetected(vetting.found)), Err)
     }
 }

@@ -90,9 +90,21 @@ pub(super) enum What {
     /// Calls in progress.
     #[command(subcommand)]
     Calls(Calls),
+    /// Calls that are to be placed later.
+    #[command(subcommand)]
+    Scheduled(super::scheduled::Scheduled),
     /// Conferences in progress.
     #[command(subcommand)]
     Conferences(Conferences),
+    /// Queues: who waits, who serves.
+    #[command(subcommand)]
+    Queues(super::queues::Queues),
+    /// Agents of queues.
+    #[command(subcommand)]
+    Agents(super::queues::Agents),
+    /// What waits to be delivered to webhooks.
+    #[command(subcommand)]
+    Deliveries(super::deliveries::Deliveries),
     /// Any other request: METHOD PATH below /api/v1, with a JSON body where one is given.
     Request {
         method: String,
@@ -194,7 +206,7 @@ pub(super) enum Calls {
     /// Call somebody who joins a call, in a conference.
     Add {
         id: String,
-        /// A number, "endpoint:USER" or "ring_group:NAME".
+        /// A number, "endpoint:USER", "ring_group:NAME" or "agent:ID".
         #[arg(long)]
         to: String,
         /// The number shown.
@@ -218,7 +230,7 @@ pub(super) enum Calls {
     Transfer {
         #[command(flatten)]
         party: Party,
-        /// A number, "endpoint:USER" or "ring_group:NAME".
+        /// A number, "endpoint:USER", "ring_group:NAME" or "agent:ID".
         #[arg(long, required_unless_present = "flow")]
         to: Option<String>,
         /// A flow.
@@ -274,7 +286,7 @@ pub(super) enum Calls {
     },
 }
 
-fn once(method: Method, path: String, body: Option<Value>, columns: Columns) -> Asked {
+pub(super) fn once(method: Method, path: String, body: Option<Value>, columns: Columns) -> Asked {
     let body = body.map(|body| Body {
         media: "application/json",
         text: body.to_string(),
@@ -287,12 +299,12 @@ fn once(method: Method, path: String, body: Option<Value>, columns: Columns) -> 
     }
 }
 
-fn get(path: impl Into<String>, columns: Columns) -> Asked {
+pub(super) fn get(path: impl Into<String>, columns: Columns) -> Asked {
     once(Method::GET, path.into(), None, columns)
 }
 
 /// A name as one part of a path.
-fn part(name: &str) -> String {
+pub(super) fn part(name: &str) -> String {
     let mut part = String::new();
     for octet in name.bytes() {
         match octet {
@@ -305,7 +317,7 @@ fn part(name: &str) -> String {
     part
 }
 
-fn query(path: &str, parameters: &[(&str, Option<String>)]) -> String {
+pub(super) fn query(path: &str, parameters: &[(&str, Option<String>)]) -> String {
     let given = parameters
         .iter()
         .filter_map(|(name, value)| Some((name, value.as_ref()?)));
@@ -319,7 +331,7 @@ fn query(path: &str, parameters: &[(&str, Option<String>)]) -> String {
 }
 
 impl Paging {
-    fn list(
+    pub(super) fn list(
         &self,
         path: &str,
         more: &[(&str, Option<String>)],
@@ -395,7 +407,11 @@ impl What {
             What::Recordings(recordings) => recordings.asked(),
             What::Flows(flows) => flows.asked()?,
             What::Calls(calls) => calls.asked()?,
+            What::Scheduled(scheduled) => scheduled.asked(),
             What::Conferences(conferences) => conferences.asked(),
+            What::Queues(queues) => queues.asked(),
+            What::Agents(agents) => agents.asked(),
+            What::Deliveries(deliveries) => deliveries.asked(),
             What::Request { method, path, body } => {
                 let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes())
                     .context("that is no method")?;
@@ -502,10 +518,12 @@ impl Conferences {
     }
 }
 
-/// Whom a word names: a number, "endpoint:USER", "ring_group:NAME".
+/// Whom a word names: a number, "endpoint:USER", "ring_group:NAME", "agent:ID".
 pub(super) fn target(word: &str) -> Value {
     match word.split_once(':') {
-        Some((kind @ ("endpoint" | "ring_group" | "number"), name)) => json!({ kind: name }),
+        Some((kind @ ("endpoint" | "ring_group" | "agent" | "number"), name)) => {
+            json!({ kind: name })
+        }
         _ => json!({ "number": word }),
     }
 }
@@ -712,6 +730,68 @@ mod tests {
                 Some(json!({"valid_s": 60})),
             ),
             ("request get /api/v1/server", "GET", "/server", None),
+            (
+                "calls create --to agent:2001 --at 2030-01-01T08:00:00Z --late 60 --flow desk",
+                "POST",
+                "/calls",
+                Some(
+                    json!({"to": {"agent": "2001"}, "from": null, "at": "2030-01-01T08:00:00Z", "late_s": 60, "flow": "desk"}),
+                ),
+            ),
+            (
+                "scheduled list --state missed",
+                "GET",
+                "/scheduled-calls?state=missed",
+                None,
+            ),
+            (
+                "scheduled move s-1 --at 2030-01-01T08:00:00Z",
+                "PATCH",
+                "/scheduled-calls/s-1",
+                Some(json!({"at": "2030-01-01T08:00:00Z"})),
+            ),
+            (
+                "scheduled cancel s-1",
+                "DELETE",
+                "/scheduled-calls/s-1",
+                None,
+            ),
+            (
+                "queues move sales c-1 --position 1",
+                "PATCH",
+                "/queues/sales/callers/c-1",
+                Some(json!({"position": 1})),
+            ),
+            (
+                "queues remove sales c-1",
+                "DELETE",
+                "/queues/sales/callers/c-1",
+                None,
+            ),
+            (
+                "queues add sales 2001 --penalty 2",
+                "PUT",
+                "/queues/sales/members/2001",
+                Some(json!({"penalty": 2})),
+            ),
+            (
+                "agents pause 2001 --reason lunch",
+                "POST",
+                "/agents/2001/pause",
+                Some(json!({"reason": "lunch"})),
+            ),
+            (
+                "agents supervise 2001 --to endpoint:boss --mode whisper",
+                "POST",
+                "/agents/2001/supervise",
+                Some(json!({"to": {"endpoint": "boss"}, "mode": "whisper"})),
+            ),
+            (
+                "deliveries retry evt-1",
+                "POST",
+                "/webhooks/deliveries/evt-1/retry",
+                None,
+            ),
         ] {
             let found = asked(line);
             assert_eq!(

@@ -3,7 +3,10 @@
 //! Exit codes are those of the command line: 1 when the server refused or could not be reached, and one sentence on stderr says why.
 mod ask;
 mod client;
+mod deliveries;
 mod place;
+mod queues;
+mod scheduled;
 mod show;
 
 use ask::{Asked, Columns};

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("drives").required(true).args(["flow", "verbs", "webhook", "options", "two_party"])))]
 pub(super) struct Create {
-    /// A number, "endpoint:USER" or "ring_group:NAME".
+    /// A number, "endpoint:USER", "ring_group:NAME" or "agent:ID".
     #[arg(long)]
     to: String,
     /// The number shown.
@@ -17,6 +17,12 @@ pub(super) struct Create {
     /// How long it rings, in seconds.
     #[arg(long)]
     ring: Option<u32>,
+    /// When: "2026-12-24T18:30:00+01:00" or "2026-12-24 18:30 Europe/Berlin"; without it, now.
+    #[arg(long)]
+    at: Option<String>,
+    /// How many seconds later it may still be placed.
+    #[arg(long, requires = "at")]
+    late: Option<u32>,
     /// A flow.
     #[arg(long)]
     flow: Option<String>,
@@ -35,6 +41,9 @@ pub(super) struct Create {
     /// What is said first, or to the two: a text, a URL, "builtin:..." or "silence:MS".
     #[arg(long, conflicts_with_all = ["flow", "verbs", "webhook"])]
     say: Option<String>,
+    /// Find out first who answered, and what to do then.
+    #[arg(long, value_parser = ["hangup", "continue", "wait-for-beep"], conflicts_with = "two_party")]
+    machine_detection: Option<String>,
     /// Tags.
     #[arg(long = "tag")]
     tags: Vec<String>,
@@ -74,6 +83,15 @@ impl Create {
         let mut body = json!({ "to": target(&self.to), "from": self.from });
         if let Some(ring) = self.ring {
             body["ring_s"] = ring.into();
+        }
+        if let Some(on) = &self.machine_detection {
+            body["machine_detection"] = on.as_str().into();
+        }
+        if let Some(at) = &self.at {
+            body["at"] = at.as_str().into();
+        }
+        if let Some(late) = self.late {
+            body["late_s"] = late.into();
         }
         if !self.tags.is_empty() {
             body["tags"] = json!(self.tags);

@@ -98,6 +98,7 @@ impl FlowProgram {
             DialEnd::NoAnswer => ("noanswer", 0, Some("noanswer")),
             DialEnd::Declined => ("declined", 0, Some("busy")),
             DialEnd::Unreachable => ("unreachable", 0, Some("congestion")),
+            DialEnd::Machine => ("machine", 0, Some("noanswer")),
             DialEnd::Refused(_) => ("refused", 0, Some("fail")),
         };
         self.set("dial_status", status.to_owned());

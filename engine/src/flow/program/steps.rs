@@ -222,6 +222,7 @@ impl FlowProgram {
         };
         Verb::Dial(Dial {
             ring_timeout_ms: dialling.ring_ms,
+            on_machine: dialling.on_machine,
             ..Dial::one(target)
         })
     }

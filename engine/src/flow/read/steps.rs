@@ -8,7 +8,7 @@ use super::super::pattern::KEYS;
 use super::super::template::Template;
 use super::Reader;
 use super::schedule::OVERRIDES;
-use crate::call::RecordingControl;
+use crate::call::{OnMachine, RecordingControl};
 use crate::config::document::field::{Field, Table, shown};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -100,6 +100,8 @@ impl Reader<'_> {
         let prompt = self.prompt_of(table);
         let ring_ms = ["ring_time", "timeout"].map(|key| self.ms(table, key, 1.0, 600.0, 0));
         let _music = table.field("moh_uuid").and_then(|field| field.string());
+        let on_machine = table.field("machine_detection");
+        let on_machine = on_machine.and_then(|field| field.choice(&OnMachine::ALL));
         let mut fallbacks = BTreeMap::new();
         if let Some(mut ends) = table.field("fallbacks").and_then(|field| field.table()) {
             for end in DIAL_ENDS {
@@ -118,6 +120,7 @@ impl Reader<'_> {
             to,
             prompt,
             ring_ms: ring_ms[0].max(ring_ms[1]),
+            on_machine,
             fallbacks,
             then,
         }))

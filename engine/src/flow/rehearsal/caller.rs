@@ -350,6 +350,7 @@ pub(super) fn dialled(how: DialEnd) -> Outcome {
         DialEnd::NoAnswer => (480, 19),
         DialEnd::Declined => (603, 21),
         DialEnd::Unreachable => (480, 20),
+        DialEnd::Machine => (480, 16),
         DialEnd::Refused(status) => (status, 1),
     };
     Outcome::Dialled(Dialled {

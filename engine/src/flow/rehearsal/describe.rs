@@ -171,6 +171,7 @@ pub(super) fn outcome(verb: &Verb, outcome: &Outcome) -> Option<(&'static str, S
                 DialEnd::NoAnswer => "no answer",
                 DialEnd::Declined => "declined",
                 DialEnd::Unreachable => "nobody can be reached",
+                DialEnd::Machine => "a machine answered",
                 DialEnd::Refused(_) => "refused",
             }
             .to_owned(),

@@ -4,10 +4,12 @@
 //! its line, column and path, what was expected, and the nearest name.
 //! Limits: 64 KiB of text, [`MAX_VERBS`] verbs, [`MAX_AUDIO`] pieces of audio in each.
 mod audio;
+mod hearing;
 mod outcome;
 mod read;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub use outcome::outcome_to_json;
 

@@ -1,7 +1,7 @@
 //! Outcomes in JSON: what a webhook program is told of its verbs.
 use crate::call::{
-    ConferenceEnd, DialEnd, GatherEnd, KeyPress, ListenEnd, Outcome, QueueEnd, RecordEnd, ToneEnd,
-    VoicemailEnd,
+    AgentReply, ConferenceEnd, DialEnd, GatherEnd, KeyPress, ListenEnd, Outcome, QueueEnd,
+    RecordEnd, ToneEnd, VoicemailEnd,
 };
 use serde_json::{Value, json};
 
@@ -53,6 +53,7 @@ pub fn outcome_to_json(outcome: &Outcome) -> Value {
         Outcome::MachineDetected(found) => json!({
             "outcome": "machine",
             "answered_by": found.verdict.map(|verdict| verdict.answerer.name()),
+            "because": found.verdict.map(|verdict| verdict.because.name()),
             "beep": found.beep,
         }),
         Outcome::Listened(listened) => json!({
@@ -83,6 +84,7 @@ pub fn outcome_to_json(outcome: &Outcome) -> Value {
                 DialEnd::NoAnswer => ("no-answer", None),
                 DialEnd::Declined => ("declined", None),
                 DialEnd::Unreachable => ("unreachable", None),
+                DialEnd::Machine => ("machine", None),
                 DialEnd::Refused(_) => ("refused", None),
             };
             json!({
@@ -120,7 +122,13 @@ pub fn outcome_to_json(outcome: &Outcome) -> Value {
             },
             "message": done.message,
         }),
-        Outcome::AgentDone(_) => json!({"outcome": "agent"}),
+        Outcome::AgentDone(reply) => json!({"outcome": "agent", "reply": match reply {
+            AgentReply::Done => "done",
+            AgentReply::Unknown => "unknown",
+            AgentReply::Pin => "pin",
+            AgentReply::Locked => "locked",
+            AgentReply::NoCall => "no-call",
+        }}),
         Outcome::HandedOver => json!({"outcome": "handed-over"}),
         Outcome::HungUp => json!({"outcome": "hung-up"}),
     }

@@ -1,10 +1,10 @@
 //! Each verb's keys and defaults.
 use super::super::read::{FORMATS, TRACKS};
-use super::{Instruction, audio};
+use super::{Instruction, audio, hearing, waiting};
 use crate::call::{
-    Audio, Conference, Dial, DialOrder, DialTarget, Echo, Enqueue, Fetch, Gather, Hangup,
-    HangupCause, Listen, Manner, Play, Record, RecordCall, RecordingControl, Refer, Reject, Repeat,
-    SendDigits, Stream, Until, Verb, Voicemail, VoicemailPurpose, Wait,
+    Audio, Conference, Dial, DialOrder, DialTarget, Echo, Fetch, Gather, Hangup, HangupCause,
+    Manner, OnMachine, Play, Record, RecordCall, RecordingControl, Refer, Reject, Repeat,
+    SendDigits, Stream, Verb, Voicemail, VoicemailPurpose, Wait,
 };
 use crate::config::Secret;
 use crate::config::document::field::{Field, Table};
@@ -14,7 +14,7 @@ use crate::stream::protocol::Framing;
 use crate::stream::{Address, TOKENS, is_token};
 
 /// A day.
-const MAX_MS: i64 = 86_400_000;
+pub(super) const MAX_MS: i64 = 86_400_000;
 /// Callees of one dial.
 const MAX_TARGETS: usize = 32;
 /// Longest name or number, characters.
@@ -24,19 +24,18 @@ type Reading = fn(&mut Table<'_>) -> Option<Verb>;
 
 /// All verbs, by name; `redirect` is none.
 const VERBS: &[(&str, Reading)] = &[
+    ("agent", waiting::agent),
     ("answer", |_| Some(Verb::Answer)),
     ("conference", conference),
+    ("detect_machine", hearing::detect_machine),
     ("dial", dial),
     ("early_media", |_| Some(Verb::EarlyMedia)),
     ("echo", echo),
-    ("enqueue", |table| {
-        let queue = named(table, "queue")?;
-        Some(Verb::Enqueue(Box::new(Enqueue::queue(queue))))
-    }),
+    ("enqueue", waiting::enqueue),
     ("fetch", fetch_verb),
     ("gather", gather),
     ("hangup", hangup),
-    ("listen", listen),
+    ("listen", hearing::listen),
     ("play", play),
     ("record", record),
     ("record_call", record_call),
@@ -48,6 +47,7 @@ const VERBS: &[(&str, Reading)] = &[
     ("stream", stream),
     ("voicemail", voicemail),
     ("wait", wait),
+    ("wait_for_tone", hearing::wait_for_tone),
 ];
 
 /// A table with one verb.
@@ -94,17 +94,17 @@ fn url(field: &Field<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn ms(table: &mut Table<'_>, key: &'static str, default: u32) -> Option<u32> {
+pub(super) fn ms(table: &mut Table<'_>, key: &'static str, default: u32) -> Option<u32> {
     let field = table.field(key);
     field.map_or(Some(default), |f| f.integer(0..=MAX_MS).map(|ms| ms as u32))
 }
 
-fn flag(table: &mut Table<'_>, key: &'static str, default: bool) -> Option<bool> {
+pub(super) fn flag(table: &mut Table<'_>, key: &'static str, default: bool) -> Option<bool> {
     let field = table.field(key);
     field.map_or(Some(default), |field| field.boolean())
 }
 
-fn short(field: &Field<'_>) -> Option<String> {
+pub(super) fn short(field: &Field<'_>) -> Option<String> {
     let text = field.string()?;
     if text.is_empty() || text.chars().count() > MAX_NAME || text.chars().any(char::is_control) {
         return field.expected(&format!("1 to {MAX_NAME} characters"));
@@ -112,12 +112,12 @@ fn short(field: &Field<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn named(table: &mut Table<'_>, key: &'static str) -> Option<String> {
+pub(super) fn named(table: &mut Table<'_>, key: &'static str) -> Option<String> {
     let field = table.required(key)?;
     short(&field)
 }
 
-fn keys(table: &mut Table<'_>, key: &'static str) -> Option<String> {
+pub(super) fn keys(table: &mut Table<'_>, key: &'static str) -> Option<String> {
     let Some(field) = table.field(key) else {
         return Some(String::new());
     };
@@ -133,7 +133,7 @@ fn is_key(char: char) -> bool {
 }
 
 /// `true` is for ever.
-fn repeat(table: &mut Table<'_>) -> Option<Repeat> {
+pub(super) fn repeat(table: &mut Table<'_>) -> Option<Repeat> {
     let Some(field) = table.field("repeat") else {
         return Some(Repeat::Times(1));
     };
@@ -145,7 +145,7 @@ fn repeat(table: &mut Table<'_>) -> Option<Repeat> {
         .map(|times| Repeat::Times(times as u32))
 }
 
-fn prompts(table: &mut Table<'_>) -> Option<Vec<Audio>> {
+pub(super) fn prompts(table: &mut Table<'_>) -> Option<Vec<Audio>> {
     let field = table.field("audio");
     field.map_or(Some(Vec::new()), |field| audio::pieces(&field))
 }
@@ -288,12 +288,18 @@ fn dial(table: &mut Table<'_>) -> Option<Verb> {
     let order = order.map_or(Some(DialOrder::All), |field| field.choice(&ORDERS));
     let ring_timeout_ms = ms(table, "ring_ms", 0);
     let caller_id = table.field("caller_id").map(|field| short(&field));
+    let on_machine = table.field("machine_detection");
+    let on_machine = on_machine.map(|field| field.choice(&OnMachine::ALL));
     Some(Verb::Dial(Dial {
         targets: to?,
         order: order?,
         ring_timeout_ms: ring_timeout_ms?,
         caller_id: match caller_id {
             Some(id) => Some(id?),
+            None => None,
+        },
+        on_machine: match on_machine {
+            Some(on) => Some(on?),
             None => None,
         },
     }))
@@ -368,25 +374,6 @@ fn conference(table: &mut Table<'_>) -> Option<Verb> {
         record_tracks: record_tracks?,
         stop_keys: stop_keys?,
         max_ms: max_ms? as u32,
-    }))
-}
-
-fn listen(table: &mut Table<'_>) -> Option<Verb> {
-    let (prompts, repeat) = (prompts(table), repeat(table));
-    let (speech, beep) = (flag(table, "speech", false), flag(table, "beep", false));
-    let silence_ms = ms(table, "silence_ms", 0);
-    let stop_keys = keys(table, "stop_keys");
-    let max_ms = ms(table, "max_ms", 30_000);
-    Some(Verb::Listen(Listen {
-        prompts: prompts?,
-        repeat: repeat?,
-        until: Until {
-            speech: speech?,
-            silence_ms: silence_ms?,
-            beep: beep?,
-        },
-        stop_keys: stop_keys?,
-        max_ms: max_ms?,
     }))
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::call::{
-    Audio, DialTarget, Hangup, HangupCause, Outcome, QueueEnd, Queued, RecordEnd, Recorded,
-    RecordingId,
+    Audio, DialTarget, Hangup, HangupCause, OnMachine, Outcome, QueueEnd, Queued, RecordEnd,
+    Recorded, RecordingId,
 };
 use serde_json::json;
 
@@ -17,10 +17,23 @@ fn every_verb_is_read() {
         {"conference": {"room": "r", "mute": true}}, {"listen": {"speech": true}}, {"refer": {"uri": "sip:a@b"}},
         {"reject": {"status": 486}}, {"fetch": {"url": "http://x.example/"}},
         {"stream": {"url": "ws://x.example/s", "rate_hz": 16000, "direction": "both"}},
-        {"hangup": {"cause": 34}}, {"redirect": {"url": "https://x.example/next"}}
+        {"hangup": {"cause": 34}}, {"redirect": {"url": "https://x.example/next"}},
+        {"wait_for_tone": {"tones": ["busy", "congestion"], "country": "us", "max_ms": 10000}},
+        {"detect_machine": {"wait_for_beep": true, "background": true, "max_words": 4}},
+        {"enqueue": {"queue": "sales", "priority": 5, "max_wait_ms": 60000, "exit_keys": "#"}}, {"enqueue": {"agent": "2001"}},
+        {"agent": {"service": "login", "agent": "2001", "pin": "4711"}}, {"agent": {"service": "pause"}}, {"agent": {"service": "listen", "agent": "2001"}},
+        {"dial": {"to": "100", "machine_detection": "wait-for-beep"}}
     ]"##;
     let read = instructions("t", text).unwrap();
-    assert_eq!(read.len(), 20);
+    assert_eq!(read.len(), 28);
+    let Instruction::Verb(Verb::DetectMachine(detect)) = &read[21] else {
+        panic!("{read:?}")
+    };
+    assert!(detect.background && detect.settings.wait_for_beep && detect.settings.max_words == 4);
+    let Instruction::Verb(Verb::Dial(dial)) = &read[27] else {
+        panic!("{read:?}")
+    };
+    assert_eq!(dial.on_machine, Some(OnMachine::WaitForBeep));
     let Instruction::Verb(Verb::Play(play)) = &read[3] else {
         panic!("{read:?}")
     };
@@ -104,6 +117,18 @@ fn mistakes_say_where_they_are_and_what_was_meant() {
         (r#"[{"gather": {"max_digits": 0}}]"#, "t:1:28", "1 to 64"),
         (r#"[{"dial": {"to": []}}]"#, "t:1:18", "1 to 32"),
         (r#"[{"redirect": {"url": "ftp://x"}}]"#, "t:1:23", "http"),
+        (r#"[{"enqueue": {}}]"#, "t:1:14", "queue, or agent"),
+        (r#"[{"agent": {"service": "listen"}}]"#, "t:1:12", "agent"),
+        (
+            r#"[{"wait_for_tone": {"tones": "bussy"}}]"#,
+            "t:1:30",
+            "busy",
+        ),
+        (
+            r#"[{"dial": {"to": "1", "machine_detection": "hang up"}}]"#,
+            "t:1:44",
+            "hangup",
+        ),
         (r#"[{"wait": {"ms": 5}"#, "t:1", ""),
     ] {
         let told = instructions("t", text.as_bytes()).unwrap_err().to_string();

@@ -2,9 +2,11 @@
 mod calls;
 mod cdrs;
 mod conferences;
+mod deliveries;
 mod endpoints;
 pub(super) mod flows;
 mod numbers;
+mod queue_places;
 mod queues;
 mod recordings;
 pub(super) mod schedules;
@@ -22,8 +24,10 @@ pub(super) fn routes(book: Book) -> Book {
     let book = calls::routes(book);
     let book = conferences::routes(book);
     let book = queues::routes(book);
+    let book = queue_places::routes(book);
     let book = cdrs::routes(book);
     let book = recordings::routes(book);
+    let book = deliveries::routes(book);
     let book = flows::routes(book);
     schedules::routes(book)
 }

@@ -2,10 +2,13 @@
 use super::super::V1;
 use super::super::book::{Book, Route};
 use super::super::page::{Page, Paging};
-use super::super::problem::Problem;
+use super::super::problem::{Kind, Problem};
 use super::super::scope::Scope;
-use super::super::take::{Asked, MaybeBody, Named};
-use crate::queue::{AgentView, QueueView};
+use super::super::take::{Asked, Body, MaybeBody, Named};
+use super::calls::orders::Target;
+use crate::call::{AgentProgram, Originate};
+use crate::config::AgentService;
+use crate::queue::{AgentState, AgentView, QueueView};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -44,6 +47,8 @@ struct AgentShown {
     name: Option<String>,
     /// Where it is reached.
     reach: String,
+    /// `logged-out`, `free`, `paused`, `ringing`, `talking`, `wrap-up`, `busy` or `unavailable`.
+    state: &'static str,
     /// Whether it is logged in.
     logged_in: bool,
     /// Why it pauses; null: it does not.
@@ -62,6 +67,41 @@ struct PauseAsked {
     #[serde(default)]
     #[schema(max_length = 64)]
     reason: String,
+}
+
+/// Who supervises, and how.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SuperviseAsked {
+    /// The supervisor.
+    to: Target,
+    /// How it begins.
+    #[serde(default)]
+    mode: Mode,
+}
+
+/// What a supervisor does.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = SupervisionMode)]
+enum Mode {
+    /// Hears both.
+    #[default]
+    Listen,
+    /// Is heard by the agent.
+    Whisper,
+    /// Is heard by both.
+    Barge,
+}
+
+/// A call to a supervisor.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Supervision)]
+struct Supervising {
+    /// Its id; hanging it up ends the supervision.
+    call: String,
+    /// The agent's call.
+    agent_call: Option<String>,
 }
 
 pub(super) fn routes(book: Book) -> Book {
@@ -97,6 +137,15 @@ pub(super) fn routes(book: Book) -> Book {
         read("/agents/{id}", "read_agent", "An agent and what it does")
             .answers::<AgentShown>(200, "The agent"),
         agent,
+    )
+    .add(
+        Route::post("/agents/{id}/supervise", "supervise_agent")
+            .says("queues", "Calls a supervisor, who joins the call that an agent has")
+            .more("The supervisor presses 1 to listen, 2 to whisper, 3 to barge in, any other key to leave.")
+            .scope(Scope::QueuesWrite)
+            .body::<SuperviseAsked>()
+            .answers::<Supervising>(200, "The supervisor's phone rings"),
+        supervise,
     )
     .add(
         does("/agents/{id}/login", "log_in_agent", "Logs an agent in"),
@@ -221,6 +270,31 @@ async fn unpause(
     shown(&v1, &id)
 }
 
+async fn supervise(
+    State(v1): State<Arc<V1>>,
+    Named(id): Named<String>,
+    Body(asked): Body<SuperviseAsked>,
+) -> Result<Json<Supervising>, Problem> {
+    let calls = &v1.parts.calls;
+    let agent = calls.queues.agent(&id);
+    let agent = agent.ok_or_else(|| Problem::not_found("agent", &id))?;
+    if agent.state != AgentState::Talking {
+        return Err(Problem::new(Kind::Conflict, "the agent has no call now"));
+    }
+    let to = asked.to.read(&v1, "to")?;
+    let service = match asked.mode {
+        Mode::Listen => AgentService::Listen,
+        Mode::Whisper => AgentService::Whisper,
+        Mode::Barge => AgentService::Barge,
+    };
+    let program = Box::new(AgentProgram::of(service, &id));
+    let placed = calls.originate(Originate::to(to, program)).await?;
+    Ok(Json(Supervising {
+        call: placed.id,
+        agent_call: agent.call,
+    }))
+}
+
 impl From<QueueView> for QueueShown {
     fn from(of: QueueView) -> QueueShown {
         QueueShown {
@@ -242,6 +316,7 @@ impl From<AgentView> for AgentShown {
             id: of.id,
             name: of.name,
             reach: of.reach,
+            state: of.state.name(),
             logged_in: of.logged_in,
             paused: of.paused,
             call: of.call,

@@ -1,4 +1,4 @@
-//! Recordings out of the store's index, their signed addresses, and what waits to be delivered to webhooks.
+//! Recordings out of the store's index, and their signed addresses.
 use super::super::V1;
 use super::super::book::{Book, Route};
 use super::super::page::{Page, Paging, cursor};
@@ -76,15 +76,6 @@ struct RecordingAddress {
     expires: String,
 }
 
-/// What waits for a webhook.
-#[derive(Debug, Serialize, ToSchema)]
-struct WebhookBacklog {
-    /// The webhook's name.
-    webhook: String,
-    /// Deliveries that wait.
-    waiting: u64,
-}
-
 pub(super) fn routes(book: Book) -> Book {
     book.add(
         Route::get("/recordings", "list_recordings")
@@ -113,16 +104,6 @@ pub(super) fn routes(book: Book) -> Book {
             .maybe_body::<AddressAsked>()
             .answers::<RecordingAddress>(200, "The address"),
         sign,
-    )
-    .add(
-        Route::get("/webhooks/waiting", "list_waiting_deliveries")
-            .says("records", "How many deliveries wait for each webhook")
-            .more("Webhooks for which nothing waits are not listed.")
-            .scope(Scope::WebhooksRead)
-            .query::<Paging>()
-            .refuses(&[503])
-            .lists::<WebhookBacklog>("Webhooks, by name"),
-        waiting,
     )
 }
 
@@ -203,19 +184,4 @@ async fn sign(
         address: signer.address(&row.id, expires),
         expires: stamp(at),
     }))
-}
-
-async fn waiting(
-    State(v1): State<Arc<V1>>,
-    Asked(paging): Asked<Paging>,
-) -> Result<Json<Page<WebhookBacklog>>, Problem> {
-    let waiting = v1.parts.store.webhooks_waiting().await;
-    let mut all = waiting.map_err(store_failed)?;
-    all.sort();
-    let backlog = |(webhook, waiting): (String, usize)| WebhookBacklog {
-        webhook,
-        waiting: waiting as u64,
-    };
-    let all = all.into_iter().map(backlog);
-    paging.of(all, |of| of.webhook.clone()).map(Json)
 }

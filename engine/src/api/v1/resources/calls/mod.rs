@@ -1,7 +1,10 @@
 //! Calls in progress: what is known of them, and orders to them.
-mod orders;
+mod agenda;
+mod drives;
+pub(super) mod orders;
 mod place;
 mod say;
+mod scheduled;
 mod shown;
 
 use super::super::V1;
@@ -92,7 +95,8 @@ pub(super) fn routes(book: Book) -> Book {
         );
     let book = place::routes(book);
     let book = orders::routes(book);
-    say::routes(book)
+    let book = say::routes(book);
+    scheduled::routes(book)
 }
 
 async fn list(

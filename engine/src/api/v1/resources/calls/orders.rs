@@ -18,7 +18,7 @@ use crate::stream::protocol::Framing;
 use crate::stream::{Address, TOKENS, is_token};
 use axum::Json;
 use axum::extract::State;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -175,9 +175,9 @@ struct JoinAsked {
 }
 
 /// Somebody who can be called; one of these.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Target {
+pub(in super::super) struct Target {
     /// A number, routed as if the call's caller had dialled it.
     #[schema(min_length = 1, max_length = 256)]
     number: Option<String>,
@@ -187,6 +187,9 @@ pub(super) struct Target {
     /// A ring group.
     #[schema(min_length = 1, max_length = 256)]
     ring_group: Option<String>,
+    /// An agent of queues, where it is reached.
+    #[schema(min_length = 1, max_length = 256)]
+    agent: Option<String>,
     /// The trunk that the number is dialled on.
     #[schema(min_length = 1, max_length = 256)]
     trunk: Option<String>,
@@ -368,27 +371,68 @@ impl From<Party> for Side {
 
 impl Target {
     /// Whom it names.
-    pub(super) fn read(self, path: &str) -> Result<DialTarget, Problem> {
-        let names = [&self.number, &self.endpoint, &self.ring_group, &self.trunk];
+    pub(in super::super) fn read(self, v1: &V1, path: &str) -> Result<DialTarget, Problem> {
         let odd = |name: &String| {
             !(1..=MOST_NAME).contains(&name.chars().count()) || name.chars().any(char::is_control)
         };
-        if names.into_iter().flatten().any(odd) {
+        if self.names().into_iter().flatten().any(odd) {
             let text = format!(
                 "has names of 1 to {MOST_NAME} characters, none of them control characters"
             );
             return Err(Problem::invalid(path, text));
         }
-        match (self.number, self.endpoint, self.ring_group, self.trunk) {
-            (Some(number), None, None, None) => Ok(DialTarget::Number(number)),
-            (Some(number), None, None, Some(trunk)) => Ok(DialTarget::Trunk { trunk, number }),
-            (None, Some(user), None, None) => Ok(DialTarget::Endpoint(user)),
-            (None, None, Some(group), None) => Ok(DialTarget::RingGroup(group)),
+        let given = self.names().into_iter().flatten().count();
+        match self {
+            Target {
+                number: Some(number),
+                trunk: Some(trunk),
+                ..
+            } if given == 2 => Ok(DialTarget::Trunk { trunk, number }),
+            Target {
+                number: Some(number),
+                ..
+            } if given == 1 => Ok(DialTarget::Number(number)),
+            Target {
+                endpoint: Some(user),
+                ..
+            } if given == 1 => Ok(DialTarget::Endpoint(user)),
+            Target {
+                ring_group: Some(group),
+                ..
+            } if given == 1 => Ok(DialTarget::RingGroup(group)),
+            Target {
+                agent: Some(agent), ..
+            } if given == 1 => {
+                let reach = v1.parts.calls.queues.reach(&agent);
+                let reach = reach.ok_or_else(|| Problem::invalid(path, "names no agent"))?;
+                Ok(reach.into())
+            }
             _ => Err(Problem::invalid(
                 path,
-                "is one of number (with or without trunk), endpoint, ring_group",
+                "is one of number (with or without trunk), endpoint, ring_group, agent",
             )),
         }
+    }
+
+    fn names(&self) -> [&Option<String>; 5] {
+        [
+            &self.number,
+            &self.endpoint,
+            &self.ring_group,
+            &self.agent,
+            &self.trunk,
+        ]
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kinds = ["", "endpoint ", "ring group ", "agent ", "on trunk "];
+        let given = kinds.into_iter().zip(self.names());
+        let given: Vec<String> = given
+            .filter_map(|(kind, name)| Some(format!("{kind}{}", name.as_ref()?)))
+            .collect();
+        f.write_str(&given.join(" "))
     }
 }
 
@@ -443,7 +487,7 @@ async fn transfer(
     Body(asked): Body<TransferAsked>,
 ) -> Done {
     let parting = match (asked.to, asked.flow) {
-        (Some(to), None) => Parting::dial(Dial::one(to.read("to")?)),
+        (Some(to), None) => Parting::dial(Dial::one(to.read(&v1, "to")?)),
         (None, Some(flow)) => {
             let program = v1.parts.flows.program(&flow);
             let program =

@@ -1,26 +1,23 @@
 //! Calls that are placed over the API, and participants that are added to a call.
 //!
-//! Owns what a request may say of a new call; ringing and driving it is `call::originate`'s. Limits: [`MOST_OPTIONS`] keys of a menu, those of
-//! [`verbs_json`] for verbs.
+//! Owns what a request may say of a new call; what drives it is `drives`', ringing it is `call::originate`'s.
 use super::super::super::V1;
 use super::super::super::book::{Book, Route};
-use super::super::super::problem::{Fault, Problem};
+use super::super::super::problem::Problem;
 use super::super::super::scope::Scope;
 use super::super::super::take::{Body, Named};
 use super::Carried;
-use super::orders::{Target, sounds};
-use super::say::said;
-use crate::call::control::{Annotation, Done};
+use super::drives::{Drives, MenuAsked, Says, WebhookAsked};
+use super::orders::Target;
+use super::scheduled::{ScheduledCall, schedule};
+use crate::call::control::{Annotation, Done, OrderError};
 use crate::call::{
-    AddParticipant, Audio, MenuOption, OptionsProgram, Originate, Program, Verb, VerbsProgram,
+    AddParticipant, Audio, DialTarget, OnMachine, Originate, Program, VettedProgram,
 };
-use crate::config::Secret;
-use crate::fetch;
-use crate::flow::verbs_json;
-use crate::flow::webhook::{Webhook, WebhookProgram};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,19 +25,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use utoipa::ToSchema;
 
-/// Keys of one menu: 0-9, *, # and A-D.
-const MOST_OPTIONS: usize = 16;
 /// Longest number that is shown.
 const MOST_CALLER_ID: usize = 64;
 /// Longest ringing, seconds.
 const MOST_RING_S: u32 = 180;
-/// Longest URL.
-const MOST_URL: usize = 2048;
 
 /// A call to be placed. What drives it once it is answered is exactly one of `flow`, `verbs`, `webhook`, `menu`, `two_party`.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CallAsked {
+pub(super) struct CallAsked {
     /// Whom to call. A number that leads to a flow cannot be called.
     to: Target,
     /// The number shown; absent: none.
@@ -52,6 +45,14 @@ struct CallAsked {
     /// How long it rings, usually 180 s.
     #[schema(minimum = 1, maximum = 180)]
     ring_s: Option<u32>,
+    /// When it is to be placed: `2026-12-24T18:30:00+01:00`, or `2026-12-24 18:30 Europe/Berlin`; absent: now.
+    #[serde(skip_serializing)]
+    #[schema(max_length = 64)]
+    at: Option<String>,
+    /// How many seconds later it may still be placed, usually 300; after that it is missed.
+    #[serde(skip_serializing)]
+    #[schema(minimum = 0, maximum = 86_400)]
+    late_s: Option<u32>,
     /// The flow that drives it.
     #[schema(max_length = 256)]
     flow: Option<String>,
@@ -62,6 +63,8 @@ struct CallAsked {
     webhook: Option<WebhookAsked>,
     /// A menu made on the spot.
     menu: Option<MenuAsked>,
+    /// Whether it is found out first who answered, and what is done then; not with `two_party`.
+    machine_detection: Option<MachineDetection>,
     /// Somebody else who is called as well; the two are joined once both have pressed 1.
     two_party: Option<TwoPartyAsked>,
     /// Tags.
@@ -72,63 +75,30 @@ struct CallAsked {
     metadata: BTreeMap<String, String>,
 }
 
-/// Where a webhook program is.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct WebhookAsked {
-    /// Posted to, within [fetch].
-    #[schema(max_length = 2048)]
-    url: String,
-    /// Posted to where the first does not answer well.
-    #[schema(max_length = 2048)]
-    fallback_url: Option<String>,
-    /// Signs what is posted.
-    #[schema(max_length = 256)]
-    secret: Option<String>,
+/// What is done once it is known who answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum MachineDetection {
+    /// A machine is hung up on.
+    Hangup,
+    /// Nothing: the call goes on meanwhile, and the event `machine.detected` tells it.
+    Continue,
+    /// The call goes on at once with a human, and with a machine when it has beeped.
+    WaitForBeep,
 }
 
-/// What is said, as a text or as audio or both.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Says {
-    /// A text to be spoken.
-    #[schema(max_length = 10_000)]
-    say: Option<String>,
-    /// After it: URLs within [fetch], prompts that are loaded, `builtin:…`, `silence:MS`.
-    #[schema(max_items = 32)]
-    audio: Option<Vec<String>>,
-}
-
-/// A menu: said three times at most, until a key is pressed.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct MenuAsked {
-    /// What it begins with.
-    #[serde(default)]
-    greeting: Says,
-    /// What there is.
-    #[schema(min_items = 1, max_items = 16)]
-    options: Vec<OptionAsked>,
-}
-
-/// A key of a menu.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct OptionAsked {
-    /// `0-9*#A-D`.
-    #[schema(min_length = 1, max_length = 1, pattern = "^[0-9*#A-D]$")]
-    key: String,
-    /// What the menu says of it, such as "Press 1 for sales".
-    #[serde(default)]
-    prompt: Says,
-    /// Verbs that are done when it is pressed, then the call ends; none: the menu is said again.
-    #[serde(default)]
-    #[schema(value_type = Vec<Object>, max_items = 100)]
-    then: Option<Value>,
+impl From<MachineDetection> for OnMachine {
+    fn from(of: MachineDetection) -> OnMachine {
+        match of {
+            MachineDetection::Hangup => OnMachine::Hangup,
+            MachineDetection::Continue => OnMachine::Continue,
+            MachineDetection::WaitForBeep => OnMachine::WaitForBeep,
+        }
+    }
 }
 
 /// The other of two who are to talk.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TwoPartyAsked {
     /// Whom to call as well.
@@ -173,7 +143,8 @@ pub(super) fn routes(book: Book) -> Book {
             .more("It answers at once, with the id under which events tell how it rings and is answered.")
             .scope(Scope::CallsWrite)
             .body::<CallAsked>()
-            .answers::<PlacedCall>(201, "It rings"),
+            .answers::<PlacedCall>(201, "It rings")
+            .answers::<ScheduledCall>(202, "It rings at that time"),
         place,
     )
     .add(
@@ -209,194 +180,117 @@ fn ring(ring_s: Option<u32>) -> Result<Option<Duration>, Problem> {
     }
 }
 
-/// Verbs of a body; mistakes are told with their paths in it.
-fn verbs(path: &str, value: &Value) -> Result<Vec<Verb>, Problem> {
-    let text = value.to_string();
-    verbs_json::verbs(path, text.as_bytes()).map_err(|problems| {
-        let count = problems.list.len();
-        let fault = |problem: crate::config::Problem| Fault {
-            path: match problem.path.as_str() {
-                "" => path.to_owned(),
-                below if below.starts_with('[') => format!("{path}{below}"),
-                below => format!("{path}.{below}"),
-            },
-            message: problem.message,
-            line: None,
-            column: None,
-            file: None,
+/// A call that is ready to be placed.
+pub(super) enum Prepared {
+    One(Box<Originate>),
+    Two {
+        parties: [DialTarget; 2],
+        says: Vec<Audio>,
+        caller_id: Option<String>,
+    },
+}
+
+impl CallAsked {
+    /// When it is to be placed, if not now, and how much later still.
+    pub(super) fn time(&mut self) -> (Option<String>, Option<u32>) {
+        (self.at.take(), self.late_s.take())
+    }
+
+    /// Whom it calls, for lists.
+    pub(super) fn callee(&self) -> String {
+        self.to.to_string()
+    }
+
+    /// What is only for lists: the number shown, tags, metadata.
+    pub(super) fn notes(self) -> (Option<String>, BTreeSet<String>, BTreeMap<String, String>) {
+        (self.from, self.tags.unwrap_or_default(), self.metadata)
+    }
+
+    /// Checks all of it.
+    pub(super) fn prepare(self, v1: &V1) -> Result<Prepared, Problem> {
+        let to = self.to.read(v1, "to")?;
+        let (caller_id, ring) = (caller_id(self.from)?, ring(self.ring_s)?);
+        let metadata = self.metadata.into_iter();
+        let annotation = Annotation {
+            tags: self.tags,
+            metadata: metadata.map(|(name, value)| (name, Some(value))).collect(),
         };
-        let errors: Vec<Fault> = problems.list.into_iter().take(100).map(fault).collect();
-        let first = errors.first().map_or(String::new(), |first| {
-            format!(", first {}: {}", first.path, first.message)
-        });
-        Problem {
-            errors,
-            ..Problem::invalid(path, format!("{count} mistakes{first}"))
-        }
-    })
-}
-
-impl Says {
-    fn read(self, v1: &V1, path: &str) -> Result<Vec<Audio>, Problem> {
-        let mut all = Vec::new();
-        if let Some(text) = self.say {
-            all.push(said(v1, &format!("{path}.say"), text)?);
-        }
-        if let Some(audio) = self.audio {
-            all.extend(sounds(v1, &format!("{path}.audio"), &audio)?);
-        }
-        Ok(all)
-    }
-}
-
-impl WebhookAsked {
-    fn read(self) -> Result<WebhookProgram, Problem> {
-        for (path, url) in [
-            ("webhook.url", Some(&self.url)),
-            ("webhook.fallback_url", self.fallback_url.as_ref()),
-        ] {
-            let good = |url: &String| fetch::is_url(url) && url.len() <= MOST_URL;
-            if url.is_some_and(|url| !good(url)) {
-                return Err(Problem::invalid(path, "is an http:// or https:// URL"));
-            }
-        }
-        Ok(WebhookProgram::new(Webhook {
-            fallback_url: self.fallback_url,
-            secret: self.secret.map(Secret::new),
-            ..Webhook::at(self.url)
-        }))
-    }
-}
-
-impl MenuAsked {
-    fn read(self, v1: &V1) -> Result<OptionsProgram, Problem> {
-        if self.options.is_empty() || self.options.len() > MOST_OPTIONS {
-            let text = format!("has 1 to {MOST_OPTIONS} keys");
-            return Err(Problem::invalid("menu.options", text));
-        }
-        let mut options: Vec<MenuOption> = Vec::with_capacity(self.options.len());
-        for (index, asked) in self.options.into_iter().enumerate() {
-            let path = format!("menu.options[{index}]");
-            let mut keys = asked.key.chars();
-            let key = match (keys.next(), keys.next()) {
-                (Some(key @ ('0'..='9' | '*' | '#' | 'A'..='D')), None) => key,
-                _ => {
-                    return Err(Problem::invalid(
-                        &format!("{path}.key"),
-                        "is one of 0-9*#A-D",
-                    ));
-                }
+        annotation
+            .check()
+            .map_err(|text| Problem::invalid("tags", text))?;
+        let drives = Drives {
+            flow: self.flow,
+            verbs: self.verbs,
+            webhook: self.webhook,
+            menu: self.menu,
+        };
+        let Some(two) = self.two_party else {
+            let program = drives.read(v1)?;
+            let program: Box<dyn Program> = match self.machine_detection {
+                Some(on) => Box::new(VettedProgram::new(program, on.into())),
+                None => program,
             };
-            if options.iter().any(|other| other.key == key) {
-                return Err(Problem::invalid(&format!("{path}.key"), "is there already"));
-            }
-            options.push(MenuOption {
-                key,
-                says: asked.prompt.read(v1, &format!("{path}.prompt"))?,
-                then: match asked.then {
-                    Some(then) => verbs(&format!("{path}.then"), &then)?,
-                    None => Vec::new(),
-                },
-            });
+            return Ok(Prepared::One(Box::new(Originate {
+                caller_id,
+                as_endpoint: self.as_endpoint,
+                ring,
+                annotation,
+                ..Originate::to(to, program)
+            })));
+        };
+        let plain = ring.is_none()
+            && self.as_endpoint.is_none()
+            && self.machine_detection.is_none()
+            && annotation == Annotation::default();
+        if drives.any() || !plain {
+            return Err(Problem::invalid("two_party", "goes with to and from only"));
         }
-        let says = self.greeting.read(v1, "menu.greeting")?;
-        if says.is_empty() && options.iter().all(|option| option.says.is_empty()) {
-            return Err(Problem::invalid("menu", "says nothing"));
+        let other = two.to.read(v1, "two_party.to")?;
+        let says = two.prompt.read(v1, "two_party.prompt")?;
+        if says.is_empty() {
+            return Err(Problem::invalid("two_party.prompt", "says nothing"));
         }
-        Ok(OptionsProgram::new(says, options))
+        Ok(Prepared::Two {
+            parties: [to, other],
+            says,
+            caller_id,
+        })
     }
 }
 
-/// What drives a call; exactly one.
-struct Drives {
-    flow: Option<String>,
-    verbs: Option<Value>,
-    webhook: Option<WebhookAsked>,
-    menu: Option<MenuAsked>,
-}
-
-impl Drives {
-    fn read(self, v1: &V1) -> Result<Box<dyn Program>, Problem> {
-        match (self.flow, self.verbs, self.webhook, self.menu) {
-            (Some(flow), None, None, None) => {
-                let program = v1.parts.flows.program(&flow);
-                program.ok_or_else(|| Problem::invalid("flow", "is the id of no flow in force"))
+impl Prepared {
+    /// Places it: its id, and that of the other of two.
+    pub(super) async fn place(self, v1: &V1) -> Result<(String, Option<String>), OrderError> {
+        let calls = &v1.parts.calls;
+        match self {
+            Prepared::One(order) => Ok((calls.originate(*order).await?.id, None)),
+            Prepared::Two {
+                parties,
+                says,
+                caller_id,
+            } => {
+                let [call, other] = calls.two_party(parties, says, caller_id).await?;
+                Ok((call, Some(other)))
             }
-            (None, Some(list), None, None) => {
-                Ok(Box::new(VerbsProgram::new("verbs", verbs("verbs", &list)?)))
-            }
-            (None, None, Some(webhook), None) => Ok(Box::new(webhook.read()?)),
-            (None, None, None, Some(menu)) => Ok(Box::new(menu.read(v1)?)),
-            _ => Err(Problem::invalid(
-                "verbs",
-                "is given, or flow, webhook, menu or two_party, and only one of them",
-            )),
         }
     }
 }
 
 async fn place(
     State(v1): State<Arc<V1>>,
-    Body(asked): Body<CallAsked>,
-) -> Result<(StatusCode, Json<PlacedCall>), Problem> {
-    let to = asked.to.read("to")?;
-    let (caller_id, ring) = (caller_id(asked.from)?, ring(asked.ring_s)?);
-    let metadata = asked.metadata.into_iter();
-    let annotation = Annotation {
-        tags: asked.tags,
-        metadata: metadata.map(|(name, value)| (name, Some(value))).collect(),
-    };
-    let drives = Drives {
-        flow: asked.flow,
-        verbs: asked.verbs,
-        webhook: asked.webhook,
-        menu: asked.menu,
-    };
-    let placed = match asked.two_party {
-        None => {
-            let order = Originate {
-                caller_id,
-                as_endpoint: asked.as_endpoint,
-                ring,
-                annotation,
-                ..Originate::to(to, drives.read(&v1)?)
-            };
-            let placed = v1.parts.calls.originate(order).await?;
-            PlacedCall {
-                call: placed.id,
-                other: None,
-            }
-        }
-        Some(two) => {
-            let driven = drives.flow.is_some()
-                || drives.verbs.is_some()
-                || drives.webhook.is_some()
-                || drives.menu.is_some();
-            if driven
-                || ring.is_some()
-                || asked.as_endpoint.is_some()
-                || annotation != Annotation::default()
-            {
-                let text = "goes with to and from only";
-                return Err(Problem::invalid("two_party", text));
-            }
-            let other = two.to.read("two_party.to")?;
-            let says = two.prompt.read(&v1, "two_party.prompt")?;
-            if says.is_empty() {
-                return Err(Problem::invalid("two_party.prompt", "says nothing"));
-            }
-            let [call, other] = v1
-                .parts
-                .calls
-                .two_party([to, other], says, caller_id)
-                .await?;
-            PlacedCall {
-                call,
-                other: Some(other),
-            }
-        }
-    };
-    Ok((StatusCode::CREATED, Json(placed)))
+    Body(mut asked): Body<CallAsked>,
+) -> Result<Response, Problem> {
+    let (at, late_s) = asked.time();
+    if let Some(at) = at {
+        let scheduled = schedule(&v1, asked, &at, late_s).await?;
+        return Ok((StatusCode::ACCEPTED, Json(scheduled)).into_response());
+    }
+    if late_s.is_some() {
+        return Err(Problem::invalid("late_s", "goes with at"));
+    }
+    let (call, other) = asked.prepare(&v1)?.place(&v1).await?;
+    let placed = PlacedCall { call, other };
+    Ok((StatusCode::CREATED, Json(placed)).into_response())
 }
 
 async fn add(
@@ -405,7 +299,7 @@ async fn add(
     Body(asked): Body<ParticipantAsked>,
 ) -> Result<Json<Carried>, Problem> {
     let participant = AddParticipant {
-        to: asked.to.read("to")?,
+        to: asked.to.read(&v1, "to")?,
         caller_id: caller_id(asked.from)?,
         as_endpoint: asked.as_endpoint,
         ring: ring(asked.ring_s)?,

@@ -1,0 +1,31 @@
+//! The control API on a socket of its own, over TLS, from the shell.
+use super::api::{admin, quick, trunkline_in};
+use super::secure::certificate;
+use crate::server::{Server, Settings, free_port, own_address};
+
+#[test]
+fn ctl_asks_over_tls_and_only_whom_it_knows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ip = own_address();
+    let (pem, key) = certificate(folder.path(), &ip.to_string());
+    let port = free_port(ip);
+    let quick = quick();
+    let listen = format!("[api]\nlisten = \"{ip}:{port}\"\ncertificate = {pem:?}\nkey = {key:?}\n");
+    let server = Server::with(Settings {
+        callers: quick.callers.replacen("[api]\n", &listen, 1),
+        ..quick
+    });
+    let (url, ca) = (format!("https://{ip}:{port}"), pem.display().to_string());
+    let ctl = |arguments: &[&str]| trunkline_in(server.scratch.path(), arguments);
+    let (good, out) = ctl(&["ctl", "--json", "--url", &url, "--ca", &ca, "server"]);
+    assert!(good && out.contains("\"version\""), "{out}");
+    let (good, out) = ctl(&["ctl", "--json", "--url", &url, "server"]);
+    assert!(!good && out.contains("certificate"), "{out}");
+    let plain = url.replacen("https", "http", 1);
+    let (good, out) = ctl(&["ctl", "--json", "--url", &plain, "server"]);
+    assert!(!good, "{out}");
+    assert!(!out.contains(&admin(&server)), "the token is not told");
+    // It is not where /health is.
+    let (status, _) = server.http("/api/v1").expect("an answer");
+    assert_eq!(status, 404);
+}
