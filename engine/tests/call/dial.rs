@@ -47,6 +47,7 @@ fn dial(names: &[&str], order: DialOrder, ring_timeout_ms: u32) -> Verb {
         order,
         ring_timeout_ms,
         caller_id: None,
+        on_machine: None,
     })
 }
 

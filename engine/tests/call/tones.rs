@@ -136,21 +136,8 @@ async fn a_program_waits_for_a_fax() {
     rig.is_empty().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answering_machine_is_told_with_its_beep() {
-    let detect = DetectMachine {
-        plan: us(),
-        settings: Settings {
-            wait_for_beep: true,
-            ..Settings::default()
-        },
-        background: false,
-    };
-    let verbs = [Verb::Answer, Verb::DetectMachine(Box::new(detect))];
-    let mut rig = Rig::start(vec![("amd", Plan::of(verbs))]).await;
-    let mut machine = Phone::new(rig.address, "amd").await;
-    let offer = machine.sdp("sendrecv");
-    let answer = machine.reinvite(&offer, "").await;
+/// What an answering machine says, with its beep.
+fn greeting() -> Player {
     // Words as a buzz of two tones that no exchange has, which is voice to whoever listens for one.
     let word = Step {
         sound: Some(Sound::Two(180.0, 1270.0)),
@@ -170,7 +157,25 @@ async fn an_answering_machine_is_told_with_its_beep() {
     let greeting = [
         before, word, pause, word, pause, word, pause, word, pause, word, before, beep,
     ];
-    let player = Player::new(8000, &greeting);
+    Player::new(8000, &greeting)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answering_machine_is_told_with_its_beep() {
+    let detect = DetectMachine {
+        plan: us(),
+        settings: Settings {
+            wait_for_beep: true,
+            ..Settings::default()
+        },
+        background: false,
+    };
+    let verbs = [Verb::Answer, Verb::DetectMachine(Box::new(detect))];
+    let mut rig = Rig::start(vec![("amd", Plan::of(verbs))]).await;
+    let mut machine = Phone::new(rig.address, "amd").await;
+    let offer = machine.sdp("sendrecv");
+    let answer = machine.reinvite(&offer, "").await;
+    let player = greeting();
     play(&mut machine, audio_port(&answer), player, 3600).await;
     let mut outcome = rig.outcome().await;
     while !matches!(outcome, Outcome::MachineDetected(_)) {
@@ -188,5 +193,63 @@ async fn an_answering_machine_is_told_with_its_beep() {
     );
     machine.expect("BYE").await;
     assert_eq!(rig.outcome().await, Outcome::HungUp);
+    rig.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_was_dialled_is_not_joined() {
+    let dial = Dial {
+        on_machine: Some(OnMachine::Hangup),
+        ..Dial::one(DialTarget::Endpoint("bob".to_owned()))
+    };
+    let mut rig = Rig::start(vec![("amd", Plan::of([Verb::Dial(dial)]))]).await;
+    let mut bob = rig.phone("bob").await;
+    let mut caller = Phone::new(rig.address, "amd").await;
+    caller.invite(&caller.sdp("sendrecv")).await;
+    let invite = bob.called().await;
+    bob.pick_up(&invite).await;
+    play(&mut bob, audio_port(&invite), greeting(), 3600).await;
+    let mut outcome = rig.outcome().await;
+    while !matches!(outcome, Outcome::Dialled(_)) {
+        outcome = rig.outcome().await;
+    }
+    let Outcome::Dialled(dialled) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!((dialled.how, dialled.status), (DialEnd::Machine, 480));
+    bob.expect("BYE").await;
+    let answer = caller.last_response("INVITE").await;
+    assert!(
+        status(&answer) >= 300,
+        "the caller was never answered: {answer}"
+    );
+    caller.ack(&answer, "").await;
+    assert_eq!(rig.outcome().await, Outcome::HungUp);
+    rig.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_was_dialled_is_joined_when_it_has_beeped() {
+    let dial = Dial {
+        on_machine: Some(OnMachine::WaitForBeep),
+        ..Dial::one(DialTarget::Endpoint("bob".to_owned()))
+    };
+    let mut rig = Rig::start(vec![("amd", Plan::of([Verb::Dial(dial)]))]).await;
+    let mut bob = rig.phone("bob").await;
+    let mut caller = Phone::new(rig.address, "amd").await;
+    caller.invite(&caller.sdp("sendrecv")).await;
+    let invite = bob.called().await;
+    bob.pick_up(&invite).await;
+    play(&mut bob, audio_port(&invite), greeting(), 3600).await;
+    let answer = caller.last_response("INVITE").await;
+    assert_eq!(status(&answer), 200, "{answer}");
+    caller.ack(&answer, "").await;
+    caller.bye().await;
+    bob.expect("BYE").await;
+    let mut outcome = rig.outcome().await;
+    while outcome != Outcome::HungUp {
+        assert!(!matches!(outcome, Outcome::Dialled(_)), "{outcome:?}");
+        outcome = rig.outcome().await;
+    }
     rig.is_empty().await;
 }
