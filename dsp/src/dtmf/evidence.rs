@@ -93,8 +93,8 @@ impl Evidence {
         }
     }
 
-    /// The figures of the tones if this is a key.
-    pub(super) fn verdict(&self, profile: &Profile) -> Option<Measured> {
+    /// The figures of the tones if this is a key; `late` if they have been on for long without being one.
+    pub(super) fn verdict(&self, profile: &Profile, late: bool) -> Option<Measured> {
         if self.used < LOOKS_NEEDED || self.used + 1.0 < self.offered {
             return None;
         }
@@ -104,10 +104,12 @@ impl Evidence {
         }
         let deviations = self.relative_deviations();
         let detune = deviations[0].abs().max(deviations[1].abs());
+        let ratio = (1.0 + deviations[1]) / (1.0 + deviations[0]) - 1.0;
         let steady = (0..2).all(|tone| {
             self.strongest[tone] <= self.weakest[tone] * profile.unsteadiness * profile.unsteadiness
         });
-        if detune > profile.frequency_limit || !steady || !self.pure(deviations, profile) {
+        let tuned = detune <= profile.frequency_limit && ratio.abs() <= profile.ratio_limit;
+        if !tuned || !steady || !self.pure(deviations, profile, late) {
             return None;
         }
         let tones = self.powers[0] + self.powers[1];
@@ -126,7 +128,7 @@ impl Evidence {
         })
     }
 
-    fn pure(&self, deviations: [f32; 2], profile: &Profile) -> bool {
+    fn pure(&self, deviations: [f32; 2], profile: &Profile, late: bool) -> bool {
         let detune = deviations[0].abs().max(deviations[1].abs());
         let tones = self.powers[0] + self.powers[1];
         let residue_db = ratio_db(self.residue, tones);
@@ -135,7 +137,11 @@ impl Evidence {
             .clamp(0.0, profile.low_max_db.max(0.0));
         let for_detune = (profile.detune_slope * 100.0 * (detune - profile.detune_innocent))
             .clamp(0.0, profile.detune_max_db.max(0.0));
-        residue_db <= profile.residue_max_db - for_low - for_detune
+        let most_db = match late {
+            false => profile.residue_max_db,
+            true => profile.residue_max_db.min(profile.late_residue_max_db),
+        };
+        residue_db <= most_db - for_low - for_detune
     }
 }
 

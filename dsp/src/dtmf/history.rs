@@ -37,6 +37,8 @@ const FILTER_DELAY_HOPS: f32 = 0.4;
 const HALF: f32 = 0.5;
 /// A pair with less of the long window's energy than this is not looked at: a tone 2.5 % off loses at most 4.2 dB.
 const COARSE_SHARE: f32 = 0.3;
+/// Tones that have been on for so many hops were no key yet for most of them.
+const LATE: f32 = 19.0;
 /// A window of which less is known, by weight, tells nothing.
 const KNOWN_SHARE: f32 = 0.6;
 
@@ -404,6 +406,8 @@ impl History {
         if length * hop_ms < profile.tone_min_ms {
             return None;
         }
+        // Windows that are not wholly known are worse measured than their tones are.
+        let late = length >= LATE && self.hidden_hops() == 0;
         // Windows that begin no earlier than the tone.
         let inside = (length + SHORT as f32 / 2.0 + 1.0) as usize;
         let inside = inside.saturating_sub(LONG).min(LOOKS);
@@ -412,7 +416,7 @@ impl History {
         Some(Found {
             began_at: self.sample_before(SHORT as f32 / 2.0 + length),
             plateau,
-            measured: evidence.verdict(profile)?,
+            measured: evidence.verdict(profile, late)?,
         })
     }
 }

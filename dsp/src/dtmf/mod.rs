@@ -13,7 +13,7 @@ mod profile;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
-mod detector_tests;
+mod tests;
 
 pub use detector::{Detector, Event};
 pub use evidence::Measured;

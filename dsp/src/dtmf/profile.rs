@@ -9,6 +9,9 @@
 pub struct Profile {
     /// Largest relative deviation of either tone, e.g. 0.024 for 2.4 %.
     pub frequency_limit: f32,
+    /// Largest relative deviation of the ratio of the two frequencies. The keys' ratios lie between those of harmonics and of music (a fifth, an
+    /// octave), 4.2 % and more from the nearest; two tones that are each within [`Profile::frequency_limit`] may be such a pair.
+    pub ratio_limit: f32,
     /// By how many dB the low tone may be the stronger one (normal twist).
     pub low_stronger_db: f32,
     /// By how many dB the high tone may be the stronger one (reverse twist).
@@ -23,6 +26,8 @@ pub struct Profile {
     pub gap_max_ms: f32,
     /// Most residue, dB relative to the tones.
     pub residue_max_db: f32,
+    /// The same where both tones have been on for 47.5 ms or longer before they are a key.
+    pub late_residue_max_db: f32,
     /// Energy below the band, dB relative to the tones, up to which it is innocent.
     pub low_innocent_db: f32,
     /// dB of residue less per dB of low energy beyond that.
@@ -48,6 +53,7 @@ impl Profile {
     /// three levels, against digits in white noise, speech, dial tone, clipping and echo, and tried on 13 h of other voices.
     pub const TELEPHONE: Self = Self {
         frequency_limit: 0.025,
+        ratio_limit: 0.039,
         low_stronger_db: 10.0,
         high_stronger_db: 7.5,
         level_min_dbm0: -40.0,
@@ -55,6 +61,7 @@ impl Profile {
         pause_min_ms: 25.0,
         gap_max_ms: 20.0,
         residue_max_db: -8.5,
+        late_residue_max_db: -12.0,
         low_innocent_db: -9.5,
         low_slope: 1.1,
         low_max_db: 9.0,
@@ -68,10 +75,12 @@ impl Profile {
     /// way is the Australian limit) and movement.
     pub const RELAXED: Self = Self {
         frequency_limit: 0.029,
+        ratio_limit: 0.05,
         low_stronger_db: 12.0,
         high_stronger_db: 12.0,
         level_min_dbm0: -45.0,
         residue_max_db: -5.0,
+        late_residue_max_db: -8.0,
         low_max_db: 5.0,
         unsteadiness: 1.8,
         ..Self::TELEPHONE
@@ -80,6 +89,7 @@ impl Profile {
     /// For lines that carry hours of speech and music between keys: a false key costs more than a missed one.
     pub const STRICT: Self = Self {
         frequency_limit: 0.021,
+        ratio_limit: 0.038,
         low_stronger_db: 9.0,
         high_stronger_db: 6.5,
         level_min_dbm0: -36.0,
@@ -101,6 +111,7 @@ impl Profile {
     /// drop-outs of 12 ms.
     pub const AUSTRALIA: Self = Self {
         frequency_limit: 0.025,
+        ratio_limit: 0.042,
         low_stronger_db: 12.0,
         high_stronger_db: 12.0,
         level_min_dbm0: -29.0,

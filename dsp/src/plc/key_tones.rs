@@ -64,6 +64,15 @@ impl KeyTones {
         Self::at_end(reversed, per_ms)
     }
 
+    /// Tones that went backwards from before a sample go forwards from that one.
+    pub(crate) fn turned_round(&self) -> KeyTones {
+        KeyTones {
+            low: self.low.turned_round(),
+            high: self.high.turned_round(),
+            key: self.key,
+        }
+    }
+
     /// Whether both are tones of the same key.
     pub(crate) fn same_key(&self, other: &KeyTones) -> bool {
         self.key == other.key
@@ -96,36 +105,40 @@ impl Wave {
         re
     }
 
+    fn turned_round(&self) -> Wave {
+        let ((re, im), (cos, sin)) = (self.now, self.turn);
+        Wave {
+            now: (re * cos + im * sin, re * sin - im * cos),
+            turn: self.turn,
+        }
+    }
+
     fn power(&self) -> f32 {
         (self.now.0 * self.now.0 + self.now.1 * self.now.1) / 2.0
     }
 }
 
 /// Fills a hole behind or before which there is a key: the tones on one side or both go on into it. A key that is heard on one side only
-/// ended or began in the hole: in the middle, as far as anybody knows, unless it reaches beyond the other side. Returns whether it did.
+/// ended or began in the hole: in the middle, as far as anybody knows, unless it reaches beyond the other side.
 pub(crate) fn between(
     past: &[f32],
     next: &[i16],
     per_ms: usize,
-    behind: Option<&KeyTones>,
+    (behind, ahead): (Option<&KeyTones>, Option<&KeyTones>),
     out: &mut [f32],
-) -> bool {
-    let ahead = KeyTones::before(next, per_ms);
-    if behind.is_none() && ahead.is_none() {
-        return false;
-    }
+) {
     let edge = END_MS * per_ms;
     let forth_reaches = behind.is_some_and(|tones| {
         let mut tones = tones.clone();
         tones.go_on(out);
         tones.is_heard_in(next.iter().take(edge).map(|sample| f32::from(*sample)))
     });
-    let mut back = ahead.clone();
+    let mut back = ahead.cloned();
     let back_reaches = back.as_mut().is_some_and(|tones| {
         tones.go_on(out);
         tones.is_heard_in(past.iter().rev().take(edge).copied())
     });
-    let joined = match (behind, &ahead) {
+    let joined = match (behind, ahead) {
         (Some(behind), Some(ahead)) => behind.same_key(ahead),
         _ => false,
     };
@@ -144,7 +157,7 @@ pub(crate) fn between(
             *value += (tones.low.step() + tones.high.step()) * (1.0 - gone);
         }
     }
-    if let Some(mut tones) = ahead {
+    if let Some(mut tones) = ahead.cloned() {
         let alone = behind.is_none() && back_reaches;
         let (from, over) = ramp(joined);
         for (index, value) in out.iter_mut().rev().enumerate() {
@@ -152,7 +165,6 @@ pub(crate) fn between(
             *value += (tones.low.step() + tones.high.step()) * (1.0 - gone);
         }
     }
-    true
 }
 
 /// How much of a ramp that begins at `from` and takes `over` samples lies behind sample `index`.

@@ -151,3 +151,46 @@ fn behind_a_loss_a_codec_with_a_memory_is_not_believed_about_a_tone() {
         "what comes later is left alone"
     );
 }
+
+/// Packets of 20 ms of a press that begins at `began` ms, of which the one at `lost` is there as a coarse copy only, behind which the next is
+/// coarse as well.
+fn copied(began: usize, lost: usize, coarse: impl Fn(i16) -> i16) -> (Vec<i16>, Vec<i16>) {
+    let sound = press(16_000, Key::ALL[6], began);
+    let mut concealer = Concealer::new(16_000).with_memory();
+    let mut out = sound.clone();
+    let (before, rest) = out.split_at_mut(lost * 320);
+    before
+        .chunks_mut(320)
+        .for_each(|packet| concealer.good(packet));
+    let (hole, behind) = rest.split_at_mut(320);
+    hole.iter_mut().for_each(|sample| *sample = coarse(*sample));
+    concealer.copied(hole, Some(&behind[..320]));
+    behind
+        .chunks_mut(320)
+        .for_each(|packet| concealer.good(packet));
+    (sound, out)
+}
+
+#[test]
+fn a_copy_says_how_long_the_tones_of_a_key_went_on() {
+    let coarse = |sample: i16| sample / 4 * 3 + sample % 512;
+    let (sound, out) = copied(93, 8, coarse);
+    let within = ratio(&sound[160 * 16..180 * 16], &out[160 * 16..180 * 16]);
+    assert!(within > 30.0, "{within} dB");
+    // The press ends at 190 ms, in the middle of what was copied.
+    let (sound, out) = copied(90, 9, coarse);
+    let until = ratio(&sound[180 * 16..189 * 16], &out[180 * 16..189 * 16]);
+    assert!(until > 30.0, "{until} dB");
+    assert_eq!(out[202 * 16..], sound[202 * 16..], "silence behind it");
+}
+
+#[test]
+fn tones_that_began_in_a_hole_reach_back_into_its_copy() {
+    // From 103 ms on; of the copy of 100 to 120 ms hardly anything is heard.
+    for coarse in [|sample: i16| sample / 50, |sample: i16| sample / 4 * 3] {
+        let (sound, out) = copied(103, 5, coarse);
+        let half = ratio(&sound[111 * 16..140 * 16], &out[111 * 16..140 * 16]);
+        assert!(half > 25.0, "{half} dB");
+        assert!(out[..98 * 16].iter().all(|sample| *sample == 0));
+    }
+}

@@ -31,15 +31,23 @@ const KEY_HOLD_MS: f32 = 60.0;
 const KEY_FADE_MS: f32 = 20.0;
 /// Milliseconds after a loss in which a codec with a memory is not believed about the tones of a key ...
 const HEAL_MS: usize = 60;
-/// ... in pieces of so many, as long as their level is within this ratio (of powers) of the tones that go on.
+/// ... in pieces of so many, until two of them in a row have less than this share of the power of the tones that go on. They may have any
+/// more: decoders that have lost their way are loud.
 const HEAL_STEP_MS: usize = 5;
-const HEAL_RATIO: f32 = 4.0;
+const HEAL_SHARE: f32 = 0.25;
 /// Milliseconds in which the sound that came takes over.
 const JOINT_MS: f32 = 4.0; // tuned
 /// How much of the level goes then ...
 const DIP: f32 = 0.4; // tuned
 /// ... within this time, ms.
 const DIP_MS: f32 = 10.0; // tuned
+
+/// What follows behind a hole.
+struct Ahead<'n> {
+    samples: &'n [i16],
+    /// Those of a key, with which it begins.
+    tones: Option<KeyTones>,
+}
 
 /// Keeps the recent past of one stream and makes up what is missing.
 #[derive(Clone, Debug)]
@@ -57,6 +65,8 @@ pub struct Concealer {
     memory: bool,
     /// Samples that are still taken from a key's tones.
     healing: usize,
+    /// The last piece of them that came was too weak.
+    weak: bool,
 }
 
 impl Concealer {
@@ -72,6 +82,7 @@ impl Concealer {
             closed: false,
             memory: false,
             healing: 0,
+            weak: false,
         }
     }
 
@@ -107,10 +118,37 @@ impl Concealer {
     /// `next` are the samples that follow behind `out`, if they are known already (10 ms of them at least): the hole is then filled from
     /// both sides, 60 ms of it at most.
     pub fn conceal(&mut self, out: &mut [i16], next: Option<&[i16]>) {
-        let next = next.filter(|next| next.len() >= AHEAD_MS * self.per_ms);
-        let pieces = out.len().div_ceil(PIECE);
-        for (index, piece) in out.chunks_mut(PIECE).enumerate() {
-            self.fill(piece, next.filter(|_| index + 1 == pieces));
+        let ahead = self.look(next);
+        self.make_up(out, ahead.as_ref());
+    }
+
+    /// Takes `made`, with which a codec of its own filled a loss. Where the loss is in the tones of a key, which no codec goes on with,
+    /// they take its place; `next` as for [`Concealer::conceal`].
+    pub fn revise(&mut self, made: &mut [i16], next: Option<&[i16]>) {
+        let ahead = self.look(next);
+        let key = self.tones.is_some() || ahead.as_ref().is_some_and(|ahead| ahead.tones.is_some());
+        match key {
+            true => self.make_up(made, ahead.as_ref()),
+            false => self.good(made),
+        }
+    }
+
+    /// Takes `copy`, a coarser copy of what was lost, which came in another packet: it says from when to when the tones of a key sounded, not
+    /// how. `next` as for [`Concealer::conceal`].
+    pub fn copied(&mut self, copy: &mut [i16], next: Option<&[i16]>) {
+        let begins = self.look(next).and_then(|ahead| ahead.tones);
+        if self.tones.is_some() {
+            self.healing = copy.len() + HEAL_MS * self.per_ms;
+            self.lost = 0;
+            return self.good(copy);
+        }
+        if let Some(tones) = &begins {
+            reach_back(tones.clone(), copy, HEAL_STEP_MS * self.per_ms);
+        }
+        self.good(copy);
+        if let Some(tones) = begins {
+            self.tones = Some(tones.turned_round());
+            self.healing = HEAL_MS * self.per_ms;
         }
     }
 
@@ -124,13 +162,12 @@ impl Concealer {
             let mut made = [0.0; HEAL_STEP_MS * 16];
             let made = &mut made[..piece.len()];
             tones.go_on(made);
-            let power = |sum: f32, sample: &i16| sum + f32::from(*sample) * f32::from(*sample);
-            let ratio = piece.iter().fold(1.0, power) / (pitch::dot(made, made) + 1.0);
             self.healing = self.healing.saturating_sub(step);
-            let ends = !(1.0 / HEAL_RATIO..HEAL_RATIO).contains(&ratio);
-            if ends {
+            let weak = power(piece) < pitch::dot(made, made) * HEAL_SHARE;
+            if weak && self.weak {
                 self.healing = 0;
             }
+            self.weak = weak;
             let last = self.healing == 0;
             let count = made.len() as f32;
             for (index, (sample, made)) in piece.iter_mut().zip(made).enumerate() {
@@ -144,63 +181,74 @@ impl Concealer {
         }
     }
 
-    /// Takes `made`, with which a codec of its own filled a loss. Where the loss is in the tones of a key, which no codec goes on with,
-    /// they take its place; `next` as for [`Concealer::conceal`].
-    pub fn revise(&mut self, made: &mut [i16], next: Option<&[i16]>) {
-        let mut past = [0.0; LONGEST];
-        let past = self.history.unroll(&mut past);
-        let goes_on = self.tones.is_some() && self.lost > 0 && !self.closed;
-        let next = next.filter(|next| next.len() >= AHEAD_MS * self.per_ms);
-        let key = goes_on
-            || KeyTones::at_end(past, self.per_ms).is_some()
-            || next.is_some_and(|next| KeyTones::before(next, self.per_ms).is_some());
-        match key {
-            true => self.conceal(made, next),
-            false => self.good(made),
+    /// Looks at both sides of a loss that begins or goes on.
+    fn look<'n>(&mut self, next: Option<&'n [i16]>) -> Option<Ahead<'n>> {
+        if self.lost == 0 || self.closed {
+            let mut past = [0.0; LONGEST];
+            self.tones = KeyTones::at_end(self.history.unroll(&mut past), self.per_ms);
+            (self.lost, self.closed, self.healing) = (0, false, 0);
+        }
+        // What a codec with a memory says behind a loss of tones is not worth going towards.
+        let worth = !self.memory || self.tones.is_none();
+        let next = next.filter(|next| worth && next.len() >= AHEAD_MS * self.per_ms)?;
+        Some(Ahead {
+            samples: next,
+            tones: KeyTones::before(next, self.per_ms),
+        })
+    }
+
+    fn make_up(&mut self, out: &mut [i16], ahead: Option<&Ahead<'_>>) {
+        if self.lost == 0 && self.tones.is_none() {
+            let mut past = [0.0; LONGEST];
+            self.extension = Extension::of(self.history.unroll(&mut past), self.per_ms, 0);
+        }
+        let pieces = out.len().div_ceil(PIECE);
+        for (index, piece) in out.chunks_mut(PIECE).enumerate() {
+            self.fill(piece, ahead.filter(|_| index + 1 == pieces));
         }
     }
 
-    fn fill(&mut self, out: &mut [i16], next: Option<&[i16]>) {
+    fn fill(&mut self, out: &mut [i16], ahead: Option<&Ahead<'_>>) {
         let mut past = [0.0; LONGEST];
         let past = self.history.unroll(&mut past);
-        if self.lost == 0 || self.closed {
-            let mut copy = [0.0; LONGEST];
-            self.extension = Extension::of(self.history.unroll(&mut copy), self.per_ms, 0);
-            self.tones = KeyTones::at_end(past, self.per_ms);
-            (self.lost, self.closed, self.healing) = (0, false, 0);
-        }
         let mut made = [0.0; PIECE];
         let made = &mut made[..out.len()];
         let lost = self.lost;
         self.lost += out.len();
-        // What a codec with a memory says behind a loss of tones is not worth going towards.
-        let next = next.filter(|_| !self.memory || self.tones.is_none());
-        if let Some(next) = next
-            && key_tones::between(past, next, self.per_ms, self.tones.as_ref(), made)
-        {
-            write(made, out);
-            self.history.keep(out);
-            self.closed = true;
-            return;
+        self.closed = ahead.is_some_and(|ahead| self.close(past, ahead, lost, made));
+        if !self.closed {
+            self.go_on(past, made);
         }
-        // A period of what follows is needed to go back from.
-        let next = next.filter(|next| next.len() >= self.extension.lag);
-        if let Some(next) = next {
-            let before = self.extension.clone();
-            let level = self.level(lost);
-            between::fill(past, before, level, next, self.per_ms, made);
-            write(made, out);
-            self.history.keep(out);
-            self.closed = true;
-            return;
-        }
-        self.go_on(past, made);
         // The past keeps its level: what goes on does so from there.
         write(made, out);
         self.history.keep(out);
+        if self.closed {
+            if self.memory {
+                let begins = ahead.and_then(|ahead| ahead.tones.as_ref());
+                self.tones = begins.map(KeyTones::turned_round);
+            }
+            return;
+        }
         for (index, (sample, made)) in out.iter_mut().zip(made).enumerate() {
             *sample = (*made * self.level(lost + index)) as i16;
         }
+    }
+
+    /// Fills the end of a hole from both sides, if the far one tells enough.
+    fn close(&self, past: &[f32], ahead: &Ahead<'_>, lost: usize, made: &mut [f32]) -> bool {
+        let next = ahead.samples;
+        if self.tones.is_some() || ahead.tones.is_some() {
+            let sides = (self.tones.as_ref(), ahead.tones.as_ref());
+            key_tones::between(past, next, self.per_ms, sides, made);
+            return true;
+        }
+        // A period of what follows is needed to go back from.
+        let enough = next.len() >= self.extension.lag;
+        if enough {
+            let level = self.level(lost);
+            between::fill(past, self.extension.clone(), level, next, self.per_ms, made);
+        }
+        enough
     }
 
     fn go_on(&mut self, past: &[f32], made: &mut [f32]) {
@@ -234,6 +282,30 @@ impl Concealer {
             let level = self.level(self.lost + index);
             *sample = (f32::from(*sample) * weight + *made * level * (1.0 - weight)) as i16;
         }
+    }
+}
+
+fn power(samples: &[i16]) -> f32 {
+    let square = |sample: &i16| f32::from(*sample) * f32::from(*sample);
+    samples.iter().map(square).sum()
+}
+
+/// Puts `tones`, which go backwards from the end of `copy`, in its place, as far as it is as loud, by steps, or to its middle.
+fn reach_back(mut tones: KeyTones, copy: &mut [i16], step: usize) {
+    let middle = copy.len() / 2;
+    let mut until = copy.len();
+    let mut loud = true;
+    while until > 0 && (loud || until > middle) {
+        let from = until.saturating_sub(step);
+        let piece = &mut copy[from..until];
+        let mut made = [0.0; HEAL_STEP_MS * 16];
+        let made = &mut made[..piece.len()];
+        tones.go_on(made);
+        loud &= power(piece) >= pitch::dot(made, made) * HEAL_SHARE;
+        for (sample, made) in piece.iter_mut().rev().zip(made) {
+            *sample = *made as i16;
+        }
+        until = from;
     }
 }
 

@@ -378,7 +378,8 @@ impl Playout {
         let made = self.encoding.samples(units);
         let room = self.pcm.room(hole + made);
         let (hole, behind) = room.split_at_mut(hole.min(room.len()));
-        let own = decoder.recover(payload, hole) || decoder.conceal(hole);
+        let copied = decoder.recover(payload, hole);
+        let own = copied || decoder.conceal(hole);
         if !own && is_adaptive(decoder) {
             // What follows cannot be decoded well before the hole is filled, so it is filled twice.
             let mut alone = self.concealer.clone();
@@ -387,7 +388,9 @@ impl Playout {
         }
         let samples = decode(decoder, payload, 0, behind);
         let next = &mut behind[..samples.unwrap_or(0)];
-        if own {
+        if copied {
+            self.concealer.copied(hole, Some(next));
+        } else if own {
             self.concealer.revise(hole, Some(next));
         } else {
             self.concealer.conceal(hole, Some(next));

@@ -20,6 +20,7 @@ pub(super) fn dtmf(mut table: Table<'_>) -> Profile {
         0.01,
         &mut p.frequency_limit,
     );
+    set("ratio_limit_percent", 0.5..=7.0, 0.01, &mut p.ratio_limit);
     set("low_stronger_db", 0.0..=20.0, 1.0, &mut p.low_stronger_db);
     set("high_stronger_db", 0.0..=20.0, 1.0, &mut p.high_stronger_db);
     set("level_min_db", -60.0..=-10.0, 1.0, &mut p.level_min_dbm0);
@@ -27,6 +28,12 @@ pub(super) fn dtmf(mut table: Table<'_>) -> Profile {
     set("pause_min_ms", 10.0..=100.0, 1.0, &mut p.pause_min_ms);
     set("gap_max_ms", 0.0..=25.0, 1.0, &mut p.gap_max_ms);
     set("residue_max_db", -30.0..=0.0, 1.0, &mut p.residue_max_db);
+    set(
+        "late_residue_max_db",
+        -30.0..=0.0,
+        1.0,
+        &mut p.late_residue_max_db,
+    );
     set("low_innocent_db", -40.0..=20.0, 1.0, &mut p.low_innocent_db);
     set("low_slope", 0.0..=10.0, 1.0, &mut p.low_slope);
     set("low_max_db", 0.0..=30.0, 1.0, &mut p.low_max_db);

@@ -4,7 +4,7 @@
 
 use trunkline_dsp::g722;
 
-use super::opus::{DTX_OCTETS, OpusDecoder, OpusEncoder, OpusError, OpusSettings};
+use super::opus::{DTX_OCTETS, OpusDecoder, OpusEncoder, OpusError, OpusSettings, packet};
 use super::{AudioRate, Encoding, Law};
 
 /// Why a payload gave no audio.
@@ -104,10 +104,13 @@ impl Decoder {
     }
 
     /// Writes the audio of the packet before `next` from what `next` repeats of it (Opus: RFC 6716 section 2.1.7). Returns whether
-    /// it did.
+    /// it does repeat anything, and did.
     pub fn recover(&mut self, next: &[u8], out: &mut [i16]) -> bool {
         match self {
-            Decoder::Opus(opus) => opus.recover(next, out) == Ok(out.len()),
+            Decoder::Opus(opus) => {
+                packet::head(next).is_some_and(|head| head.redundancy)
+                    && opus.recover(next, out) == Ok(out.len())
+            }
             Decoder::G711(_) | Decoder::L16(_) | Decoder::G722(_) => false,
         }
     }
