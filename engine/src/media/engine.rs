@@ -342,6 +342,8 @@ fn settle_thread(cpu: Option<usize>, realtime: Option<u8>) {
     {
         tracing::warn!(cpu, %error, "the media thread cannot be pinned; it runs on any CPU");
     }
+    // Where it cannot be had the thread runs as others do.
+    let _ = media_thread::short_turns();
     if let Some(priority) = realtime
         && let Err(error) = media_thread::realtime(priority)
     {

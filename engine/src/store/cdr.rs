@@ -2,13 +2,13 @@
 //! beginning; what a killed process leaves in progress is found at the next start.
 //!
 //! A record is written as it is: who writes it has cut what came from far ends.
-use super::database::{Database, Row};
+use super::database::{Database, Row, Value};
 use super::error::StoreError;
 use super::{Store, stamp};
 use serde_json::{Value as Json, json};
 use std::time::SystemTime;
 
-/// Its table. What is asked for is computed from the record, so that it cannot differ.
+/// Its table, as it was first.
 pub(super) const TABLE: &str = "
     CREATE TABLE cdr (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -26,6 +26,26 @@ pub(super) const TABLE: &str = "
     CREATE INDEX cdr_by_caller ON cdr (caller, id);
     CREATE INDEX cdr_by_callee ON cdr (callee, id);
     CREATE INDEX cdr_in_progress ON cdr (state) WHERE state = 'in_progress';";
+
+/// What is asked for becomes columns of their own: computed, each change of a row read its record again for each of them and each index.
+pub(super) const COLUMNS: &str = "
+    CREATE TABLE cdr_of_columns (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        record TEXT NOT NULL,
+        type TEXT, call TEXT, state TEXT, began TEXT, caller TEXT, callee TEXT
+    );
+    INSERT INTO cdr_of_columns SELECT id, record, type, call, state, began, caller, callee FROM cdr;
+    DROP TABLE cdr;
+    ALTER TABLE cdr_of_columns RENAME TO cdr;
+    CREATE INDEX cdr_by_call ON cdr (call);
+    CREATE INDEX cdr_by_type ON cdr (type, id);
+    CREATE INDEX cdr_by_began ON cdr (began);
+    CREATE INDEX cdr_by_caller ON cdr (caller, id);
+    CREATE INDEX cdr_by_callee ON cdr (callee, id);
+    CREATE INDEX cdr_in_progress ON cdr (state) WHERE state = 'in_progress';";
+
+/// Keys of a record that are columns, in their order behind the record.
+const KEYS: [&str; 6] = ["type", "call", "state", "began", "from", "to"];
 
 /// Rows that are changed or deleted at once.
 const PORTION: usize = 1000;
@@ -85,11 +105,10 @@ impl Store {
     pub fn post_cdr(&self, record: Json) {
         self.post(move |database| {
             if record["type"] == "call" {
-                let sql = "UPDATE cdr SET record = ?2 \
-                           WHERE call = ?1 AND type = 'call' AND state = 'in_progress'";
-                let values = [record["call"].as_str().into(), (&record).into()];
-                if database.execute(sql, &values)? > 0 {
-                    return Ok(());
+                let sql = "SELECT id FROM cdr WHERE call = ?1 AND type = 'call' AND state = 'in_progress' LIMIT 1";
+                let begun = database.query(sql, &[record["call"].as_str().into()])?;
+                if let Some(row) = begun.first() {
+                    return replace(database, row.integer(0)?, &record);
                 }
             }
             insert(database, &record)
@@ -164,8 +183,7 @@ impl Store {
                     let Cdr { id, mut record } = cdr(row)?;
                     interrupt(&mut record, noticed);
                     tell(&record);
-                    let sql = "UPDATE cdr SET record = ?2 WHERE id = ?1";
-                    database.execute(sql, &[id.into(), (&record).into()])?;
+                    replace(database, id, &record)?;
                 }
                 Ok(rows.len())
             })?;
@@ -199,8 +217,23 @@ impl Store {
 }
 
 fn insert(database: &mut dyn Database, record: &Json) -> Result<(), StoreError> {
-    let sql = "INSERT INTO cdr (record) VALUES (?1)";
-    database.execute(sql, &[record.into()]).map(|_| ())
+    let sql = "INSERT INTO cdr (record, type, call, state, began, caller, callee) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let mut values = vec![record.into()];
+    values.extend(columns(record));
+    database.execute(sql, &values).map(|_| ())
+}
+
+fn replace(database: &mut dyn Database, id: i64, record: &Json) -> Result<(), StoreError> {
+    let sql = "UPDATE cdr SET record = ?2, type = ?3, call = ?4, state = ?5, began = ?6, caller = ?7, callee = ?8 \
+               WHERE id = ?1";
+    let mut values = vec![id.into(), record.into()];
+    values.extend(columns(record));
+    database.execute(sql, &values).map(|_| ())
+}
+
+fn columns(record: &Json) -> impl Iterator<Item = Value> {
+    KEYS.into_iter().map(|key| record[key].as_str().into())
 }
 
 /// When it ended nobody knows; when that was noticed is said.

@@ -41,6 +41,10 @@ pub(super) const ALL: &[Migration] = &[
         name: "scheduled_calls",
         sql: super::scheduled::TABLE,
     },
+    Migration {
+        name: "cdr_columns",
+        sql: super::cdr::COLUMNS,
+    },
 ];
 
 /// Runs what has not been run.

@@ -39,7 +39,7 @@ pub use voicemail::{
 pub use webhooks::Spooled;
 
 use crossbeam_channel::{Sender, TrySendError};
-use queue::{Job, Piece, Side};
+use queue::{Job, Pace, Piece, Side};
 use sqlite::Sqlite;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -224,7 +224,7 @@ impl Store {
         &self,
         work: impl FnOnce(&mut dyn Database) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.ask(true, false, work).await
+        self.ask(true, Pace::Awaited, work).await
     }
 
     /// Writes. Once this returns it outlives a loss of power as well: for what somebody is promised. Costs a turn of the disk.
@@ -235,7 +235,7 @@ impl Store {
         &self,
         work: impl FnOnce(&mut dyn Database) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.ask(true, true, work).await
+        self.ask(true, Pace::Durable, work).await
     }
 
     /// Reads: all of `work` sees the same state, in which everything is that was written before by who asks.
@@ -246,19 +246,19 @@ impl Store {
         &self,
         work: impl FnOnce(&mut dyn Database) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.ask(false, false, work).await
+        self.ask(false, Pace::Awaited, work).await
     }
 
     async fn ask<T: Send + 'static>(
         &self,
         writes: bool,
-        durably: bool,
+        pace: Pace,
         work: impl FnOnce(&mut dyn Database) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (send, done) = oneshot::channel();
         // Who asked may have gone away.
         let tell = move |result| drop(send.send(result));
-        self.queue(writes, piece(durably, work, tell))?;
+        self.queue(writes, piece(pace, work, tell))?;
         let closed = || StoreError::new(Cause::Closed, "its thread is gone");
         done.await
             .unwrap_or_else(|_| Err(self.threads.shown.named(closed())))
@@ -270,7 +270,7 @@ impl Store {
         &self,
         work: impl FnOnce(&mut dyn Database) -> Result<(), StoreError> + Send + 'static,
     ) -> bool {
-        self.queue(true, piece(false, work, |_| ())).is_ok()
+        self.queue(true, piece(Pace::Soon, work, |_| ())).is_ok()
     }
 
     /// As [`Store::write_durably`], for threads that may block: start-up and command line. Never on a runtime's worker.
@@ -283,7 +283,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         let (send, done) = std::sync::mpsc::sync_channel(1);
         let tell = move |result| drop(send.send(result));
-        self.queue(true, piece(true, work, tell))?;
+        self.queue(true, piece(Pace::Durable, work, tell))?;
         let closed = || StoreError::new(Cause::Closed, "its thread is gone");
         done.recv()
             .unwrap_or_else(|_| Err(self.threads.shown.named(closed())))
@@ -318,14 +318,14 @@ impl Store {
 }
 
 fn piece<T: Send + 'static>(
-    durably: bool,
+    pace: Pace,
     work: impl FnOnce(&mut dyn Database) -> Result<T, StoreError> + Send + 'static,
     done: impl FnOnce(Result<T, StoreError>) + Send + 'static,
 ) -> Box<dyn Job> {
     Box::new(Piece {
         work: Some(work),
         made: None,
-        durably,
+        pace,
         done,
     })
 }

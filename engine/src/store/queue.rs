@@ -7,16 +7,30 @@ use crossbeam_channel::Receiver;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 /// Pieces of one transaction.
 const BATCH: usize = 256;
+/// How long what nobody waits for may wait for more to be written with it: a transaction costs more than what is in it.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// How soon a piece of work is done, and how well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Nobody waits for it.
+    Soon,
+    /// Somebody waits for it.
+    Awaited,
+    /// Somebody waits until it outlives a loss of power.
+    Durable,
+}
 
 /// A piece of work, and whom to tell of it.
 pub(super) trait Job: Send {
     /// Does it, once.
     fn run(&mut self, database: &mut dyn Database) -> Result<(), StoreError>;
-    /// Whether it must outlive a loss of power.
-    fn durably(&self) -> bool;
+    /// Who waits for what.
+    fn pace(&self) -> Pace;
     /// Tells how it went. What `run` made counts only with `Ok`.
     fn tell(self: Box<Self>, result: Result<(), StoreError>);
 }
@@ -25,7 +39,7 @@ pub(super) trait Job: Send {
 pub(super) struct Piece<T, W, D> {
     pub(super) work: Option<W>,
     pub(super) made: Option<T>,
-    pub(super) durably: bool,
+    pub(super) pace: Pace,
     pub(super) done: D,
 }
 
@@ -42,8 +56,8 @@ where
         Ok(())
     }
 
-    fn durably(&self) -> bool {
-        self.durably
+    fn pace(&self) -> Pace {
+        self.pace
     }
 
     fn tell(self: Box<Self>, result: Result<(), StoreError>) {
@@ -65,18 +79,29 @@ impl Side {
     /// Writes until nobody can ask any more.
     pub(super) fn write(mut self) {
         while let Ok(first) = self.jobs.recv() {
-            let mut batch = vec![first];
-            while batch.len() < BATCH
-                && let Ok(more) = self.jobs.try_recv()
-            {
-                batch.push(more);
-            }
-            self.write_batch(batch);
+            self.write_batch(self.gather(first));
         }
     }
 
+    /// What is written together: all that waits, and what comes soon unless somebody waits for any of it.
+    fn gather(&self, first: Box<dyn Job>) -> Vec<Box<dyn Job>> {
+        let begun = Instant::now();
+        let (mut batch, mut awaited) = (Vec::new(), first.pace() != Pace::Soon);
+        batch.push(first);
+        while batch.len() < BATCH {
+            let patience = if awaited { Duration::ZERO } else { GATHER };
+            let left = patience.saturating_sub(begun.elapsed());
+            let Ok(more) = self.jobs.recv_timeout(left) else {
+                break;
+            };
+            awaited |= more.pace() != Pace::Soon;
+            batch.push(more);
+        }
+        batch
+    }
+
     fn write_batch(&mut self, mut batch: Vec<Box<dyn Job>>) {
-        let durably = batch.iter().any(|job| job.durably());
+        let durably = batch.iter().any(|job| job.pace() == Pace::Durable);
         let mut results = Vec::with_capacity(batch.len());
         let whole = self.transact(durably, &mut batch, &mut results);
         let reached = match whole {

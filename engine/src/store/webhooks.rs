@@ -1,6 +1,7 @@
 //! The spool of webhooks: what is still to be delivered, by hook, in the order in which it happened.
 use super::database::{Database, Row};
 use super::error::StoreError;
+use super::queue::Pace;
 use super::{Store, ms_of, piece};
 use std::time::SystemTime;
 
@@ -91,7 +92,7 @@ impl Store {
             ];
             database.execute(sql, &values).map(|_| ())
         };
-        self.queue(true, piece(false, insert, done)).is_ok()
+        self.queue(true, piece(Pace::Soon, insert, done)).is_ok()
     }
 
     /// The first delivery of each call that waits for `hook`, those due soonest first.
