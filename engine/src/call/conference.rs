@@ -54,6 +54,13 @@ pub(super) struct Standing {
     pub(super) tracks: bool,
 }
 
+impl Standing {
+    /// One is left of several.
+    pub(super) fn is_alone(&self) -> bool {
+        self.most > 1 && self.attendees == 1
+    }
+}
+
 /// A conference that goes on.
 #[derive(Debug)]
 struct Running {
@@ -214,8 +221,14 @@ impl Running {
         self.attendees().iter().map(attendee).collect()
     }
 
+    /// Wakes the attendees only if there is something to do for them: of hundreds, each would be woken by whoever comes and goes.
     fn change(&self, change: impl FnOnce(&mut Standing)) {
-        self.standing.send_modify(change);
+        self.standing.send_if_modified(|standing| {
+            let matters = |of: &Standing| (of.begun, of.over, of.tracks, of.is_alone());
+            let before = matters(standing);
+            change(standing);
+            matters(standing) != before
+        });
     }
 
     fn attend(self: Arc<Self>, verb: &Conference, call: &str) -> Result<Attendance, String> {

@@ -166,9 +166,7 @@ fn over(standing: Standing, wish: Wish, verb: &Conference) -> Option<ConferenceE
     match () {
         () if wish.out => Some(ConferenceEnd::Removed),
         () if standing.over => Some(ConferenceEnd::Over),
-        () if !verb.stay_alone && standing.most > 1 && standing.attendees == 1 => {
-            Some(ConferenceEnd::Alone)
-        }
+        () if !verb.stay_alone && standing.is_alone() => Some(ConferenceEnd::Alone),
         () => None,
     }
 }
