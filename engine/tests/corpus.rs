@@ -130,6 +130,11 @@ fn ssml() {
 }
 
 #[test]
+fn recognition_message() {
+    replay("recognition_message", speech::recognition_message);
+}
+
+#[test]
 fn stream_message() {
     replay("stream_message", stream::stream_message);
 }
@@ -137,13 +142,14 @@ fn stream_message() {
 /// Each seed cut short everywhere and with octets changed, in a fixed order: what libFuzzer does first.
 #[test]
 fn damaged_seeds() {
-    let targets: [(&str, fn(&[u8])); 13] = [
+    let targets: [(&str, fn(&[u8])); 14] = [
         ("verbs_json", documents::verbs_json),
         ("arbiter", rtp_checks::arbiter),
         ("flow_texts", documents::flow_texts),
         ("jitter", rtp_checks::jitter),
         ("stream_message", stream::stream_message),
         ("ssml", speech::ssml),
+        ("recognition_message", speech::recognition_message),
         ("opus", codec_checks::opus),
         ("comfort_noise", codec_checks::comfort_noise),
         ("stun", stun_checks::stun),

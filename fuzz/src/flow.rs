@@ -13,6 +13,7 @@ use trunkline::flow::rehearsal::{Setting, acts, rehearse};
 use trunkline::flow::verbs_json::{Instruction, MAX_AUDIO, MAX_VERBS, instructions, verbs};
 use trunkline::flow::{Flow, FlowProgram, Kind, Loaded, graph, schedule};
 use trunkline::route::{Caller, Destination, Router};
+use trunkline::speech::Transcript;
 
 /// A flow, read as JSON and as YAML. Reading is repeatable; the program takes time in every step until it ends, and stays ended.
 pub fn flow(octets: &[u8]) {
@@ -251,6 +252,11 @@ fn outcome(choice: u8, turn: usize) -> Outcome {
             digits,
             end,
             keys: vec![key],
+            speech: turn.is_multiple_of(3).then(|| Transcript {
+                text: format!("{digit} sales {turn}"),
+                confidence: Some(0.5),
+                ..Transcript::default()
+            }),
         })
     };
     match choice >> 4 {
@@ -259,6 +265,7 @@ fn outcome(choice: u8, turn: usize) -> Outcome {
             verb: "play",
             reason: "made up".to_owned(),
         }),
+        2 if turn.is_multiple_of(3) => entry(String::new(), GatherEnd::Speech),
         2 => entry(digit.to_string().repeat(turn % 41), GatherEnd::MaxDigits),
         3 => Outcome::Recorded(Recorded {
             recording: RecordingId(turn as u32),

@@ -1,4 +1,6 @@
-//! The checks behind the targets of `speech`: SSML, as it comes from flows and programs.
+//! The checks behind the targets of `speech`: SSML, as it comes from flows and programs, and what services say that understand speech.
+use trunkline::speech::recognition;
+use trunkline::speech::recognition::protocol::{self, FromService};
 use trunkline::speech::script::{MAX_PARTS, Part, Script, Usual};
 use trunkline::speech::{MAX_TEXT, Speech, ssml};
 
@@ -43,4 +45,35 @@ fn speech(text: &str) -> Speech {
         ssml: true,
         ..Speech::plain(text)
     }
+}
+
+/// A text is one line of words within its limit, also when it is said again; a confidence is one.
+pub fn recognition_message(octets: &[u8]) {
+    let Ok(text) = std::str::from_utf8(octets) else {
+        return;
+    };
+    let said = match protocol::parse(text) {
+        Ok(FromService::Final(words)) => {
+            assert!(
+                words
+                    .confidence
+                    .is_none_or(|sure| (0.0..=1.0).contains(&sure))
+            );
+            words.text
+        }
+        Ok(FromService::Partial(text) | FromService::Error(text)) => text,
+        Err(_) => return,
+    };
+    assert!(said.chars().count() <= recognition::MAX_TEXT);
+    assert!(!said.chars().any(char::is_control) && !said.contains("  "));
+    let quoted: String = said
+        .chars()
+        .flat_map(|char| match char {
+            '"' | '\\' => vec!['\\', char],
+            char => vec![char],
+        })
+        .collect();
+    let again = format!("{{\"event\":\"partial\",\"text\":\"{quoted}\"}}");
+    let trimmed = said.trim_end().to_owned();
+    assert_eq!(protocol::parse(&again), Ok(FromService::Partial(trimmed)));
 }

@@ -11,7 +11,7 @@ use crate::media::{Media, MediaStats, Pulse};
 use crate::net::sip::PumpCounters;
 use crate::queue::Queues;
 use crate::registrar::Location;
-use crate::speech::Speaker;
+use crate::speech::{Recogniser, Speaker};
 use crate::store::Store;
 use crate::stream::Streams;
 use crate::trunk::Trunks;
@@ -59,6 +59,8 @@ pub struct Sources {
     pub store: Store,
     /// What speaks.
     pub speaker: Speaker,
+    /// What understands speech.
+    pub recogniser: Recogniser,
     /// Webhooks.
     pub webhooks: Arc<WebhookCounters>,
     /// Voicemail boxes.
@@ -90,6 +92,7 @@ impl Collector for Sources {
         self.encode_phones(&mut encoder)?;
         store_metrics::encode(&mut encoder, &self.store)?;
         speech_metrics::encode(&mut encoder, &self.speaker)?;
+        speech_metrics::encode_recognition(&mut encoder, &self.recogniser)?;
         store_metrics::encode_webhooks(&mut encoder, &self.webhooks)?;
         voicemail_metrics::encode(&mut encoder, &self.voicemail, &self.mails)?;
         self.encode_events(&mut encoder)?;

@@ -76,6 +76,7 @@ impl AgentProgram {
             barge_in: true,
             typeahead: true,
             sensitive: what == Asked::Pin,
+            speech: None,
         })
     }
 
@@ -185,6 +186,7 @@ mod tests {
             digits: digits.to_owned(),
             end,
             keys: Vec::new(),
+            speech: None,
         })
     }
 

@@ -4,7 +4,7 @@ use crate::media::Listening;
 use std::time::{Duration, Instant};
 
 /// The far end has been silent for so long when its speech is said to have ended.
-const HANG_OVER: Duration = Duration::from_millis(400);
+pub(super) const HANG_OVER: Duration = Duration::from_millis(400);
 
 /// [`Verb::Listen`](super::Verb::Listen).
 #[derive(Debug, Clone, PartialEq)]

@@ -18,6 +18,7 @@ mod dial;
 mod dial_program;
 mod diary;
 pub mod directory;
+mod ear;
 mod enqueue;
 pub mod events;
 mod executor;
@@ -68,6 +69,7 @@ pub use control::{
 pub use counters::CallCounters;
 pub use dial_program::DialProgram;
 pub use directory::{AttemptOutcome, Attempts, Branch, Directory, Found, NoDirectory};
+pub use ear::{SPEECH_END_MS, SPEECH_MAX_MS};
 pub use enqueue::{AgentOrder, AgentReply, Enqueue, QueueEnd, Queued};
 pub use events::{Event, EventKind, EventSink, Events, RING as EVENT_RING, Watched, Watcher};
 pub use fetched::{Fetch, Fetched, MAX_ANSWER};
@@ -90,7 +92,7 @@ pub use verb::{
     Audio, Conference, ConferenceEnd, Conferenced, Dial, DialEnd, DialOrder, DialTarget, Dialled,
     DigitSource, Echo, Failure, Gather, GatherEnd, Gathered, Hangup, HangupCause, KeyPress, Manner,
     Outcome, Play, Record, RecordCall, RecordEnd, Recorded, RecordingControl, RecordingId, Refer,
-    Reject, Repeat, SendDigits, Sources, Stream, ToneSpec, Verb, Wait,
+    Reject, Repeat, SendDigits, Sources, SpeechInput, Stream, ToneSpec, Verb, Wait,
 };
 
 pub use voicemail::{Voicemail, VoicemailEnd, VoicemailProgram, VoicemailPurpose, Voicemailed};
@@ -106,7 +108,7 @@ use crate::config::{DtmfMode, Opus, SrtpPolicy};
 use crate::media::{Media, MediaAudio, PromptLibrary};
 use crate::net::sip::{Command, Incoming, SipHandle};
 use crate::queue::Queues;
-use crate::speech::Speaker;
+use crate::speech::{Recogniser, Speaker};
 use crate::store::Store;
 use crate::stream::Streams;
 use crate::voicemail::Boxes;
@@ -239,6 +241,8 @@ pub struct Parts {
     pub web_audio: Option<WebAudio>,
     /// What speaks texts; `None`: they are left out.
     pub speech: Option<Speaker>,
+    /// What understands speech; `None`: nothing does.
+    pub recogniser: Option<Recogniser>,
     /// Finds programs.
     pub routes: Box<dyn Routes>,
     /// Finds whom programs dial.
@@ -289,6 +293,8 @@ pub struct Calls {
     web_audio: Option<WebAudio>,
     /// What speaks texts.
     pub speech: Option<Speaker>,
+    /// What understands speech.
+    pub recogniser: Option<Recogniser>,
     routes: Box<dyn Routes>,
     directory: Arc<dyn Directory>,
     /// For new calls; those in progress keep what they began with.
@@ -342,6 +348,7 @@ impl Calls {
             prompts: parts.prompts,
             web_audio: parts.web_audio,
             speech: parts.speech,
+            recogniser: parts.recogniser,
             routes: parts.routes,
             directory: parts.directory,
             in_force: ArcSwap::from_pointee(InForce::new(settings, parts.music)),

@@ -1,7 +1,7 @@
 //! The verbs a program can ask for and the outcomes it gets back. One vocabulary for every dialect.
 use crate::config::Secret;
 use crate::media::{DigitText, Listening, Pause, RecordingFormat, Tracks};
-use crate::speech::Speech;
+use crate::speech::{Speech, Transcript};
 use crate::stream::Address;
 use crate::stream::protocol::Framing;
 
@@ -9,6 +9,7 @@ use super::listen::{Listen, Listened};
 use super::tones::{DetectMachine, MachineDetected, ToneEnd, WaitForTone};
 
 pub use super::dial::{Dial, DialEnd, DialOrder, DialTarget, Dialled};
+pub use super::ear::SpeechInput;
 use super::enqueue::{AgentOrder, AgentReply, Enqueue, Queued};
 use super::fetched::{Fetch, Fetched};
 pub use super::key_press::{DigitSource, KeyPress, Sources};
@@ -210,7 +211,7 @@ pub struct Play {
     pub manner: Manner,
 }
 
-/// [`Verb::Gather`]: prompts and collected digits. The heart of every menu.
+/// [`Verb::Gather`]: prompts and collected digits, or what is said instead. The heart of every menu.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gather {
     /// Played first, in order.
@@ -231,6 +232,8 @@ pub struct Gather {
     pub typeahead: bool,
     /// Whether digits must not appear in logs.
     pub sensitive: bool,
+    /// What speech counts as well, or alone; `None`: keys alone.
+    pub speech: Option<Box<SpeechInput>>,
 }
 
 /// [`Verb::Echo`].
@@ -469,6 +472,8 @@ pub enum GatherEnd {
     InterDigitTimeout,
     /// No digit came at all.
     NoInput,
+    /// Somebody has spoken.
+    Speech,
 }
 
 /// Outcome of a gather.
@@ -480,6 +485,8 @@ pub struct Gathered {
     pub end: GatherEnd,
     /// Each key with its evidence, the finish key included.
     pub keys: Vec<KeyPress>,
+    /// What was said, with [`GatherEnd::Speech`]; without text where that was no words, or nobody could understand it.
+    pub speech: Option<Transcript>,
 }
 
 /// Why a recording ended.

@@ -109,6 +109,7 @@ async fn place(args: &Args) -> anyhow::Result<ExitCode> {
     let parts = Parts {
         web_audio: None,
         speech: None,
+        recogniser: None,
         sip: sip.handle.clone(),
         media: media.clone(),
         prompts,

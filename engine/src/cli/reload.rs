@@ -83,6 +83,7 @@ impl Reload {
         self.phones.reloaded();
         self.calls.apply(call_settings(&new), music);
         self.calls.voicemail.apply(&new.voicemail);
+        self.voices(&old, &new);
         let fixed = needs_restart(&old, &new);
         if !fixed.is_empty() {
             tracing::warn!(
@@ -99,6 +100,21 @@ impl Reload {
             file.display()
         );
         Ok(())
+    }
+}
+
+impl Reload {
+    /// What speaks and what understands, where that has changed: the texts of flows are then made anew before they are asked for.
+    fn voices(&self, old: &Config, new: &Config) {
+        if let (Some(speaker), true) = (&self.calls.speech, old.speech != new.speech) {
+            speaker.apply(&new.speech);
+            self.routes.speak(speaker);
+        }
+        if let (Some(recogniser), true) =
+            (&self.calls.recogniser, old.recognition != new.recognition)
+        {
+            recogniser.apply(&new.recognition);
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use super::{flow_watch, hours_keeper, housekeeping, keeping, log, queue_keeper, 
 use crate::api::v1::{self, V1};
 use crate::api::{self, Face, Recordings, Sockets, Sources};
 use crate::call::{
-    CallCounters, CallSettings, Calls, CdrWriter, EventKind, Parts, PhoneBook, TransferPolicy,
-    WebAudio, WebAudioLimits,
+    CallCounters, CallSettings, Calls, CdrWriter, EventKind, Events, Parts, PhoneBook,
+    TransferPolicy, WebAudio, WebAudioLimits,
 };
 use crate::config::{ApiListen, Config, Fetch, HoldMusic, LogFormat};
 use crate::fetch::{FetchLimits, Fetcher};
@@ -16,7 +16,7 @@ use crate::media::{AdmissionLimits, Media, MediaAudio, MediaConfig, PromptLibrar
 use crate::net::sip::{Guards, Resolver, Sip};
 use crate::registrar::{self, Location};
 use crate::route::{LearnedPeers, TrustGate, terms};
-use crate::speech::Speaker;
+use crate::speech::{Failed, Recogniser, Speaker};
 use crate::store::{Claim, Store};
 use crate::trunk::Trunks;
 use crate::voicemail::Clerk;
@@ -115,6 +115,7 @@ async fn serve(
     let book = PhoneBook::new(routes.router.clone(), trunks.clone(), phones.clone());
     let counters = Arc::new(CallCounters::default());
     let speaker = speaker(config)?;
+    let recogniser = Recogniser::new(&config.recognition, &fetcher(&config.fetch)?);
     let parts = Parts {
         sip: sip.handle.clone(),
         media: media.clone(),
@@ -122,6 +123,7 @@ async fn serve(
         prompts: prompts.clone(),
         web_audio: Some(web_audio(&config.fetch)?),
         speech: Some(speaker.clone()),
+        recogniser: Some(recogniser.clone()),
         routes: Box::new(routes.clone()),
         directory: Arc::new(book),
         cdr: match &config.cdr.file {
@@ -138,7 +140,7 @@ async fn serve(
     routes.tell(&calls.queues);
     queue_keeper::start(&calls, &store).await;
     hours_keeper::start(&routes.hours, &store).await;
-    tell_failures(&speaker, &calls);
+    tell_failures(&speaker, &recogniser, &calls);
     routes.speak(&speaker);
     let webhooks = keeping::start(config, &store, &calls, interrupted).await?;
     tokio::spawn(watch_prompts(prompts.clone()));
@@ -184,6 +186,7 @@ async fn serve(
         phones,
         store: store.clone(),
         speaker,
+        recogniser,
         webhooks: webhooks.counters().clone(),
         voicemail: calls.voicemail.clone(),
         mails,
@@ -307,38 +310,45 @@ async fn watch_prompts(prompts: Arc<PromptLibrary>) {
     }
 }
 
+/// What reaches services of others.
+fn fetcher(config: &Fetch) -> anyhow::Result<Fetcher> {
+    Ok(Fetcher::new(&FetchLimits {
+        allow: config.allow.clone(),
+        max_octets: config.max_octets,
+        timeout: config.timeout,
+    })?)
+}
+
 /// What speaks texts.
 pub(super) fn speaker(config: &Config) -> anyhow::Result<Speaker> {
-    let fetcher = Fetcher::new(&FetchLimits {
-        allow: config.fetch.allow.clone(),
-        max_octets: config.fetch.max_octets,
-        timeout: config.fetch.timeout,
-    })?;
-    Ok(Speaker::new(&config.speech, &fetcher))
+    Ok(Speaker::new(&config.speech, &fetcher(&config.fetch)?))
 }
 
 /// Failures of back ends are events.
-fn tell_failures(speaker: &Speaker, calls: &Arc<Calls>) {
-    let events = calls.events.clone();
-    speaker.on_failed(move |failed| {
-        events.tell(EventKind::SpeechFailed, None, || {
-            serde_json::json!({"backend": failed.backend, "reason": failed.reason, "next": failed.next})
-        });
-    });
+fn tell_failures(speaker: &Speaker, recogniser: &Recogniser, calls: &Arc<Calls>) {
+    let told = |events: Arc<Events>| {
+        move |failed: &Failed| {
+            events.tell(EventKind::SpeechFailed, failed.call.as_deref(), || {
+                serde_json::json!({
+                    "task": failed.task,
+                    "backend": failed.backend,
+                    "reason": failed.reason,
+                    "next": failed.next,
+                })
+            });
+        }
+    };
+    speaker.on_failed(told(calls.events.clone()));
+    recogniser.on_failed(told(calls.events.clone()));
 }
 
 /// What fetches audio that programs name by URL.
 fn web_audio(config: &Fetch) -> anyhow::Result<WebAudio> {
-    let fetcher = Fetcher::new(&FetchLimits {
-        allow: config.allow.clone(),
-        max_octets: config.max_octets,
-        timeout: config.timeout,
-    })?;
     let limits = WebAudioLimits {
         kept_octets: config.cache_octets,
         kept_urls: MOST_URLS,
     };
-    Ok(WebAudio::new(fetcher, limits))
+    Ok(WebAudio::new(fetcher(config)?, limits))
 }
 
 /// What a held party hears.

@@ -16,6 +16,7 @@ mod queue_names;
 mod read;
 pub mod rehearsal;
 pub mod schedule;
+mod spoken;
 pub mod template;
 mod tone_keys;
 mod tones;

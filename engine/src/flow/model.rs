@@ -66,7 +66,7 @@ pub struct Language {
     pub code: String,
     /// The voice that speaks it.
     pub voice: Option<String>,
-    /// What synthesises it.
+    /// The `[[speech.backend]]` that is asked first for its texts, by name or type.
     pub tts: Option<String>,
 }
 
@@ -161,6 +161,25 @@ pub struct Input {
     pub typeahead: bool,
     /// Keys must not appear in logs.
     pub sensitive: bool,
+    /// What speech counts; `None`: keys alone.
+    pub speech: Option<Box<Hearing>>,
+}
+
+/// What speech counts as an entry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hearing {
+    /// Keys count as well.
+    pub keys: bool,
+    /// The language; `None`: the call's.
+    pub language: Option<String>,
+    /// What may be said, besides what choices and digits are called.
+    pub hints: Vec<String>,
+    /// Silence that ends it, in ms.
+    pub end_ms: u32,
+    /// The longest, in ms.
+    pub max_ms: u32,
+    /// What is less sure, 0 to 1, was not understood.
+    pub least_confidence: f32,
 }
 
 /// A menu.
@@ -197,6 +216,8 @@ pub struct Menu {
 pub struct Choice {
     /// The keys.
     pub exten: Pattern,
+    /// What may be said instead: words in small letters.
+    pub phrases: Vec<String>,
     /// Where they lead.
     pub destination: Destination,
 }
@@ -760,13 +781,14 @@ pub(super) fn spoken_text(
             .find(|each| same_language(&each.code, wanted));
         let near =
             |each: &&Language| same_language(base_language(&each.code), base_language(wanted));
-        let found = exact.or_else(|| languages.iter().find(near))?;
-        found.voice.as_deref()
+        exact.or_else(|| languages.iter().find(near))
     });
-    let voice = manner.voice.as_deref().or(of_language);
+    let of_its = |of: fn(&Language) -> &Option<String>| of(of_language?).as_deref();
+    let voice = manner.voice.as_deref().or(of_its(|of| &of.voice));
     Speech {
         ssml: manner.ssml,
         rate_percent: manner.rate_percent,
+        by: of_its(|of| &of.tts).map(str::to_owned),
         ..Speech::plain(text)
     }
     .in_voice(language, voice)

@@ -94,7 +94,8 @@ impl ChannelState {
     /// Whether anybody here wants the received samples.
     pub(crate) fn wants_samples(&self) -> bool {
         let tapped = self.tap.as_ref().is_some_and(|tap| tap.wants_received());
-        self.recording.is_some() || tapped || self.ears.is_some() || self.attentive.is_some()
+        let detected = self.ears.is_some() || self.attentive.is_some();
+        self.recording.is_some() || tapped || self.listener.is_some() || detected
     }
 
     /// Whether the far side of the bridge wants the received frames for its recording or tap.
@@ -122,7 +123,7 @@ impl ChannelState {
         if let Some(recording) = &mut self.recording {
             recording.hear(samples);
         }
-        if let Some(tap) = &mut self.tap {
+        for tap in [&mut self.tap, &mut self.listener].into_iter().flatten() {
             tap.hear(samples);
         }
         if let Some(ears) = &mut self.ears {
@@ -170,6 +171,10 @@ impl ChannelState {
         }
         if self.tap.as_mut().is_some_and(|of| !of.turn()) {
             let ended = self.tap.take();
+            self.scrap(ended);
+        }
+        if self.listener.as_mut().is_some_and(|of| !of.turn()) {
+            let ended = self.listener.take();
             self.scrap(ended);
         }
     }

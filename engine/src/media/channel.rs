@@ -1,6 +1,6 @@
 //! The state of one channel, owned by its shard, and what commands do to it. Receiving is in `receive.rs`, sending in `emit.rs`.
 //!
-//! Limits: one thing playing, one recording, one tap, one sequence of digits at a time; each replaces the one before.
+//! Limits: one thing playing, one recording, one tap and one that only hears, one sequence of digits at a time; each replaces the one before.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -164,6 +164,8 @@ pub(crate) struct ChannelState {
     pub(crate) key_delay: Option<Box<KeyDelay>>,
     pub(crate) recording: Option<Box<Recording>>,
     pub(crate) tap: Option<Box<Tap>>,
+    /// A tap beside it, of what the peer says.
+    pub(crate) listener: Option<Box<Tap>>,
     pub(crate) attentive: Option<Box<Attentive>>,
     pub(crate) events: UnboundedSender<MediaEvent>,
     pub(crate) opened: Instant,
@@ -197,6 +199,8 @@ pub(crate) enum Order {
     Digits(Box<DigitSender>),
     Record(Box<Recording>),
     Tap(Box<Tap>),
+    /// Begin another, which only hears.
+    Hear(Box<Tap>),
     Attend(Option<Box<Attentive>>),
 }
 
@@ -271,6 +275,7 @@ impl ChannelState {
             key_delay: None,
             recording: None,
             tap: None,
+            listener: None,
             ears: None,
             attentive: None,
             ledgers: Vec::with_capacity(SPENT),
@@ -337,6 +342,11 @@ impl ChannelState {
             Order::Tap(tap) => {
                 self.begin_listening();
                 let before = self.tap.replace(tap);
+                self.scrap(before);
+            }
+            Order::Hear(tap) => {
+                self.begin_listening();
+                let before = self.listener.replace(tap);
                 self.scrap(before);
             }
             Order::Attend(wanted) => {

@@ -416,6 +416,21 @@ impl Channel {
         self.order(Order::Tap(Box::new(tap)))?;
         Ok(ends)
     }
+
+    /// Opens one beside it that gets what the peer says, at `rate_hz` samples per second, and plays nothing. Otherwise as [`Channel::tap`].
+    ///
+    /// # Errors
+    /// As [`Channel::tap`].
+    pub fn hear(&self, rate_hz: u32) -> Result<TapEnds, Busy> {
+        let spec = TapSpec {
+            rate_hz,
+            received: true,
+            sent: false,
+        };
+        let (tap, ends) = tap::tap(spec, self.engine.taps.clone());
+        self.order(Order::Hear(Box::new(tap)))?;
+        Ok(ends)
+    }
 }
 
 impl Drop for Channel {

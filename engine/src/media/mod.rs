@@ -83,3 +83,4 @@ pub use shard::Shard;
 pub use stats::{BridgeDropped, Counter, Dropped, Lateness, MOS_BOUNDS, MediaStats, MosSpread};
 pub use stock::Shortages;
 pub use tap::{TapEnds, TapFrame, TapSide, TapSpec, TapStats};
+pub use wav::file as wav_file;

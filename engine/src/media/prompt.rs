@@ -113,13 +113,7 @@ impl Prompt {
             Some(wide) => (16_000, wide),
             None => (8000, &self.slin8),
         };
-        let shape = wav::Shape {
-            rate_hz,
-            channels: 1,
-        };
-        let mut file = wav::header(shape, samples.len() as u64 * 2, 0).to_vec();
-        file.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
-        file
+        wav::file(rate_hz, samples)
     }
 
     /// The same with a comment behind the audio.

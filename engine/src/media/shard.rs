@@ -408,9 +408,11 @@ impl Shard {
         let (around, tick_ms) = (&self.around, self.tick_ms);
         contained(around, || channel.send_bye(around, Moment { now, tick_ms }));
         let (recording, tap) = (channel.recording.take(), channel.tap.take());
+        let listener = channel.listener.take();
         free_spent(&mut channel, &self.reaper);
         channel.scrap(recording);
         channel.scrap(tap);
+        channel.scrap(listener);
         free_spent(&mut channel, &self.reaper);
         self.around.stats.lost.add(channel.stats().lost);
         let retired = Retired::Channel(channel);

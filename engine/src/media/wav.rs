@@ -171,6 +171,17 @@ pub(crate) fn header(shape: Shape, data: u64, after: u32) -> [u8; HEADER_LEN] {
     out
 }
 
+/// Samples of one channel as a WAV file.
+pub fn file(rate_hz: u32, samples: &[i16]) -> Vec<u8> {
+    let shape = Shape {
+        rate_hz,
+        channels: 1,
+    };
+    let mut file = header(shape, samples.len() as u64 * 2, 0).to_vec();
+    file.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+    file
+}
+
 /// A chunk with a comment (`LIST`/`INFO`/`ICMT`), to be put behind the audio.
 pub(crate) fn comment(text: &str) -> Vec<u8> {
     let padded = (text.len() + 2) & !1; // a zero at the end, an even length

@@ -2,8 +2,10 @@
 //!
 //! A text ([`Speech`]) becomes a [`Script`] of sentences and pauses; a [`Speaker`] makes the audio of each, by the back ends of the configuration
 //! in their order, and keeps it in memory and on disk. Never decides what is said, and knows no call. Limits: [`MAX_TEXT`] characters and [`script::MAX_PARTS`] parts of one text.
+mod asked;
 mod backend;
 mod cache;
+mod memory;
 mod money;
 mod placeholders;
 pub mod program;
@@ -16,9 +18,11 @@ mod speaker;
 pub mod ssml;
 mod voices;
 
+pub use asked::Failed;
 pub use backend::{Backend, Sound, Speaking};
+pub use recognition::{Recogniser, RecogniserError, Transcript};
 pub use script::{Part, Script, Utterance};
-pub use speaker::{Failed, Speaker, SpeakerError, SpeechCounters};
+pub use speaker::{Speaker, SpeakerError, SpeechCounters};
 pub use voices::Gender;
 
 /// The longest text, in characters, with its tags.
@@ -37,6 +41,8 @@ pub struct Speech {
     pub language: Option<String>,
     /// How fast, in percent of the voice's own speed; 0: as it is.
     pub rate_percent: u16,
+    /// The `[[speech.backend]]` that is asked before all others, by its name or type; `None`: the order of the configuration.
+    pub by: Option<String>,
 }
 
 impl Speech {

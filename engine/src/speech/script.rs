@@ -14,6 +14,8 @@ pub struct Utterance {
     pub language: String,
     /// The voice asked for; empty: any of the language.
     pub voice: String,
+    /// The back end that is asked first, by its name or type; empty: as the configuration has it.
+    pub by: String,
     /// What kind of voice, where that is known.
     pub gender: Option<Gender>,
     /// How fast, in percent of the usual, 20 to 400.
@@ -80,6 +82,7 @@ impl Script {
             language: language.to_owned(),
             gender: known.map(|known| known.gender),
             voice,
+            by: speech.by.clone().unwrap_or_default(),
             rate_percent: match speech.rate_percent {
                 0 => 100,
                 percent => percent.clamp(20, 400),

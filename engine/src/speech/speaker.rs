@@ -3,40 +3,28 @@
 //!
 //! Limits: [`MAX_PENDING`] utterances in the making; [`MEMORY_OCTETS`] of audio in memory; as many at a time as the configuration says. A back end
 //! that failed rests for [`REST`] while another one can speak instead.
+use super::asked::{Alarm, Asked, Failed, REST};
 use super::backend::{self, Backend};
 use super::cache::Cache;
+use super::memory::Memory;
 use super::script::{Part, Script, Usual, Utterance};
 use super::{Speech, SpeechError};
 use crate::config;
 use crate::fetch::Fetcher;
 use crate::media::Prompt;
+use arc_swap::ArcSwap;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tokio::sync::{Semaphore, watch};
 
 /// The most utterances in the making.
 const MAX_PENDING: usize = 5000;
-/// The most audio in memory, in octets.
-const MEMORY_OCTETS: usize = 64 << 20;
-/// How long a back end that failed is passed over.
-const REST: Duration = Duration::from_secs(15);
 /// Stands in each key: another one when what is kept changes its meaning.
 const CACHE_VERSION: &str = "1";
-
-/// A back end that failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failed {
-    /// Its name.
-    pub backend: String,
-    /// Why.
-    pub reason: String,
-    /// Who is asked instead; `None`: nobody is left.
-    pub next: Option<String>,
-}
 
 /// Why nothing is heard.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,57 +56,34 @@ pub struct SpeechCounters {
     pub unspoken: AtomicU64,
 }
 
-/// One back end and how it does.
-#[derive(Debug)]
-struct Asked {
-    backend: Arc<dyn Backend>,
-    failures: AtomicU64,
-    rests_until: Mutex<Option<Instant>>,
-}
-
-impl Asked {
-    fn rests(&self) -> bool {
-        let until = self.rests_until.lock();
-        let until = until.unwrap_or_else(PoisonError::into_inner);
-        until.is_some_and(|until| Instant::now() < until)
-    }
-}
-
 type Outcome = Option<Result<Arc<Prompt>, SpeakerError>>;
-type OnFailed = Box<dyn Fn(&Failed) + Send + Sync>;
 
 /// See the module's text. Clones are the same one.
 #[derive(Clone)]
 pub struct Speaker(Arc<Inner>);
 
 struct Inner {
-    usual: Usual,
-    backends: Vec<Asked>,
-    cache: Option<Cache>,
+    /// `None`: made-up back ends.
+    fetcher: Option<Fetcher>,
+    service: ArcSwap<Service>,
     memory: Mutex<Memory>,
-    turns: Semaphore,
+    pending: Mutex<HashMap<Utterance, watch::Receiver<Outcome>>>,
     counters: SpeechCounters,
-    on_failed: OnceLock<OnFailed>,
+    alarm: Alarm,
 }
 
-#[derive(Default)]
-struct Memory {
-    kept: HashMap<Utterance, Kept>,
-    octets: usize,
-    pending: HashMap<Utterance, watch::Receiver<Outcome>>,
-}
-
-struct Kept {
-    prompt: Arc<Prompt>,
-    used: Instant,
-    /// Made by a fallback: good until then.
-    until: Option<Instant>,
+/// What a configuration makes of it: exchanged as a whole.
+struct Service {
+    usual: Usual,
+    backends: Vec<Asked<dyn Backend>>,
+    cache: Option<Cache>,
+    turns: Semaphore,
 }
 
 impl std::fmt::Debug for Speaker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Speaker")
-            .field("backends", &self.0.backends)
+            .field("backends", &self.0.service.load().backends)
             .finish_non_exhaustive()
     }
 }
@@ -126,46 +91,40 @@ impl std::fmt::Debug for Speaker {
 impl Speaker {
     /// The service of a configuration. A folder that cannot be used is told in the log, and nothing is kept on disk then.
     pub fn new(config: &config::Speech, fetcher: &Fetcher) -> Speaker {
-        let backends = backend::build(&config.backends, fetcher);
-        if backends.is_empty() {
-            tracing::warn!(
-                rule = "no-voice",
-                "nothing speaks texts here: install espeak-ng, or name a [[speech.backend]]"
-            );
-        }
-        Speaker::with(config, backends)
+        Speaker::with(config, built(config, fetcher), Some(fetcher.clone()))
     }
 
-    pub(super) fn with(config: &config::Speech, backends: Vec<Arc<dyn Backend>>) -> Speaker {
-        let open = |folder: &std::path::PathBuf| match Cache::open(folder, config.cache_octets) {
-            Ok(cache) => Some(cache),
-            Err(error) => {
-                tracing::warn!(folder = %folder.display(), %error, rule = "speech-cache", "the folder of spoken texts cannot be used; see [speech] cache_dir");
-                None
-            }
-        };
-        let asked = |backend| Asked {
-            backend,
-            failures: AtomicU64::new(0),
-            rests_until: Mutex::new(None),
-        };
+    pub(super) fn with(
+        config: &config::Speech,
+        backends: Vec<Arc<dyn Backend>>,
+        fetcher: Option<Fetcher>,
+    ) -> Speaker {
         Speaker(Arc::new(Inner {
-            usual: Usual {
-                language: config.language.clone(),
-                voice: config.voice.clone(),
-            },
-            backends: backends.into_iter().map(asked).collect(),
-            cache: config.cache_dir.as_ref().and_then(open),
+            fetcher,
+            service: ArcSwap::from_pointee(Service::new(config, backends)),
             memory: Mutex::default(),
-            turns: Semaphore::new(config.parallel),
+            pending: Mutex::default(),
             counters: SpeechCounters::default(),
-            on_failed: OnceLock::new(),
+            alarm: Alarm::default(),
         }))
+    }
+
+    /// Texts are spoken by this configuration from now on; those in the making by the one before.
+    pub fn apply(&self, config: &config::Speech) {
+        if let Some(fetcher) = &self.0.fetcher {
+            self.apply_with(config, built(config, fetcher));
+        }
+    }
+
+    pub(super) fn apply_with(&self, config: &config::Speech, backends: Vec<Arc<dyn Backend>>) {
+        let service = Service::new(config, backends);
+        self.0.service.store(Arc::new(service));
+        *self.0.memory() = Memory::default();
     }
 
     /// Is told each time that a back end fails. The first one to ask for it is.
     pub fn on_failed(&self, tell: impl Fn(&Failed) + Send + Sync + 'static) {
-        let _ = self.0.on_failed.set(Box::new(tell));
+        self.0.alarm.is_for(tell);
     }
 
     /// What was done.
@@ -173,25 +132,28 @@ impl Speaker {
         &self.0.counters
     }
 
-    /// Names of the back ends, and how often each failed.
-    pub fn failures(&self) -> impl Iterator<Item = (&str, u64)> {
-        let each = self.0.backends.iter();
-        each.map(|asked| (asked.backend.name(), asked.failures.load(Ordering::Relaxed)))
+    /// Names of the back ends in force, and how often each failed.
+    pub fn failures(&self) -> Vec<(String, u64)> {
+        let service = self.0.service.load();
+        let each = service.backends.iter();
+        each.map(|asked| (asked.name.clone(), asked.failures()))
+            .collect()
     }
 
     /// Octets and files on disk.
     pub fn kept(&self) -> (u64, usize) {
-        self.0.cache.as_ref().map_or((0, 0), Cache::size)
+        let service = self.0.service.load();
+        service.cache.as_ref().map_or((0, 0), Cache::size)
     }
 
     /// The parts of a text, in what is usual here.
     pub fn script(&self, speech: &Speech) -> Script {
-        Script::of(speech, &self.0.usual)
+        Script::of(speech, &self.0.service.load().usual)
     }
 
     /// The audio of an utterance, if it is in memory. Never blocks.
     pub fn in_memory(&self, said: &Utterance) -> Option<Arc<Prompt>> {
-        let prompt = self.0.remembered(said)?;
+        let prompt = self.0.memory().recall(said)?;
         self.0.counters.memory.fetch_add(1, Ordering::Relaxed);
         Some(prompt)
     }
@@ -232,7 +194,7 @@ impl Speaker {
 
     /// Has texts made that will be wanted, one after the other, in the background.
     pub fn prepare(&self, texts: Vec<Speech>) {
-        if self.0.backends.is_empty() || texts.is_empty() {
+        if self.0.service.load().backends.is_empty() || texts.is_empty() {
             return;
         }
         let speaker = self.clone();
@@ -262,33 +224,73 @@ impl Speaker {
     }
 
     fn begin(&self, said: &Utterance) -> Result<watch::Receiver<Outcome>, SpeakerError> {
-        if self.0.backends.is_empty() {
+        if self.0.service.load().backends.is_empty() {
             self.0.counters.unspoken.fetch_add(1, Ordering::Relaxed);
             return Err(SpeakerError::Nobody);
         }
-        let mut memory = self.0.memory();
-        if let Some(pending) = memory.pending.get(said) {
-            return Ok(pending.clone());
+        let mut pending = self.0.pending();
+        if let Some(outcome) = pending.get(said) {
+            return Ok(outcome.clone());
         }
-        if memory.pending.len() >= MAX_PENDING {
+        if pending.len() >= MAX_PENDING {
             self.0.counters.unspoken.fetch_add(1, Ordering::Relaxed);
             return Err(SpeakerError::Busy);
         }
         let (tell, outcome) = watch::channel(None);
-        memory.pending.insert(said.clone(), outcome.clone());
-        drop(memory);
+        pending.insert(said.clone(), outcome.clone());
+        drop(pending);
         let (inner, said) = (self.0.clone(), said.clone());
         tokio::spawn(async move {
-            let made = inner.make(&said).await;
-            let mut memory = inner.memory();
-            if let Ok((prompt, until)) = &made {
-                memory.keep(&said, prompt.clone(), *until);
-            }
-            memory.pending.remove(&said);
-            drop(memory);
-            tell.send_replace(Some(made.map(|(prompt, _)| prompt)));
+            let made = inner.make_and_keep(&said).await;
+            inner.pending().remove(&said);
+            tell.send_replace(Some(made));
         });
         Ok(outcome)
+    }
+}
+
+fn built(config: &config::Speech, fetcher: &Fetcher) -> Vec<Arc<dyn Backend>> {
+    let backends = backend::build(&config.backends, fetcher);
+    if backends.is_empty() {
+        tracing::warn!(
+            rule = "no-voice",
+            "nothing speaks texts here: install espeak-ng, or name a [[speech.backend]]"
+        );
+    }
+    backends
+}
+
+impl Service {
+    fn new(config: &config::Speech, backends: Vec<Arc<dyn Backend>>) -> Service {
+        let open = |folder: &std::path::PathBuf| match Cache::open(folder, config.cache_octets) {
+            Ok(cache) => Some(cache),
+            Err(error) => {
+                tracing::warn!(folder = %folder.display(), %error, rule = "speech-cache", "the folder of spoken texts cannot be used; see [speech] cache_dir");
+                None
+            }
+        };
+        let asked = |backend: Arc<dyn Backend>| Asked::new(backend.name().to_owned(), backend);
+        Service {
+            usual: Usual {
+                language: config.language.clone(),
+                voice: config.voice.clone(),
+            },
+            backends: backends.into_iter().map(asked).collect(),
+            cache: config.cache_dir.as_ref().and_then(open),
+            turns: Semaphore::new(config.parallel),
+        }
+    }
+
+    /// Who can say it, in the order in which they are asked: whom the text names, by name or type, before all others.
+    fn able(&self, said: &Utterance) -> Vec<&Asked<dyn Backend>> {
+        let speaks = |asked: &&Asked<dyn Backend>| asked.backend.speaks(&said.language);
+        let mut able: Vec<_> = self.backends.iter().filter(speaks).collect();
+        if !said.by.is_empty() {
+            able.sort_by_key(|asked| {
+                ![asked.name.as_str(), asked.backend.kind()].contains(&said.by.as_str())
+            });
+        }
+        able
     }
 }
 
@@ -297,80 +299,65 @@ impl Inner {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remembered(&self, said: &Utterance) -> Option<Arc<Prompt>> {
+    fn pending(&self) -> MutexGuard<'_, HashMap<Utterance, watch::Receiver<Outcome>>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn make_and_keep(
+        self: &Arc<Self>,
+        said: &Utterance,
+    ) -> Result<Arc<Prompt>, SpeakerError> {
+        let service = self.service.load_full();
+        let (prompt, until) = self.make(&service, said).await?;
         let mut memory = self.memory();
-        let (kept, now) = (memory.kept.get_mut(said)?, Instant::now());
-        if kept.until.is_some_and(|until| until <= now) {
-            return None;
+        // What another configuration has made is not what is wanted now.
+        if Arc::ptr_eq(&service, &self.service.load()) {
+            memory.keep(said, prompt.clone(), until);
         }
-        kept.used = now;
-        Some(kept.prompt.clone())
+        Ok(prompt)
     }
 
     /// From disk or a back end, and until when it is good.
     async fn make(
         self: &Arc<Self>,
+        service: &Arc<Service>,
         said: &Utterance,
     ) -> Result<(Arc<Prompt>, Option<Instant>), SpeakerError> {
-        let able: Vec<usize> = (0..self.backends.len())
-            .filter(|at| self.backends[*at].backend.speaks(&said.language))
-            .collect();
+        let able = service.able(said);
         let mut last = SpeakerError::Language(said.language.clone());
-        for (turn, at) in able.iter().enumerate() {
-            let asked = &self.backends[*at];
+        for (turn, asked) in able.iter().enumerate() {
             let until = (turn > 0).then(|| Instant::now() + REST);
             let key = key(&asked.backend.tells(said), said);
-            if let Some(prompt) = self.on_disk(&key, said).await {
+            if let Some(prompt) = service.on_disk(&key, said).await {
                 self.counters.disk.fetch_add(1, Ordering::Relaxed);
                 return Ok((prompt, until));
             }
-            let next = able.get(turn + 1).map(|at| &self.backends[*at]);
+            let next = able.get(turn + 1).copied();
             if asked.rests() && next.is_some() {
                 continue;
             }
-            match self.made_by(asked, &key, said).await {
+            match service.made_by(&asked.backend, &key, said).await {
                 Ok(prompt) => {
                     self.counters.made.fetch_add(1, Ordering::Relaxed);
                     return Ok((prompt, until));
                 }
                 Err(error) => {
-                    last = SpeakerError::Failed(format!("{}: {error}", asked.backend.name()));
-                    self.failed(asked, &error, next);
+                    last = SpeakerError::Failed(format!("{}: {error}", asked.name));
+                    self.alarm.ring("speak", asked, &error, next, None);
                 }
             }
         }
         self.counters.unspoken.fetch_add(1, Ordering::Relaxed);
         Err(last)
     }
+}
 
-    fn failed(&self, asked: &Asked, error: &SpeechError, next: Option<&Asked>) {
-        asked.failures.fetch_add(1, Ordering::Relaxed);
-        if matches!(error, SpeechError::Failed(_)) {
-            let until = asked.rests_until.lock();
-            *until.unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
-        }
-        let failed = Failed {
-            backend: asked.backend.name().to_owned(),
-            reason: error.to_string(),
-            next: next.map(|next| next.backend.name().to_owned()),
-        };
-        tracing::warn!(
-            backend = failed.backend,
-            reason = failed.reason,
-            next = failed.next,
-            rule = "speech-failed",
-            "a text was not spoken"
-        );
-        if let Some(tell) = self.on_failed.get() {
-            tell(&failed);
-        }
-    }
-
+impl Service {
     async fn on_disk(self: &Arc<Self>, key: &str, said: &Utterance) -> Option<Arc<Prompt>> {
         self.cache.as_ref()?;
-        let (inner, key, said) = (self.clone(), key.to_owned(), said.clone());
+        let (service, key, said) = (self.clone(), key.to_owned(), said.clone());
         let read = move || {
-            let cache = inner.cache.as_ref()?;
+            let cache = service.cache.as_ref()?;
             let content = cache.read(&key)?;
             match decoded(&said, "wav", &content) {
                 Ok(prompt) => Some(prompt),
@@ -385,7 +372,7 @@ impl Inner {
 
     async fn made_by(
         self: &Arc<Self>,
-        asked: &Asked,
+        backend: &Arc<dyn Backend>,
         key: &str,
         said: &Utterance,
     ) -> Result<Arc<Prompt>, SpeechError> {
@@ -393,16 +380,16 @@ impl Inner {
         let sound = {
             // Never closed.
             let _turn = self.turns.acquire().await;
-            asked.backend.speak(said).await?
+            backend.speak(said).await?
         };
-        let (inner, key, said) = (self.clone(), key.to_owned(), said.clone());
+        let (service, key, said) = (self.clone(), key.to_owned(), said.clone());
         let keep = move || {
             let plain = Utterance {
                 volume_db: 0,
                 ..said.clone()
             };
             let prompt = decoded(&plain, &sound.extension, &sound.content)?;
-            if let Some(cache) = &inner.cache
+            if let Some(cache) = &service.cache
                 && let Err(error) = cache.write(&key, &prompt.to_wav())
             {
                 tracing::warn!(%error, rule = "speech-cache", "a spoken text could not be kept on disk");
@@ -410,45 +397,6 @@ impl Inner {
             Ok(in_volume(prompt, &said))
         };
         tokio::task::spawn_blocking(keep).await.map_err(gone)?
-    }
-}
-
-impl Memory {
-    fn keep(&mut self, said: &Utterance, prompt: Arc<Prompt>, until: Option<Instant>) {
-        self.forget(said);
-        let octets = prompt.octets();
-        if octets > MEMORY_OCTETS {
-            return;
-        }
-        if self.octets + octets > MEMORY_OCTETS {
-            // A tenth more than is needed: the table is sorted for many at a time.
-            let mut all: Vec<_> = self
-                .kept
-                .iter()
-                .map(|(said, kept)| (kept.used, said.clone()))
-                .collect();
-            all.sort_by_key(|(used, _)| *used);
-            for (_, said) in all {
-                if self.octets + octets <= MEMORY_OCTETS / 10 * 9 {
-                    break;
-                }
-                self.forget(&said);
-            }
-        }
-        self.octets += octets;
-        let used = Instant::now();
-        let kept = Kept {
-            prompt,
-            used,
-            until,
-        };
-        self.kept.insert(said.clone(), kept);
-    }
-
-    fn forget(&mut self, said: &Utterance) {
-        if let Some(kept) = self.kept.remove(said) {
-            self.octets -= kept.prompt.octets();
-        }
     }
 }
 

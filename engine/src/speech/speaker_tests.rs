@@ -79,7 +79,7 @@ fn speaker(folder: Option<&std::path::Path>, backends: &[&Arc<Made>]) -> Speaker
     let backends = backends
         .iter()
         .map(|each| Arc::clone(each) as Arc<dyn Backend>);
-    Speaker::with(&config(folder), backends.collect())
+    Speaker::with(&config(folder), backends.collect(), None)
 }
 
 fn counts(speaker: &Speaker) -> [u64; 4] {
@@ -176,19 +176,56 @@ async fn what_fails_is_told_passed_over_and_rests() {
     assert_eq!(speaker.utter(&said("two")).await.unwrap().slin8[0], 2);
     assert_eq!((first.asked(), second.asked()), (1, 2));
     let expected = Failed {
+        task: "speak",
         backend: "first".to_owned(),
         reason: "broken".to_owned(),
         next: Some("second".to_owned()),
+        call: None,
     };
     assert_eq!(*told.lock().unwrap(), [expected]);
     second.fails.store(true, Ordering::SeqCst);
     let error = speaker.utter(&said("three")).await.unwrap_err();
     assert_eq!(error.to_string(), "second: broken");
     assert_eq!(
-        speaker.failures().collect::<Vec<_>>(),
-        [("first", 1), ("second", 1)]
+        speaker.failures(),
+        [("first".to_owned(), 1), ("second".to_owned(), 1)]
     );
     assert_eq!(counts(&speaker)[3], 1);
+}
+
+#[tokio::test]
+async fn whom_a_text_names_is_asked_first_and_another_configuration_counts_from_the_next_text() {
+    let (first, second) = (Made::new("first", 1), Made::new("second", 2));
+    let speaker = speaker(None, &[&first, &second]);
+    for (by, sample) in [("", 1), ("second", 2), ("made", 1), ("nobody", 1)] {
+        let by = by.to_owned();
+        let said = Utterance { by, ..said("x") };
+        assert_eq!(
+            speaker.utter(&said).await.unwrap().slin8[0],
+            sample,
+            "{said:?}"
+        );
+    }
+    let third = Made::new("third", 3);
+    speaker.apply_with(&config(None), vec![third.clone()]);
+    assert_eq!(speaker.utter(&said("x")).await.unwrap().slin8[0], 3);
+    assert_eq!(speaker.failures(), [("third".to_owned(), 0)]);
+}
+
+#[tokio::test]
+async fn what_an_exchanged_configuration_has_made_is_not_kept() {
+    let mut slow = Made::new("slow", 1);
+    Arc::get_mut(&mut slow).unwrap().gate = Semaphore::new(0);
+    let (speaker, new) = (speaker(None, &[&slow]), Made::new("new", 2));
+    let first = speaker.clone();
+    let waits = tokio::spawn(async move { first.utter(&said("x")).await.unwrap().slin8[0] });
+    while slow.asked() == 0 {
+        tokio::task::yield_now().await;
+    }
+    speaker.apply_with(&config(None), vec![new.clone()]);
+    slow.gate.add_permits(1);
+    assert_eq!(waits.await.unwrap(), 1);
+    assert_eq!(speaker.utter(&said("x")).await.unwrap().slin8[0], 2);
 }
 
 #[tokio::test]

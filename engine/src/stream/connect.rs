@@ -1,6 +1,7 @@
 //! The way to a service: its address, and a WebSocket connection to it.
 
 use super::StreamSpec;
+use crate::config::Secret;
 use socket2::SockRef;
 use std::fmt;
 use std::sync::Arc;
@@ -55,6 +56,11 @@ impl Address {
         &self.host
     }
 
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Reads an address.
     ///
     /// # Errors
@@ -105,7 +111,7 @@ impl fmt::Debug for Address {
 }
 
 /// A connection, in the clear or encrypted.
-pub(super) enum Socket {
+pub(crate) enum Socket {
     Plain(Box<WebSocketStream<TcpStream>>),
     Tls(Box<WebSocketStream<TlsStream<TcpStream>>>),
 }
@@ -121,23 +127,7 @@ pub(super) async fn connect(
         // Frames are small and due now. What the system keeps for a service that does not read would be late, so it keeps little.
         let _ = tcp.set_nodelay(true);
         let _ = SockRef::from(&tcp).set_send_buffer_size(SYSTEM_BUFFER);
-        let request = request(spec)?;
-        let limits = WebSocketConfig::default()
-            .max_message_size(Some(MAX_MESSAGE))
-            .max_frame_size(Some(MAX_MESSAGE))
-            .write_buffer_size(0)
-            .max_write_buffer_size(WRITE_BUFFER);
-        if !address.secure {
-            let opened = tokio_tungstenite::client_async_with_config(request, tcp, Some(limits));
-            let (socket, _) = opened.await.map_err(|error| error.to_string())?;
-            return Ok(Socket::Plain(Box::new(socket)));
-        }
-        let name = ServerName::try_from(address.host.clone()).map_err(|error| error.to_string())?;
-        let stream = TlsConnector::from(tls()?).connect(name, tcp).await;
-        let stream = stream.map_err(|error| error.to_string())?;
-        let opened = tokio_tungstenite::client_async_with_config(request, stream, Some(limits));
-        let (socket, _) = opened.await.map_err(|error| error.to_string())?;
-        Ok(Socket::Tls(Box::new(socket)))
+        open(tcp, address, spec.token.as_ref(), MAX_MESSAGE, tls).await
     };
     match tokio::time::timeout(PATIENCE, attempt).await {
         Ok(result) => result,
@@ -158,10 +148,37 @@ async fn reached(spec: &StreamSpec) -> Result<TcpStream, String> {
     connected.map_err(|error| error.to_string())
 }
 
-fn request(spec: &StreamSpec) -> Result<Request, String> {
-    let request = spec.address.uri.clone().into_client_request();
+/// Opens a WebSocket to `address` over a connection that leads there; `token` is sent as `Authorization: Bearer`. The error is for the log.
+pub(crate) async fn open(
+    tcp: TcpStream,
+    address: &Address,
+    token: Option<&Secret>,
+    max_message: usize,
+    tls: impl FnOnce() -> Result<Arc<ClientConfig>, String>,
+) -> Result<Socket, String> {
+    let request = request(address, token)?;
+    let limits = WebSocketConfig::default()
+        .max_message_size(Some(max_message))
+        .max_frame_size(Some(max_message))
+        .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_BUFFER);
+    if !address.secure {
+        let opened = tokio_tungstenite::client_async_with_config(request, tcp, Some(limits));
+        let (socket, _) = opened.await.map_err(|error| error.to_string())?;
+        return Ok(Socket::Plain(Box::new(socket)));
+    }
+    let name = ServerName::try_from(address.host.clone()).map_err(|error| error.to_string())?;
+    let stream = TlsConnector::from(tls()?).connect(name, tcp).await;
+    let stream = stream.map_err(|error| error.to_string())?;
+    let opened = tokio_tungstenite::client_async_with_config(request, stream, Some(limits));
+    let (socket, _) = opened.await.map_err(|error| error.to_string())?;
+    Ok(Socket::Tls(Box::new(socket)))
+}
+
+fn request(address: &Address, token: Option<&Secret>) -> Result<Request, String> {
+    let request = address.uri.clone().into_client_request();
     let mut request = request.map_err(|error| error.to_string())?;
-    if let Some(token) = &spec.token {
+    if let Some(token) = token {
         let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
         // The error would show the value.
         let mut value = value.map_err(|_| "the token has characters no header may have")?;
@@ -172,7 +189,7 @@ fn request(spec: &StreamSpec) -> Result<Request, String> {
 }
 
 /// What services are trusted by: the system's roots.
-pub(super) fn client_config() -> Result<Arc<ClientConfig>, String> {
+pub(crate) fn client_config() -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(crypto::ring::default_provider());

@@ -17,6 +17,7 @@ mod session;
 mod tests;
 
 pub use connect::{Address, AddressError, TOKENS, is_token};
+pub(crate) use connect::{Socket, client_config, open};
 pub use session::{StreamEnd, StreamHandle};
 
 use crate::config::Secret;

@@ -59,6 +59,7 @@ fn gather(typeahead: bool, timeout_ms: u32) -> Verb {
         barge_in: true,
         typeahead,
         sensitive: false,
+        speech: None,
     })
 }
 

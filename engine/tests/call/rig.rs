@@ -13,7 +13,7 @@ use trunkline::fetch::{FetchLimits, Fetcher};
 use trunkline::media::{AdmissionLimits, Media, MediaConfig, Prompt, PromptLibrary};
 use trunkline::net::sip::{PumpCounters, Sip, TcpLimits};
 use trunkline::route::OutboundLeg;
-use trunkline::speech::Speaker;
+use trunkline::speech::{Recogniser, Speaker};
 use trunkline::store::Store;
 use trunkline_sip::offer_answer::Encoding;
 use trunkline_sip::{Admission, EndpointConfig, Flow, Frame, Gate, Origin, Timers, Transport};
@@ -56,12 +56,28 @@ fn speaker(folder: &std::path::Path) -> Speaker {
         file.display()
     );
     let config = trunkline::config::Config::from_str("voice.toml", &text).unwrap();
+    Speaker::new(&config.speech, &fetcher())
+}
+
+/// Understands whatever is said as the word `sales`, and its length as confidence: 0 below a second, else 0.75.
+fn recogniser() -> Recogniser {
+    let script = r#"n=$(wc -c); [ $n -gt 32000 ] && c=0.75 || c=0; echo "{\"text\": \"sales\", \"confidence\": $c}""#;
+    let text = format!(
+        "[[recognition.backend]]\nname = \"broken\"\ntype = \"command\"\ncommand = [\"false\"]\n\
+         [[recognition.backend]]\nname = \"known\"\ntype = \"command\"\ncommand = [\"sh\", \"-c\", '{script}']\n"
+    );
+    let config = trunkline::config::Config::from_str("ears.toml", &text).unwrap();
+    Recogniser::new(&config.recognition, &fetcher())
+}
+
+/// Reaches nothing.
+fn fetcher() -> Fetcher {
     let limits = FetchLimits {
         allow: Vec::new(),
         max_octets: 1,
         timeout: PATIENCE,
     };
-    Speaker::new(&config.speech, &Fetcher::new(&limits).unwrap())
+    Fetcher::new(&limits).unwrap()
 }
 
 /// What a test program does, chosen by the number that was called.
@@ -366,6 +382,7 @@ impl Rig {
             prompts: Arc::new(PromptLibrary::new("", &[])),
             web_audio: Some(web_audio()),
             speech: Some(speaker(folder.path())),
+            recogniser: Some(recogniser()),
             routes: Box::new(Numbers {
                 plans,
                 told: told.clone(),

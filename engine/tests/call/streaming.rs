@@ -22,6 +22,7 @@ fn gather(max_digits: usize, sensitive: bool) -> Verb {
         barge_in: true,
         typeahead: true,
         sensitive,
+        speech: None,
     })
 }
 

@@ -101,6 +101,8 @@ kinds! {
     VoicemailMailFailed "voicemail.mail_failed" "No mail is sent of a message. `mailbox`, `message`, `reason`."
 
     ProgramStep "program.step" "The program asks for a verb. `at` (where in the program), `verb`."
-    SpeechFailed "speech.failed" "A back end could not speak a text. `backend`, `reason`, `next` (who is asked instead; `null`: nobody is left, and the text is left out)."
+    SpeechPartial "speech.partial" "What is understood so far of what the far end says, by a back end that hears it live. `text` (`null` of a secret)."
+    SpeechRecognised "speech.recognised" "What the far end has said was understood, for a program that asked. `text` (`null` of a secret; empty: no words), `confidence` (0 to 1, or `null`), `language`, `backend`."
+    SpeechFailed "speech.failed" "A back end could not speak a text, or not understand speech. `task` (`speak`, `recognise`), `backend`, `reason`, `next` (who is asked instead; `null`: nobody is left)."
     VerbFailed "verb.failed" "A verb could not be carried out. `at`, `verb`, `reason`."
 }

@@ -7,6 +7,7 @@ mod bridge;
 mod conference;
 mod dial;
 mod fetching;
+mod gathering;
 mod handover;
 mod inputs;
 mod listening;

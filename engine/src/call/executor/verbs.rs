@@ -1,15 +1,11 @@
-//! The verbs that play and listen: play, gather, echo, send_digits, and what turns their audio into media commands.
+//! The verbs that play and send: play, echo, send_digits, and what turns their audio into media commands.
 use super::super::events::EventKind;
-use super::super::gather::{Gathering, Next};
 use super::super::leg::{Input, KeyPath};
 use super::super::sounds;
-use super::super::verb::{
-    Audio, Echo, Gather, Gathered, Manner, Outcome, Play, Refer, Repeat, SendDigits,
-};
+use super::super::verb::{Audio, Echo, Manner, Outcome, Play, Refer, Repeat, SendDigits};
 use super::{Executor, VerbResult, deadline_in, failed, saying};
 use crate::media::{Command, DigitPiece, DigitText, MediaAudio};
 use serde_json::json;
-use std::time::Instant;
 
 /// How long a far end may take with a transfer, ms.
 const REFER_MS: u32 = 180_000;
@@ -39,58 +35,6 @@ impl Executor<'_> {
                 }
                 Input::Ended(end) => return Err(end),
                 _ => {}
-            }
-        }
-    }
-
-    pub(super) async fn gather(&mut self, gather: Gather) -> VerbResult {
-        self.leg.keys_are_secret(gather.sensitive);
-        let outcome = self.gather_keys(gather).await;
-        self.leg.keys_are_secret(false);
-        outcome
-    }
-
-    async fn gather_keys(&mut self, gather: Gather) -> VerbResult {
-        if !gather.typeahead {
-            self.leg.drop_ahead();
-        }
-        let mut state = Gathering::new(&gather, Instant::now(), !gather.prompts.is_empty());
-        let mut next = state.next();
-        while matches!(next, Next::Wait(_)) {
-            let Some(key) = self.leg.take_ahead() else {
-                break;
-            };
-            self.leg.say_key(&key, gather.sensitive);
-            next = state.key(Instant::now(), key);
-        }
-        let mut playing = None;
-        if state.prompting() && matches!(next, Next::Wait(_)) {
-            match self
-                .start_playing(&gather.prompts, gather.repeat, Manner::default())
-                .await
-            {
-                Ok(id) => playing = Some(id),
-                Err(reason) => return Ok(failed("gather", reason)),
-            }
-        }
-        loop {
-            let deadline = match next {
-                Next::Wait(deadline) => deadline,
-                Next::Done(gathered) => {
-                    if playing.is_some() {
-                        let _ = self.leg.media(Command::StopPlay);
-                    }
-                    log_gathered(&gathered, gather.sensitive);
-                    return Ok(Outcome::Gathered(gathered));
-                }
-            };
-            let input = self.input_until(deadline).await?;
-            if let Some(Input::Key(key)) = &input {
-                self.leg.say_key(key, gather.sensitive);
-            }
-            next = hear(&mut state, input, &mut playing);
-            if !state.prompting() && playing.take().is_some() {
-                let _ = self.leg.media(Command::StopPlay);
             }
         }
     }
@@ -252,28 +196,4 @@ impl Executor<'_> {
             piece => sounds::load(calls, piece).await,
         }
     }
-}
-
-/// What an input means to a gather; `None` is the deadline.
-fn hear(state: &mut Gathering<'_>, input: Option<Input>, playing: &mut Option<u32>) -> Next {
-    let now = Instant::now();
-    match input {
-        None => state.time(now),
-        Some(Input::KeyDown(..)) => state.key_down(),
-        Some(Input::Key(key)) => state.key(now, key),
-        Some(Input::PlayDone(id)) if *playing == Some(id) => {
-            *playing = None;
-            state.prompts_done(now)
-        }
-        Some(_) => state.next(),
-    }
-}
-
-fn log_gathered(gathered: &Gathered, sensitive: bool) {
-    let digits = if sensitive {
-        "hidden"
-    } else {
-        &gathered.digits
-    };
-    tracing::info!(digits, end = ?gathered.end, "gathered");
 }

@@ -2,7 +2,8 @@
 use super::Leg;
 use crate::call::events::EventKind;
 use crate::call::verb::{KeyPress, Stream};
-use crate::media::{Command, Listening, TapSpec};
+use crate::media::{Command, Listening, TapEnds, TapSpec};
+use crate::speech::recognition::spoken::RATE_HZ;
 use crate::stream::protocol::{CallFacts, Heard};
 use crate::stream::{StreamEnd, StreamHandle, StreamSpec};
 use serde_json::json;
@@ -75,6 +76,12 @@ impl Leg {
     pub(in super::super) fn program_hears(&mut self, wanted: Listening) {
         self.heard_by_program = wanted;
         self.listen();
+    }
+
+    /// What the far end says, for who understands it.
+    pub(in super::super) fn hear(&mut self) -> Result<TapEnds, String> {
+        let channel = self.channel.as_ref().ok_or("the media channel is closed")?;
+        channel.hear(RATE_HZ).map_err(|error| error.to_string())
     }
 
     /// Whether the far end speaks, as far as anybody listens for that.

@@ -41,6 +41,7 @@ fn one_key(prompts: Vec<Audio>) -> Verb {
         barge_in: true,
         typeahead: false,
         sensitive: false,
+        speech: None,
     })
 }
 

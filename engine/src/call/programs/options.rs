@@ -98,6 +98,7 @@ mod tests {
             digits: digits.to_owned(),
             end,
             keys: vec![],
+            speech: None,
         })
     }
 

@@ -204,8 +204,13 @@ pub(super) fn recognition(mut table: Table<'_>, sources: &Sources<'_>) -> Recogn
         }
     }
     let language = language_key(&mut table);
+    let parallel = count(&mut table, "parallel", 1..=64, 4);
     table.finish();
-    Recognition { language, backends }
+    Recognition {
+        language,
+        parallel,
+        backends,
+    }
 }
 
 fn recognition_backend<'a>(

@@ -89,11 +89,27 @@ pub enum SpeechKind {
     },
 }
 
+impl SpeechKind {
+    /// As `type` has it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            SpeechKind::Espeak => "espeak-ng",
+            SpeechKind::Flite => "flite",
+            SpeechKind::Command { .. } => "command",
+            SpeechKind::Polly { .. } => "polly",
+            SpeechKind::OpenAi { .. } => "openai",
+            SpeechKind::Http { .. } => "http",
+        }
+    }
+}
+
 /// `[recognition]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recognition {
     /// The language of speech that names none.
     pub language: String,
+    /// How many pieces of speech programs and services are given at the same time; those that hear it as it is spoken are not counted.
+    pub parallel: usize,
     /// What understands, first come first asked; empty: nothing does.
     pub backends: Vec<RecognitionBackend>,
 }

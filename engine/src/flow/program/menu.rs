@@ -1,5 +1,7 @@
 //! Menus: what is asked, what keys lead to, and how tries are counted (confd's rules).
-use super::super::model::{Input, Menu, MenuId, Prompt, Target};
+use super::super::model::{Choice, Input, Menu, MenuId, Prompt, Target};
+use super::super::spoken;
+use super::notes::Entry;
 use super::{FlowProgram, Frame, Move, Waiting};
 use crate::call::{Audio, CallInfo, Gather, HangupCause, Outcome, Repeat, Verb};
 
@@ -26,7 +28,13 @@ impl FlowProgram {
         self.waiting = Waiting::Menu(id);
         let mut prompts = self.audio(call, lead);
         prompts.extend(self.audio(call, &menu.prompt));
-        gather(prompts, Repeat::Times(1), &menu.input)
+        gather(
+            prompts,
+            Repeat::Times(1),
+            &menu.input,
+            &menu.choices,
+            &self.language,
+        )
     }
 
     pub(super) fn after_menu<'f>(
@@ -35,12 +43,19 @@ impl FlowProgram {
         id: MenuId,
         outcome: Outcome,
     ) -> Move<'f> {
-        let silent = self.note_entry(outcome);
-        let digits = self.value("digits");
-        let chosen = menu
-            .choices
-            .iter()
-            .find(|choice| !silent && choice.exten.matches(digits));
+        let entry = self.note_entry(&menu.input, outcome);
+        let silent = entry == Entry::Silence;
+        let chosen = match &entry {
+            Entry::Silence => None,
+            Entry::Keys(digits) => menu
+                .choices
+                .iter()
+                .find(|choice| choice.exten.matches(digits)),
+            Entry::Words(words) => {
+                let language = self.heard_in(&menu.input);
+                spoken::chosen(&menu.choices, words, language)
+            }
+        };
         if let Some(choice) = chosen {
             self.restart();
             return Move::To(&choice.destination);
@@ -69,7 +84,15 @@ impl FlowProgram {
     }
 }
 
-pub(super) fn gather(prompts: Vec<Audio>, repeat: Repeat, input: &Input) -> Verb {
+pub(super) fn gather(
+    prompts: Vec<Audio>,
+    repeat: Repeat,
+    input: &Input,
+    choices: &[Choice],
+    language: &str,
+) -> Verb {
+    let speech = input.speech.as_ref();
+    let speech = speech.map(|hearing| spoken::input(hearing, choices, language));
     // A menu with `timeout: 0` whose prompt came out empty must take some time, or silence that leads back spins.
     let least_ms = if prompts.is_empty() {
         LEAST_INPUT_MS
@@ -86,5 +109,6 @@ pub(super) fn gather(prompts: Vec<Audio>, repeat: Repeat, input: &Input) -> Verb
         barge_in: input.barge_in,
         typeahead: input.typeahead,
         sensitive: input.sensitive,
+        speech: speech.map(Box::new),
     })
 }

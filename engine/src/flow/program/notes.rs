@@ -1,5 +1,7 @@
 //! Variables of a call, and what a rehearsal is told of the way it goes.
-use super::super::model::Menu;
+use super::super::model::{Input, Menu};
+use super::super::spoken;
+use super::super::template::MAX_TEXT;
 use super::{FlowProgram, StepRef, Waiting};
 use crate::call::{
     CallInfo, ConferenceEnd, Conferenced, DialEnd, Dialled, Direction, GatherEnd, Gathered,
@@ -43,6 +45,17 @@ pub enum Note {
     Lost(&'static str),
 }
 
+/// What was entered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// Nothing.
+    Silence,
+    /// These, perhaps none before the key that ends it.
+    Keys(String),
+    /// These, in small letters; none: what was said was not understood, or not surely enough.
+    Words(String),
+}
+
 impl FlowProgram {
     /// Takes what a rehearsal is told since the last time.
     pub fn take_notes(&mut self) -> Vec<Note> {
@@ -55,17 +68,47 @@ impl FlowProgram {
         }
     }
 
-    /// Sets `digits`, `key` and `key_source`; says whether nothing at all was pressed.
-    pub(super) fn note_entry(&mut self, outcome: Outcome) -> bool {
-        let Outcome::Gathered(Gathered { digits, end, keys }) = outcome else {
-            self.set("digits", String::new());
-            self.note_key(None);
-            return true;
+    /// Sets `digits`, `key`, `key_source`, `entered_by` and what was said.
+    pub(super) fn note_entry(&mut self, input: &Input, outcome: Outcome) -> Entry {
+        let gathered = match outcome {
+            Outcome::Gathered(gathered) => Some(gathered),
+            _ => None,
         };
-        let silent = digits.is_empty() && end != GatherEnd::FinishKey;
+        let key = gathered.as_ref().and_then(|of| of.keys.last().copied());
+        self.note_key(key);
+        let entry = gathered.map_or(Entry::Silence, |of| self.entry(input, of));
+        let (digits, by) = match &entry {
+            Entry::Silence => (String::new(), ""),
+            Entry::Keys(digits) => (digits.clone(), "keys"),
+            Entry::Words(words) => {
+                let digits = spoken::digits(words, self.heard_in(input));
+                (digits.unwrap_or_default(), "speech")
+            }
+        };
         self.set("digits", digits);
-        self.note_key(keys.last().copied());
-        silent
+        self.set("entered_by", by.to_owned());
+        entry
+    }
+
+    fn entry(&mut self, input: &Input, gathered: Gathered) -> Entry {
+        let said = gathered.speech.unwrap_or_default();
+        let sure = said.confidence.map(|sure| format!("{sure:.2}"));
+        self.set("speech_confidence", sure.unwrap_or_default());
+        let least = input.speech.as_ref().map_or(0.0, |of| of.least_confidence);
+        let words = spoken::heard(&said, least);
+        self.set("speech", said.text.chars().take(MAX_TEXT).collect());
+        match gathered.end {
+            GatherEnd::Speech => Entry::Words(words),
+            GatherEnd::FinishKey => Entry::Keys(gathered.digits),
+            _ if gathered.digits.is_empty() => Entry::Silence,
+            _ => Entry::Keys(gathered.digits),
+        }
+    }
+
+    /// The language in which an entry is said.
+    pub(super) fn heard_in<'a>(&'a self, input: &'a Input) -> &'a str {
+        let own = input.speech.as_ref().and_then(|of| of.language.as_deref());
+        own.unwrap_or(&self.language)
     }
 
     pub(in crate::flow) fn note_key(&mut self, key: Option<KeyPress>) {
@@ -167,6 +210,9 @@ impl FlowProgram {
             "digits",
             "key",
             "key_source",
+            "entered_by",
+            "speech",
+            "speech_confidence",
             "recording_ms",
             "dial_seconds",
             "queue_wait_seconds",

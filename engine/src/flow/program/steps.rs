@@ -5,6 +5,7 @@ use super::super::model::{
 use super::super::schedule::Verdict;
 use super::super::template::{MAX_TEXT, Template};
 use super::menu::gather;
+use super::notes::Entry;
 use super::{FlowProgram, Move, Note, StepRef, Waiting};
 use crate::call::{
     CallInfo, Conference, Dial, DialTarget, HangupCause, Listen, Manner, Outcome, RecordingControl,
@@ -262,7 +263,13 @@ impl FlowProgram {
                 repeat,
                 input,
                 ..
-            } => gather(self.audio(call, prompt), *repeat, input),
+            } => gather(
+                self.audio(call, prompt),
+                *repeat,
+                input,
+                &[],
+                &self.language,
+            ),
             _ => self.end(HangupCause::Congestion),
         };
         self.waiting = Waiting::Step(place, entries);
@@ -375,12 +382,16 @@ impl FlowProgram {
         else {
             return Move::Do(self.end(HangupCause::Congestion));
         };
-        self.note_entry(outcome);
-        let digits = self.value("digits").to_owned();
+        let entry = match self.note_entry(input, outcome) {
+            Entry::Silence => String::new(),
+            // What words are no digits count as they were said.
+            Entry::Words(_) if self.value("digits").is_empty() => self.value("speech").to_owned(),
+            Entry::Keys(_) | Entry::Words(_) => self.value("digits").to_owned(),
+        };
         if let Some(name) = set {
-            self.set(name, digits.clone());
+            self.set(name, entry.clone());
         }
-        if digits.is_empty() {
+        if entry.is_empty() {
             return Move::To(no_input.as_ref().unwrap_or(then));
         }
         let Some(confirm) = confirm else {
@@ -388,8 +399,9 @@ impl FlowProgram {
         };
         let mut asked = confirm.input.clone();
         asked.sensitive |= input.sensitive;
-        let verb = gather(self.audio(call, &confirm.prompt), Repeat::Times(1), &asked);
-        self.waiting = Waiting::Confirm(place.clone(), entries, digits);
+        let prompts = self.audio(call, &confirm.prompt);
+        let verb = gather(prompts, Repeat::Times(1), &asked, &[], &self.language);
+        self.waiting = Waiting::Confirm(place.clone(), entries, entry);
         Move::Do(verb)
     }
 
@@ -410,7 +422,7 @@ impl FlowProgram {
         else {
             return Move::Do(self.end(HangupCause::Congestion));
         };
-        self.note_entry(outcome);
+        self.note_entry(&confirm.input, outcome);
         let accepted = self.value("digits").starts_with(confirm.accept);
         // `digits` is what was confirmed, not the key that did it.
         self.set("digits", digits.to_owned());

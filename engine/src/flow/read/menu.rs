@@ -1,6 +1,7 @@
 //! Menus and the keys they share with `collect`. Owns the defaults, and that every choice can be reached.
 use super::super::model::{Choice, Input, Menu};
 use super::super::pattern::{KEYS, MAX_KEYS, Pattern};
+use super::super::spoken;
 use super::{DAY, Reader};
 use crate::config::document::field::{Field, Table};
 use std::collections::HashMap;
@@ -65,6 +66,8 @@ impl Reader<'_> {
     fn choice(&self, field: &Field<'_>, seen: &mut HashMap<String, u32>) -> Option<Choice> {
         let mut table = field.table()?;
         let exten = table.required("exten");
+        let said = table.field("phrases");
+        let phrases = said.and_then(|field| spoken::phrases(&field));
         let then = table.field("then");
         let destination = table
             .required("destination")
@@ -80,6 +83,7 @@ impl Reader<'_> {
             .ok()?;
         Some(Choice {
             exten,
+            phrases: phrases.unwrap_or_default(),
             destination: destination?,
         })
     }
@@ -121,6 +125,10 @@ impl Reader<'_> {
             barge_in: self.flag(table, "barge_in", true),
             typeahead: self.flag(table, "typeahead", false),
             sensitive: self.flag(table, "sensitive", false),
+            speech: spoken::hearing(
+                table,
+                choices.iter().any(|choice| !choice.phrases.is_empty()),
+            ),
         }
     }
 

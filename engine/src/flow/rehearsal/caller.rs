@@ -6,6 +6,7 @@ use crate::call::{
 };
 use crate::config::document::field::shown;
 use crate::flow::pattern::KEYS;
+use crate::speech::Transcript;
 use std::collections::VecDeque;
 
 /// The most acts of one caller.
@@ -16,6 +17,8 @@ const MAX_ACTS: usize = 1000;
 pub enum Act {
     /// Presses keys, when asked.
     Keys(String),
+    /// Says something, when asked and listened to.
+    Say(String),
     /// Presses a key while something is played.
     Interrupt(char),
     /// Says and presses nothing.
@@ -44,7 +47,7 @@ pub(super) const ENDS: [&str; 10] = [
     "unknown",
 ];
 
-/// Reads `1,2,hangup`: keys to press one entry after the other, `!9` (a key that interrupts what is played), `silence`, `hangup`, and for
+/// Reads `1,2,hangup`: keys to press one entry after the other, `say:TEXT` (says it where speech counts), `!9` (a key that interrupts what is played), `silence`, `hangup`, and for
 /// what is dialled `answer`, `busy`, `noanswer`, `decline`, `unreachable` (`answer` and `noanswer` also for a web service); for a wait in a queue `full`, `empty`, `hold`, `ratio`,
 /// `callback`, `removed`, or one of the former; `fail`.
 ///
@@ -63,6 +66,9 @@ pub fn acts(text: &str) -> Result<Vec<Act>, String> {
 }
 
 fn act(word: &str) -> Result<Act, String> {
+    if let Some(said) = word.strip_prefix("say:") {
+        return Ok(Act::Say(said.trim().to_owned()));
+    }
     let keys = |keys: &str| {
         !keys.is_empty() && keys.len() <= 100 && keys.chars().all(|key| KEYS.contains(key))
     };
@@ -86,7 +92,7 @@ fn act(word: &str) -> Result<Act, String> {
             Some((key, Some(char))) if keys(key) && key.len() == 1 => Act::Interrupt(char),
             _ => {
                 return Err(format!(
-                    "\"{}\" is nothing a caller does: keys (0-9 * # A-D), !KEY, silence, hangup; answer, busy, noanswer, decline, unreachable; full, empty, hold, ratio, callback, removed; fail",
+                    "\"{}\" is nothing a caller does: keys (0-9 * # A-D), say:TEXT, !KEY, silence, hangup; answer, busy, noanswer, decline, unreachable; full, empty, hold, ratio, callback, removed; fail",
                     shown(word)
                 ));
             }
@@ -156,6 +162,14 @@ pub(super) fn answer(verb: &Verb, acts: &mut VecDeque<Act>) -> Answer {
             }
             Answer::Does(outcome.unwrap_or_else(|| fetched(200, "")))
         }
+        Verb::Gather(gather) if says(gather, acts.front()) => {
+            let said = acts.pop_front();
+            let text = match &said {
+                Some(Act::Say(text)) => text,
+                _ => "",
+            };
+            Answer::Does(spoken(text))
+        }
         verb if waits => {
             let keys = match acts.front() {
                 Some(Act::Keys(keys)) => keys.clone(),
@@ -173,6 +187,26 @@ pub(super) fn answer(verb: &Verb, acts: &mut VecDeque<Act>) -> Answer {
         }
         _ => Answer::Does(Outcome::Done),
     }
+}
+
+/// Whether the caller speaks next, and speech counts.
+fn says(gather: &Gather, act: Option<&Act>) -> bool {
+    gather.speech.is_some() && matches!(act, Some(Act::Say(_)))
+}
+
+/// The outcome of a gather to which so much was said, and understood as it was.
+pub(super) fn spoken(text: &str) -> Outcome {
+    Outcome::Gathered(Gathered {
+        digits: String::new(),
+        end: GatherEnd::Speech,
+        keys: Vec::new(),
+        speech: Some(Transcript {
+            text: text.to_owned(),
+            confidence: Some(1.0),
+            backend: "rehearsal".to_owned(),
+            ..Transcript::default()
+        }),
+    })
 }
 
 /// A wait in a queue: an agent answers where nothing else is said.
@@ -324,7 +358,9 @@ pub(super) fn fetched(status: u16, body: &str) -> Outcome {
 
 fn gathered(gather: &Gather, pressed: &str) -> (Outcome, String) {
     let (mut digits, mut keys) = (String::new(), Vec::new());
-    let mut rest = pressed.chars();
+    // Keys that do not count are not heard.
+    let counts = gather.speech.as_ref().is_none_or(|speech| speech.keys);
+    let mut rest = if counts { pressed.chars() } else { "".chars() };
     let mut end = GatherEnd::NoInput;
     for digit in rest.by_ref() {
         keys.push(press(digit));
@@ -339,7 +375,12 @@ fn gathered(gather: &Gather, pressed: &str) -> (Outcome, String) {
             break;
         }
     }
-    let outcome = Outcome::Gathered(Gathered { digits, end, keys });
+    let outcome = Outcome::Gathered(Gathered {
+        digits,
+        end,
+        keys,
+        speech: None,
+    });
     (outcome, rest.as_str().to_owned())
 }
 

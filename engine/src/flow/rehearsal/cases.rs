@@ -57,10 +57,11 @@ struct Wanted {
 }
 
 /// Kinds of lines that can be asked for, and the key for each.
-const KINDS: [(&str, &str); 16] = [
+const KINDS: [(&str, &str); 17] = [
     ("at", "at"),
     ("hears", "hears"),
     ("presses", "presses"),
+    ("says", "says"),
     ("dials", "dials"),
     ("dial", "dial"),
     ("queues", "queues"),

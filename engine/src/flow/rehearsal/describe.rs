@@ -1,7 +1,7 @@
 //! Verbs, outcomes and notes in words.
 use crate::call::{
-    Audio, DialEnd, HangupCause, Outcome, QueueEnd, RecordEnd, RecordingControl, Repeat, Verb,
-    VoicemailPurpose,
+    Audio, DialEnd, Gathered, HangupCause, Outcome, QueueEnd, RecordEnd, RecordingControl, Repeat,
+    Verb, VoicemailPurpose,
 };
 use crate::config::document::field::shown;
 use crate::flow::Flow;
@@ -149,6 +149,10 @@ pub(super) fn verb(flow: &Flow, verb: &Verb) -> Option<(&'static str, String)> {
 /// What became of it.
 pub(super) fn outcome(verb: &Verb, outcome: &Outcome) -> Option<(&'static str, String)> {
     Some(match outcome {
+        Outcome::Gathered(Gathered {
+            speech: Some(speech),
+            ..
+        }) => ("says", shown(&speech.text)),
         Outcome::Gathered(gathered) if gathered.keys.is_empty() => ("silent", "no key".to_owned()),
         Outcome::Gathered(gathered) => {
             let keys: String = gathered.keys.iter().map(|key| key.digit).collect();

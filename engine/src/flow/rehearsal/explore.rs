@@ -2,7 +2,7 @@
 //! no way leads to, where calls are lost, and where they go round.
 //!
 //! Limit: [`MAX_STATES`] states; a flow with more is told to have been walked in part.
-use super::caller::{SOMEBODY, dialled, failed, fetched, pressed, queued, voicemailed};
+use super::caller::{SOMEBODY, dialled, failed, fetched, pressed, queued, spoken, voicemailed};
 use super::{End, Setting, call};
 use crate::call::{Audio, CallInfo, DialEnd, Outcome, Program, Verb};
 use crate::flow::model::{Destination, Flow, Menu, Step};
@@ -19,6 +19,8 @@ pub const MAX_STATES: usize = 20_000;
 const MAX_MOMENTS: usize = 32;
 /// The most entries tried where keys are collected.
 const MAX_ENTRIES: usize = 20;
+/// What no choice means.
+const UNKNOWN_WORD: &str = "mumble";
 /// How far a silent caller is followed.
 const MAX_SILENCE: usize = 300;
 
@@ -212,7 +214,11 @@ impl Walk<'_> {
                 if gather.max_digits == 1 && standing.program.menu().is_none() {
                     keys.extend(KEYS[..12].chars().map(String::from));
                 }
-                keys.iter().map(|keys| by_keys(keys)).collect()
+                let keys = keys.iter().map(|keys| by_keys(keys));
+                let hints = gather.speech.iter().flat_map(|speech| &speech.hints);
+                let mut said: Vec<&str> = hints.map(String::as_str).take(MAX_ENTRIES).collect();
+                said.extend(gather.speech.as_ref().map(|_| UNKNOWN_WORD));
+                keys.chain(said.into_iter().map(spoken)).collect()
             }
             Verb::Play(play) => {
                 let stops = play

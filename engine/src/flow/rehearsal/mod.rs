@@ -20,6 +20,8 @@ use std::time::{Duration, SystemTime};
 
 /// The most verbs of one rehearsal: a flow that goes on longer lets nobody go.
 const MAX_VERBS: usize = 500;
+/// How long a caller speaks and waits to be understood, in ms.
+const SPEECH_MS: u64 = 3000;
 /// How long a callee speaks who answers, in ms.
 const CONVERSATION_MS: u64 = 60_000;
 /// How long a visit to a voicemail box is taken to last, in ms.
@@ -193,6 +195,7 @@ impl Rehearsal {
 
 fn waited_ms(verb: &Verb, outcome: &Outcome) -> u64 {
     match (verb, outcome) {
+        (Verb::Gather(_), Outcome::Gathered(gathered)) if gathered.speech.is_some() => SPEECH_MS,
         (Verb::Gather(gather), Outcome::Gathered(gathered)) if gathered.keys.is_empty() => {
             u64::from(gather.timeout_ms)
         }

@@ -38,6 +38,7 @@ fn pressed(key: char) -> Outcome {
         digits: key.to_string(),
         end: GatherEnd::MaxDigits,
         keys: vec![super::caller::key(key)],
+        speech: None,
     })
 }
 

@@ -139,6 +139,7 @@ fn gathered(gather: &Gather, pressed: &str) -> Gathered {
                 digits,
                 end: GatherEnd::FinishKey,
                 keys,
+                speech: None,
             };
         }
         digits.push(digit);
@@ -147,6 +148,7 @@ fn gathered(gather: &Gather, pressed: &str) -> Gathered {
                 digits,
                 end: GatherEnd::MaxDigits,
                 keys,
+                speech: None,
             };
         }
     }
@@ -155,7 +157,12 @@ fn gathered(gather: &Gather, pressed: &str) -> Gathered {
     } else {
         GatherEnd::InterDigitTimeout
     };
-    Gathered { digits, end, keys }
+    Gathered {
+        digits,
+        end,
+        keys,
+        speech: None,
+    }
 }
 
 /// Runs a call and tells each step as `id: what`, the answer left out. Ends with the acts or the call.

@@ -68,7 +68,8 @@ fn anything() -> impl Strategy<Value = Outcome> {
         "[0-9#*A-Dé]{0,50}".prop_map(|digits| Outcome::Gathered(Gathered {
             digits,
             end: GatherEnd::MaxDigits,
-            keys: vec![key('1')]
+            keys: vec![key('1')],
+            speech: None,
         })),
         Just(Outcome::Recorded(Recorded {
             recording: RecordingId(1),

@@ -7,6 +7,7 @@ mod audio;
 mod hearing;
 mod outcome;
 mod read;
+mod speech;
 #[cfg(test)]
 mod tests;
 mod waiting;

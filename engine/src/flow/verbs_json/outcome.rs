@@ -14,11 +14,14 @@ pub fn outcome_to_json(outcome: &Outcome) -> Value {
         Outcome::Gathered(gathered) => json!({
             "outcome": "gathered",
             "digits": gathered.digits,
+            "speech": gathered.speech.as_ref().map(|speech| &speech.text),
+            "confidence": gathered.speech.as_ref().and_then(|speech| speech.confidence),
             "end": match gathered.end {
                 GatherEnd::MaxDigits => "max-digits",
                 GatherEnd::FinishKey => "finish-key",
                 GatherEnd::InterDigitTimeout => "inter-digit-timeout",
                 GatherEnd::NoInput => "no-input",
+                GatherEnd::Speech => "speech",
             },
         }),
         Outcome::Recorded(recorded) => json!({

@@ -1,6 +1,6 @@
 //! Each verb's keys and defaults.
 use super::super::read::{FORMATS, TRACKS};
-use super::{Instruction, audio, hearing, waiting};
+use super::{Instruction, audio, hearing, speech, waiting};
 use crate::call::{
     Audio, Conference, Dial, DialOrder, DialTarget, Echo, Fetch, Gather, Hangup, HangupCause,
     Manner, OnMachine, Play, Record, RecordCall, RecordingControl, Refer, Reject, Repeat,
@@ -179,6 +179,7 @@ fn gather(table: &mut Table<'_>) -> Option<Verb> {
     let barge_in = flag(table, "barge_in", true);
     let typeahead = flag(table, "typeahead", true);
     let sensitive = flag(table, "sensitive", false);
+    let speech = speech::input(table);
     let gather = Gather {
         prompts: prompts?,
         repeat: repeat?,
@@ -189,6 +190,7 @@ fn gather(table: &mut Table<'_>) -> Option<Verb> {
         barge_in: barge_in?,
         typeahead: typeahead?,
         sensitive: sensitive?,
+        speech: speech?.map(Box::new),
     };
     if gather.repeat == Repeat::Forever && gather.prompts.is_empty() {
         table.error("nothing is repeated: \"audio\" is missing");

@@ -170,6 +170,10 @@ impl Backend for Spoken {
         &self.common.config.name
     }
 
+    fn kind(&self) -> &'static str {
+        self.common.config.kind.name()
+    }
+
     fn speaks(&self, language: &str) -> bool {
         let english = base(language).eq_ignore_ascii_case("en");
         self.common.speaks(language) && (self.preset != Preset::Flite || english)

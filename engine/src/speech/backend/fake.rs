@@ -116,6 +116,7 @@ pub(in crate::speech) fn said(text: &str) -> Utterance {
         text: text.to_owned(),
         language: "en-US".to_owned(),
         voice: String::new(),
+        by: String::new(),
         gender: None,
         rate_percent: 100,
         pitch_percent: 0,

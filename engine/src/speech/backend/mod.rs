@@ -4,6 +4,9 @@ mod http;
 mod openai;
 mod polly;
 
+pub(super) use command::Scratch;
+pub(super) use openai::bearer;
+
 use super::script::Utterance;
 use super::voices::{self, base};
 use super::{SpeechError, voices::Gender};
@@ -30,6 +33,10 @@ pub type Speaking<'a> = Pin<Box<dyn Future<Output = Result<Sound, SpeechError>> 
 pub trait Backend: Send + Sync + Debug {
     /// Its name in the configuration.
     fn name(&self) -> &str;
+    /// Its type in the configuration.
+    fn kind(&self) -> &'static str {
+        ""
+    }
     /// Whether it speaks that language.
     fn speaks(&self, language: &str) -> bool;
     /// What tells its audio of an utterance from others' and from its own under other settings, the text aside.

@@ -125,6 +125,10 @@ impl Backend for Polly {
         &self.common.config.name
     }
 
+    fn kind(&self) -> &'static str {
+        self.common.config.kind.name()
+    }
+
     fn speaks(&self, language: &str) -> bool {
         self.common.speaks(language)
     }
