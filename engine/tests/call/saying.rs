@@ -80,7 +80,6 @@ async fn what_is_made_is_what_is_heard_sentence_after_sentence() {
             let speaker = rig.calls.speech.as_ref().unwrap();
             speaker
                 .failures()
-                .map(|(name, count)| (name.to_owned(), count))
                 .collect()
         };
         assert_eq!(failures[0], ("broken".to_owned(), 1), "it rests after that");
