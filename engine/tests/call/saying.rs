@@ -78,9 +78,7 @@ async fn what_is_made_is_what_is_heard_sentence_after_sentence() {
         }
         let failures: Vec<_> = {
             let speaker = rig.calls.speech.as_ref().unwrap();
-            speaker
-                .failures()
-                .collect()
+            speaker.failures().collect()
         };
         assert_eq!(failures[0], ("broken".to_owned(), 1), "it rests after that");
         assert_eq!(rig.outcome().await, Outcome::HungUp);

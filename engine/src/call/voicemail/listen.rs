@@ -112,6 +112,7 @@ impl Listen {
             barge_in: true,
             typeahead: true,
             sensitive: words == Words::AskPin,
+            speech: None,
         })
     }
 
@@ -167,6 +168,7 @@ impl Listen {
             barge_in: true,
             typeahead: true,
             sensitive: false,
+            speech: None,
         };
         let behind = vec![self.say(Words::Menu)];
         Ask::Hear(Box::new(row), gather, behind)
@@ -323,6 +325,7 @@ pub(super) mod tests {
             digits: digits.to_owned(),
             end: GatherEnd::MaxDigits,
             keys: Vec::new(),
+            speech: None,
         }))
     }
 
