@@ -1,7 +1,8 @@
-//! The program behind a number that is a service for agents or supervisors. It speaks in tones, so it needs no language: one beep asks for
-//! the agent's id, two for the PIN, a rising pair says that it is done, a low tone that it is not.
+//! The program behind a number that is a service for agents or supervisors. It speaks in tones: one beep asks for the agent's id, two for the
+//! PIN, a rising pair says that it is done, a low tone that it is not. A voice says the same after each, where there is one.
 //!
 //! Limit: three wrong entries end the call.
+use super::agent_words::Words;
 use super::enqueue::{AgentOrder, AgentReply};
 use super::program::{CallInfo, Program, Step};
 use super::verb::{
@@ -22,6 +23,10 @@ pub struct AgentProgram {
     asked: Asked,
     /// What was keyed in last.
     keyed: Asked,
+    /// The language it speaks; `None`: it does not, or cannot.
+    language: Option<String>,
+    /// What is said at the end.
+    last: Option<Words>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,7 +47,26 @@ impl AgentProgram {
             tries: 0,
             asked: Asked::Nothing,
             keyed: Asked::Nothing,
+            language: None,
+            last: None,
         }
+    }
+
+    /// The same with words after the tones.
+    #[must_use]
+    pub fn speaking(self, language: &str) -> AgentProgram {
+        AgentProgram {
+            language: Some(language.to_owned()),
+            ..self
+        }
+    }
+
+    /// Tones, and the words for them.
+    fn with_words(&self, mut tones: Vec<Audio>, words: Option<Words>) -> Vec<Audio> {
+        if let (Some(language), Some(words)) = (&self.language, words) {
+            tones.push(words.said(language));
+        }
+        tones
     }
 
     /// Serves whoever calls in the name of that agent, or joins it with that agent's call: nothing is keyed in but a PIN.
@@ -66,8 +90,13 @@ impl AgentProgram {
         self.asked = what;
         let beeps = if what == Asked::Pin { 2 } else { 1 };
         let beep = [tone(640.0, 150), Audio::Silence { ms: 100 }];
+        let words = match what {
+            Asked::Pin => Words::Pin,
+            _ => Words::Id,
+        };
+        let beeps = beep.iter().cycle().take(beeps * 2).cloned().collect();
         Verb::Gather(Gather {
-            prompts: beep.iter().cycle().take(beeps * 2).cloned().collect(),
+            prompts: self.with_words(beeps, Some(words)),
             repeat: Repeat::Times(1),
             timeout_ms: ENTRY_MS,
             inter_digit_ms: 4000,
@@ -82,7 +111,7 @@ impl AgentProgram {
 
     fn entered(&mut self, digits: String, end: GatherEnd) -> Verb {
         if end == GatherEnd::NoInput || digits.is_empty() {
-            return self.part(false);
+            return self.part(Some(Words::NotDone));
         }
         self.keyed = self.asked;
         match self.asked {
@@ -96,8 +125,9 @@ impl AgentProgram {
 
     fn replied(&mut self, reply: AgentReply) -> Verb {
         match reply {
-            AgentReply::Done => self.part(!self.service.supervises()),
-            AgentReply::Locked | AgentReply::NoCall => self.part(false),
+            AgentReply::Done if self.service.supervises() => self.part(None),
+            AgentReply::Done => self.part(Some(Words::Done(self.service))),
+            AgentReply::Locked | AgentReply::NoCall => self.part(Some(Words::NotDone)),
             AgentReply::Unknown | AgentReply::Pin => {
                 let what = match reply {
                     AgentReply::Pin => Asked::Pin,
@@ -106,21 +136,21 @@ impl AgentProgram {
                 // Only who was asked for it can have keyed a wrong one.
                 self.tries += u32::from(self.keyed == what);
                 if self.tries >= MAX_TRIES {
-                    return self.part(false);
+                    return self.part(Some(Words::NotDone));
                 }
                 self.ask(what)
             }
         }
     }
 
-    fn part(&mut self, done: bool) -> Verb {
-        self.asked = Asked::Over;
-        let audio = match done {
-            true => vec![tone(480.0, 150), tone(640.0, 300)],
-            false => vec![tone(260.0, 700)],
+    fn part(&mut self, words: Option<Words>) -> Verb {
+        (self.asked, self.last) = (Asked::Over, words);
+        let tones = match words {
+            Some(Words::Done(_)) => vec![tone(480.0, 150), tone(640.0, 300)],
+            _ => vec![tone(260.0, 700)],
         };
         Verb::Play(Play {
-            audio,
+            audio: self.with_words(tones, words),
             repeat: Repeat::Times(1),
             stop_keys: String::new(),
             manner: Manner::default(),
@@ -144,10 +174,15 @@ impl Program for AgentProgram {
             (Outcome::Done, Asked::Nothing) => self.order(None),
             (Outcome::Gathered(gathered), _) => self.entered(gathered.digits, gathered.end),
             (Outcome::AgentDone(reply), _) => self.replied(reply),
+            // There is no voice: the tones say it all.
+            (Outcome::Failed(_), asked) if self.language.take().is_some() => match asked {
+                Asked::Id | Asked::Pin => self.ask(asked),
+                _ => self.part(self.last),
+            },
             (_, Asked::Over) => Verb::Hangup(Hangup {
                 cause: HangupCause::Normal,
             }),
-            _ => self.part(false),
+            _ => self.part(Some(Words::NotDone)),
         };
         let at = self.service.name().to_owned();
         Step { verb, at }
@@ -222,6 +257,41 @@ mod tests {
             next(Outcome::AgentDone(AgentReply::Done)),
             Verb::Play(_)
         ));
+        assert!(matches!(next(Outcome::Done), Verb::Hangup(_)));
+    }
+
+    #[test]
+    fn words_follow_the_tones_until_no_voice_says_them() {
+        let mut program = AgentProgram::new(AgentService::Login).speaking("es-ES");
+        let mut next = |outcome| program.next(&call(), outcome).verb;
+        next(Outcome::Begin);
+        next(Outcome::Done);
+        let text = |verb: &Verb| {
+            let audio = match verb {
+                Verb::Gather(gather) => &gather.prompts,
+                Verb::Play(play) => &play.audio,
+                other => panic!("{other:?}"),
+            };
+            audio.iter().find_map(|audio| match audio {
+                Audio::Speech(speech) => Some(speech.text.clone()),
+                _ => None,
+            })
+        };
+        let asked = next(Outcome::AgentDone(AgentReply::Unknown));
+        assert!(text(&asked).unwrap().starts_with("Introduzca el número"));
+        let failed = Outcome::Failed(super::super::verb::Failure {
+            verb: "gather",
+            reason: "no voice".to_owned(),
+        });
+        assert_eq!(text(&next(failed)), None);
+        assert!(matches!(next(keyed("2001")), Verb::Agent(_)));
+        assert_eq!(text(&next(Outcome::AgentDone(AgentReply::Done))), None);
+        let mut spoken = AgentProgram::of(AgentService::Logout, "1").speaking("en-US");
+        let mut next = |outcome| spoken.next(&call(), outcome).verb;
+        next(Outcome::Begin);
+        next(Outcome::Done);
+        let done = next(Outcome::AgentDone(AgentReply::Done));
+        assert_eq!(text(&done).unwrap(), "You are logged out.");
         assert!(matches!(next(Outcome::Done), Verb::Hangup(_)));
     }
 

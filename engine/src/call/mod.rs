@@ -2,6 +2,7 @@
 //!
 //! A [`Program`] decides, the executor does: outcome in, verb out. Nothing here knows a dialect.
 mod agent_program;
+mod agent_words;
 mod announcement;
 pub mod arbiter;
 mod callback;

@@ -280,7 +280,11 @@ impl LiveRoutes {
             Destination::VoicemailAccess(name) => {
                 return Ok(Box::new(VoicemailProgram::new(Voicemail::listen(name))));
             }
-            Destination::Agent(service) => return Ok(Box::new(AgentProgram::new(service))),
+            Destination::Agent(service) => {
+                let router = self.router.load();
+                let language = &router.config().speech.language;
+                return Ok(Box::new(AgentProgram::new(service).speaking(language)));
+            }
             Destination::Webhook(hook) => return Ok(number_webhook::program(*hook)),
             Destination::Trunk { trunk, number } => DialTarget::Trunk { trunk, number },
         };
