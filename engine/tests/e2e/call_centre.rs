@@ -56,7 +56,7 @@ pub(crate) fn serving(folder: &Path, name: &str, flow: &str, sections: &str) -> 
     let file = folder.join(name);
     std::fs::write(&file, flow).expect("write the flow");
     Server::with(Settings {
-        callers: format!("{sections}\n{CUSTOMER}[flow]\naliases = [\"voicemail_ext=1002\"]\n"),
+        callers: format!("{sections}\n{CUSTOMER}[flow]\naliases = [\"voicemail_ext=8000\"]\n"),
         numbers: vec![("300".into(), file.display().to_string())],
         ..Settings::default()
     })
@@ -81,6 +81,7 @@ pub(crate) fn wazo_phones() -> String {
         + &phone("1002")
         + &agent("71", "1001")
         + &agent("72", "1002")
+        + "[[voicemail]]\nname = \"office\"\nnumber = \"100\"\n[[number]]\nto = \"8000\"\nvoicemail = \"office\"\n"
         + "[[queue]]\nname = \"counter\"\nmembers = [\"71\", \"72\"]\nstrategy = \"linear\"\nwrap_up_s = 3600\n"
 }
 
@@ -117,6 +118,13 @@ pub(crate) fn customer(server: &Server) -> Call {
     Phone::of(server, "customer", "secret-of-customer").call(server, "300")
 }
 
+/// How many calls were recorded.
+pub(crate) fn recordings(server: &Server) -> usize {
+    let folder = std::fs::read_dir(server.scratch.path().join("recordings")).expect("a folder");
+    let files = folder.map(|file| file.expect("a file").path());
+    files.filter(|path| path.is_file()).count()
+}
+
 /// Waits until no call is left; registrations stay.
 #[track_caller]
 pub(crate) fn rests(server: &Server) {
@@ -124,6 +132,23 @@ pub(crate) fn rests(server: &Server) {
         metrics.sum("trunkline_calls_active") == 0.0
             && metrics.sum("trunkline_media_channels") == 0.0
     });
+}
+
+/// A caller who comes to a voicemail box leaves a message and hangs up.
+#[track_caller]
+pub(crate) fn leaves_a_message(server: &Server, mut call: Call, from: usize) {
+    let words =
+        "Please leave a message after the tone. When you have finished, hang up or press hash.";
+    hears(&call, words, "en-US", from);
+    let left = |line: &str| line.contains("a message was left");
+    let messages = server.count_log(left) + 1;
+    // The greeting's end; the tone.
+    call.press('#');
+    call.wait_said();
+    call.say(&crate::audio::tone(&[440.0], 8000.0, 4000));
+    call.wait_said();
+    call.hang_up();
+    server.wait_log_times("the message", messages, left);
 }
 
 #[track_caller]
@@ -180,8 +205,7 @@ fn the_front_desk_speaks_two_languages_and_leads_to_agents() {
     second.wait_event("CALL_CLOSED");
     rests(&server);
     // Both were recorded from there on.
-    let recordings = std::fs::read_dir(server.scratch.path().join("recordings")).expect("a folder");
-    assert_eq!(recordings.count(), 2);
+    assert_eq!(recordings(&server), 2);
 }
 
 #[test]
@@ -191,25 +215,16 @@ fn the_front_desk_takes_messages_after_hours() {
         example("front-desk.yaml").replace("  office:\n", "  office:\n    override: closed\n");
     let server = serving(&path, "front-desk.yaml", &flow, &phones());
     let call = customer(&server);
-    let at = hears(
-        &call,
-        "We are closed. Please leave a message after the tone.",
-        "en-US",
-        0,
-    );
-    server.wait_log("the message", |line| line.contains("at=message"));
-    call.say(&crate::audio::tone(&[440.0], 8000.0, 2000));
-    call.wait_said();
-    call.press('#');
-    hears(&call, "Thank you for calling. Goodbye.", "en-US", at);
-    call.wait_hang_up();
+    let at = hears(&call, "We are closed.", "en-US", 0);
+    leaves_a_message(&server, call, at);
     rests(&server);
-    let files: Vec<_> = std::fs::read_dir(server.scratch.path().join("recordings"))
+    let folder = server.scratch.path().join("recordings/voicemail");
+    let files: Vec<u64> = std::fs::read_dir(folder)
         .expect("a folder")
         .map(|file| file.expect("a file").metadata().expect("its size").len())
         .collect();
-    // Most of two seconds of 16-bit audio at 8 kHz: a part of it fell into the beep.
-    assert!(files.len() == 1 && files[0] > 16_000, "{files:?}");
+    // Most of four seconds of 16-bit audio at 8 kHz: a part of it fell into the tone.
+    assert!(files.len() == 1 && files[0] > 40_000, "{files:?}");
 }
 
 #[test]
@@ -276,8 +291,7 @@ fn a_wazo_file_sends_callers_to_two_agents_of_a_queue_and_records_on_request() {
     first.wait_event("CALL_CLOSED");
     second.wait_event("CALL_CLOSED");
     rests(&server);
-    let recordings = std::fs::read_dir(server.scratch.path().join("recordings")).expect("a folder");
-    assert_eq!(recordings.count(), 1);
+    assert_eq!(recordings(&server), 1);
 }
 
 #[test]
@@ -326,13 +340,12 @@ fn a_wazo_file_sends_callers_elsewhere_after_hours() {
         );
         let flow = WAZO.replacen("{  \n    \"main\\_menu\":", &hours, 1);
         let server = serving(&path, "ivr_flows.json", &flow, &wazo_phones());
-        let mut closed = registered(&server, "1002", "secret-of-1002");
         let mut call = customer(&server);
-        hears(&call, said, "en-US", 0);
-        if open_in_days != 0 {
-            answer(&mut closed);
+        let at = hears(&call, said, "en-US", 0);
+        match open_in_days {
+            0 => call.hang_up(),
+            _ => leaves_a_message(&server, call, at),
         }
-        call.hang_up();
         rests(&server);
     }
 }

@@ -2,7 +2,8 @@
 //! two agents, recording.
 use crate::call::Call;
 use crate::call_centre::{
-    answer, customer, folder, hears, registered, rests, serving, wazo_phones,
+    answer, customer, folder, hears, leaves_a_message, recordings, registered, rests, serving,
+    wazo_phones,
 };
 use crate::server::Server;
 
@@ -29,6 +30,7 @@ menus:
       "3": {action: extension, context: default, extension: "1001"}
       "4": {action: transfer, destination: "1002", timeout: 20}
       "5": {action: language, language: es_ES, prompt: in_spanish}
+      "6": {action: voicemail, voicemail_box: office, context: default}
     fallback_action: queue
   more:
     id: more
@@ -40,6 +42,7 @@ menus:
       "2": {action: extension, context: default, extension: "1002"}
     fallback_action: menu
     parent_menu: root
+voicemail_fallback: {voicemail_box: office, context: default}
 call_recording: {enabled: true, format: wav}
 max_call_duration: 600
 created_at: "2026-01-02T03:04:05Z"
@@ -86,6 +89,10 @@ fn each_option_of_a_menus_file_leads_where_it_says() {
         call.hang_up();
         phone.wait_event("CALL_CLOSED");
     }
+    let call = welcomed(&server);
+    let at = call.position();
+    call.press('6');
+    leaves_a_message(&server, call, at);
     // In the other language, from its own words on to the last.
     let call = welcomed(&server);
     let at = call.position();
@@ -105,8 +112,7 @@ fn each_option_of_a_menus_file_leads_where_it_says() {
     call.wait_hang_up();
     rests(&server);
     // The file says that each call is recorded.
-    let recordings = std::fs::read_dir(server.scratch.path().join("recordings")).expect("a folder");
-    assert_eq!(recordings.count(), 4);
+    assert_eq!(recordings(&server), 5);
 }
 
 #[test]
@@ -172,9 +178,8 @@ fn hours_of_a_menus_file_are_looked_at_when_the_call_comes() {
     let (_kept, open) = clinic(&hours(&DAYS));
     welcomed(&open).hang_up();
     rests(&open);
-    // Without a box for messages calls outside the hours end.
     let (_kept, closed) = clinic(&hours(&[]));
     let call = customer(&closed);
-    call.wait_hang_up();
+    leaves_a_message(&closed, call, 0);
     rests(&closed);
 }

@@ -57,7 +57,7 @@ struct Wanted {
 }
 
 /// Kinds of lines that can be asked for, and the key for each.
-const KINDS: [(&str, &str); 17] = [
+const KINDS: [(&str, &str); 20] = [
     ("at", "at"),
     ("hears", "hears"),
     ("presses", "presses"),
@@ -66,6 +66,9 @@ const KINDS: [(&str, &str); 17] = [
     ("dial", "dial"),
     ("queues", "queues"),
     ("queue", "queue"),
+    ("callback", "callback"),
+    ("asks", "asks"),
+    ("voicemail", "voicemail"),
     ("schedule", "schedule"),
     ("language", "language"),
     ("looks_up", "looks up"),
