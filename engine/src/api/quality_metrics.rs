@@ -3,6 +3,7 @@ use crate::media::{Lateness, MOS_BOUNDS, MediaStats, MosSpread};
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use std::fmt::Error;
+use std::ops::RangeInclusive;
 
 pub(super) fn encode(encoder: &mut DescriptorEncoder, media: &MediaStats) -> Result<(), Error> {
     let mut metric = encoder.encode_descriptor(
@@ -28,7 +29,8 @@ pub(super) fn encode(encoder: &mut DescriptorEncoder, media: &MediaStats) -> Res
         ),
     ] {
         let metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        encode_times(metric, times)?;
+        // From 1 ms to 1 s.
+        encode_times(metric, times, 10..=20)?;
     }
     Ok(())
 }
@@ -40,11 +42,15 @@ fn encode_mos(mut encoder: MetricEncoder, spread: &MosSpread) -> Result<(), Erro
     encoder.encode_histogram::<NoLabelSet>(spread.sum(), spread.count(), &buckets, None)
 }
 
-/// Buckets of powers of two from 1 ms to 1 s.
-fn encode_times(mut encoder: MetricEncoder, times: &Lateness) -> Result<(), Error> {
-    let mut buckets = Vec::with_capacity(12);
+/// Buckets of powers of two of 1 µs.
+pub(super) fn encode_times(
+    mut encoder: MetricEncoder,
+    times: &Lateness,
+    exponents: RangeInclusive<u32>,
+) -> Result<(), Error> {
+    let mut buckets = Vec::new();
     let mut below = 0;
-    for exponent in 10..=20 {
+    for exponent in exponents {
         let bound = (1u64 << exponent) - 1;
         let at_most = times.at_most(bound).max(below);
         buckets.push(((bound + 1) as f64 / 1e6, at_most - below));

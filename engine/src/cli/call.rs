@@ -148,7 +148,6 @@ async fn place(args: &Args) -> anyhow::Result<ExitCode> {
     report(ended.map_err(anyhow::Error::msg)?, args)
 }
 
-/// SIP on a port of the system's choice, over the address family of `remote`.
 /// All addresses of the family of `remote`, port chosen by the system.
 fn any_address(remote: SocketAddr) -> SocketAddr {
     match remote {
@@ -157,6 +156,7 @@ fn any_address(remote: SocketAddr) -> SocketAddr {
     }
 }
 
+/// SIP on a port of the system's choice, over the address family of `remote`.
 async fn start_sip(remote: SocketAddr, args: &Args) -> anyhow::Result<Sip> {
     let endpoint = EndpointConfig {
         max_legs: 16,

@@ -88,9 +88,8 @@ async fn tell_interrupted(records: Vec<Value>, events: &Events, store: &Store) {
 /// What is told to the addresses of the configuration.
 async fn webhooks(config: &Config, store: &Store) -> anyhow::Result<Arc<Webhooks>> {
     let fetcher = Fetcher::without_redirects(&FetchLimits {
-        allow: config.fetch.allow.clone(),
         max_octets: 0,
-        timeout: config.fetch.timeout,
+        ..FetchLimits::from(&config.fetch)
     })?;
     Ok(Webhooks::start(&config.webhooks, store.clone(), fetcher).await?)
 }

@@ -29,8 +29,11 @@ mod simulate;
 mod token;
 mod transports;
 
+use crate::config::Config;
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// One binary that answers SIP calls, plays, listens, records, and runs your call programs.
@@ -93,6 +96,23 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The configuration of a file, or the embedded one.
+fn configured(file: Option<&PathBuf>) -> anyhow::Result<Config> {
+    Ok(match file {
+        Some(path) => Config::load(path)?,
+        None => Config::embedded()?,
+    })
+}
+
+/// A runtime for one task.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
 }
 
 /// Random octets from the system.

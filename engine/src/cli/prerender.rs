@@ -2,7 +2,7 @@
 //! that was not made here: a recording of somebody's own counts.
 use super::flow::look_at;
 use super::run::speaker;
-use super::say::{configured, runtime};
+use super::{configured, runtime};
 use crate::flow::{FlowText, made_file};
 use crate::media::Prompt;
 use crate::speech::{Speaker, Speech};

@@ -1,4 +1,5 @@
 //! `trunkline route-test FROM TO`: says what would happen to a call and which rule of the file says so, and starts nothing.
+use super::configured;
 use crate::config::Config;
 use crate::route::{Caller, Destination, Router, gate};
 use anyhow::{Context, bail};
@@ -31,10 +32,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let config = Arc::new(match &args.config {
-        Some(path) => Config::load(path)?,
-        None => Config::embedded()?,
-    });
+    let config = Arc::new(configured(args.config.as_ref())?);
     let told = tell(args, &config)?;
     let mut out = std::io::stdout();
     for line in &told.lines {

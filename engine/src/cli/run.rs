@@ -3,7 +3,9 @@ use super::flow_shelf::Shelf;
 use super::reload::Reload;
 use super::routes::{self, LiveRoutes, RouteTable};
 use super::transports::transports;
-use super::{flow_watch, hours_keeper, housekeeping, keeping, log, queue_keeper, random, token};
+use super::{
+    configured, flow_watch, hours_keeper, housekeeping, keeping, log, queue_keeper, random, token,
+};
 use crate::api::v1::{self, V1};
 use crate::api::{self, Face, Recordings, Sockets, Sources};
 use crate::call::{
@@ -55,10 +57,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let config = Arc::new(match &args.config {
-        Some(path) => Config::load(path)?,
-        None => Config::embedded()?,
-    });
+    let config = Arc::new(configured(args.config.as_ref())?);
     let format = if args.json {
         LogFormat::Json
     } else {
@@ -312,11 +311,7 @@ async fn watch_prompts(prompts: Arc<PromptLibrary>) {
 
 /// What reaches services of others.
 fn fetcher(config: &Fetch) -> anyhow::Result<Fetcher> {
-    Ok(Fetcher::new(&FetchLimits {
-        allow: config.allow.clone(),
-        max_octets: config.max_octets,
-        timeout: config.timeout,
-    })?)
+    Ok(Fetcher::new(&FetchLimits::from(config))?)
 }
 
 /// What speaks texts.

@@ -1,6 +1,6 @@
 //! `trunkline say`: a text spoken into a WAV file, by the back ends of the configuration.
 use super::run::speaker;
-use crate::config::Config;
+use super::{configured, runtime};
 use crate::speech::Speech;
 use anyhow::Context;
 use std::io::Write;
@@ -30,23 +30,6 @@ pub(super) struct Args {
     /// Configuration file with [speech].
     #[arg(long, short, env = "TRUNKLINE_CONFIG")]
     config: Option<PathBuf>,
-}
-
-/// The configuration of a file, or the embedded one.
-pub(super) fn configured(file: Option<&PathBuf>) -> anyhow::Result<Config> {
-    Ok(match file {
-        Some(path) => Config::load(path)?,
-        None => Config::embedded()?,
-    })
-}
-
-/// A runtime for one task.
-pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {

@@ -1,8 +1,7 @@
 //! `trunkline token`: who may use the control API. Works on the file of tokens; a running server takes changes up within a second.
-use super::random;
+use super::{configured, random};
 use crate::api::v1::Scope;
 use crate::api::v1::tokens::{Token, TokenFile};
-use crate::config::Config;
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -52,10 +51,7 @@ enum What {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let config = match &args.config {
-        Some(path) => Config::load(path)?,
-        None => Config::embedded()?,
-    };
+    let config = configured(args.config.as_ref())?;
     let file = TokenFile::new(&config.api.tokens);
     let mut out = std::io::stdout();
     match &args.what {

@@ -21,7 +21,7 @@ use reqwest::header::{
 };
 use reqwest::{StatusCode, Url, dns, redirect};
 
-use crate::config::Network;
+use crate::config::{self, Network};
 use freshness::fresh_for;
 use reach::Reach;
 use request::body;
@@ -41,6 +41,16 @@ pub struct FetchLimits {
     pub max_octets: usize,
     /// Longest time for all of it.
     pub timeout: Duration,
+}
+
+impl From<&config::Fetch> for FetchLimits {
+    fn from(config: &config::Fetch) -> FetchLimits {
+        FetchLimits {
+            allow: config.allow.clone(),
+            max_octets: config.max_octets,
+            timeout: config.timeout,
+        }
+    }
 }
 
 /// Why something was not fetched.

@@ -9,7 +9,7 @@ use crate::call::{
     RecordCall, RecordingControl, Repeat, Stream, VoicemailPurpose, WaitForTone,
 };
 use crate::config::{Queue, QueueMember, Secret, Skill};
-use crate::speech::Speech;
+use crate::speech::{Speech, base_language};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -759,11 +759,6 @@ pub(super) fn same_language(one: &str, other: &str) -> bool {
         }
     };
     one.bytes().map(plain).eq(other.bytes().map(plain))
-}
-
-/// The language of a tag, without its region: `en` of `en-US`.
-pub(super) fn base_language(code: &str) -> &str {
-    code.split(['-', '_']).next().unwrap_or(code)
 }
 
 /// A text in the voice that speaks it. `code` is the language it stands for; a text that stands for any is in its own, else in that of the flow.

@@ -25,6 +25,9 @@ pub use script::{Part, Script, Utterance};
 pub use speaker::{Speaker, SpeakerError, SpeechCounters};
 pub use voices::Gender;
 
+pub(crate) use placeholders::{Written, write};
+pub(crate) use voices::base as base_language;
+
 /// The longest text, in characters, with its tags.
 pub const MAX_TEXT: usize = 10_000;
 

@@ -3,15 +3,13 @@
 
 /// How a value is written where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
+pub(crate) enum Written {
     /// As it is.
     Plain,
-    /// As part of a URL (RFC 3986 section 2.3).
+    /// As part of a URL (RFC 3986 section 2.3), or as a value of a form (application/x-www-form-urlencoded).
     Url,
     /// Between the quotes of JSON (RFC 8259 section 7).
     Json,
-    /// As a value of a form (application/x-www-form-urlencoded).
-    Form,
     /// As text of XML.
     Xml,
 }
@@ -40,10 +38,10 @@ pub(super) fn fill(text: &str, values: &[(&str, &str)], written: Written) -> Str
     out + rest
 }
 
-pub(super) fn write(value: &str, written: Written) -> String {
+pub(crate) fn write(value: &str, written: Written) -> String {
     match written {
         Written::Plain => value.to_owned(),
-        Written::Url | Written::Form => escaped(value),
+        Written::Url => escaped(value),
         Written::Json => {
             let quoted = serde_json::Value::from(value).to_string();
             quoted[1..quoted.len() - 1].to_owned()

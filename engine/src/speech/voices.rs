@@ -176,7 +176,7 @@ pub(super) fn polly_for(language: &str, gender: Option<Gender>) -> Option<&'stat
 }
 
 /// The language of a tag, without its region.
-pub(super) fn base(tag: &str) -> &str {
+pub(crate) fn base(tag: &str) -> &str {
     tag.split(['-', '_']).next().unwrap_or(tag)
 }
 

@@ -40,10 +40,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    super::runtime()?.block_on(async {
         let client = Client::new(&args.url, &args.token_file, args.ca.as_deref())?;
         let mut out = std::io::stdout();
         match args.what.asked()? {

@@ -6,9 +6,8 @@ mod certificate;
 mod machine;
 mod server;
 
-use crate::config::Config;
+use super::{configured, runtime};
 use crate::net::sip::Resolver;
-use anyhow::Context;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -48,10 +47,7 @@ impl Finding {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let config = match &args.config {
-        Some(path) => Config::load(path)?,
-        None => Config::embedded()?,
-    };
+    let config = configured(args.config.as_ref())?;
     let url = args.url.clone().or_else(|| url_of(config.http.listen?));
     let page = url.as_deref().map(server::ask);
     let now = SystemTime::now();
@@ -62,10 +58,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     report.add(machine::media(&config));
     report.add(machine::limits(&config));
     report.add(machine::certificates(&config.tls, now));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
+    let runtime = runtime()?;
     let resolver = Resolver::system();
     report.section("Addresses");
     report.add(runtime.block_on(machine::advertised(&config, &resolver)));

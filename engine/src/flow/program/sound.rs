@@ -1,9 +1,9 @@
 //! What is played: pieces of prompts as audio, in the call's language.
-use super::super::model::{Piece, Prompt, Spoken, base_language, same_language, spoken_text};
+use super::super::model::{Piece, Prompt, Spoken, same_language, spoken_text};
 use super::super::{file_key, key_prompt};
 use super::FlowProgram;
 use crate::call::{Audio, CallInfo, Manner, Play, Repeat, Verb};
-use crate::speech::{MAX_TEXT, ssml};
+use crate::speech::{MAX_TEXT, Written, base_language, ssml, write};
 use std::collections::BTreeMap;
 
 impl FlowProgram {
@@ -79,7 +79,7 @@ impl FlowProgram {
                 (!empty).then(|| Audio::Prompt(key()))
             }
             Piece::Url(url) => {
-                let url = url.expand_made(|name| escaped(self.look_up(call, name)));
+                let url = url.expand_made(|name| write(self.look_up(call, name), Written::Url));
                 Some(Audio::Prompt(url))
             }
             Piece::Spoken(spoken) => self.spoken(call, spoken),
@@ -140,15 +140,4 @@ impl FlowProgram {
             .or_else(|| near(default))
             .or_else(|| by_code.iter().next())
     }
-}
-
-/// A value as part of a URL (RFC 3986 section 2.3).
-pub(super) fn escaped(value: &str) -> String {
-    let octets = value.bytes().map(|byte| match byte {
-        b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    });
-    octets.collect()
 }

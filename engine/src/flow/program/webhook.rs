@@ -1,9 +1,9 @@
 //! Asking a web service: the verb, and what becomes of the answer.
 use super::super::model::{Asking, Destination, Flow};
 use super::super::template::MAX_TEXT;
-use super::sound::escaped;
 use super::{FlowProgram, Note};
 use crate::call::{CallInfo, Fetch, Fetched, Verb};
+use crate::speech::{Written, write};
 use serde_json::Value;
 
 /// The longest body, in characters.
@@ -13,11 +13,12 @@ impl FlowProgram {
     pub(super) fn fetch(&self, call: &CallInfo, asking: &Asking) -> Verb {
         let url = asking
             .url
-            .expand_made(|name| escaped(self.look_up(call, name)));
-        let body = asking
-            .body
-            .as_ref()
-            .map(|body| body.expand_within(MAX_BODY, |name| in_json(self.look_up(call, name))));
+            .expand_made(|name| write(self.look_up(call, name), Written::Url));
+        let body = asking.body.as_ref().map(|body| {
+            body.expand_within(MAX_BODY, |name| {
+                write(self.look_up(call, name), Written::Json)
+            })
+        });
         Verb::Fetch(Box::new(Fetch {
             body,
             headers: asking.headers.clone(),
@@ -88,10 +89,4 @@ fn text_of(value: &Value) -> String {
         other => other.to_string(),
     };
     text.chars().take(MAX_TEXT).collect()
-}
-
-/// Between the quotes of a JSON string.
-fn in_json(text: &str) -> String {
-    let quoted = Value::from(text).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
 }

@@ -1,7 +1,7 @@
 //! Destinations that are read in full, and that this version does not serve yet: other programs. Owns their keys, so that a flow for a later version is checked today; a server refuses the flow and says which.
 use super::super::model::Step;
 use super::Reader;
-use crate::config::document::Value;
+use super::queue_node::name_of;
 use crate::config::document::field::{Field, Table};
 
 /// Types that are read and not served.
@@ -70,7 +70,7 @@ impl Reader<'_> {
         for key in ["prompt", "then", "error_destination", "fallbacks"] {
             self.on_the_way(table, key);
         }
-        let which = named.first().map_or_else(String::new, text_of);
+        let which = named.first().and_then(name_of).unwrap_or_default();
         Some(Step::NotServed {
             kind: name.to_owned(),
             what: format!("{name} {which}").trim_end().to_owned(),
@@ -94,13 +94,5 @@ impl Reader<'_> {
                 let _checked = self.then(&field);
             }
         }
-    }
-}
-
-fn text_of(field: &Field<'_>) -> String {
-    match &field.node.value {
-        Value::Str(text) => text.clone(),
-        Value::Int(number) => number.to_string(),
-        _ => String::new(),
     }
 }

@@ -1,7 +1,5 @@
 //! Prompts: ids, inline forms, lists of them, and the files they name. Owns which files a flow can ask for.
-use super::super::model::{
-    Piece, Prompt, Spoken, SpokenManner, base_language, same_language, spoken_text,
-};
+use super::super::model::{Piece, Prompt, Spoken, SpokenManner, same_language, spoken_text};
 use super::super::pattern::KEYS;
 use super::super::template::{Template, TemplateError};
 use super::super::{FlowText, PromptFile, file_key, key_prompt, made_file};
@@ -11,7 +9,7 @@ use crate::config::document::Value;
 use crate::config::document::field::{Field, Table, shown};
 use crate::fetch;
 use crate::media::tone_source::{self, TONE};
-use crate::speech::ssml;
+use crate::speech::{base_language, ssml};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The most pieces of one prompt.

@@ -336,7 +336,7 @@ fn announce(table: &mut Table<'_>) -> Announce {
 }
 
 /// A name that may be written as a number.
-fn name_of(field: &Field<'_>) -> Option<String> {
+pub(super) fn name_of(field: &Field<'_>) -> Option<String> {
     match &field.node.value {
         Value::Str(text) if !text.is_empty() => Some(text.clone()),
         Value::Int(number) => Some(number.to_string()),

@@ -7,7 +7,7 @@ use crate::fetch;
 use crate::speech::Speech;
 
 /// Longest tone or silence, ms.
-const MAX_MS: i64 = 600_000;
+pub const MAX_SOUND_MS: u32 = 600_000;
 /// Longest text that is spoken, octets.
 const MAX_SAID: usize = 4096;
 /// Longest name of a file or URL, octets.
@@ -40,7 +40,7 @@ fn piece(field: &Field<'_>) -> Option<Audio> {
         Some(Audio::Recording(RecordingId(number as u32)))
     });
     let silence = table.field("silence_ms").map(|f| {
-        let ms = f.integer(1..=MAX_MS)? as u32;
+        let ms = f.integer(1..=i64::from(MAX_SOUND_MS))? as u32;
         Some(Audio::Silence { ms })
     });
     let tone = table.field("tone").map(|f| tone(&f));
@@ -99,7 +99,7 @@ fn tone(field: &Field<'_>) -> Option<Audio> {
         .map_or(Some(-10.0), |f| f.number(-60.0..=3.0));
     let ms = table
         .field("ms")
-        .map_or(Some(1000), |f| f.integer(1..=MAX_MS));
+        .map_or(Some(1000), |f| f.integer(1..=i64::from(MAX_SOUND_MS)));
     if one.is_none() {
         table.error("the key \"hz\" is missing");
     }

@@ -12,6 +12,7 @@ mod speech;
 mod tests;
 mod waiting;
 
+pub use audio::MAX_SOUND_MS;
 pub use outcome::outcome_to_json;
 
 use crate::call::Verb;

@@ -69,7 +69,7 @@ impl Http {
 /// How values stand in a body of that media type.
 fn body_form(media_type: &str) -> Written {
     match media_type.split(';').next().unwrap_or_default().trim() {
-        "application/x-www-form-urlencoded" => Written::Form,
+        "application/x-www-form-urlencoded" => Written::Url,
         "application/ssml+xml" | "application/xml" | "text/xml" => Written::Xml,
         "text/plain" => Written::Plain,
         _ => Written::Json,

@@ -3,7 +3,7 @@
 //! Limits: [`MOST_OPTIONS`] keys of a menu, those of [`verbs_json`] for verbs.
 use super::super::super::V1;
 use super::super::super::problem::{Fault, Problem};
-use super::orders::sounds;
+use super::orders::{program_of, sounds};
 use super::say::said;
 use crate::call::{Audio, MenuOption, OptionsProgram, Program, Verb, VerbsProgram};
 use crate::config::Secret;
@@ -190,10 +190,7 @@ impl Drives {
     /// The program.
     pub(super) fn read(self, v1: &V1) -> Result<Box<dyn Program>, Problem> {
         match (self.flow, self.verbs, self.webhook, self.menu) {
-            (Some(flow), None, None, None) => {
-                let program = v1.parts.flows.program(&flow);
-                program.ok_or_else(|| Problem::invalid("flow", "is the id of no flow in force"))
-            }
+            (Some(flow), None, None, None) => program_of(v1, &flow),
             (None, Some(list), None, None) => {
                 Ok(Box::new(VerbsProgram::new("verbs", verbs("verbs", &list)?)))
             }

@@ -152,11 +152,16 @@ async fn change(
 /// Sends an order and tells what came of it.
 async fn order(v1: &V1, id: String, order: Order) -> Result<Json<Carried>, Problem> {
     let done = v1.parts.calls.order(&id, order).await?;
+    Ok(Json(carried(id, done)))
+}
+
+/// What came of an order to a call.
+fn carried(call: String, done: Done) -> Carried {
     let carried = Carried {
-        call: id,
+        call,
         ..Carried::default()
     };
-    Ok(Json(match done {
+    match done {
         Done::Done => carried,
         Done::Playing(play) => Carried {
             play: Some(play),
@@ -171,7 +176,7 @@ async fn order(v1: &V1, id: String, order: Order) -> Result<Json<Carried>, Probl
             new_call: Some(new),
             ..carried
         },
-    }))
+    }
 }
 
 /// When a call may have taken the orders that wait for it.

@@ -8,11 +8,12 @@ use super::super::super::take::{Body, MaybeBody, Named};
 use super::{Carried, order};
 use crate::call::control::{Order, Parting, PlayOrder, Side, Transfer, When};
 use crate::call::{
-    Audio, Conference, Dial, DialTarget, HangupCause, Manner, RecordCall, RecordingControl, Repeat,
-    SendDigits, Stream,
+    Audio, Conference, Dial, DialTarget, HangupCause, Manner, Program, RecordCall,
+    RecordingControl, Repeat, SendDigits, Stream,
 };
 use crate::config::Secret;
 use crate::fetch;
+use crate::flow::verbs_json::MAX_SOUND_MS;
 use crate::media::{Listening, Pause, RecordingFormat, Tracks};
 use crate::stream::protocol::Framing;
 use crate::stream::{Address, TOKENS, is_token};
@@ -61,7 +62,7 @@ struct HangupOrder {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PlayAsked {
-    /// In order without gaps: `http://…` and `https://…` within [fetch], prompts that are loaded, `builtin:…`, `silence:MS`.
+    /// In order without gaps: `http://…` and `https://…` within [fetch], prompts that are loaded, `builtin:…`, `silence:MS` (1 to 600000).
     #[schema(min_items = 1, max_items = 32)]
     audio: Vec<String>,
     /// How often, usually once; 0: until something stops it.
@@ -436,6 +437,28 @@ impl std::fmt::Display for Target {
     }
 }
 
+/// How often, as `times` says.
+pub(super) fn repeat(times: Option<u32>) -> Result<Repeat, Problem> {
+    match times {
+        Some(0) => Ok(Repeat::Forever),
+        None => Ok(Repeat::Times(1)),
+        Some(times @ 1..=1000) => Ok(Repeat::Times(times)),
+        Some(_) => Err(Problem::invalid("times", "is at most 1000")),
+    }
+}
+
+/// The program of a flow.
+pub(super) fn program_of(v1: &V1, flow: &str) -> Result<Box<dyn Program>, Problem> {
+    let program = v1.parts.flows.program(flow);
+    program.ok_or_else(|| Problem::invalid("flow", "is the id of no flow in force"))
+}
+
+/// `silence:MS`, in ms.
+fn silence(name: &str) -> Option<u32> {
+    let ms = name.strip_prefix("silence:")?.parse().ok()?;
+    (1..=MAX_SOUND_MS).contains(&ms).then_some(ms)
+}
+
 /// What is played, by its names.
 pub(super) fn sounds(v1: &V1, path: &str, names: &[String]) -> Result<Vec<Audio>, Problem> {
     if names.is_empty() || names.len() > MOST_AUDIO {
@@ -445,7 +468,7 @@ pub(super) fn sounds(v1: &V1, path: &str, names: &[String]) -> Result<Vec<Audio>
         ));
     }
     let sound = |(index, name): (usize, &String)| {
-        if let Some(ms) = name.strip_prefix("silence:").and_then(|ms| ms.parse().ok()) {
+        if let Some(ms) = silence(name) {
             return Ok(Audio::Silence { ms });
         }
         let known = fetch::is_url(name)
@@ -455,7 +478,7 @@ pub(super) fn sounds(v1: &V1, path: &str, names: &[String]) -> Result<Vec<Audio>
             true => Ok(Audio::Prompt(name.clone())),
             false => Err(Problem::invalid(
                 &format!("{path}[{index}]"),
-                "is neither a URL nor a prompt that is loaded nor builtin: or silence:MS",
+                "is neither a URL nor a prompt that is loaded nor builtin: or silence:MS of 1 to 600000",
             )),
         }
     };
@@ -489,9 +512,7 @@ async fn transfer(
     let parting = match (asked.to, asked.flow) {
         (Some(to), None) => Parting::dial(Dial::one(to.read(&v1, "to")?)),
         (None, Some(flow)) => {
-            let program = v1.parts.flows.program(&flow);
-            let program =
-                program.ok_or_else(|| Problem::invalid("flow", "is the id of no flow in force"))?;
+            let program = program_of(&v1, &flow)?;
             Parting::program(program, flow)
         }
         _ => return Err(Problem::invalid("to", "is given, or flow, and not both")),
@@ -515,15 +536,9 @@ async fn play(
     Named(id): Named<String>,
     Body(asked): Body<PlayAsked>,
 ) -> Done {
-    let repeat = match asked.times {
-        Some(0) => Repeat::Forever,
-        Some(times @ 1..=1000) => Repeat::Times(times),
-        None => Repeat::Times(1),
-        Some(_) => return Err(Problem::invalid("times", "is at most 1000")),
-    };
     let play = PlayOrder {
         audio: sounds(&v1, "audio", &asked.audio)?,
-        repeat,
+        repeat: repeat(asked.times)?,
         manner: Manner::default(),
         side: asked.party.into(),
         when: if asked.after { When::After } else { When::Now },
@@ -698,4 +713,23 @@ async fn join(
 
 async fn leave(State(v1): State<Arc<V1>>, Named(id): Named<String>) -> Done {
     order(&v1, id, Order::LeaveConference).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silence_has_an_end() {
+        for (name, ms) in [
+            ("silence:1", Some(1)),
+            ("silence:600000", Some(600_000)),
+            ("silence:0", None),
+            ("silence:600001", None),
+            ("silence:4294967295", None),
+            ("silence:", None),
+        ] {
+            assert_eq!(silence(name), ms, "{name}");
+        }
+    }
 }

@@ -6,11 +6,11 @@ use super::super::super::book::{Book, Route};
 use super::super::super::problem::Problem;
 use super::super::super::scope::Scope;
 use super::super::super::take::{Body, Named};
-use super::Carried;
 use super::drives::{Drives, MenuAsked, Says, WebhookAsked};
 use super::orders::Target;
 use super::scheduled::{ScheduledCall, schedule};
-use crate::call::control::{Annotation, Done, OrderError};
+use super::{Carried, carried};
+use crate::call::control::{Annotation, OrderError};
 use crate::call::{
     AddParticipant, Audio, DialTarget, OnMachine, Originate, Program, VettedProgram,
 };
@@ -306,13 +306,5 @@ async fn add(
         mute: asked.mute,
     };
     let done = v1.parts.calls.add_participant(&id, participant).await?;
-    let new_call = match done {
-        Done::Call(new) => Some(new),
-        _ => None,
-    };
-    Ok(Json(Carried {
-        call: id,
-        new_call,
-        ..Carried::default()
-    }))
+    Ok(Json(carried(id, done)))
 }

@@ -4,10 +4,10 @@ use super::super::super::book::{Book, Route};
 use super::super::super::problem::Problem;
 use super::super::super::scope::Scope;
 use super::super::super::take::{Body, Named};
-use super::orders::Party;
+use super::orders::{Party, repeat};
 use super::{Carried, order};
 use crate::call::control::{Order, PlayOrder, When};
-use crate::call::{Audio, Manner, Repeat};
+use crate::call::{Audio, Manner};
 use crate::speech::{MAX_TEXT, Speech};
 use axum::Json;
 use axum::extract::State;
@@ -80,12 +80,6 @@ async fn say(
     Named(id): Named<String>,
     Body(asked): Body<SayAsked>,
 ) -> Result<Json<Carried>, Problem> {
-    let repeat = match asked.times {
-        Some(0) => Repeat::Forever,
-        Some(times @ 1..=1000) => Repeat::Times(times),
-        None => Repeat::Times(1),
-        Some(_) => return Err(Problem::invalid("times", "is at most 1000")),
-    };
     for (path, name) in [("voice", &asked.voice), ("language", &asked.language)] {
         if name
             .as_ref()
@@ -102,7 +96,7 @@ async fn say(
     let said = said.in_voice(asked.language.as_deref(), asked.voice.as_deref());
     let play = PlayOrder {
         audio: vec![speech(&v1, "text", said)?],
-        repeat,
+        repeat: repeat(asked.times)?,
         manner: Manner::default(),
         side: asked.party.into(),
         when: if asked.after { When::After } else { When::Now },
