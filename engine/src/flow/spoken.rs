@@ -1,11 +1,11 @@
 //! Speech as an entry: which keys and choices words stand for. Owns the words of digits in English, Spanish, German and French; in other languages only
 //! figures are understood as keys. Pure.
-use super::model::{Choice, Hearing, base_language};
+use super::model::{Choice, Hearing};
 use crate::call::{SPEECH_END_MS, SPEECH_MAX_MS, SpeechInput};
 use crate::config::document::Value;
 use crate::config::document::field::{Field, Table};
-use crate::speech::Transcript;
 use crate::speech::recognition::{MAX_HINT, MAX_HINTS};
+use crate::speech::{Transcript, base_language};
 
 /// What counts as an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
