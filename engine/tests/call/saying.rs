@@ -76,10 +76,7 @@ async fn what_is_made_is_what_is_heard_sentence_after_sentence() {
             let gap = places[1] - places[0];
             assert!(gap.abs_diff(VOICE_MS * 8) <= 160, "{places:?}");
         }
-        let failures: Vec<_> = {
-            let speaker = rig.calls.speech.as_ref().unwrap();
-            speaker.failures().collect()
-        };
+        let failures = rig.calls.speech.as_ref().unwrap().failures();
         assert_eq!(failures[0], ("broken".to_owned(), 1), "it rests after that");
         assert_eq!(rig.outcome().await, Outcome::HungUp);
         rig.is_empty().await;
