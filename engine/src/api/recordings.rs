@@ -76,14 +76,21 @@ fn gone() -> Response {
         .into_response()
 }
 
-/// The file, piece by piece.
 async fn file(row: &RecordingRow) -> Response {
-    let Ok(file) = tokio::fs::File::open(&row.path).await else {
-        return gone();
+    let kind = match row.format.as_str() {
+        "wav" => "audio/wav",
+        "opus" | "ogg" => "audio/ogg",
+        _ => "application/octet-stream",
     };
+    whole_file(&row.path, kind).await.unwrap_or_else(gone)
+}
+
+/// A file, piece by piece; `None`: it is not there.
+pub(super) async fn whole_file(path: &std::path::Path, kind: &'static str) -> Option<Response> {
+    let file = tokio::fs::File::open(path).await.ok()?;
     let length = match file.metadata().await {
         Ok(about) if about.is_file() => about.len(),
-        _ => return gone(),
+        _ => return None,
     };
     let pieces = stream::try_unfold(file, |mut file| async move {
         let mut piece = vec![0; PIECE];
@@ -91,11 +98,6 @@ async fn file(row: &RecordingRow) -> Response {
         piece.truncate(read);
         Ok::<_, std::io::Error>((read > 0).then(|| (Bytes::from(piece), file)))
     });
-    let kind = match row.format.as_str() {
-        "wav" => "audio/wav",
-        "opus" | "ogg" => "audio/ogg",
-        _ => "application/octet-stream",
-    };
     let mut response = Response::new(Body::from_stream(pieces));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, length.into());
@@ -107,7 +109,7 @@ async fn file(row: &RecordingRow) -> Response {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    response
+    Some(response)
 }
 
 #[cfg(test)]

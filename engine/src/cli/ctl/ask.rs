@@ -69,6 +69,9 @@ pub(super) enum What {
     /// Recordings.
     #[command(subcommand)]
     Recordings(Recordings),
+    /// Voicemail boxes and their messages.
+    #[command(subcommand)]
+    Voicemail(Voicemail),
     /// Events: the latest, or as they happen.
     Events {
         /// As they happen, until Ctrl-C.
@@ -132,6 +135,31 @@ pub(super) enum Recordings {
         #[arg(long)]
         valid: Option<u32>,
     },
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Voicemail {
+    /// Boxes and how many messages they have.
+    List(Paging),
+    /// A box, by name or number.
+    Get { mailbox: String },
+    /// The messages of a box, the newest first.
+    Messages {
+        mailbox: String,
+        /// "new" or "saved" only.
+        #[arg(long)]
+        state: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// A message.
+    Message { mailbox: String, id: String },
+    /// A message counts as heard.
+    Save { mailbox: String, id: String },
+    /// A message counts as new again.
+    Renew { mailbox: String, id: String },
+    /// Delete a message.
+    Delete { mailbox: String, id: String },
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -405,6 +433,7 @@ impl What {
                 }
             }
             What::Recordings(recordings) => recordings.asked(),
+            What::Voicemail(voicemail) => voicemail.asked(),
             What::Flows(flows) => flows.asked()?,
             What::Calls(calls) => calls.asked()?,
             What::Scheduled(scheduled) => scheduled.asked(),
@@ -446,6 +475,42 @@ impl Recordings {
                 valid.map(|seconds| json!({ "valid_s": seconds })),
                 Columns::All,
             ),
+        }
+    }
+}
+
+impl Voicemail {
+    fn asked(&self) -> Asked {
+        let message =
+            |mailbox: &str, id: &str| format!("/voicemail/{}/messages/{}", part(mailbox), part(id));
+        let mark = |mailbox, id, state: &str| {
+            let body = Some(json!({ "state": state }));
+            once(Method::PATCH, message(mailbox, id), body, Columns::All)
+        };
+        match self {
+            Voicemail::List(paging) => paging.list(
+                "/voicemail",
+                &[],
+                &["name", "number", "new", "saved", "endpoints"],
+            ),
+            Voicemail::Get { mailbox } => {
+                get(format!("/voicemail/{}", part(mailbox)), Columns::All)
+            }
+            Voicemail::Messages {
+                mailbox,
+                state,
+                paging,
+            } => paging.list(
+                &format!("/voicemail/{}/messages", part(mailbox)),
+                &[("state", state.clone())],
+                &["id", "at", "from", "name", "state", "ms", "transcript"],
+            ),
+            Voicemail::Message { mailbox, id } => get(message(mailbox, id), Columns::All),
+            Voicemail::Save { mailbox, id } => mark(mailbox, id, "saved"),
+            Voicemail::Renew { mailbox, id } => mark(mailbox, id, "new"),
+            Voicemail::Delete { mailbox, id } => {
+                once(Method::DELETE, message(mailbox, id), None, Columns::All)
+            }
         }
     }
 }
@@ -728,6 +793,24 @@ mod tests {
                 "POST",
                 "/recordings/r-1/address",
                 Some(json!({"valid_s": 60})),
+            ),
+            (
+                "voicemail messages sales --state new",
+                "GET",
+                "/voicemail/sales/messages?state=new",
+                None,
+            ),
+            (
+                "voicemail save sales v-1",
+                "PATCH",
+                "/voicemail/sales/messages/v-1",
+                Some(json!({"state": "saved"})),
+            ),
+            (
+                "voicemail delete sales v-1",
+                "DELETE",
+                "/voicemail/sales/messages/v-1",
+                None,
             ),
             ("request get /api/v1/server", "GET", "/server", None),
             (

@@ -12,6 +12,7 @@ mod recordings;
 pub(super) mod schedules;
 mod server;
 mod trunks;
+mod voicemail;
 
 use super::book::Book;
 
@@ -28,6 +29,7 @@ pub(super) fn routes(book: Book) -> Book {
     let book = cdrs::routes(book);
     let book = recordings::routes(book);
     let book = deliveries::routes(book);
+    let book = voicemail::routes(book);
     let book = flows::routes(book);
     schedules::routes(book)
 }
