@@ -14,6 +14,7 @@ mod hours_keeper;
 mod housekeeping;
 mod keeping;
 mod load;
+mod lamps;
 mod log;
 mod number_webhook;
 mod prerender;

@@ -1,5 +1,6 @@
 //! `trunkline run`: puts the parts together, answers calls, and ends in good order.
 use super::flow_shelf::Shelf;
+use super::lamps::Lamps;
 use super::reload::Reload;
 use super::routes::{self, LiveRoutes, RouteTable};
 use super::transports::transports;
@@ -148,6 +149,13 @@ async fn serve(
         store.clone(),
         calls.voicemail.clone(),
     ));
+    let lamps = Lamps {
+        boxes: calls.voicemail.clone(),
+        phones: phones.clone(),
+        sip: sip.handle.clone(),
+        config: shared.clone(),
+    };
+    tokio::spawn(lamps.serve());
     let clerk = Clerk::new(calls.voicemail.clone(), store.clone(), config.mail.clone());
     let mails = clerk.counters.clone();
     tokio::spawn(clerk.work());

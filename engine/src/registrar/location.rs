@@ -7,14 +7,20 @@ use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::broadcast;
 use trunkline_sip::registrar::{Binding, RegisterRefused, Registered, Registrar, RegistrarConfig};
 use trunkline_sip::{Flow, Frame, Transport, Uri};
+
+/// Registrations that a listener may be behind.
+const REGISTRATIONS: usize = 1024;
 
 /// Where the phones are. See the module above.
 pub struct Location {
     /// The one in force, exchanged as a whole at reload.
     config: Arc<ArcSwap<Config>>,
     registrar: Mutex<Registrar>,
+    /// Users whose phones have just registered.
+    registered: broadcast::Sender<Arc<str>>,
     /// For the metrics page.
     pub counters: RegistrarCounters,
 }
@@ -42,6 +48,7 @@ impl Location {
         Arc::new(Location {
             config,
             registrar: Mutex::new(Registrar::new(RegistrarConfig::default())),
+            registered: broadcast::Sender::new(REGISTRATIONS),
             counters: RegistrarCounters::default(),
         })
     }
@@ -79,6 +86,17 @@ impl Location {
     /// Whether a phone of `user` is registered.
     pub fn is_registered(&self, user: &str) -> bool {
         !self.table().bindings(Instant::now(), user).is_empty()
+    }
+
+    /// Users whose phones register, from now on, also again. A listener that is more than 1024 behind is told so and loses the oldest.
+    pub fn registrations(&self) -> broadcast::Receiver<Arc<str>> {
+        self.registered.subscribe()
+    }
+
+    /// A phone of that user has registered.
+    pub(super) fn has_registered(&self, user: &Arc<str>) {
+        // An error says that nobody listens.
+        let _ = self.registered.send(user.clone());
     }
 
     /// How many phones are registered.

@@ -5,9 +5,11 @@
 //! whatever address it wrote into Contact, so that phones behind NAT are reached and nobody can point us at a third party.
 //! Limits: those of [`trunkline_sip::registrar`]; one lock, held for the time of one look-up.
 mod counters;
+mod lamps;
 mod location;
 mod service;
 
 pub use counters::RegistrarCounters;
+pub use lamps::Waiting;
 pub use location::{Location, PhoneStatus};
 pub use service::serve;

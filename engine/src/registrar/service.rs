@@ -84,7 +84,7 @@ impl Service {
         }
     }
 
-    fn registered(&self, incoming: &IncomingRequest, user: &str, done: Registered) {
+    fn registered(&self, incoming: &IncomingRequest, user: &Arc<str>, done: Registered) {
         let (added, removed) = (done.added, done.removed);
         let flow = &incoming.flow;
         if added + done.refreshed == 0 && removed > 0 {
@@ -97,6 +97,9 @@ impl Service {
         }
         RegistrarCounters::add(&self.location.counters.served, 1);
         self.sip.respond(incoming.id, 200, "", owned(done.headers));
+        if added + done.refreshed > 0 {
+            self.location.has_registered(user);
+        }
         self.release_idle();
     }
 
