@@ -84,7 +84,12 @@ impl Lamps {
                 match status {
                     Ok(status @ 200..=299) => tracing::debug!(user, status, "lamp told"),
                     failed => {
-                        tracing::info!(rule = "lamp-not-told", user, ?failed, "a phone did not take how many messages wait");
+                        tracing::info!(
+                            rule = "lamp-not-told",
+                            user,
+                            ?failed,
+                            "a phone did not take how many messages wait"
+                        );
                     }
                 }
                 drop(place);

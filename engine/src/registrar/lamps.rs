@@ -72,6 +72,8 @@ mod tests {
             ..waiting
         };
         let text = summary("sip:ann@pbx.example", &none);
-        assert!(text.starts_with("Messages-Waiting: no\r\nMessage-Account: sip:ann@pbx.example\r\n"));
+        assert!(
+            text.starts_with("Messages-Waiting: no\r\nMessage-Account: sip:ann@pbx.example\r\n")
+        );
     }
 }

@@ -84,7 +84,8 @@ impl Service {
         }
     }
 
-    fn registered(&self, incoming: &IncomingRequest, user: &Arc<str>, done: Registered) {
+    fn registered(&self, incoming: &IncomingRequest, of: &Arc<str>, done: Registered) {
+        let user: &str = of;
         let (added, removed) = (done.added, done.removed);
         let flow = &incoming.flow;
         if added + done.refreshed == 0 && removed > 0 {
@@ -98,7 +99,7 @@ impl Service {
         RegistrarCounters::add(&self.location.counters.served, 1);
         self.sip.respond(incoming.id, 200, "", owned(done.headers));
         if added + done.refreshed > 0 {
-            self.location.has_registered(user);
+            self.location.has_registered(of);
         }
         self.release_idle();
     }

@@ -1,5 +1,6 @@
 //! Voicemail: a caller leaves a message and hangs up, it is mailed, its lamp is told, and the phone it is for hears it and deletes it. A process that is
 //! killed in the midst of a message keeps it.
+use crate::api_calls::ctl;
 use crate::audio;
 use crate::call::Call;
 use crate::phone::Phone;
@@ -54,6 +55,20 @@ fn messages(server: &Server) -> Vec<PathBuf> {
     files.map(|file| file.expect("a file").path()).collect()
 }
 
+/// Waits until a phone is told that so many messages wait.
+#[track_caller]
+fn lamp(server: &Server, phone: &Phone, lit: &str, counts: &str) {
+    let notify = phone.wait("NOTIFY", |message| {
+        message.method() == "NOTIFY"
+            && message.header("Event") == Some("message-summary")
+            && message.body.contains(counts)
+    });
+    phone.respond(server.sip(), &notify, "200 OK", "");
+    let body = &notify.body;
+    assert!(body.starts_with(lit), "{body}");
+    assert!(body.contains("Message-Account: sip:*97@"), "{body}");
+}
+
 /// Leaves four seconds of a tone.
 #[track_caller]
 fn leaves_a_message(server: &Server, user: &str) -> Call {
@@ -69,9 +84,13 @@ fn leaves_a_message(server: &Server, user: &str) -> Call {
 fn a_message_is_left_mailed_heard_and_deleted() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = serving(folder.path());
+    let ann = Phone::of(&server, "ann", "secret-of-ann");
+    ann.register(&server);
+    lamp(&server, &ann, "Messages-Waiting: no", "0/0");
     let mut bob = leaves_a_message(&server, "bob");
     bob.wait_said();
     bob.hang_up();
+    lamp(&server, &ann, "Messages-Waiting: yes", "1/0");
     server.wait_log("the message", |line| line.contains("a message was left"));
     server.wait_log("its mail", |line| line.contains("mail of a message sent"));
     let mail = std::fs::read_to_string(folder.path().join("mails")).expect("a mail");
@@ -89,7 +108,16 @@ fn a_message_is_left_mailed_heard_and_deleted() {
     hears(&full, "This mailbox is full.", 0);
     full.wait_hang_up();
 
-    let ann = calls(&server, "ann", "*97");
+    let listed = ctl(&server, &["voicemail", "messages", "100", "--state", "new"]);
+    let message = &listed["items"][0];
+    assert_eq!(message["from"], "bob", "{listed}");
+    assert!(message["ms"].as_i64() > Some(2000), "{listed}");
+    let id = message["id"].as_str().expect("an id");
+    let changed = ctl(&server, &["voicemail", "save", "sales", id]);
+    assert_eq!(changed["state"], "saved");
+    ctl(&server, &["voicemail", "renew", "sales", id]);
+
+    let ann = ann.call(&server, "*97");
     let at = hears(&ann, "Please enter your PIN, then hash.", 0);
     for key in "4711#".chars() {
         ann.press(key);
@@ -99,6 +127,44 @@ fn a_message_is_left_mailed_heard_and_deleted() {
     hears(&ann, "There are no more messages.", at);
     ann.wait_hang_up();
     assert_eq!(messages(&server), [""; 0].map(PathBuf::from));
+}
+
+#[test]
+fn the_voicemail_of_a_pasted_wazo_file_takes_messages() {
+    const WAZO: &str = r#"{
+    "main\_menu": {
+        "prompt": "Press 1 to leave a message.",
+        "options": {"1": {"action": "transfer\_to\_extension", "target": "voicemail\_menu"}},
+        "fallback": {"action": "repeat\_menu"}
+    },
+    "voicemail\_menu": {
+        "prompt": "Our offices are closed.",
+        "action": "transfer\_to\_extension",
+        "target": "voicemail\_ext"
+    }
+}"#;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ivr_flows.json");
+    std::fs::write(&file, WAZO).expect("write the flow");
+    let sections = "[[voicemail]]\nname = \"office\"\n[[number]]\nto = \"8000\"\nvoicemail = \"office\"\n\
+                    [flow]\naliases = [\"voicemail_ext=8000\"]\n";
+    let server = Server::with(Settings {
+        callers: phone("bob") + sections,
+        numbers: vec![("300".into(), file.display().to_string())],
+        ..Settings::default()
+    });
+    let mut bob = calls(&server, "bob", "300");
+    let at = hears(&bob, "Press 1 to leave a message.", 0);
+    bob.press('1');
+    let at = hears(&bob, "Our offices are closed.", at);
+    hears(&bob, "The person you are calling is not available.", at);
+    bob.press('#');
+    bob.wait_said();
+    bob.say(&audio::tone(&[440.0], 8000.0, 4000));
+    bob.wait_said();
+    bob.hang_up();
+    server.wait_log("the message", |line| line.contains("a message was left"));
+    assert_eq!(messages(&server).len(), 1);
 }
 
 #[test]
