@@ -118,9 +118,15 @@ fn token(server: &Server, arguments: &[&str]) -> String {
     let config = config.display().to_string();
     let mut all = vec!["token", "--config", &config];
     all.extend(arguments);
-    let (status, out) = trunkline_in(server.scratch.path(), &all);
-    assert!(status, "{out}");
-    out.trim().to_owned()
+    let done = std::process::Command::new(BINARY)
+        .args(all)
+        .current_dir(server.scratch.path())
+        .output()
+        .expect("run");
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).trim().to_owned();
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    // Which file it is in is said beside it.
+    text(&done.stdout)
 }
 
 pub(crate) fn trunkline_in(folder: &Path, arguments: &[&str]) -> (bool, String) {
