@@ -1,4 +1,5 @@
-//! A program that listens to the caller: speech, silence, beeps, and what else ends it.
+//! A program that listens to the caller: speech, silence, beeps, and what else ends it; and what is said, understood.
+use super::events::until;
 use super::phone::{Phone, audio_port};
 use super::rig::{Plan, Rig};
 use super::tone;
@@ -162,6 +163,66 @@ async fn a_key_and_the_limit_end_it_too() {
         matches!(limited, Outcome::Listened(Listened { end: ListenEnd::TimeLimit, after_ms }) if after_ms >= 200),
         "{limited:?}"
     );
+    caller.phone.expect("BYE").await;
+    assert_eq!(rig.outcome().await, Outcome::HungUp);
+    rig.rests().await;
+}
+
+fn ask(end_ms: u32) -> Verb {
+    Verb::Gather(Gather {
+        prompts: tone(),
+        repeat: Repeat::Forever,
+        timeout_ms: 60_000,
+        inter_digit_ms: 60_000,
+        max_digits: 1,
+        finish_on: None,
+        barge_in: true,
+        typeahead: false,
+        sensitive: false,
+        speech: Some(Box::new(SpeechInput {
+            end_ms,
+            hints: vec!["sales".to_owned()],
+            ..SpeechInput::usual()
+        })),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_caller_says_over_the_prompt_is_understood_and_a_key_comes_before_it() {
+    let verbs = [Verb::Answer, ask(600), ask(10_000)];
+    let mut rig = Rig::start(vec![("ears", Plan::of(verbs))]).await;
+    let mut watcher = rig.calls.events.watch();
+    let mut caller = Caller::calling(&rig).await;
+    caller.frames(25, |_| 0).await;
+    caller.frames(60, voice).await;
+    let said = loop {
+        tokio::select! {
+            biased;
+            outcome = rig.outcome() => match outcome {
+                Outcome::Gathered(gathered) => break gathered,
+                other => panic!("{other:?}"),
+            },
+            () = caller.send(|_| 0) => {}
+        }
+    };
+    let speech = said.speech.expect("speech");
+    assert_eq!((said.end, said.digits.as_str()), (GatherEnd::Speech, ""));
+    // Of a second and more: it was heard from its beginning, though the first back end had failed.
+    assert_eq!(
+        (speech.text.as_str(), speech.confidence),
+        ("sales", Some(0.75))
+    );
+    let (told, _) = until(&mut watcher, EventKind::SpeechRecognised).await;
+    assert_eq!(
+        (&told["text"], &told["backend"]),
+        (&"sales".into(), &"known".into())
+    );
+    caller.frames(30, voice).await;
+    caller.phone.info('5').await;
+    let Outcome::Gathered(keyed) = rig.outcome().await else {
+        panic!("no entry");
+    };
+    assert_eq!((keyed.digits.as_str(), keyed.speech), ("5", None));
     caller.phone.expect("BYE").await;
     assert_eq!(rig.outcome().await, Outcome::HungUp);
     rig.rests().await;

@@ -33,6 +33,7 @@ mod phone;
 mod phone_codecs;
 mod phone_media;
 mod phones;
+mod recognition;
 mod reload;
 mod schemathesis;
 mod secure;
