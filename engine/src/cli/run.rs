@@ -157,6 +157,7 @@ async fn serve(
     };
     tokio::spawn(lamps.serve());
     let clerk = Clerk::new(calls.voicemail.clone(), store.clone(), config.mail.clone());
+    let clerk = clerk.hearing(recogniser.clone());
     let mails = clerk.counters.clone();
     tokio::spawn(clerk.work());
     tokio::spawn(flow_watch::watch(routes.clone(), prompts.clone()));

@@ -1,4 +1,4 @@
-//! The clerk: sends the mail of each message, until it is sent or a day's tries were in vain. Works from the rows of the store, so a process that is
+//! The clerk: has what each message says written down, once, and sends its mail, until it is sent or a day's tries were in vain. Works from the rows of the store, so a process that is
 //! killed goes on with what is left; calls never wait for it.
 //!
 //! Limits: [`AT_ONCE`] messages at a time; what failed is tried again with growing pauses for [`GIVE_UP`].
@@ -6,6 +6,7 @@ use super::letter::letter;
 use super::{Boxes, Happened};
 use crate::config::{Mail, MailBy, MailSecurity, VoicemailBox};
 use crate::fetch::backoff;
+use crate::speech::Recogniser;
 use crate::speech::program::{self, Run};
 use crate::store::{Store, StoreError, VoicemailRow, time_of};
 use jiff::tz::TimeZone;
@@ -67,6 +68,7 @@ pub struct Clerk {
     boxes: Arc<Boxes>,
     store: Store,
     mail: Arc<Mail>,
+    recogniser: Option<Recogniser>,
     /// For the times in mails.
     zone: TimeZone,
     /// Its counters.
@@ -80,8 +82,17 @@ impl Clerk {
             boxes,
             store,
             mail: Arc::new(mail),
+            recogniser: None,
             zone: TimeZone::system(),
             counters: Arc::default(),
+        }
+    }
+
+    /// Has what messages say written down by this.
+    pub fn hearing(self, recogniser: Recogniser) -> Clerk {
+        Clerk {
+            recogniser: Some(recogniser),
+            ..self
         }
     }
 
@@ -119,7 +130,34 @@ impl Clerk {
         Ok(Duration::ZERO)
     }
 
+    /// The message, with what it says where that is wanted and somebody understands it. Tried once: a mail does not wait for long.
+    async fn written_down(&self, mut row: VoicemailRow) -> Result<VoicemailRow, StoreError> {
+        let mailbox = self.boxes.find(&row.mailbox);
+        let wanted = mailbox.filter(|mailbox| mailbox.transcribe);
+        let ears = self.recogniser.as_ref().filter(|ears| ears.hears());
+        let (Some(mailbox), Some(ears), None, 0) = (wanted, ears, &row.transcript, row.attempts)
+        else {
+            return Ok(row);
+        };
+        let language = mailbox.language.as_deref();
+        match ears.transcribe_file(&row.path, language).await {
+            Ok(said) => {
+                let text = said.text;
+                self.store
+                    .transcribe_voicemail(&row.id, text.clone())
+                    .await?;
+                row.transcript = Some(text.clone());
+                self.boxes.tell(&Happened::Transcribed(row.clone(), text));
+            }
+            Err(error) => {
+                tracing::warn!(%error, rule = "voicemail-not-understood", message = row.id, mailbox = row.mailbox, "a message has no transcript");
+            }
+        }
+        Ok(row)
+    }
+
     async fn settle(&self, row: VoicemailRow, now: SystemTime) -> Result<(), StoreError> {
+        let row = self.written_down(row).await?;
         let mailbox = self.boxes.find(&row.mailbox);
         let wanted = mailbox.filter(|mailbox| !mailbox.email.is_empty());
         let (Some(mailbox), true) = (wanted, self.mail.by.is_some()) else {

@@ -302,3 +302,34 @@ async fn mail_leaves_by_smtp_and_what_is_refused_for_good_is_given_up() {
     assert_eq!(clerk.counters.given_up.load(Ordering::Relaxed), 1);
     assert_eq!(mails.load(Ordering::Relaxed), 1);
 }
+
+#[tokio::test]
+async fn what_a_message_says_is_written_down_once() {
+    let text = "[[recognition.backend]]\nname = \"known\"\ntype = \"command\"\ncommand = [\"echo\", \"please call back\"]\n";
+    let config = crate::config::Config::from_str("ears.toml", text).unwrap();
+    let limits = crate::fetch::FetchLimits {
+        allow: Vec::new(),
+        max_octets: 1,
+        timeout: Duration::from_secs(1),
+    };
+    let fetcher = crate::fetch::Fetcher::new(&limits).unwrap();
+    let ears = crate::speech::Recogniser::new(&config.recognition, &fetcher);
+    for (transcribe, told) in [(true, vec!["said please call back"]), (false, vec![])] {
+        let bench = bench(VoicemailBox {
+            transcribe,
+            email: vec!["a@example.com".to_owned()],
+            ..VoicemailBox::named("sales")
+        });
+        let Filed::Left(row) = bench.leave(3000, Duration::ZERO).await else {
+            panic!("not left");
+        };
+        bench.told();
+        let clerk = bench.clerk(None).hearing(ears.clone());
+        clerk.round(SystemTime::now()).await.unwrap();
+        clerk.round(SystemTime::now()).await.unwrap();
+        assert_eq!(bench.told(), told);
+        let kept = bench.store.voicemail(&row.id).await.unwrap().unwrap();
+        let expected = transcribe.then(|| "please call back".to_owned());
+        assert_eq!(kept.transcript, expected);
+    }
+}
