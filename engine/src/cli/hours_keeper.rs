@@ -3,10 +3,13 @@ use crate::flow::by_hand::HoursByHand;
 use crate::store::Store;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where it is kept.
 const SPACE: &str = "hours";
 const KEY: &str = "by_hand";
+/// Until what could not be written is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Takes up what was kept, and keeps it from now on.
 pub(super) async fn start(hours: &Arc<HoursByHand>, store: &Store) {
@@ -14,7 +17,8 @@ pub(super) async fn start(hours: &Arc<HoursByHand>, store: &Store) {
         Ok(Some(kept)) => restore(hours, &kept.body),
         Ok(None) => {}
         Err(error) => {
-            tracing::error!(%error, rule = "hours-not-restored", "no schedule is set by hand any more");
+            tracing::error!(%error, rule = "hours-not-restored", "no schedule is set by hand until the next start, and none set now is kept");
+            return;
         }
     }
     tokio::spawn(keep(hours.clone(), store.clone()));
@@ -24,7 +28,9 @@ async fn keep(hours: Arc<HoursByHand>, store: Store) {
     loop {
         hours.changed.notified().await;
         if let Err(error) = store.put_document(SPACE, KEY, &written(&hours), None).await {
-            tracing::error!(%error, rule = "hours-not-kept", "a restart would not know what is set by hand now");
+            tracing::error!(%error, rule = "hours-not-kept", "a restart would not know what is set by hand now; it is tried again");
+            tokio::time::sleep(AGAIN).await;
+            hours.changed.notify_one();
         }
     }
 }

@@ -214,9 +214,8 @@ impl Queues {
     /// Puts a caller who waits to another place, by the call's id; see [`Core::move_to`]. Returns whether it waited there.
     pub fn move_caller(&self, queue: &str, call: &str, position: usize) -> bool {
         self.with(|inside, now| {
-            let callers = inside.core.list_callers(now, queue).unwrap_or_default();
-            let found = callers.iter().find(|caller| caller.call == call);
-            found.is_some_and(|caller| inside.core.move_to(now, caller.id, position))
+            let found = inside.core.find(queue, call);
+            found.is_some_and(|id| inside.core.move_to(now, id, position))
         })
     }
 

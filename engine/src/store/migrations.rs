@@ -45,6 +45,10 @@ pub(super) const ALL: &[Migration] = &[
         name: "cdr_columns",
         sql: super::cdr::COLUMNS,
     },
+    Migration {
+        name: "webhook_spool_by_id",
+        sql: "CREATE INDEX webhook_spool_by_id ON webhook_spool (id)",
+    },
 ];
 
 /// Runs what has not been run.

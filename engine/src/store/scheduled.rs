@@ -173,15 +173,16 @@ impl Store {
         .await
     }
 
-    /// Deletes one, unless it is being placed. `false`: it is, or it is not there.
+    /// Deletes one that is in this state, unless it is being placed. `false`: it is not deleted.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn unschedule(&self, id: &str) -> Result<bool, StoreError> {
+    pub async fn unschedule(&self, id: &str, state: ScheduledState) -> Result<bool, StoreError> {
         let id = id.to_owned();
         self.write_durably(move |database| {
-            let sql = "DELETE FROM scheduled_calls WHERE id = ?1 AND state <> 'placing'";
-            Ok(database.execute(sql, &[id.into()])? > 0)
+            let sql =
+                "DELETE FROM scheduled_calls WHERE id = ?1 AND state = ?2 AND state <> 'placing'";
+            Ok(database.execute(sql, &[id.into(), state.word().into()])? > 0)
         })
         .await
     }
@@ -196,7 +197,8 @@ impl Store {
         limit: usize,
     ) -> Result<(Vec<Scheduled>, Option<i64>), StoreError> {
         let now = ms_of(now);
-        self.write(move |database| {
+        // Durably: one that has rung must not wait again after a loss of power.
+        self.write_durably(move |database| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM scheduled_calls WHERE state = 'waiting' AND due <= ?1 \
                  ORDER BY due LIMIT ?2"
@@ -243,7 +245,7 @@ impl Store {
     /// See [`StoreError`].
     pub async fn put_off_scheduled(&self, id: &str, due: SystemTime) -> Result<(), StoreError> {
         let (id, due) = (id.to_owned(), ms_of(due));
-        self.write(move |database| {
+        self.write_durably(move |database| {
             let sql = "UPDATE scheduled_calls SET state = 'waiting', due = ?2 WHERE id = ?1";
             database.execute(sql, &[id.into(), due.into()]).map(|_| ())
         })
@@ -316,7 +318,13 @@ mod tests {
         assert_eq!(ids(&after.unwrap()), ["c"]);
         let (due, next) = store.claim_scheduled(time_of(20), 9).await.unwrap();
         assert_eq!((ids(&due), next), (vec!["b", "a"], Some(30)));
-        assert!(!store.unschedule("a").await.unwrap(), "it is being placed");
+        assert!(
+            !store
+                .unschedule("a", ScheduledState::Placing)
+                .await
+                .unwrap(),
+            "it is being placed"
+        );
         assert!(!store.reschedule("a", 99, 1).await.unwrap());
         let (due, _) = store.claim_scheduled(time_of(20), 9).await.unwrap();
         assert!(due.is_empty());
@@ -336,7 +344,12 @@ mod tests {
         let failed = store.all_scheduled(failed, (0, String::new()), 9).await;
         assert_eq!(failed.unwrap()[0].reason.as_deref(), Some("killed"));
         assert!(store.reschedule("c", 99, 1).await.unwrap());
-        assert!(store.unschedule("c").await.unwrap());
+        assert!(
+            store
+                .unschedule("c", ScheduledState::Waiting)
+                .await
+                .unwrap()
+        );
         let later = SystemTime::now() + 2 * KEPT;
         assert_eq!(store.sweep_scheduled(later).await.unwrap(), 2);
     }

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+/// Octets of a WAV file in which there is nothing: its header, at most.
+const EMPTY: u64 = 44;
+
 /// Who leaves a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
@@ -182,7 +185,11 @@ impl Boxes {
         let (id, path) = (take.begun.id.as_str(), take.path.clone());
         let file = tokio::task::spawn_blocking(move || repair_recording(&path)).await;
         let (ms, octets) = match file {
-            Ok(Ok(file)) => (file.ms.unwrap_or(0), file.octets),
+            Ok(Ok(file)) => match file.ms {
+                Some(ms) => (ms, file.octets),
+                None if file.octets <= EMPTY => (0, 0),
+                None => return Err("its header is none of ours".to_owned()),
+            },
             Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => (0, 0),
             Ok(Err(error)) => return Err(error.to_string()),
             Err(error) => return Err(error.to_string()),

@@ -201,7 +201,7 @@ impl Server {
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
         write!(
             stream,
-            "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         )
         .ok()?;
         let mut text = String::new();

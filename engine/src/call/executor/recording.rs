@@ -133,6 +133,7 @@ impl Executor<'_> {
             }
         }
         let (id, format) = (self.fresh_id(), record.format);
+        let is_message = message.is_some();
         let path = match message {
             Some(path) => self.recordings.begin_message(id, path),
             None => self.recordings.begin(id, format, record.keep),
@@ -147,7 +148,10 @@ impl Executor<'_> {
         let file = spec.path.clone();
         match self.leg.media(Command::Record(Box::new(spec))) {
             Ok(()) => {
-                self.say_recording(id, &file);
+                // A message is none of the call's recordings: they are listed and deleted by rules of their own.
+                if !is_message {
+                    self.say_recording(id, &file);
+                }
                 self.recording = Some(id);
                 self.until_recorded(id, &record.stop_keys).await
             }

@@ -32,6 +32,8 @@ pub(in super::super) struct Leave {
     wanted: Voicemail,
     tongue: Tongue,
     step: Step,
+    /// It could not be recorded.
+    broken: bool,
 }
 
 impl Leave {
@@ -47,6 +49,7 @@ impl Leave {
             mailbox,
             wanted: wanted.clone(),
             step: Step::Begin,
+            broken: false,
         }
     }
 
@@ -139,6 +142,7 @@ impl Visit for Leave {
             (Step::Greets, _) => self.record(&mailbox),
             (Step::Records, told) => {
                 self.step = Step::Files;
+                self.broken = matches!(told, Told::Outcome(Outcome::Failed(..)));
                 let silence_ms = match (told, mailbox.silence) {
                     (Told::Outcome(Outcome::Recorded(recorded)), Some(silence))
                         if recorded.end == RecordEnd::Silence =>
@@ -150,7 +154,9 @@ impl Visit for Leave {
                 Ask::File { silence_ms }
             }
             (Step::Files, Told::Filed(Filed::Left(_))) => self.part(VoicemailEnd::Left),
-            (Step::Files, Told::Filed(Filed::Empty)) => self.part(VoicemailEnd::Empty),
+            (Step::Files, Told::Filed(Filed::Empty)) if !self.broken => {
+                self.part(VoicemailEnd::Empty)
+            }
             (Step::Files, _) => self.part(VoicemailEnd::Failed),
             (Step::Parts(end), _) => Ask::Over(end),
         }

@@ -39,6 +39,8 @@ pub(in super::super) struct Listen {
     own: bool,
     /// A box was named, and there is none.
     missing: bool,
+    /// Its number was keyed in: nothing tells it from a number that is no box's before the right PIN.
+    keyed: bool,
     language: String,
     tongue: Tongue,
     zone: TimeZone,
@@ -65,6 +67,7 @@ impl Listen {
             missing: wanted.mailbox.is_some() && mailbox.is_none(),
             mailbox: None,
             own,
+            keyed: false,
             language: wanted.language.clone(),
             tongue: Tongue::of(None, &wanted.language),
             zone,
@@ -236,7 +239,8 @@ impl Visit for Listen {
             // A number that is no box's is asked for its PIN all the same: nobody learns which there are.
             (Step::AsksBox, Told::Box(found)) => {
                 self.own = false;
-                self.enter(found);
+                self.keyed = true;
+                self.mailbox = found;
                 self.step = Step::AsksPin;
                 self.entry(Words::AskPin)
             }
@@ -244,8 +248,15 @@ impl Visit for Listen {
                 Some(parting) => parting,
                 None => self.ask_box(),
             },
+            (Step::AsksPin, Told::Pin(Err(_))) if self.keyed => match self.wrong() {
+                Some(parting) => parting,
+                None => self.ask_box(),
+            },
             (Step::AsksPin, Told::Pin(Ok(()))) => match self.mailbox.clone() {
-                Some(mailbox) => self.count(mailbox),
+                Some(mailbox) => {
+                    self.enter(Some(mailbox.clone()));
+                    self.count(mailbox)
+                }
                 None => self.part(VoicemailEnd::Refused, Some(Words::Refused)),
             },
             (Step::AsksPin, Told::Pin(Err(true))) => match self.wrong() {
@@ -409,6 +420,15 @@ pub(super) mod tests {
             matches!(&asked, Ask::Gather(gather) if !gather.sensitive),
             "{asked:?}"
         );
+        // So it is with a box's number, whether its PIN was wrong or is locked.
+        for wrong in [true, false] {
+            let mut own = visit(None, false);
+            own.next(Told::Begin);
+            own.next(keyed("100"));
+            own.next(Told::Box(Some(mailbox(Some("4711")))));
+            assert!(matches!(own.next(keyed("9999")), Ask::Pin(..)));
+            assert_eq!(own.next(Told::Pin(Err(wrong))), asked);
+        }
         // A box without a PIN is heard from its own phones only.
         let mut closed = visit(Some(mailbox(None)), false);
         assert!(matches!(closed.next(Told::Begin), Ask::Gather(_)));

@@ -117,7 +117,7 @@ fn reach(table: &mut Table<'_>, endpoints: &[Endpoint], trunks: &[Trunk]) -> Opt
 }
 
 /// `pin` or `pin_file`: digits that are keyed in.
-fn pin(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<crate::config::Secret> {
+pub(super) fn pin(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<crate::config::Secret> {
     let pin = super::login::secret(table, sources, "pin", "pin_file")?;
     let digits = pin.expose().bytes().all(|byte| byte.is_ascii_digit());
     if !digits || pin.expose().len() > 32 {

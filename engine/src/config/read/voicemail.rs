@@ -1,5 +1,5 @@
 //! Reads `[[voicemail]]` and `[mail]`.
-use super::login::{from_file, secret};
+use super::login::from_file;
 use super::value::{DAY, count, flag, key_of, list_of, name, not_empty, seconds};
 use super::value::{seconds_or_none, split_host_port};
 use super::{Field, Sources, Table, entries, repeated, unknown};
@@ -8,6 +8,8 @@ use crate::config::types::*;
 use std::path::Path;
 use std::time::Duration;
 
+/// The fewest digits of a PIN: a box is tried day and night.
+const LEAST_PIN: usize = 4;
 /// The longest text of a greeting, in characters.
 const MAX_GREETING: usize = 2000;
 /// The most receivers of a box's mail.
@@ -47,7 +49,16 @@ fn voicemail_box<'a>(
 ) -> Option<(Field<'a>, VoicemailBox)> {
     let named = table.required("name");
     let number = table.field("number").and_then(|field| digits(&field));
-    let pin = secret(&mut table, sources, "pin", "pin_file");
+    let pin = super::queue::pin(&mut table, sources);
+    if pin
+        .as_ref()
+        .is_some_and(|pin| (1..LEAST_PIN).contains(&pin.expose().len()))
+    {
+        // The value itself is not shown.
+        table.error(format!(
+            "has a \"pin\" that is soon guessed: it is {LEAST_PIN} digits or more"
+        ));
+    }
     let own = table.field("endpoints");
     let own = own.map_or_else(Vec::new, |field| {
         list_of(&field, |item| user(item, endpoints))

@@ -106,6 +106,16 @@ impl Common {
         let languages = &self.config.languages;
         languages.is_empty() || languages.iter().any(|each| covers(each, language))
     }
+
+    /// What is asked of a back end, all of it within its time limit: callers wait in silence.
+    async fn within<T>(
+        &self,
+        asking: impl Future<Output = Result<T, SpeechError>>,
+    ) -> Result<T, SpeechError> {
+        let limit = self.config.timeout;
+        let late = |_| SpeechError::Failed(format!("no answer within {} s", limit.as_secs_f32()));
+        tokio::time::timeout(limit, asking).await.map_err(late)?
+    }
 }
 
 /// Makes the back ends of a configuration.

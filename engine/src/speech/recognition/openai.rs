@@ -51,10 +51,13 @@ impl OpenAi {
             timeout: self.common.config.timeout,
             max_octets: MAX_OCTETS,
         };
-        // Never closed.
-        let _turn = self.common.turns.acquire().await;
-        let answer = self.fetcher.request(&request).await;
-        let answer = answer.map_err(|error| failed(error.to_string()))?;
+        let asking = async {
+            // Never closed.
+            let _turn = self.common.turns.acquire().await;
+            let answer = self.fetcher.request(&request).await;
+            answer.map_err(|error| failed(error.to_string()))
+        };
+        let answer = self.common.within(asking).await?;
         if answer.status != 200 {
             return Err(refused(answer.status, &answer.body));
         }

@@ -3,6 +3,7 @@
 //! Limits: [`MAX_PENDING`] pieces at the same time; programs and services as many at a time as the configuration says. A back end that failed rests for
 //! [`REST`](super::super::asked::REST) while another one can serve instead.
 use super::super::asked::{Alarm, Asked, Failed};
+use super::super::ssml::is_language;
 use super::{Backend, Spoken, Transcript, Wanted, build, tidy};
 use crate::config;
 use crate::fetch::Fetcher;
@@ -204,7 +205,7 @@ impl Inner {
         if service.backends.is_empty() {
             return Err(RecogniserError::Nobody);
         }
-        let language = wanted.language.as_ref().filter(|tag| !tag.is_empty());
+        let language = wanted.language.as_ref().filter(|tag| is_language(tag));
         let language = language.unwrap_or(&service.language);
         let understands = |asked: &&Asked<dyn Backend>| asked.backend.understands(language);
         let able: Vec<_> = service.backends.iter().filter(understands).collect();

@@ -1,6 +1,7 @@
 //! The file of tokens: JSON, readable by its owner only, replaced as a whole. `trunkline token` and the server may both have it open:
 //! changes are made under a lock on a file beside it.
 use super::{MOST_TOKENS, Scope, Token};
+use rustix::fs::OFlags;
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -118,6 +119,8 @@ impl TokenFile {
     fn open(&self, path: &Path, new: bool) -> Result<File, FileError> {
         let mut options = OpenOptions::new();
         options.write(true).mode(0o600);
+        // Who owns the folder need not be who calls: a link is not followed, least of all by root.
+        options.custom_flags(OFlags::NOFOLLOW.bits() as i32);
         match new {
             true => options.create_new(true),
             false => options.create(true).truncate(false),
@@ -134,8 +137,11 @@ impl TokenFile {
     fn give(&self, file: &File) {
         let folder = self.path.parent().filter(|of| !of.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
-        let owner = std::fs::metadata(&self.path).or_else(|_| std::fs::metadata(folder));
-        if let Ok(owner) = owner {
+        let owner = std::fs::symlink_metadata(&self.path).or_else(|_| std::fs::metadata(folder));
+        let is_plain = file
+            .metadata()
+            .is_ok_and(|of| of.is_file() && of.nlink() == 1);
+        if let (Ok(owner), true) = (owner, is_plain) {
             let _ = fchown(file, Some(owner.uid()), Some(owner.gid()));
         }
     }

@@ -26,10 +26,14 @@ impl V1 {
     /// Places scheduled calls until the process ends.
     pub async fn keep_agenda(self: Arc<Self>) {
         let reason = "the server was stopped while it placed the call";
-        if let Ok(cut) = self.parts.store.interrupt_scheduled(reason).await {
-            for of in &cut {
-                self.tell_failed(&of.id, reason);
+        let cut = loop {
+            match self.parts.store.interrupt_scheduled(reason).await {
+                Ok(cut) => break cut,
+                Err(_) => tokio::time::sleep(NAP).await,
             }
+        };
+        for of in &cut {
+            self.tell_failed(&of.id, reason);
         }
         loop {
             // The store has told what went wrong.
@@ -50,13 +54,15 @@ impl V1 {
             let v1 = self.clone();
             placing.spawn(async move { v1.place_scheduled(of, now).await });
         }
-        placing.join_all().await;
+        // One that panicked stays claimed, and is told of at the next start.
+        while placing.join_next().await.is_some() {}
         Ok(nap(next, SystemTime::now()))
     }
 
     async fn place_scheduled(&self, of: Scheduled, now: SystemTime) {
         let late_ms = lateness(&of, now);
-        if late_ms > of.late_ms {
+        // The clock is looked at a little late itself.
+        if late_ms / 1000 > of.late_ms / 1000 {
             return self.missed(&of, late_ms).await;
         }
         let prepared = take::read::<CallAsked>(of.body.as_bytes()).and_then(|a| a.prepare(self));
@@ -71,12 +77,11 @@ impl V1 {
                 );
             }
             Err((_, true)) if late_ms + (AGAIN.as_millis() as i64) <= of.late_ms => {
-                // Else it stays claimed, and is told of at the next start.
-                let _ = self
-                    .parts
-                    .store
-                    .put_off_scheduled(&of.id, now + AGAIN)
-                    .await;
+                let (store, due) = (&self.parts.store, now + AGAIN);
+                // It has not rung: where the store takes nothing now it waits for that.
+                while store.put_off_scheduled(&of.id, due).await.is_err() {
+                    tokio::time::sleep(AGAIN).await;
+                }
             }
             Err((reason, _)) => {
                 tracing::warn!(
@@ -98,9 +103,11 @@ impl V1 {
         prepared: Result<Prepared, Problem>,
     ) -> Result<String, (String, bool)> {
         let prepared = prepared.map_err(|problem| (problem.detail, false))?;
+        // Of two the first may have rung already.
+        let is_one = matches!(prepared, Prepared::One(_));
         let placed = prepared.place(self).await;
         placed.map(|(call, _)| call).map_err(|error| {
-            let soon = matches!(&error, OrderError::Refused(refusal) if matches!(refusal.status, 480 | 503));
+            let soon = is_one && matches!(&error, OrderError::Refused(refusal) if matches!(refusal.status, 480 | 503));
             (error.to_string(), soon)
         })
     }

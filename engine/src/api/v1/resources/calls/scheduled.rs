@@ -296,9 +296,12 @@ async fn cancel(
     Named(id): Named<String>,
 ) -> Result<StatusCode, Problem> {
     let before = found(&v1, &id).await?;
-    let done = v1.parts.store.unschedule(&id).await;
+    let done = v1.parts.store.unschedule(&id, before.state).await;
     if !done.map_err(store_failed)? {
-        return Err(Problem::new(Kind::Conflict, "it is being placed"));
+        return Err(Problem::new(
+            Kind::Conflict,
+            "it is being placed, or was just now",
+        ));
     }
     if before.state == ScheduledState::Waiting {
         v1.parts.calls.events.tell(
