@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
 
-const FLOW: &str = "flow_version: 1\nentry: m\nmenus: {m: {menu_prompt: {silence_ms: 10}, choices: [{exten: '1', destination: {type: hangup}}]}}\n";
+const FLOW: &str = "flow_version: 1\nentry: m\nschedules: {office: {timezone: UTC, open_periods: [{week_days: [1]}]}}\nmenus: {m: {menu_prompt: {silence_ms: 10}, choices: [{exten: '1', destination: {type: hangup}}]}}\n";
 
 /// What the pages name, and what it is here.
 struct Stage {
