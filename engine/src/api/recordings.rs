@@ -1,17 +1,19 @@
 //! `GET /recordings/{id}?expires=…&signature=…`: a recording for whoever has its signed address; see `docs/recordings.md`.
 //!
-//! Serves files of the index only, whole, and never says whether a recording exists to one whose signature is wrong.
+//! Serves files of the index only, whole or a part, and never says whether a recording exists to one whose signature is wrong.
 use crate::store::{AddressRefused, RecordingRow, RecordingSigner, Store};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::stream;
 use std::collections::HashMap;
+use std::io::SeekFrom;
+use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 /// Octets read at once.
 const PIECE: usize = 64 * 1024;
@@ -36,6 +38,7 @@ async fn recording(
     State(from): State<Recordings>,
     Path(id): Path<String>,
     Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
 ) -> Response {
     let expires = query.get("expires").and_then(|text| text.parse().ok());
     let signature = query.get("signature").map_or("", String::as_str);
@@ -64,7 +67,7 @@ async fn recording(
         Ok(Some(row)) if row.state == "recording" => {
             (StatusCode::CONFLICT, "it is still being recorded\n").into_response()
         }
-        Ok(Some(row)) => file(&row).await,
+        Ok(Some(row)) => file(&row, wanted(&headers)).await,
     }
 }
 
@@ -76,31 +79,78 @@ fn gone() -> Response {
         .into_response()
 }
 
-async fn file(row: &RecordingRow) -> Response {
+/// What of the file is asked for. With `If-Range` all of it: there is nothing it could be compared with (RFC 9110 section 13.1.5).
+fn wanted(headers: &HeaderMap) -> Option<&str> {
+    if headers.contains_key(header::IF_RANGE) {
+        return None;
+    }
+    headers.get(header::RANGE)?.to_str().ok()
+}
+
+/// The part of a file that `Range` asks for (RFC 9110 section 14.2). `None`: all of it, which may be sent as well where several parts are
+/// asked for or the text is not understood.
+///
+/// # Errors
+/// The part lies behind the end.
+fn part(range: &str, length: u64) -> Option<Result<Range<u64>, ()>> {
+    let number = |text: &str| {
+        let digits = (1..=19).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| text.parse::<u64>().ok()).flatten()
+    };
+    let (first, last) = range.strip_prefix("bytes=")?.trim().split_once('-')?;
+    let (start, end) = match (first, last) {
+        ("", last) => (length.saturating_sub(number(last)?), length),
+        (first, "") => (number(first)?, length),
+        (first, last) if number(first)? <= number(last)? => {
+            (number(first)?, length.min(number(last)? + 1))
+        }
+        _ => return None,
+    };
+    Some(if start < end { Ok(start..end) } else { Err(()) })
+}
+
+async fn file(row: &RecordingRow, range: Option<&str>) -> Response {
     let kind = match row.format.as_str() {
         "wav" => "audio/wav",
         "opus" | "ogg" => "audio/ogg",
         _ => "application/octet-stream",
     };
-    whole_file(&row.path, kind).await.unwrap_or_else(gone)
+    send_file(&row.path, kind, range).await.unwrap_or_else(gone)
 }
 
-/// A file, piece by piece; `None`: it is not there.
-pub(super) async fn whole_file(path: &std::path::Path, kind: &'static str) -> Option<Response> {
-    let file = tokio::fs::File::open(path).await.ok()?;
+/// A file, piece by piece, or the part that `range` asks for; `None`: it is not there.
+pub(super) async fn send_file(
+    path: &std::path::Path,
+    kind: &'static str,
+    range: Option<&str>,
+) -> Option<Response> {
+    let mut file = tokio::fs::File::open(path).await.ok()?;
     let length = match file.metadata().await {
         Ok(about) if about.is_file() => about.len(),
         _ => return None,
     };
-    let pieces = stream::try_unfold(file, |mut file| async move {
-        let mut piece = vec![0; PIECE];
-        let read = file.read(&mut piece).await?;
-        piece.truncate(read);
-        Ok::<_, std::io::Error>((read > 0).then(|| (Bytes::from(piece), file)))
-    });
+    let asked = range.and_then(|range| part(range, length));
+    let Ok(sent) = asked.clone().unwrap_or(Ok(0..length)) else {
+        let all = [(header::CONTENT_RANGE, format!("bytes */{length}"))];
+        return Some((StatusCode::RANGE_NOT_SATISFIABLE, all).into_response());
+    };
+    if file.seek(SeekFrom::Start(sent.start)).await.is_err() {
+        return None;
+    }
+    let pieces = stream::try_unfold(
+        (file, sent.end - sent.start),
+        |(mut file, left)| async move {
+            let mut piece = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
+            let read = file.read(&mut piece).await?;
+            piece.truncate(read);
+            let next = (file, left - read as u64);
+            Ok::<_, std::io::Error>((read > 0).then(|| (Bytes::from(piece), next)))
+        },
+    );
     let mut response = Response::new(Body::from_stream(pieces));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_LENGTH, length.into());
+    headers.insert(header::CONTENT_LENGTH, (sent.end - sent.start).into());
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     for (name, value) in [
         (header::CONTENT_TYPE, kind),
         (header::CACHE_CONTROL, "private, no-store"),
@@ -108,6 +158,15 @@ pub(super) async fn whole_file(path: &std::path::Path, kind: &'static str) -> Op
         (header::REFERRER_POLICY, "no-referrer"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    let said = format!(
+        "bytes {}-{}/{length}",
+        sent.start,
+        sent.end.saturating_sub(1)
+    );
+    if let (Some(_), Ok(said)) = (asked, HeaderValue::try_from(said)) {
+        headers.insert(header::CONTENT_RANGE, said);
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     Some(response)
 }
@@ -141,10 +200,16 @@ mod tests {
             store: store.clone(),
             signer: signer.clone(),
         };
+        let range = std::cell::Cell::new(None);
         let ask = async |id: &str, expires: u64, signature: String| {
             let query = [("expires", expires.to_string()), ("signature", signature)];
             let query = query.map(|(name, value)| (name.to_owned(), value)).into();
-            let response = recording(State(from.clone()), Path(id.to_owned()), Query(query)).await;
+            let mut headers = HeaderMap::new();
+            if let Some(range) = range.get() {
+                headers.insert(header::RANGE, HeaderValue::from_static(range));
+            }
+            let (path, query) = (Path(id.to_owned()), Query(query));
+            let response = recording(State(from.clone()), path, query, headers).await;
             let status = response.status().as_u16();
             let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
             (status, body.to_vec())
@@ -158,11 +223,41 @@ mod tests {
         };
         store.post_recording_done(&path, done);
         store.flush().await;
-        assert_eq!(ask(&id, later, signer.sign(&id, later)).await, (200, audio));
+        let good = signer.sign(&id, later);
+        assert_eq!(ask(&id, later, good.clone()).await, (200, audio.clone()));
+        range.set(Some("bytes=65530-65539"));
+        assert_eq!(ask(&id, later, good.clone()).await, (206, vec![5; 10]));
+        range.set(Some("bytes=99999999-"));
+        assert_eq!(ask(&id, later, good.clone()).await.0, 416);
+        range.set(Some("bytes=0-1,5-6"));
+        assert_eq!(ask(&id, later, good).await, (200, audio));
+        range.set(None);
         assert_eq!(ask(&id, later - 1, signer.sign(&id, later)).await.0, 403);
         assert_eq!(ask(&id, 5, signer.sign(&id, 5)).await.0, 410);
         assert_eq!(ask("r-0", later, signer.sign("r-0", later)).await.0, 404);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(ask(&id, later, signer.sign(&id, later)).await.0, 404);
+    }
+
+    #[test]
+    fn parts_lie_within_the_file_whatever_is_asked_for() {
+        for (range, part_of_10) in [
+            ("bytes=0-3", Some(Ok(0..4))),
+            ("bytes=8-", Some(Ok(8..10))),
+            ("bytes=-4", Some(Ok(6..10))),
+            ("bytes=-99", Some(Ok(0..10))),
+            ("bytes=9-9999999999999999999", Some(Ok(9..10))),
+            ("bytes=10-", Some(Err(()))),
+            ("bytes=-0", Some(Err(()))),
+            ("bytes=3-2", None),
+            ("bytes=+1-2", None),
+            ("bytes=0-1,3-4", None),
+            ("bytes=99999999999999999999-", None),
+            ("bytes=", None),
+            ("lines=0-1", None),
+        ] {
+            assert_eq!(part(range, 10), part_of_10, "{range}");
+        }
+        assert_eq!(part("bytes=-1", 0), Some(Err(())));
     }
 }

@@ -27,6 +27,21 @@ pub(super) fn mistakes(config: &Config, prompts: &PromptLibrary) -> Vec<String> 
     told
 }
 
+/// Numbers whose web service cannot know who asks it.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let unsigned = config
+        .numbers
+        .iter()
+        .filter_map(|number| match &number.destination {
+            NumberDestination::Webhook(hook) if hook.secret.is_none() => Some(format!(
+                "{}:{}:{} what is posted to {} is not signed: set webhook_secret",
+                config.source, number.at.line, number.at.column, hook.url
+            )),
+            _ => None,
+        });
+    unsigned.collect()
+}
+
 /// What drives a call to this number.
 pub(super) fn program(hook: NumberWebhook) -> Box<dyn Program> {
     // Checked when the configuration was read.

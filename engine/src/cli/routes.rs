@@ -129,6 +129,7 @@ impl RouteTable {
             return Err(BrokenFlows(broken));
         }
         warnings.extend(queue_table::warnings(&config, &flows));
+        warnings.extend(number_webhook::warnings(&config));
         let flows = Arc::new(flows);
         let router = Arc::new(Router::new(config));
         Ok((RouteTable { router, flows }, warnings))

@@ -258,7 +258,33 @@ pub(super) fn everything_on() -> String {
         });
         key.unwrap_or(line).to_owned() + "\n"
     };
-    DEFAULT_TOML.lines().map(on).collect()
+    let text: String = DEFAULT_TOML.lines().map(on).collect();
+    // A variable that is there while tests run.
+    ["MIRROR_SECRET", "CALLS_SECRET"]
+        .iter()
+        .fold(text, |text, name| text.replace(name, "CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn a_secret_of_the_environment_is_read_and_one_that_is_not_there_is_told() {
+    let hook = |secret: &str| {
+        let text = format!("[[webhook]]\nname = \"a\"\nurl = \"https://a.example/\"\n{secret}\n");
+        Config::from_str("t", &text)
+    };
+    let good = hook("secret_env = \"CARGO_MANIFEST_DIR\"").expect("good");
+    let there = std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs this");
+    assert_eq!(good.webhooks[0].secret.expose(), there);
+    for (secret, told) in [
+        (
+            "secret_env = \"TRUNKLINE_HAS_NO_SUCH\"",
+            "names no variable",
+        ),
+        ("secret_env = \"PATH\"\nsecret = \"s\"", "keep one"),
+        ("", "secret_env"),
+    ] {
+        let error = hook(secret).expect_err(secret).to_string();
+        assert!(error.contains(told), "{error}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn server(ip: Ipv4Addr, numbers: Vec<(String, String)>) -> Server {
     let quick = quick();
     Server::with(Settings {
         callers: format!(
-            "[fetch]\nallow = [\"127.0.0.0/8\"]\n{}{}",
+            "[fetch]\nallow = [\"127.0.0.0/8\"]\ntimeout_s = 300\n{}{}",
             quick.callers,
             users.concat()
         ),
@@ -156,4 +156,27 @@ nodes:
     call.wait_prompt("welcome", 0);
     call.wait_hang_up();
     server.wait_idle();
+}
+
+#[test]
+fn an_order_is_taken_while_a_prompt_is_fetched() {
+    let ip = own_address();
+    // It takes the question and never answers.
+    let silent = std::net::TcpListener::bind((ip, 0)).expect("bind");
+    let address = silent.local_addr().expect("bound");
+    let server = server(ip, Vec::new());
+    let admin = admin(&server);
+    let ann = registered(&server, "ann");
+    let url = format!("http://{address}/a.wav");
+    let body = json!({"to": {"endpoint": "ann"}, "verbs": [{"play": {"audio": url}}]});
+    let placed = place(&server, &admin, &body);
+    let path = format!(
+        "/api/v1/calls/{}/hangup",
+        placed["call"].as_str().expect("an id")
+    );
+    let call = ann.take_call(server.sip());
+    let (_held, _) = silent.accept().expect("asked");
+    assert_eq!(with(&server, &admin, "POST", &path, "").status, 200);
+    call.wait_hang_up();
+    server.wait_no_call();
 }

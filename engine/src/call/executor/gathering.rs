@@ -5,7 +5,7 @@ use super::super::events::{EventKind, cut};
 use super::super::gather::{Gathering, Next, Phase};
 use super::super::leg::Input;
 use super::super::verb::{Gather, GatherEnd, Gathered, Manner, Outcome};
-use super::{Executor, VerbResult, failed};
+use super::{Executor, VerbResult};
 use crate::call::End;
 use crate::media::{Command, Listening};
 use crate::speech::{RecogniserError, Transcript};
@@ -91,7 +91,7 @@ impl Executor<'_> {
                 .await
             {
                 Ok(id) => playing = Some(id),
-                Err(reason) => return Ok(failed("gather", reason)),
+                Err(why) => return why.of("gather"),
             }
         }
         loop {

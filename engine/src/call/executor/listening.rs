@@ -2,7 +2,7 @@
 use super::super::leg::Input;
 use super::super::listen::{Listen, ListenEnd, Vigil};
 use super::super::verb::{Manner, Outcome};
-use super::{Executor, VerbResult, failed};
+use super::{Executor, VerbResult};
 use crate::media::{Command, Listening};
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ impl Executor<'_> {
                 .await;
             match began {
                 Ok(id) => playing = Some(id),
-                Err(reason) => return Ok(failed("listen", reason)),
+                Err(why) => return why.of("listen"),
             }
         }
         let end = loop {

@@ -6,6 +6,7 @@ use super::super::rings::{Rings, Told};
 use super::super::see_off::Escorted;
 use super::super::verb::{Audio, KeyPress, Manner, Outcome, Repeat};
 use super::dial::passed_on;
+use super::saying::Unplayed;
 use super::{End, Executor, VerbResult};
 use crate::config::{Announce, Queue};
 use crate::media::{Command, MediaAudio};
@@ -156,7 +157,13 @@ impl Executor<'_> {
                     return Err(end);
                 }
                 Next::Input(input) => self.queue_input(waiting, input),
-                Next::Order(order) => self.obey(waiting, order).await,
+                Next::Order(order) => match self.obey(waiting, order).await {
+                    Ok(served) => served,
+                    Err(end) => {
+                        waiting.rings.cancel("caller-gone", Some(passed_on(&end)));
+                        return Err(end);
+                    }
+                },
                 Next::Told(told) => rung(waiting, told),
             };
             if let Some(served) = served {
@@ -221,7 +228,11 @@ impl Executor<'_> {
         kept
     }
 
-    async fn obey(&mut self, waiting: &mut Waiting<'_>, order: Order) -> Option<Served> {
+    async fn obey(
+        &mut self,
+        waiting: &mut Waiting<'_>,
+        order: Order,
+    ) -> Result<Option<Served>, End> {
         match order {
             Order::Ring { attempt, agents } => {
                 let prefer = self.leg.encoding();
@@ -231,17 +242,17 @@ impl Executor<'_> {
                 waiting.rings.cancel("no-answer", None);
             }
             Order::Cancel { .. } | Order::CallBack { .. } => {}
-            Order::Announce { position, hold } => self.announce(waiting, position, hold).await,
+            Order::Announce { position, hold } => self.announce(waiting, position, hold).await?,
             Order::Leave(why) => {
                 waiting.rings.cancel("queue-left", None);
-                return Some(Served::Not(match why {
+                return Ok(Some(Served::Not(match why {
                     Leaving::Timeout => QueueEnd::Timeout,
                     Leaving::Empty => QueueEnd::Empty,
                     _ => QueueEnd::Removed,
-                }));
+                })));
             }
         }
-        None
+        Ok(None)
     }
 
     /// Says how the caller stands, in its language; the music goes on after. What has no file and no voice is not said.
@@ -250,7 +261,7 @@ impl Executor<'_> {
         waiting: &mut Waiting<'_>,
         position: usize,
         hold: Option<Duration>,
-    ) {
+    ) -> Result<(), End> {
         let settings = &waiting.settings.announce;
         let language = &waiting.verb.language;
         let mut audio = Vec::new();
@@ -266,15 +277,19 @@ impl Executor<'_> {
             }
         }
         if audio.is_empty() {
-            return;
+            return Ok(());
         }
         match self
             .start_playing(&audio, Repeat::Times(1), Manner::default())
             .await
         {
             Ok(id) => waiting.speaking = Some(id),
-            Err(error) => tracing::warn!(error, "an announcement is not said"),
+            Err(Unplayed::Failed(error)) => {
+                tracing::warn!(error, "an announcement is not said");
+            }
+            Err(Unplayed::Ended(end)) => return Err(end),
         }
+        Ok(())
     }
 
     /// A sentence by its prompts, else by a voice.

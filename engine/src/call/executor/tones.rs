@@ -20,9 +20,9 @@ impl Executor<'_> {
             let manner = Manner::default();
             match self.start_playing(&wait.prompts, wait.repeat, manner).await {
                 Ok(id) => playing = Some(id),
-                Err(reason) => {
+                Err(why) => {
                     let _ = self.leg.attend(Attention::default());
-                    return Ok(failed("wait_for_tone", reason));
+                    return why.of("wait_for_tone");
                 }
             }
         }

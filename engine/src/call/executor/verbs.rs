@@ -3,7 +3,8 @@ use super::super::events::EventKind;
 use super::super::leg::{Input, KeyPath};
 use super::super::sounds;
 use super::super::verb::{Audio, Echo, Manner, Outcome, Play, Refer, Repeat, SendDigits};
-use super::{Executor, VerbResult, deadline_in, failed, saying};
+use super::saying::{self, Unplayed};
+use super::{Executor, VerbResult, deadline_in, failed};
 use crate::media::{Command, DigitPiece, DigitText, MediaAudio};
 use serde_json::json;
 
@@ -17,7 +18,7 @@ impl Executor<'_> {
             .await
         {
             Ok(id) => id,
-            Err(reason) => return Ok(failed("play", reason)),
+            Err(why) => return why.of("play"),
         };
         loop {
             match self.next().await {
@@ -145,7 +146,7 @@ impl Executor<'_> {
         audio: &[Audio],
         repeat: Repeat,
         manner: Manner,
-    ) -> Result<u32, String> {
+    ) -> Result<u32, Unplayed> {
         let pieces = self.pieces(audio).await?;
         let repeat = match repeat {
             Repeat::Times(times) => Some(times),
@@ -190,10 +191,25 @@ impl Executor<'_> {
     }
 
     pub(super) async fn media_audio(&mut self, piece: &Audio) -> Result<MediaAudio, String> {
-        let calls = &self.call.calls;
-        match piece {
-            Audio::Recording(id) => sounds::file(calls, self.recordings.path(*id)?).await,
-            piece => sounds::load(calls, piece).await,
-        }
+        self.loading(piece)?.await
+    }
+
+    /// Makes a piece of audio ready, apart from the call.
+    pub(super) fn loading(
+        &self,
+        piece: &Audio,
+    ) -> Result<impl Future<Output = Result<MediaAudio, String>> + use<>, String> {
+        let calls = self.call.calls.clone();
+        let file = match piece {
+            Audio::Recording(id) => Some(self.recordings.path(*id)?),
+            _ => None,
+        };
+        let piece = piece.clone();
+        Ok(async move {
+            match file {
+                Some(path) => sounds::file(&calls, path).await,
+                None => sounds::load(&calls, &piece).await,
+            }
+        })
     }
 }

@@ -9,6 +9,9 @@ use trunkline_sip::offer_answer::Direction;
 
 use super::description::session_description;
 
+/// How often an offer that is out of date is made anew.
+const MOST_REOFFERS: u8 = 3;
+
 impl Leg {
     /// Whether the others hear it; counts where it is joined with others.
     pub(in super::super) fn set_muted(&mut self, on: bool) {
@@ -23,6 +26,7 @@ impl Leg {
         }
         self.put_on_hold = on;
         self.note();
+        self.reoffers = 0;
         self.offer_direction();
     }
 
@@ -60,6 +64,11 @@ impl Leg {
     /// It refuses our offer: the audio is as it was agreed before, and held or resumed by us alone.
     pub(super) fn reinvite_rejected(&mut self, status: u16) {
         self.negotiation.withdraw();
+        // RFC 3261 section 14.1: both have offered at once, and by now ours is out of date.
+        if status == 491 && self.reoffers < MOST_REOFFERS {
+            self.reoffers += 1;
+            return self.offer_direction();
+        }
         tracing::info!(
             party = self.label(),
             status,

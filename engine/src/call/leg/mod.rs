@@ -248,6 +248,8 @@ pub(super) struct Leg {
     /// Orders from outside: the others do not hear it; it is on hold.
     muted: bool,
     put_on_hold: bool,
+    /// Offers of that which were made anew.
+    reoffers: u8,
     ended: Option<End>,
     hung_up: Option<&'static str>,
     /// The status and the Q.850 cause that the far end was told at our hang-up.
@@ -312,6 +314,7 @@ impl Leg {
             has_music: false,
             muted: false,
             put_on_hold: false,
+            reoffers: 0,
             ended: None,
             hung_up: None,
             told: (None, None),

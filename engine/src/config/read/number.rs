@@ -1,5 +1,5 @@
 //! Reads `[[number]]` and holds it against the trunks, endpoints and groups there are.
-use super::login::secret;
+use super::login::{from_env, secret};
 use super::value::{count, not_empty};
 use super::webhook::address;
 use super::{Field, Sources, Table, entries, shown, unknown};
@@ -21,9 +21,10 @@ const KINDS: [&str; 9] = [
     "webhook",
 ];
 /// What belongs to a `webhook`.
-const OF_WEBHOOK: [&str; 5] = [
+const OF_WEBHOOK: [&str; 6] = [
     "webhook_secret",
     "webhook_secret_file",
+    "webhook_secret_env",
     "webhook_timeout_ms",
     "fallback_url",
     "fallback",
@@ -261,14 +262,21 @@ fn webhook_keys(
     if let (Some(field), true) = (given.iter().flatten().next(), elsewhere) {
         field.error("is for a number that leads to a \"webhook\"");
     }
-    let secret = secret(
-        table,
-        known.sources,
-        "webhook_secret",
-        "webhook_secret_file",
-    );
+    let secret = match &given[..3] {
+        [None, None, Some(env)] => from_env(env),
+        [_, _, Some(env)] => {
+            env.error("is given beside \"webhook_secret\" or \"webhook_secret_file\"; keep one");
+            None
+        }
+        _ => secret(
+            table,
+            known.sources,
+            "webhook_secret",
+            "webhook_secret_file",
+        ),
+    };
     let timeout_ms = count(table, "webhook_timeout_ms", 100..=30_000, 5000) as u32;
-    let [_, _, _, fallback_url, fallback] = given;
+    let [_, _, _, _, fallback_url, fallback] = given;
     let fallback_url = fallback_url.and_then(|field| address(&field));
     let verbs = fallback.as_ref().and_then(|field| {
         let text = not_empty(field)?;

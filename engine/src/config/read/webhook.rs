@@ -1,5 +1,5 @@
 //! Reads `[[webhook]]`.
-use super::login::secret;
+use super::login::{from_env, secret};
 use super::value::{count, list_of, name, seconds};
 use super::{Field, Sources, Table, entries, repeated};
 use crate::config::types::Webhook;
@@ -25,9 +25,19 @@ fn webhook<'a>(mut table: Table<'a>, sources: &Sources<'_>) -> Option<(Field<'a>
     let at = table.at;
     let (named, url) = (table.required("name"), table.required("url"));
     let given = ["secret", "secret_file"].map(|key| table.field(key).is_some());
-    let secret = secret(&mut table, sources, "secret", "secret_file");
-    if given == [false, false] {
-        table.error("needs \"secret\" or \"secret_file\": what is sent is signed with it");
+    let env = table.field("secret_env");
+    let secret = match (&env, given) {
+        (Some(env), [false, false]) => from_env(env),
+        (Some(env), _) => {
+            env.error("is given beside \"secret\" or \"secret_file\"; keep one");
+            None
+        }
+        (None, _) => secret(&mut table, sources, "secret", "secret_file"),
+    };
+    if env.is_none() && given == [false, false] {
+        table.error(
+            "needs \"secret\", \"secret_file\" or \"secret_env\": what is sent is signed with it",
+        );
     }
     let events = table.field("events").map(|f| list_of(&f, event));
     let timeout = seconds(&mut table, "timeout_s", 1, 10);

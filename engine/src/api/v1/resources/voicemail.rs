@@ -6,7 +6,7 @@ use super::super::problem::{Kind, Problem};
 use super::super::scope::Scope;
 use super::super::take::{Asked, Body, Named};
 use super::cdrs::store_failed;
-use crate::api::recordings::whole_file;
+use crate::api::recordings::send_file;
 use crate::config::VoicemailBox;
 use crate::store::{VoicemailQuery, VoicemailRow, VoicemailState, stamp, time_of};
 use axum::Json;
@@ -275,7 +275,7 @@ async fn audio(
     Named(which): Named<(String, String)>,
 ) -> Result<Response, Problem> {
     let row = found(&v1, &which).await?;
-    let file = whole_file(&row.path, "audio/wav").await;
+    let file = send_file(&row.path, "audio/wav", None).await;
     file.ok_or_else(|| Problem::not_found("file of the message", &row.id))
 }
 
