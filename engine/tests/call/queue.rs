@@ -78,6 +78,19 @@ async fn until_waiting(rig: &Rig, callers: usize) {
     }
 }
 
+/// Until so many are in rooms: a supervisor is with the two then.
+async fn until_heard_by(rig: &Rig, members: u64) {
+    let limit = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let there = rig.media.stats().rooms.members.value();
+        if there == members {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < limit, "{there} members");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 async fn queued(rig: &mut Rig) -> QueueEnd {
     match rig.outcome().await {
         Outcome::Queued(queued) => queued.end,
@@ -586,6 +599,7 @@ async fn a_supervisor_listens_whispers_and_speaks_with_both() {
     // One who is there when the call ends is told so.
     let (mut boss, _) = calling(&rig, "boss").await;
     boss.hear().await;
+    until_heard_by(&rig, 3).await;
     caller.bye().await;
     ann.expect("BYE").await;
     boss.expect("BYE").await;
