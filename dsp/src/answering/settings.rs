@@ -3,13 +3,13 @@
 /// The limits, in ms where nothing else is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {
-    /// Silence before anything is said that is longer: [`Answerer::Silence`].
+    /// Silence before anything is said that is longer: [`Answerer::Silence`](super::Answerer::Silence).
     pub initial_silence_ms: u32,
     /// Voice in all that is longer: a machine.
     pub greeting_ms: u32,
     /// Silence after a voice that is as long: a human, who waits.
     pub after_greeting_silence_ms: u32,
-    /// When nothing is known after this time: [`Answerer::NotSure`].
+    /// When nothing is known after this time: [`Answerer::NotSure`](super::Answerer::NotSure).
     pub total_analysis_ms: u32,
     /// A voice that is shorter is no word.
     pub min_word_ms: u32,

@@ -36,17 +36,17 @@ impl Answerer {
 /// Which limit decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Because {
-    /// [`Settings::initial_silence_ms`].
+    /// [`Settings::initial_silence_ms`](super::Settings::initial_silence_ms).
     InitialSilence,
-    /// [`Settings::greeting_ms`].
+    /// [`Settings::greeting_ms`](super::Settings::greeting_ms).
     LongGreeting,
-    /// [`Settings::max_words`].
+    /// [`Settings::max_words`](super::Settings::max_words).
     MaxWords,
-    /// [`Settings::max_word_ms`].
+    /// [`Settings::max_word_ms`](super::Settings::max_word_ms).
     MaxWordLength,
-    /// [`Settings::after_greeting_silence_ms`].
+    /// [`Settings::after_greeting_silence_ms`](super::Settings::after_greeting_silence_ms).
     SilenceAfterGreeting,
-    /// [`Settings::total_analysis_ms`].
+    /// [`Settings::total_analysis_ms`](super::Settings::total_analysis_ms).
     TooLong,
     /// A beep.
     Beep,

@@ -46,6 +46,12 @@ struct NotSent {
     for_good: bool,
 }
 
+/// Whether the server refuses who we are, not the mail (RFC 4954 section 6).
+fn is_about_login(error: &lettre::transport::smtp::Error) -> bool {
+    let code = error.status().map(|code| code.to_string());
+    matches!(code.as_deref(), Some("530" | "534" | "535" | "538"))
+}
+
 impl NotSent {
     fn for_good(reason: String) -> NotSent {
         NotSent {
@@ -123,11 +129,14 @@ impl Clerk {
             let clerk = self.clone();
             under_way.spawn(async move { clerk.settle(row, now).await });
         }
+        let mut rest = Duration::ZERO;
         while let Some(done) = under_way.join_next().await {
-            // One that panicked is tried again with the next round.
-            done.unwrap_or(Ok(()))?;
+            // What the store does not take, or panicked, is tried again, but not at once.
+            if !matches!(done, Ok(Ok(()))) {
+                rest = STORE_REST;
+            }
         }
-        Ok(Duration::ZERO)
+        Ok(rest)
     }
 
     /// The message, with what it says where that is wanted and somebody understands it. Tried once: a mail does not wait for long.
@@ -228,7 +237,8 @@ impl Clerk {
                 let host = server.host.as_str();
                 let told = |error: lettre::transport::smtp::Error| NotSent {
                     reason: error.to_string(),
-                    for_good: error.is_permanent(),
+                    // A password that is wrong may be right tomorrow.
+                    for_good: error.is_permanent() && !is_about_login(&error),
                 };
                 type Smtp = AsyncSmtpTransport<Tokio1Executor>;
                 let mut smtp = match security {
@@ -244,7 +254,15 @@ impl Clerk {
                     smtp = smtp.credentials(Credentials::new(name.clone(), password));
                 }
                 let smtp = smtp.timeout(Some(self.mail.timeout)).build();
-                smtp.send(mail).await.map(|_| ()).map_err(told)
+                // Its own limit is for the connection alone.
+                let limit = self.mail.timeout;
+                match tokio::time::timeout(limit, smtp.send(mail)).await {
+                    Ok(sent) => sent.map(|_| ()).map_err(told),
+                    Err(_) => Err(NotSent::for_now(format!(
+                        "it was not taken within {} s",
+                        limit.as_secs_f32()
+                    ))),
+                }
             }
             None => Ok(()),
         }

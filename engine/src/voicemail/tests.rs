@@ -334,3 +334,20 @@ async fn what_a_message_says_is_written_down_once() {
         assert_eq!(kept.transcript, expected);
     }
 }
+
+#[tokio::test]
+async fn a_mail_server_that_says_nothing_stops_no_mail() {
+    let bench = bench(mailed());
+    bench.leave(3000, Duration::ZERO).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mail = Mail {
+        from: "pbx@example.com".to_owned(),
+        by: smtp(silent.local_addr().unwrap()),
+        timeout: Duration::from_millis(200),
+    };
+    let clerk = Clerk::new(bench.boxes.clone(), bench.store.clone(), mail);
+    let now = SystemTime::now() + Duration::from_secs(1);
+    clerk.round(now).await.unwrap();
+    assert_eq!(clerk.counters.failed.load(Ordering::Relaxed), 1);
+    assert_eq!(clerk.counters.given_up.load(Ordering::Relaxed), 0);
+}

@@ -1,6 +1,7 @@
 //! Queues and agents: how they stand, and what agents do.
 use super::super::V1;
 use super::super::book::{Book, Route};
+use super::super::guard::Whose;
 use super::super::page::{Page, Paging};
 use super::super::problem::{Kind, Problem};
 use super::super::scope::Scope;
@@ -9,8 +10,8 @@ use super::calls::orders::Target;
 use crate::call::{AgentProgram, Originate};
 use crate::config::AgentService;
 use crate::queue::{AgentState, AgentView, QueueView};
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -141,7 +142,7 @@ pub(super) fn routes(book: Book) -> Book {
     .add(
         Route::post("/agents/{id}/supervise", "supervise_agent")
             .says("queues", "Calls a supervisor, who joins the call that an agent has")
-            .more("The supervisor presses 1 to listen, 2 to whisper, 3 to barge in, any other key to leave.")
+            .more("The supervisor presses 1 to listen, 2 to whisper, 3 to barge in, any other key to leave. A number as `to` needs calls:write, too.")
             .scope(Scope::QueuesWrite)
             .body::<SuperviseAsked>()
             .answers::<Supervising>(200, "The supervisor's phone rings"),
@@ -273,8 +274,16 @@ async fn unpause(
 async fn supervise(
     State(v1): State<Arc<V1>>,
     Named(id): Named<String>,
+    Extension(Whose(token)): Extension<Whose>,
     Body(asked): Body<SuperviseAsked>,
 ) -> Result<Json<Supervising>, Problem> {
+    if asked.to.is_number() && !Scope::CallsWrite.is_in(&token.scopes) {
+        let detail = format!(
+            "to call a number the token needs the scope {}",
+            Scope::CallsWrite
+        );
+        return Err(Problem::new(Kind::ScopeMissing, detail));
+    }
     let calls = &v1.parts.calls;
     let agent = calls.queues.agent(&id);
     let agent = agent.ok_or_else(|| Problem::not_found("agent", &id))?;

@@ -196,6 +196,13 @@ pub(in super::super) struct Target {
     trunk: Option<String>,
 }
 
+impl Target {
+    /// It is a number, which may lead anywhere.
+    pub(in super::super) fn is_number(&self) -> bool {
+        self.number.is_some()
+    }
+}
+
 /// Where parties go.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
