@@ -113,6 +113,7 @@ struct Threads {
     writer: Option<Sender<Box<dyn Job>>>,
     /// `None`: the writer reads as well.
     reader: Option<Sender<Box<dyn Job>>>,
+    /// The writer, then the reader.
     running: Vec<JoinHandle<()>>,
     counters: Arc<Counters>,
     shown: Shown,
@@ -121,14 +122,20 @@ struct Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        self.writer = None;
+        // The last to close the file brings into it what lies beside it, which the reader may not.
         self.reader = None;
-        for thread in self.running.drain(..) {
-            // The last handle may go with a piece of work.
-            if thread.thread().id() != std::thread::current().id() {
-                let _ = thread.join();
-            }
-        }
+        self.running
+            .drain(self.running.len().min(1)..)
+            .for_each(await_end);
+        self.writer = None;
+        self.running.drain(..).for_each(await_end);
+    }
+}
+
+fn await_end(thread: JoinHandle<()>) {
+    // The last handle may go with a piece of work.
+    if thread.thread().id() != std::thread::current().id() {
+        let _ = thread.join();
     }
 }
 
