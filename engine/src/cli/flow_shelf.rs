@@ -147,6 +147,10 @@ impl FlowShelf for Shelf {
         let (name, kept) = self
             .named(id)
             .ok_or_else(|| Problem::not_found("flow", id))?;
+        if by_hand.is_none() {
+            // Also of one that is in the flow no more.
+            self.routes.hours.set(&name, schedule, None);
+        }
         let mut schedules = kept.flow.schedules.iter();
         let found = schedules
             .find(|each| each.id == schedule)
