@@ -170,7 +170,8 @@ impl Phone {
     pub(crate) fn receive(&self) -> Option<Message> {
         let mut buffer = [0; 65536];
         let (length, _) = self.socket.recv_from(&mut buffer).ok()?;
-        Some(Message::parse(&buffer[..length]))
+        // RTCP goes to the port after that of the audio, which may be this one.
+        (buffer[0] < 0x80).then(|| Message::parse(&buffer[..length]))
     }
 
     /// The next message that satisfies `wanted`; others are passed over.
