@@ -3,6 +3,7 @@
 pub(crate) mod log;
 
 use log::Log;
+use socket2::{Domain, Socket, Type};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -40,6 +41,15 @@ pub(crate) fn free_port(ip: Ipv4Addr) -> u16 {
         }
     }
     panic!("no port is free at {ip}");
+}
+
+/// Connects from an address that no server of the tests has. From the server's own, a port nobody listens on yet can be given to this
+/// very socket, which TCP then connects with itself (RFC 9293 3.5: simultaneous open), and the server finds it taken.
+fn connect(to: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from(([127, 0, 0, 2], 0)).into())?;
+    socket.connect(&to.into())?;
+    Ok(socket.into())
 }
 
 /// What the configuration of a test server says.
@@ -197,7 +207,7 @@ impl Server {
 
     /// Status and body of a GET.
     pub(crate) fn http(&self, path: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect((self.settings.ip, self.settings.http_port)).ok()?;
+        let mut stream = connect((self.settings.ip, self.settings.http_port).into()).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
         write!(
             stream,
