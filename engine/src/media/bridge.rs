@@ -300,13 +300,18 @@ impl ChannelState {
         if !receives || !self.passes_frames() {
             return None;
         }
-        let bridge = self.bridge.as_ref().filter(|of| !of.carriage.muted)?;
+        let bridge = self.bridge.as_ref()?;
+        let muted = bridge.carriage.muted;
         if bridge.carriage.mute_inband_keys
             && let Some(delay) = &mut self.key_delay
         {
+            if muted {
+                // What comes out after it is nothing that was said while or before it was muted.
+                heard.silence_at(heard.rate());
+            }
             delay.pass(heard, self.detector_heard);
         }
-        Some(bridge.peer)
+        (!muted).then_some(bridge.peer)
     }
 
     /// Whether it sends audio or digits of its own.

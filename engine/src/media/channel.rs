@@ -382,6 +382,9 @@ impl ChannelState {
                     self.echo = on;
                 }
                 Command::Detect { inband } => {
+                    if inband {
+                        self.begin_listening();
+                    }
                     let profile = self.profile.copied().unwrap_or(around.dtmf);
                     self.detect(moment.now, inband.then_some(profile));
                 }

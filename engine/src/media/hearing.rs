@@ -125,6 +125,9 @@ impl Hearing {
 
     /// Sequence numbers and timestamps begin anew.
     pub(crate) fn forget(&mut self) {
+        if let Some(fresh) = Decoder::plain(self.present) {
+            self.plain = fresh;
+        }
         self.playout.reset(self.present);
         self.silence = None;
     }

@@ -90,7 +90,6 @@ impl ChannelState {
             if self.detector.is_some() {
                 return;
             }
-            self.begin_listening();
             self.detector = Some(Detector::new(self.detector_rate.hz(), profile));
             if let Some(delay) = &mut self.key_delay {
                 delay.recount(self.detector_heard);

@@ -457,7 +457,12 @@ impl ChannelState {
     fn pull(&mut self, now: Instant, heard: &mut Frame) -> Pulled {
         let now_us = self.us_at(now);
         let Some(hearing) = &mut self.incoming.hearing else {
-            heard.silence_at(heard.rate());
+            // The frame still has the rate of the channel before.
+            let rate = self
+                .stream
+                .as_ref()
+                .map_or(AudioRate::Narrow, |stream| stream.params.encoding.audio());
+            heard.silence_at(rate);
             return Pulled::Idle;
         };
         hearing.pull(now_us, heard)

@@ -43,17 +43,23 @@ pub fn realtime(priority: u8) -> io::Result<()> {
 }
 
 /// Asks the scheduler to let the calling thread run in short turns of 0.1 ms (the shortest there are), so that it begins soon after it wakes
-/// although other threads of the same priority are running. Needs no permission. Linux from 6.12 on does so; older ones change nothing. Lost
-/// when [`realtime`] is set.
+/// although other threads of the same priority are running. Keeps the nice value, and needs no permission. A thread that has another policy
+/// than the usual one keeps that. Linux from 6.12 on does so; older ones change nothing. Lost when [`realtime`] is set.
 ///
 /// # Errors
 /// What the system says.
 #[allow(unsafe_code)]
 pub fn short_turns() -> io::Result<()> {
+    // SAFETY: only asks; 0 is the calling thread.
+    if unsafe { libc::sched_getscheduler(0) } & !libc::SCHED_RESET_ON_FORK != libc::SCHED_OTHER {
+        return Ok(());
+    }
     // SAFETY: all zeros are a value of it, which is made up of integers.
     let mut wanted: libc::sched_attr = unsafe { std::mem::zeroed() };
     wanted.size = size_of::<libc::sched_attr>() as u32;
     wanted.sched_policy = libc::SCHED_OTHER as u32;
+    // SAFETY: only asks; 0 is the calling thread.
+    wanted.sched_nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
     wanted.sched_runtime = SHORTEST_TURN_NS;
     // SAFETY: `wanted` lives during the call, is only read, and says its own size; 0 is the calling thread.
     match unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &wanted, 0) } {
@@ -135,5 +141,15 @@ mod tests {
     #[test]
     fn a_priority_that_is_none_is_refused() {
         assert!(realtime(0).is_err() && realtime(100).is_err());
+    }
+
+    #[test]
+    fn short_turns_leave_the_nice_value() {
+        let of_thread = std::thread::spawn(|| {
+            rustix::process::nice(5).expect("a lower priority needs no permission");
+            short_turns().expect("short turns");
+            rustix::process::nice(0).expect("the nice value")
+        });
+        assert_eq!(of_thread.join().expect("ends"), 5);
     }
 }

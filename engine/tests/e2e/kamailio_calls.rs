@@ -7,10 +7,10 @@ use crate::server::Server;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A second of tones that rise from `lowest`.
+/// Two seconds of tones that rise from `lowest`.
 fn voice(lowest: f32) -> Vec<i16> {
-    (0..8)
-        .flat_map(|step| audio::tone(&[lowest + 110.0 * step as f32], 6000.0, 125))
+    (0..16)
+        .flat_map(|step| audio::tone(&[lowest + 55.0 * step as f32], 6000.0, 125))
         .collect()
 }
 

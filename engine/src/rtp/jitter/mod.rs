@@ -288,7 +288,7 @@ impl JitterBuffer {
 
     /// A packet whose turn is over. When nothing but such packets come the stream starts anew.
     fn late(&mut self, now_us: u64, packet: &Arrived<'_>, at: i64, follows: bool) -> Inserted {
-        self.late_run += 1;
+        self.late_run = self.late_run.saturating_add(1);
         let alone = self.store.first().is_none();
         if alone && (follows || packet.marker || self.late_run >= LATE_RUN) {
             return self.start(now_us, packet);
