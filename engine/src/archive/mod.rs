@@ -1,10 +1,10 @@
 //! The archive: keeps the index of recordings in step with the files. Takes note of each file that is begun and completed, puts right what a
-//! killed process left, and deletes what is old or too much.
+//! killed process left, and deletes what is old, too much or unwanted.
 //!
 //! It never records and never serves a file. Limit of one sweep: it goes on until nothing is due.
 mod sweep;
 
-pub use sweep::{Kept, sweep};
+pub use sweep::{Kept, delete, sweep};
 
 use crate::call::events::{Event, EventKind, EventSink};
 use crate::media::repair_recording;

@@ -1,4 +1,4 @@
-//! Deletes recordings that are old, and the oldest where they are too much.
+//! Deletes recordings: those that are old, the oldest where they are too much, and one that somebody has asked for.
 use crate::store::{RecordingRow, Store, StoreError};
 use std::time::SystemTime;
 
@@ -40,8 +40,8 @@ async fn clear(store: &Store, due: Due) -> Result<usize, StoreError> {
             Due::Beyond(most) => store.recordings_beyond(most).await?,
         };
         for row in rows {
-            if delete(&row).await {
-                store.forget_recording(&row.id).await?;
+            let why = "its time is over, or there is too much";
+            if delete(store, &row, why).await? {
                 deleted += 1;
             }
         }
@@ -51,17 +51,21 @@ async fn clear(store: &Store, due: Due) -> Result<usize, StoreError> {
     }
 }
 
-/// Whether the file is gone.
-async fn delete(row: &RecordingRow) -> bool {
+/// Deletes a recording that is over; whether it is gone. `why` is for the log. One whose file cannot be deleted stays in the index.
+///
+/// # Errors
+/// Those of the store.
+pub async fn delete(store: &Store, row: &RecordingRow, why: &str) -> Result<bool, StoreError> {
     match tokio::fs::remove_file(&row.path).await {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             let path = row.path.display();
-            tracing::warn!(rule = "recording-not-deleted", %path, %error, "a recording whose time is over could not be deleted");
-            false
+            tracing::warn!(rule = "recording-not-deleted", %path, %error, "a recording could not be deleted ({why})");
+            Ok(false)
         }
         _ => {
-            tracing::info!(path = %row.path.display(), recording = row.id, "recording deleted: its time is over, or there is too much");
-            true
+            store.forget_recording(&row.id).await?;
+            tracing::info!(path = %row.path.display(), recording = row.id, "recording deleted: {why}");
+            Ok(true)
         }
     }
 }

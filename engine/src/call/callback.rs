@@ -3,10 +3,10 @@
 //! Only over the trunk and to the beginnings of numbers that the queue names.
 use super::caller::Caller;
 use super::causes::q850_of;
-use super::cdr::Times;
 use super::context::CallContext;
 use super::control::Orders;
 use super::dial::DialTarget;
+use super::events::EventKind;
 use super::executor::{Executor, Recordings};
 use super::hunt::{Hunt, Hunted};
 use super::leg::End;
@@ -17,6 +17,7 @@ use super::session::{account, tell_ended, tell_started};
 use super::{CallerIdentity, Calls};
 use crate::config::Callback;
 use crate::queue::{DueCallback, KeptCallback};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::Instrument;
@@ -84,16 +85,18 @@ async fn ring_and_serve(
     tracing::info!(queue = due.queue, number = due.number, "calls back");
     let began = Instant::now();
     tell_started(call);
+    call.begun();
     let leg = match reach(call, rule, due).await {
         Ok(leg) => leg,
         Err(end) => {
-            call.record(&Times::begin(), &end);
+            call.record(&end);
             tell_ended(call, &end, false, began);
             return calls.queues.callback_failed(due.caller);
         }
     };
     let mut leg = leg.into_leg();
-    call.begun(&leg.times);
+    call.came_up();
+    call.tell(EventKind::CallAnswered, || json!({"codec": leg.codec()}));
     let mut recordings = Recordings::new(&call.in_force.settings.recordings_dir, &call.info.id);
     let program = Box::new(QueueProgram::resume(&due.queue, due.caller));
     let mut executor = Executor::new(&mut leg, call, &mut recordings, program, orders);
@@ -135,6 +138,10 @@ async fn reach(
     let mut hunt = Hunt::new(call.clone(), found, Some(rule.ring), None);
     loop {
         match hunt.next().await {
+            Hunted::Progress { status, .. } if status >= 180 => {
+                call.rings();
+                call.tell(EventKind::CallRinging, || json!({ "status": status }));
+            }
             Hunted::Progress { .. } => {}
             Hunted::Answered(leg, _) => return Ok(leg),
             Hunted::Nobody(dialled) => {

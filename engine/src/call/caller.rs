@@ -54,6 +54,15 @@ impl Caller {
         }
     }
 
+    /// Whether we are the caller, and by our own rights.
+    pub fn is_ourselves(&self) -> bool {
+        match &self.origin {
+            Origin::User(name) => &**name == OURSELVES,
+            Origin::Stranger => self.source.is_none(),
+            Origin::Peer(_) => false,
+        }
+    }
+
     /// Whether the call is one that came in from nobody known.
     pub fn is_stranger(&self) -> bool {
         self.origin == Origin::Stranger && self.source.is_some()

@@ -6,12 +6,12 @@ use super::counters::Active;
 use super::diary::Diary;
 use super::events::EventKind;
 use super::leg::End;
-use super::program::{CallInfo, Direction};
+use super::program::CallInfo;
 use super::recorded::RecordedFiles;
 use super::{Calls, InForce};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 /// See the module's text.
 pub(super) struct CallContext {
@@ -28,10 +28,9 @@ pub(super) struct CallContext {
     pub(super) recorded: RecordedFiles,
     /// What its program did.
     pub(super) diary: Diary,
-    answered: OnceLock<()>,
     /// What is known of it outside.
     pub(super) facts: Mutex<Facts>,
-    pub(super) began: SystemTime,
+    times: Mutex<Times>,
     conferences: Mutex<Vec<ConferenceStay>>,
     _active: Active,
 }
@@ -53,9 +52,8 @@ impl CallContext {
             shard: OnceLock::new(),
             recorded: RecordedFiles::default(),
             diary: Diary::begin(Instant::now()),
-            answered: OnceLock::new(),
             facts: Mutex::default(),
-            began: SystemTime::now(),
+            times: Mutex::new(Times::begin()),
             conferences: Mutex::default(),
             _active: active,
         });
@@ -66,14 +64,30 @@ impl CallContext {
     /// It rings at the one whom it is for.
     pub(super) fn rings(&self) {
         self.facts(|facts| facts.state = CallState::Ringing);
+        self.lock_times().ringing();
     }
 
     /// It is answered.
     pub(super) fn came_up(&self) {
-        self.facts(|facts| {
-            facts.state = CallState::Answered;
-            facts.answered.get_or_insert_with(SystemTime::now);
-        });
+        self.facts(|facts| facts.state = CallState::Answered);
+        let first = {
+            let mut times = self.lock_times();
+            let first = times.answered.is_none();
+            times.answer();
+            times.answered.filter(|_| first)
+        };
+        if let Some(at) = first {
+            self.calls.records.answered(&self.info.id, at);
+        }
+    }
+
+    /// When it went through what.
+    pub(super) fn times(&self) -> Times {
+        self.lock_times().clone()
+    }
+
+    fn lock_times(&self) -> MutexGuard<'_, Times> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells an event of this call.
@@ -95,31 +109,23 @@ impl CallContext {
     }
 
     /// The call is taken: from now on there is a record of it, whatever happens.
-    pub(super) fn begun(&self, times: &Times) {
-        self.calls.records.begun(|| self.as_json(times, None));
-    }
-
-    /// A leg of it was answered. The first that goes the call's own way is the call's.
-    pub(super) fn answered(&self, leg: Direction, times: &Times) {
-        if let Some(at) = times.answered
-            && leg == self.info.direction
-            && self.answered.set(()).is_ok()
-        {
-            self.calls.records.answered(&self.info.id, at);
-        }
+    pub(super) fn begun(&self) {
+        self.calls.records.begun(|| self.as_json(None));
     }
 
     /// Writes the call's record.
-    pub(super) fn record(&self, times: &Times, end: &End) {
+    pub(super) fn record(&self, end: &End) {
         let records = &self.calls.records;
         if records.wanted() {
-            records.write(self.as_json(times, Some(end)));
+            records.write(self.as_json(Some(end)));
         }
     }
 
-    fn as_json(&self, times: &Times, end: Option<&End>) -> Value {
+    fn as_json(&self, end: Option<&End>) -> Value {
+        let times = self.times();
         let routed = self.routed.get();
         let stays = self.stays();
+        let (tags, metadata) = self.facts(|facts| facts.annotations());
         let record = CallRecord {
             info: &self.info,
             caller: &self.caller,
@@ -127,8 +133,10 @@ impl CallContext {
             program: routed.map(|(_, program)| program.as_str()),
             recordings: self.recorded.as_json(),
             conferences: &stays,
+            tags: &tags,
+            metadata: &metadata,
             diary: &self.diary,
-            times,
+            times: &times,
             end,
         };
         record.value(times.now())

@@ -4,7 +4,6 @@
 //! Limits: as many calls in all as `[sip] max_calls` allows; a call rings three minutes at most.
 use super::caller::Caller;
 use super::causes;
-use super::cdr::Times;
 use super::context::CallContext;
 use super::control::{Annotation, Done, Order, OrderError, Orders, Side};
 use super::counters::PanicWatch;
@@ -134,7 +133,7 @@ impl Calls {
             .routed
             .set(("ordered".to_owned(), program.name().to_owned()));
         tell_started(&call);
-        call.begun(&Times::begin());
+        call.begun();
         let hunt = Hunt::new(call.clone(), found, ring.or(Some(RING_LIMIT)), None);
         let (answered, is_answered) = oneshot::channel();
         let id = call.info.id.clone();
@@ -310,7 +309,7 @@ async fn run(call: Arc<CallContext>, mut orders: Orders, ringing: Ringing) {
                 q850 = end.q850,
                 "call over: nobody answered"
             );
-            call.record(&Times::begin(), &end);
+            call.record(&end);
             tell_ended(&call, &end, false, began);
         }
     }

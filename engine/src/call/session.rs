@@ -3,7 +3,6 @@
 //! It admits or refuses the call, opens the media channel, runs the program, and accounts for everything at the end.
 use super::caller::Caller;
 use super::causes::q850_of;
-use super::cdr::Times;
 use super::context::CallContext;
 use super::control::{Orders, Parting};
 use super::counters::{Active, PanicWatch};
@@ -71,12 +70,12 @@ async fn run_inbound(call: Arc<CallContext>, orders: Orders, incoming: Incoming,
         Ok(admitted) => admitted,
         Err(refusal) => {
             let end = refused_end(&refusal);
-            call.record(&Times::begin(), &end);
+            call.record(&end);
             tell_ended(&call, &end, false, began);
             return refuse(calls, id, &refusal);
         }
     };
-    call.begun(&leg.times);
+    call.begun();
     let mut recordings = Recordings::new(&call.in_force.settings.recordings_dir, &info.id);
     let mut executor = Executor::new(&mut leg, &call, &mut recordings, program, orders);
     let end = executor.run(calls.stop.subscribe()).await;
@@ -155,7 +154,7 @@ async fn replace(call: &Arc<CallContext>, incoming: Incoming, old: LegId) {
     let id = incoming.leg;
     let refused = |refusal: Refusal| {
         let end = refused_end(&refusal);
-        call.record(&Times::begin(), &end);
+        call.record(&end);
         tell_ended(call, &end, false, Instant::now());
         refuse(calls, id, &refusal);
     };
@@ -177,11 +176,10 @@ async fn replace(call: &Arc<CallContext>, incoming: Incoming, old: LegId) {
         Err(refusal) => return refused(refusal),
     };
     leg.answer(None);
-    let times = leg.times.clone();
     match calls.places.take(old, Box::new(leg)) {
         Ok(()) => {
             let end = End::by("us", "replaces");
-            call.record(&times, &end);
+            call.record(&end);
             tell_ended(call, &end, true, Instant::now());
         }
         Err(leg) => {
@@ -306,10 +304,10 @@ async fn run_outbound(
             ..End::by("us", "not-placed")
         };
         tell_ended(&call, &end, false, began);
-        call.record(&Times::begin(), &end);
+        call.record(&end);
         error.text
     })?;
-    call.begun(&leg.times);
+    call.begun();
     tracing::info!(to = info.to, "call out");
     let mut stop = calls.stop.subscribe();
     let mut recordings = Recordings::new(&call.in_force.settings.recordings_dir, &info.id);
@@ -359,7 +357,7 @@ async fn run_adopted(call: Arc<CallContext>, orders: Orders, leg: Box<Leg>, part
         .routed
         .set((parting.rule, parting.program.name().to_owned()));
     call.came_up();
-    call.begun(&leg.times);
+    call.begun();
     drive(call, orders, leg, parting.program, Instant::now()).await;
 }
 
@@ -407,7 +405,7 @@ pub(super) async fn account(
         seconds = format_args!("{:.1}", began.elapsed().as_secs_f32()),
         "call over"
     );
-    call.record(&leg.times, end);
+    call.record(end);
     tell_ended(call, end, leg.answered, began);
     stats
 }

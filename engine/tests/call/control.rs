@@ -398,12 +398,26 @@ async fn a_call_is_placed_and_given_up_while_it_rings() {
     let invite = bob.called().await;
     bob.respond(&invite, "180 Ringing", "").await;
     until(&mut watcher, EventKind::CallRinging).await;
+    let known = rig.calls.control.get(&placed.id).unwrap().to_json();
     let hang_up = Order::Hangup(HangupCause::Normal);
     rig.calls.order(&placed.id, hang_up).await.unwrap();
     bob.cancelled(&invite).await;
     let (ended, _) = until(&mut watcher, EventKind::CallEnded).await;
     assert_eq!(ended["cause"], "ordered");
     assert!(placed.answered.await.is_err());
+    rig.store.flush().await;
+    let records = rig.store.cdrs_of_call(&placed.id).await.unwrap();
+    let record = &records[0].record;
+    assert_eq!(
+        (
+            &record["began"],
+            record["origin"].as_str(),
+            record["answered"].is_null()
+        ),
+        (&known["began"], Some("ourselves"), true),
+        "{record}"
+    );
+    assert!(record["rang"].is_string(), "{record}");
     let nobody = DialTarget::Endpoint("nobody".to_owned());
     let program = rig.program(Plan::of([]));
     let refused = rig.calls.originate(Originate::to(nobody, program)).await;

@@ -243,6 +243,13 @@ fn each_route_asks_for_its_scope() {
         }
     }
     assert!(scoped >= 15, "only {scoped} routes ask for a scope");
+    let document = document.to_string();
+    let scopes = token(&server, &["scopes"]);
+    assert!(scopes.contains("recordings:write"), "{scopes}");
+    for scope in scopes.lines().filter(|scope| *scope != "admin") {
+        let asked = format!("\"x-scope\":\"{scope}\"");
+        assert!(document.contains(&asked), "no route asks for {scope}");
+    }
     assert!(
         !server
             .log_text()

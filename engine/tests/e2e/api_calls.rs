@@ -1,5 +1,6 @@
 //! Calls that the control API of the real binary places: a registered phone is called, answers, and hears what was asked for.
 use super::api::{admin, ask, quick, trunkline_in, with};
+use super::call_centre;
 use super::phone::Phone;
 use super::server::{PATIENCE, Server, Settings};
 use serde_json::Value;
@@ -240,6 +241,10 @@ fn a_recording_is_found_and_heard_at_its_signed_address() {
     assert!(heard.body.starts_with("RIFF") && heard.headers["content-type"] == "audio/wav");
     sign(&path, "{\"valid_s\": 604801}").is_problem(422, "invalid");
     sign("/api/v1/recordings/r-0", "").is_problem(404, "not-found");
+    assert_eq!(with(&server, &admin, "DELETE", &path, "").status, 204);
+    with(&server, &admin, "GET", &path, "").is_problem(404, "not-found");
+    assert_eq!(ask(&server, "GET", address, &[], "").status, 404);
+    assert_eq!(call_centre::recordings(&server), 0, "its file is gone, too");
     let path = "/api/v1/webhooks/waiting";
     assert_eq!(
         with(&server, &admin, "GET", path, "").json()["items"],

@@ -15,6 +15,7 @@ use super::verb::ConferenceEnd;
 use crate::media::{ChannelStats, Marks, Quality};
 use crate::store::stamp;
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 use trunkline_sip::Origin;
@@ -91,6 +92,8 @@ pub(super) struct CallRecord<'a> {
     /// The files that stay.
     pub(super) recordings: Value,
     pub(super) conferences: &'a [ConferenceStay],
+    pub(super) tags: &'a BTreeSet<String>,
+    pub(super) metadata: &'a BTreeMap<String, String>,
     pub(super) diary: &'a Diary,
     pub(super) times: &'a Times,
     /// `None`: it is in progress.
@@ -100,6 +103,7 @@ pub(super) struct CallRecord<'a> {
 impl CallRecord<'_> {
     pub(super) fn value(&self, now: SystemTime) -> Value {
         let origin = match &self.caller.origin {
+            _ if self.caller.is_ourselves() => "ourselves".to_owned(),
             Origin::Stranger => "stranger".to_owned(),
             Origin::Peer(name) => format!("trunk:{name}"),
             Origin::User(name) => format!("endpoint:{name}"),
@@ -123,6 +127,8 @@ impl CallRecord<'_> {
             "keys": keys,
             "recordings": self.recordings,
             "conferences": conferences,
+            "tags": self.tags,
+            "metadata": self.metadata,
         });
         with(record, self.times, self.end, now)
     }
@@ -339,6 +345,8 @@ mod tests {
                 lasted: Duration::from_millis(2500),
                 end: Some(ConferenceEnd::Alone),
             }],
+            tags: &["vip".to_owned()].into(),
+            metadata: &BTreeMap::new(),
             diary: &Diary::begin(Instant::now()),
             times: &times,
             end: Some(&end),
@@ -347,6 +355,10 @@ mod tests {
         assert!(!line.contains('\n'), "{line}");
         let read: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["seconds"], 3.5);
+        assert_eq!(
+            (&read["origin"], &read["tags"]),
+            (&json!("ourselves"), &json!(["vip"]))
+        );
         assert_eq!(
             read["conferences"],
             json!([{"room": "team\n", "seconds": 2.5, "left": "alone"}])

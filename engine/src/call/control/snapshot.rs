@@ -51,7 +51,6 @@ pub struct LegSnapshot {
 #[derive(Debug, Default)]
 pub(in crate::call) struct Facts {
     pub(in crate::call) state: CallState,
-    pub(in crate::call) answered: Option<SystemTime>,
     pub(in crate::call) program: String,
     pub(in crate::call) legs: BTreeMap<u64, LegSnapshot>,
     pub(in crate::call) bridged_with: Option<String>,
@@ -83,6 +82,11 @@ impl Annotation {
 }
 
 impl Facts {
+    /// Tags and metadata.
+    pub(in crate::call) fn annotations(&self) -> (BTreeSet<String>, BTreeMap<String, String>) {
+        (self.tags.clone(), self.metadata.clone())
+    }
+
     pub(in crate::call) fn annotate(&mut self, annotation: Annotation) -> Result<(), String> {
         let short = |text: &str, limit| !text.is_empty() && text.chars().count() <= limit;
         if let Some(tags) = &annotation.tags {
@@ -172,14 +176,15 @@ impl CallContext {
 
     pub(in crate::call) fn snapshot(&self) -> Snapshot {
         let rule = self.routed.get().map(|(rule, _)| rule.clone());
+        let times = self.times();
         self.facts(|facts| Snapshot {
             id: self.info.id.clone(),
             direction: self.info.direction,
             from: self.info.from.clone(),
             to: self.info.to.clone(),
             state: facts.state,
-            began: self.began,
-            answered: facts.answered,
+            began: times.began,
+            answered: times.answered,
             rule,
             program: facts.program.clone(),
             legs: facts.legs.values().cloned().collect(),

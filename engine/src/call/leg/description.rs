@@ -41,7 +41,6 @@ impl Leg {
         };
         self.answered = true;
         self.times.answer();
-        self.settings.call.answered(self.direction, &self.times);
         // The caller may speak as soon as it has the answer: we listen before.
         self.apply_stream();
         self.sip

@@ -46,7 +46,6 @@ impl Leg {
                 self.answered = true;
                 self.confirmed = true;
                 self.times.answer();
-                self.settings.call.answered(self.direction, &self.times);
                 self.note_call_id(&response);
                 self.take_answer(&session_description(&response));
                 self.say_answered();

@@ -135,6 +135,8 @@ pub(super) enum Recordings {
         #[arg(long)]
         valid: Option<u32>,
     },
+    /// Delete a recording and its file.
+    Delete { id: String },
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -473,6 +475,12 @@ impl Recordings {
                 Method::POST,
                 format!("/recordings/{}/address", part(id)),
                 valid.map(|seconds| json!({ "valid_s": seconds })),
+                Columns::All,
+            ),
+            Recordings::Delete { id } => once(
+                Method::DELETE,
+                format!("/recordings/{}", part(id)),
+                None,
                 Columns::All,
             ),
         }

@@ -1,14 +1,17 @@
-//! Recordings out of the store's index, and their signed addresses.
+//! Recordings out of the store's index, their signed addresses, and their deletion.
 use super::super::V1;
 use super::super::book::{Book, Route};
+use super::super::guard::Whose;
 use super::super::page::{Page, Paging, cursor};
 use super::super::problem::{Kind, Problem};
 use super::super::scope::Scope;
 use super::super::take::{Asked, MaybeBody, Named};
 use super::cdrs::store_failed;
+use crate::archive;
 use crate::store::{RecordingQuery, RecordingRow, stamp, time_of};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -95,6 +98,14 @@ pub(super) fn routes(book: Book) -> Book {
         read,
     )
     .add(
+        Route::delete("/recordings/{id}", "delete_recording")
+            .says("records", "Deletes a recording and its file")
+            .scope(Scope::RecordingsWrite)
+            .refuses(&[409, 503])
+            .answers_nothing(204, "It is gone"),
+        delete,
+    )
+    .add(
         Route::post("/recordings/{id}/address", "sign_recording")
             .says(
                 "records",
@@ -160,6 +171,27 @@ async fn read(
     Named(id): Named<String>,
 ) -> Result<Json<Recording>, Problem> {
     Ok(Json(found(&v1, &id).await?.into()))
+}
+
+async fn delete(
+    State(v1): State<Arc<V1>>,
+    Extension(Whose(token)): Extension<Whose>,
+    Named(id): Named<String>,
+) -> Result<StatusCode, Problem> {
+    let row = found(&v1, &id).await?;
+    if row.state == "recording" {
+        let text = "it is still being recorded; stop it first";
+        return Err(Problem::new(Kind::Conflict, text));
+    }
+    let why = format!("token {} has asked for it", token.id);
+    let gone = archive::delete(&v1.parts.store, &row, &why).await;
+    match gone.map_err(store_failed)? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Problem::new(
+            Kind::Unavailable,
+            "its file cannot be deleted; the log says why",
+        )),
+    }
 }
 
 async fn sign(
