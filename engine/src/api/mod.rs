@@ -34,6 +34,8 @@ pub struct Face {
     pub draining: AtomicBool,
     /// Recordings for those who have a signed address.
     pub recordings: Recordings,
+    /// `[api] allowed_hosts`, which count for the diagnosis as well.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// The pages that need no token.
@@ -108,7 +110,7 @@ async fn diagnosis_page(
     ConnectInfo(Peer(source)): ConnectInfo<Peer>,
     headers: HeaderMap,
 ) -> Response {
-    if let Err(problem) = v1::host_is_ours(&headers, &[]) {
+    if let Err(problem) = v1::host_is_ours(&headers, &face.allowed_hosts) {
         let rule = problem.kind.name();
         tracing::info!(%source, rule, "GET /diagnosis refused: it is asked for by another host's name");
         return problem.into_response();

@@ -110,12 +110,17 @@ fn part(range: &str, length: u64) -> Option<Result<Range<u64>, ()>> {
 }
 
 async fn file(row: &RecordingRow, range: Option<&str>) -> Response {
-    let kind = match row.format.as_str() {
+    send_file(&row.path, media_type(row), range)
+        .await
+        .unwrap_or_else(gone)
+}
+
+pub(super) fn media_type(row: &RecordingRow) -> &'static str {
+    match row.format.as_str() {
         "wav" => "audio/wav",
         "opus" | "ogg" => "audio/ogg",
         _ => "application/octet-stream",
-    };
-    send_file(&row.path, kind, range).await.unwrap_or_else(gone)
+    }
 }
 
 /// A file, piece by piece, or the part that `range` asks for; `None`: it is not there.

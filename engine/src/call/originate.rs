@@ -40,6 +40,8 @@ pub struct Originate {
     pub ring: Option<Duration>,
     /// Tags and metadata from its beginning.
     pub annotation: Annotation,
+    /// The call that it is a participant of.
+    pub added_to: Option<String>,
 }
 
 impl Originate {
@@ -52,6 +54,7 @@ impl Originate {
             as_endpoint: None,
             ring: None,
             annotation: Annotation::default(),
+            added_to: None,
         }
     }
 }
@@ -100,6 +103,7 @@ impl Calls {
             as_endpoint,
             ring,
             annotation,
+            added_to,
         } = order;
         let active = self.counters.begin(Direction::Outbound);
         let limit = self.in_force.load().settings.max_calls;
@@ -129,6 +133,7 @@ impl Calls {
         let (call, orders) = CallContext::begin(self.clone(), info, caller, active);
         call.facts(|facts| facts.annotate(annotation))
             .map_err(OrderError::Invalid)?;
+        call.facts(|facts| facts.added_to = added_to);
         let _ = call
             .routed
             .set(("ordered".to_owned(), program.name().to_owned()));
@@ -189,6 +194,7 @@ impl Calls {
                 caller_id: add.caller_id,
                 as_endpoint: add.as_endpoint,
                 ring: add.ring,
+                added_to: Some(call.to_owned()),
                 ..Originate::to(add.to, Box::new(MeetProgram::new(theirs)))
             })
             .await?;

@@ -209,6 +209,7 @@ async fn serve(
             signer: store.recording_signer().await?,
             store: store.clone(),
         },
+        allowed_hosts: config.api.allowed_hosts.clone(),
     });
     let sockets = Sockets {
         open: config.http.listen,
@@ -239,15 +240,17 @@ fn control_api(config: &Config, parts: v1::Parts, boot: u32) -> anyhow::Result<O
         ApiListen::Beside => config.http.listen.is_none(),
         ApiListen::Own { .. } => false,
     };
-    if off {
-        return Ok(None);
-    }
-    let (file, tokens) =
-        token::load(&config.api.tokens).context("see [api] tokens in the configuration")?;
     let settings = v1::Settings {
         allowed_hosts: config.api.allowed_hosts.clone(),
         requests_per_second: config.api.requests_per_second,
     };
+    if off {
+        // What was scheduled while it was on is placed all the same.
+        tokio::spawn(V1::new(parts, settings, Vec::new(), boot).keep_agenda());
+        return Ok(None);
+    }
+    let (file, tokens) =
+        token::load(&config.api.tokens).context("see [api] tokens in the configuration")?;
     let v1 = V1::new(parts, settings, tokens, boot);
     tokio::spawn(v1.clone().watch_tokens(file));
     tokio::spawn(v1.clone().keep_agenda());

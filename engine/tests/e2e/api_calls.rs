@@ -152,8 +152,21 @@ fn a_menu_is_answered_from_the_shell_and_somebody_is_added() {
     await_json(&server, &admin, "/api/v1/conferences", |list| {
         list["items"][0]["members"].as_array().map(Vec::len) == Some(3)
     });
+    let path = format!("/api/v1/calls/{id}/participants");
+    let list = with(&server, &admin, "GET", &path, "").json();
+    assert_eq!(
+        (
+            &list["items"][0]["id"],
+            list["items"].as_array().map(Vec::len)
+        ),
+        (&new.into(), Some(1)),
+        "{list}"
+    );
+    with(&server, &admin, "DELETE", &format!("{path}/bob"), "").is_problem(404, "not-found");
+    ctl(&["calls", "remove", id, "cat"]);
+    cat.wait_hang_up();
     ann.hang_up();
-    drop((bob, cat));
+    drop(bob);
 }
 
 #[test]

@@ -111,6 +111,17 @@ impl Stage {
         }
     }
 
+    /// A recording that is complete, the newest.
+    fn record(&self, number: usize) {
+        let talk = self.talk(number);
+        self.run(&format!("trunkline ctl calls record {} start", talk.id));
+        self.run(&format!("trunkline ctl calls hangup {}", talk.id));
+        let path = format!("/api/v1/recordings?call={}", talk.id);
+        await_json(&self.server, &self.admin, &path, |list| {
+            list["items"][0]["state"] == "complete"
+        });
+    }
+
     /// The ids that the pages make up, as they are here, and the moments to come.
     fn real(&self, line: &str, talk: Option<&Talk>, caller: Option<&str>) -> String {
         let mut line = line.to_owned();
@@ -237,10 +248,7 @@ fn the_command_lines_of_the_pages_do_what_they_say() {
     )
     .expect("copied");
     // A recording, and deliveries that wait.
-    let recorded = stage.talk(0);
-    stage.run(&format!("trunkline ctl calls record {} start", recorded.id));
-    stage.run(&format!("trunkline ctl calls hangup {}", recorded.id));
-    await_event(server, &stage.admin, "call.ended", &recorded.id);
+    stage.record(0);
     await_json(
         server,
         &stage.admin,
@@ -268,10 +276,21 @@ fn the_command_lines_of_the_pages_do_what_they_say() {
                 .expect("an id")
                 .to_owned()
         });
+        if line.contains("recordings delete")
+            || line.contains("DELETE http://127.0.0.1:8080/api/v1/recordings")
+        {
+            stage.record(number + 1);
+        }
         let real = stage.real(line, talk.as_ref(), caller.as_deref());
         if let Some(talk) = talk.as_ref().filter(|_| line.contains("kick")) {
             stage.run(&format!("trunkline ctl calls join {} monday", talk.id));
             await_event(server, &stage.admin, "conference.joined", &talk.id);
+        }
+        if let Some(talk) = talk.as_ref().filter(|_| line.contains("calls remove")) {
+            stage.run(&format!(
+                "trunkline ctl calls add {} --to endpoint:bob",
+                talk.id
+            ));
         }
         stage.run(&real);
     }

@@ -98,6 +98,24 @@ fn callers_are_moved_and_sent_away_and_an_agent_serves_and_is_supervised() {
         }
         assert!(Instant::now() < patience, "the supervisor hears the agent");
     }
+    let by = supervising["call"].as_str().expect("an id");
+    let mode = |call: &str| {
+        let path = format!("/api/v1/agents/2001/supervise/{call}");
+        with(&server, &admin, "PATCH", &path, "{\"mode\": \"barge\"}")
+    };
+    mode(&two).is_problem(409, "conflict");
+    assert_eq!(mode(by).json(), supervising);
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        let from = ann.position();
+        boss.say(&tone(&[700.0], 8000.0, 500));
+        boss.wait_said();
+        ann.wait_position(from + 8000);
+        if share_at(&ann.heard_from(from), 700.0) > 0.3 {
+            break;
+        }
+        assert!(Instant::now() < patience, "the agent hears the supervisor");
+    }
     boss.hang_up();
     drop(second);
     drop(ann);

@@ -154,3 +154,20 @@ fn over_a_kill_late_ones_are_placed_and_older_ones_are_missed() {
     let path = format!("/api/v1/scheduled-calls/{id}");
     with(&server, &admin, "GET", &path, "").is_problem(404, "not-found");
 }
+
+#[test]
+fn with_the_api_off_what_was_scheduled_is_placed() {
+    let mut server = server();
+    let admin = admin(&server);
+    let ann = registered(&server, "ann");
+    schedule(&server, &admin, &soon(5));
+    let config = server.scratch.path().join("trunkline.toml");
+    server.kill_and(|| {
+        let text = std::fs::read_to_string(&config).expect("the configuration");
+        let off = text.replace("requests_per_second = 10000", "listen = \"off\"");
+        assert_ne!(text, off);
+        std::fs::write(&config, off).expect("written");
+    });
+    ann.register(&server);
+    ann.take_call(server.sip()).wait_hang_up();
+}

@@ -7,6 +7,7 @@ use crate::call::verb::{
     Audio, Conference, HangupCause, Manner, RecordCall, RecordingControl, Repeat, SendDigits,
     Stream,
 };
+use crate::config::AgentService;
 use std::path::PathBuf;
 
 /// Which of the parties of a call that two have.
@@ -155,6 +156,8 @@ pub enum Order {
     Conference(Side, Box<Conference>),
     /// Leaves the conference; the program goes on.
     LeaveConference,
+    /// A supervisor of this agent is heard otherwise from now on: listen, whisper or barge.
+    Supervise(String, AgentService),
 }
 
 impl Order {
@@ -179,6 +182,7 @@ impl Order {
             Order::StopStream => "stream_stop",
             Order::Conference(..) => "join_conference",
             Order::LeaveConference => "leave_conference",
+            Order::Supervise(..) => "supervise",
         }
     }
 }

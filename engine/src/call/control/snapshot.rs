@@ -58,6 +58,8 @@ pub(in crate::call) struct Facts {
     /// Number of the recording in the background, and whether it pauses.
     pub(in crate::call) recording: Option<(u32, bool)>,
     pub(in crate::call) streaming: bool,
+    /// The call that an order has added this one to.
+    pub(in crate::call) added_to: Option<String>,
     tags: BTreeSet<String>,
     metadata: BTreeMap<String, String>,
 }
@@ -158,6 +160,8 @@ pub struct Snapshot {
     pub recording_paused: bool,
     /// Whether its audio is streamed to a service.
     pub streaming: bool,
+    /// The call that an order has added this one to, as a participant.
+    pub added_to: Option<String>,
     /// Tags.
     pub tags: BTreeSet<String>,
     /// Metadata.
@@ -193,6 +197,7 @@ impl CallContext {
             recording: facts.recording.map(|(number, _)| number),
             recording_paused: facts.recording.is_some_and(|(_, paused)| paused),
             streaming: facts.streaming,
+            added_to: facts.added_to.clone(),
             tags: facts.tags.clone(),
             metadata: facts.metadata.clone(),
         })
@@ -232,6 +237,7 @@ impl Snapshot {
             "recording": self.recording,
             "recording_paused": self.recording_paused,
             "streaming": self.streaming,
+            "added_to": self.added_to,
             "tags": self.tags,
             "metadata": self.metadata,
         })

@@ -39,6 +39,7 @@ use handover::NextProgram;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use supervised::Supervising;
 use tokio::sync::watch;
 use trunkline_sip::HangupReason;
 
@@ -82,6 +83,8 @@ pub(super) struct Executor<'a> {
     streaming: bool,
     /// What an order plays, and what the verb under way is told is over when that is.
     interrupted: Option<(u32, Option<u32>)>,
+    /// Whose call it supervises.
+    supervising: Option<Supervising>,
 }
 
 impl<'a> Executor<'a> {
@@ -113,6 +116,7 @@ impl<'a> Executor<'a> {
             recording: None,
             streaming: false,
             interrupted: None,
+            supervising: None,
         }
     }
 

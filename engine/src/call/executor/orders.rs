@@ -104,6 +104,7 @@ impl Executor<'_> {
                 done(Ok(Done::Done))
             }
             Order::LeaveConference => done(self.leave_ordered()),
+            Order::Supervise(agent, mode) => done(self.supervise_ordered(&agent, mode)),
         }
     }
 

@@ -1,4 +1,5 @@
 //! A supervisor in an agent's call: the supervisor's side, and what the bridge of the two does.
+use super::super::control::{Done, OrderError};
 use super::super::enqueue::{AgentOrder, AgentReply};
 use super::super::leg::Input;
 use super::super::supervision::{Knock, Seat, edge};
@@ -6,7 +7,7 @@ use super::super::verb::Outcome;
 use super::bridge::Bridged;
 use super::{Executor, VerbResult};
 use crate::config::AgentService;
-use crate::media::{Edge, RoomConfig};
+use crate::media::{Edge, MemberId, Room, RoomConfig};
 use std::sync::Arc;
 
 /// Keys by which a supervisor changes how it is heard; any other leaves.
@@ -15,6 +16,14 @@ const MODES: [(char, AgentService); 3] = [
     ('2', AgentService::Whisper),
     ('3', AgentService::Barge),
 ];
+
+/// A supervisor's place in an agent's call.
+pub(super) struct Supervising {
+    agent: String,
+    room: Arc<Room>,
+    member: MemberId,
+    mode: AgentService,
+}
 
 impl Executor<'_> {
     /// Joins this call with an agent's, until either ends or a key leaves it.
@@ -42,17 +51,20 @@ impl Executor<'_> {
             rule = "supervision",
             "a supervisor joins an agent's call"
         );
-        let ended = self.attend_agent(&mut seat, order.service).await;
+        self.supervising = Some(Supervising {
+            agent: agent.clone(),
+            room: seat.room.clone(),
+            member: seat.agent,
+            mode: order.service,
+        });
+        let ended = self.attend_agent(&mut seat).await;
+        self.supervising = None;
         self.leg.leave_room(&seat.room);
         tracing::info!(agent, "the supervisor has left");
         ended.map(|()| Outcome::AgentDone(AgentReply::Done))
     }
 
-    async fn attend_agent(
-        &mut self,
-        seat: &mut Seat,
-        mut mode: AgentService,
-    ) -> Result<(), super::End> {
+    async fn attend_agent(&mut self, seat: &mut Seat) -> Result<(), super::End> {
         loop {
             let input = tokio::select! {
                 biased;
@@ -67,19 +79,15 @@ impl Executor<'_> {
                     else {
                         return Ok(());
                     };
-                    mode = *wanted;
-                    tracing::info!(
-                        mode = mode.name(),
-                        rule = "supervision",
-                        "a supervisor's mode"
-                    );
-                    let edge = edge(mode, seat.agent);
-                    if let Err(reason) = self.leg.change_edge(&seat.room, edge) {
+                    if let Err(reason) = self.change_mode(*wanted) {
                         tracing::warn!(reason, "a supervisor's mode stays as it was");
                     }
                 }
                 Input::Replaced => {
-                    let edge = edge(mode, seat.agent);
+                    let Some(at) = &self.supervising else {
+                        return Ok(());
+                    };
+                    let edge = edge(at.mode, at.member);
                     if let Err(reason) = self.leg.take_seat(&seat.room, edge) {
                         tracing::error!(reason, "the supervisor's new leg hears nothing");
                     }
@@ -87,6 +95,33 @@ impl Executor<'_> {
                 _ => {}
             }
         }
+    }
+
+    fn change_mode(&mut self, mode: AgentService) -> Result<(), String> {
+        let Some(at) = &mut self.supervising else {
+            return Ok(());
+        };
+        self.leg.change_edge(&at.room, edge(mode, at.member))?;
+        at.mode = mode;
+        tracing::info!(
+            agent = at.agent,
+            mode = mode.name(),
+            rule = "supervision",
+            "a supervisor's mode"
+        );
+        Ok(())
+    }
+
+    pub(super) fn supervise_ordered(
+        &mut self,
+        agent: &str,
+        mode: AgentService,
+    ) -> Result<Done, OrderError> {
+        if self.supervising.as_ref().is_none_or(|at| at.agent != agent) {
+            return Err(OrderError::Conflict("it does not supervise this agent"));
+        }
+        self.change_mode(mode).map_err(OrderError::Failed)?;
+        Ok(Done::Done)
     }
 
     /// A supervisor comes to the bridge, or leaves it.

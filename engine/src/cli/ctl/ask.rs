@@ -32,6 +32,8 @@ pub(super) enum Asked {
         columns: Columns,
     },
     Follow(String),
+    /// A file, and where it is written.
+    File(String, PathBuf),
 }
 
 #[derive(Debug, clap::Args)]
@@ -50,16 +52,27 @@ pub(super) enum What {
     Server,
     /// The token in use.
     Token,
-    /// Carriers and how they stand.
-    Trunks(Paging),
-    /// Users with phones.
-    Endpoints(Paging),
+    /// Carriers and how they stand, or one.
+    Trunks {
+        name: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Users with phones, or one.
+    Endpoints {
+        user: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
     /// Phones that are registered.
     Registrations(Paging),
     /// Which number leads where.
     Numbers(Paging),
     /// Call records.
     Cdrs {
+        /// Of this call and its legs only.
+        #[arg(long, conflicts_with_all = ["number", "limit", "cursor"])]
+        call: Option<String>,
         /// Of this number only.
         #[arg(long)]
         number: Option<String>,
@@ -135,6 +148,8 @@ pub(super) enum Recordings {
         #[arg(long)]
         valid: Option<u32>,
     },
+    /// Write the file of a recording.
+    Save { id: String, file: PathBuf },
     /// Delete a recording and its file.
     Delete { id: String },
 }
@@ -160,6 +175,12 @@ pub(super) enum Voicemail {
     Save { mailbox: String, id: String },
     /// A message counts as new again.
     Renew { mailbox: String, id: String },
+    /// Write what was said, as a WAV file; it does not count as heard by this.
+    Audio {
+        mailbox: String,
+        id: String,
+        file: PathBuf,
+    },
     /// Delete a message.
     Delete { mailbox: String, id: String },
 }
@@ -246,6 +267,14 @@ pub(super) enum Calls {
         #[arg(long)]
         mute: bool,
     },
+    /// Who was added to a call.
+    Participants {
+        id: String,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Remove somebody who was added: by number, user, "agent:ID" or the id of their call.
+    Remove { id: String, who: String },
     /// A call.
     Get { id: String },
     /// Say a text.
@@ -382,12 +411,26 @@ impl What {
         Ok(match self {
             What::Server => get("/server", Columns::All),
             What::Token => get("/token", Columns::All),
-            What::Trunks(paging) => paging.list(
+            What::Trunks {
+                name: Some(name), ..
+            } => get(format!("/trunks/{}", part(name)), Columns::All),
+            What::Endpoints {
+                user: Some(user), ..
+            } => get(format!("/endpoints/{}", part(user)), Columns::All),
+            What::Cdrs {
+                call: Some(call), ..
+            } => get(
+                format!("/cdrs/{}", part(call)),
+                Columns::Of(&[
+                    "type", "leg", "party", "began", "answered", "state", "cause", "seconds",
+                ]),
+            ),
+            What::Trunks { paging, .. } => paging.list(
                 "/trunks",
                 &[],
                 &["name", "usable", "calls", "max_calls", "registration"],
             ),
-            What::Endpoints(paging) => paging.list(
+            What::Endpoints { paging, .. } => paging.list(
                 "/endpoints",
                 &[],
                 &["user", "extension", "name", "dnd", "registrations"],
@@ -409,7 +452,7 @@ impl What {
                 &[],
                 &["to", "from", "kind", "destination", "line"],
             ),
-            What::Cdrs { number, paging } => paging.list(
+            What::Cdrs { number, paging, .. } => paging.list(
                 "/cdrs",
                 &[("number", number.clone())],
                 &["call", "began", "from", "to", "state", "cause", "seconds"],
@@ -477,6 +520,9 @@ impl Recordings {
                 valid.map(|seconds| json!({ "valid_s": seconds })),
                 Columns::All,
             ),
+            Recordings::Save { id, file } => {
+                Asked::File(format!("/recordings/{}/audio", part(id)), file.clone())
+            }
             Recordings::Delete { id } => once(
                 Method::DELETE,
                 format!("/recordings/{}", part(id)),
@@ -516,6 +562,9 @@ impl Voicemail {
             Voicemail::Message { mailbox, id } => get(message(mailbox, id), Columns::All),
             Voicemail::Save { mailbox, id } => mark(mailbox, id, "saved"),
             Voicemail::Renew { mailbox, id } => mark(mailbox, id, "new"),
+            Voicemail::Audio { mailbox, id, file } => {
+                Asked::File(format!("{}/audio", message(mailbox, id)), file.clone())
+            }
             Voicemail::Delete { mailbox, id } => {
                 once(Method::DELETE, message(mailbox, id), None, Columns::All)
             }
@@ -641,6 +690,17 @@ impl Calls {
                 "participants",
                 json!({ "to": target(to), "from": from, "mute": mute }),
             ),
+            Calls::Participants { id, paging } => paging.list(
+                &format!("/calls/{}/participants", part(id)),
+                &[],
+                &["id", "to", "state", "conference"],
+            ),
+            Calls::Remove { id, who } => once(
+                Method::DELETE,
+                format!("/calls/{}/participants/{}", part(id), part(who)),
+                None,
+                Columns::All,
+            ),
             Calls::Get { id } => get(format!("/calls/{}", part(id)), Columns::All),
             Calls::Say { party, text } => order(
                 &party.id,
@@ -731,7 +791,7 @@ mod tests {
                 let body = body.map(|body| serde_json::from_str(&body.text).expect("JSON"));
                 (method, path, body)
             }
-            Asked::Follow(path) => (Method::GET, path, None),
+            Asked::Follow(path) | Asked::File(path, _) => (Method::GET, path, None),
         }
     }
 
@@ -796,6 +856,27 @@ mod tests {
                     ]}}),
                 ),
             ),
+            ("recordings delete r-1", "DELETE", "/recordings/r-1", None),
+            (
+                "recordings save r-1 a.wav",
+                "GET",
+                "/recordings/r-1/audio",
+                None,
+            ),
+            (
+                "calls remove c-1 agent:2001",
+                "DELETE",
+                "/calls/c-1/participants/agent%3A2001",
+                None,
+            ),
+            (
+                "agents mode 2001 c-2 barge",
+                "PATCH",
+                "/agents/2001/supervise/c-2",
+                Some(json!({"mode": "barge"})),
+            ),
+            ("cdrs --call c-1", "GET", "/cdrs/c-1", None),
+            ("trunks carrier", "GET", "/trunks/carrier", None),
             (
                 "recordings address r-1 --valid 60",
                 "POST",

@@ -18,6 +18,8 @@ pub(super) struct Client {
     http: reqwest::Client,
     url: String,
     bearer: String,
+    /// `Idempotency-Key` of a POST.
+    key: Option<String>,
 }
 
 impl Client {
@@ -43,7 +45,13 @@ impl Client {
             http: http.build()?,
             url: url.trim_end_matches('/').to_owned(),
             bearer: format!("Bearer {}", token.trim()),
+            key: None,
         })
+    }
+
+    /// What it posts is done once for this key.
+    pub(super) fn once_only(self, key: Option<String>) -> Client {
+        Client { key, ..self }
     }
 
     async fn send(
@@ -54,10 +62,14 @@ impl Client {
         limit: Option<Duration>,
     ) -> anyhow::Result<Response> {
         let url = format!("{}/api/v1{path}", self.url);
+        let key = self.key.as_ref().filter(|_| method == Method::POST);
         let mut request = self
             .http
             .request(method, &url)
             .header(AUTHORIZATION, &self.bearer);
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
         if let Some(limit) = limit {
             request = request.timeout(limit);
         }
@@ -85,6 +97,19 @@ impl Client {
     ) -> anyhow::Result<String> {
         let answer = self.send(method, path, body, Some(PATIENCE)).await?;
         Ok(answer.text().await?)
+    }
+
+    /// Writes a file of the server's to one here.
+    pub(super) async fn save(&self, path: &str, to: &Path) -> anyhow::Result<()> {
+        let mut answer = self.send(Method::GET, path, None, None).await?;
+        let name = || to.display();
+        let mut file =
+            std::fs::File::create(to).with_context(|| format!("cannot write {}", name()))?;
+        while let Some(piece) = answer.chunk().await? {
+            file.write_all(&piece)
+                .with_context(|| format!("cannot write {}", name()))?;
+        }
+        Ok(())
     }
 
     /// Writes events until the stream ends.

@@ -34,6 +34,9 @@ pub(super) struct Args {
     /// Certificates (PEM) of who may have signed the server's, for https.
     #[arg(long, global = true)]
     ca: Option<PathBuf>,
+    /// What is placed or ordered under the same key is done once, however often it is asked for.
+    #[arg(long, global = true)]
+    key: Option<String>,
     /// The answer as JSON.
     #[arg(long, global = true)]
     json: bool,
@@ -42,9 +45,14 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::runtime()?.block_on(async {
         let client = Client::new(&args.url, &args.token_file, args.ca.as_deref())?;
+        let client = client.once_only(args.key.clone());
         let mut out = std::io::stdout();
         match args.what.asked()? {
             Asked::Follow(path) => client.follow(&path, args.json, &mut out).await?,
+            Asked::File(path, to) => {
+                client.save(&path, &to).await?;
+                writeln!(out, "{}", to.display())?;
+            }
             Asked::Once {
                 method,
                 path,

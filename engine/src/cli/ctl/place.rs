@@ -32,7 +32,7 @@ pub(super) struct Create {
     /// A web service that is asked what to do.
     #[arg(long)]
     webhook: Option<String>,
-    /// KEY=TEXT:WHAT such as "1=Press 1 for sales:queue=sales"; WHAT is queue=, number=, endpoint=, ring_group= or hangup.
+    /// KEY=TEXT:WHAT such as "1=Press 1 for sales:queue=sales"; WHAT is queue=, agent=, number=, endpoint=, ring_group=, voicemail=, repeat or hangup.
     #[arg(long = "option")]
     options: Vec<String>,
     /// Somebody else who is called; they are joined once both have pressed 1.
@@ -47,6 +47,15 @@ pub(super) struct Create {
     /// Tags.
     #[arg(long = "tag")]
     tags: Vec<String>,
+    /// NAME=VALUE.
+    #[arg(long)]
+    metadata: Vec<String>,
+    /// The trunk that the number is dialled on.
+    #[arg(long)]
+    trunk: Option<String>,
+    /// By the rights of this user with phones.
+    #[arg(long = "as")]
+    as_endpoint: Option<String>,
 }
 
 /// Audio where it looks like audio, else a text.
@@ -67,12 +76,18 @@ fn option(word: &str) -> anyhow::Result<Value> {
     let (key, (text, what)) = parts.with_context(|| format!("\"{word}\" is not KEY=TEXT:WHAT"))?;
     let verb = match what.split_once('=').unwrap_or((what, "")) {
         ("queue", name) if !name.is_empty() => json!({ "enqueue": { "queue": name } }),
+        ("agent", id) if !id.is_empty() => json!({ "enqueue": { "agent": id } }),
+        ("voicemail", name) if !name.is_empty() => json!({ "voicemail": { "mailbox": name } }),
         ("number", number) if !number.is_empty() => json!({ "dial": { "to": number } }),
         (kind @ ("endpoint" | "ring_group"), name) if !name.is_empty() => {
             json!({ "dial": { "to": { kind: name } } })
         }
         ("hangup", "") => json!({ "hangup": {} }),
-        _ => bail!("\"{what}\" is not queue=, number=, endpoint=, ring_group= or hangup"),
+        // Without verbs the menu is said again.
+        ("repeat", "") => return Ok(json!({ "key": key, "prompt": says(text) })),
+        _ => bail!(
+            "\"{what}\" is not queue=, agent=, number=, endpoint=, ring_group=, voicemail=, repeat or hangup"
+        ),
     };
     Ok(json!({ "key": key, "prompt": says(text), "then": [verb] }))
 }
@@ -81,6 +96,17 @@ impl Create {
     /// The body.
     pub(super) fn body(&self) -> anyhow::Result<Value> {
         let mut body = json!({ "to": target(&self.to), "from": self.from });
+        if let Some(trunk) = &self.trunk {
+            body["to"]["trunk"] = trunk.as_str().into();
+        }
+        if let Some(user) = &self.as_endpoint {
+            body["as_endpoint"] = user.as_str().into();
+        }
+        for entry in &self.metadata {
+            let pair = entry.split_once('=');
+            let (name, value) = pair.with_context(|| format!("\"{entry}\" is not NAME=VALUE"))?;
+            body["metadata"][name] = value.into();
+        }
         if let Some(ring) = self.ring {
             body["ring_s"] = ring.into();
         }
@@ -147,6 +173,11 @@ mod tests {
         ] {
             assert_eq!(option(word).expect(word), key);
         }
+        let again = option("0=Press 0 to repeat:repeat").expect("good");
+        assert_eq!(
+            again,
+            json!({"key": "0", "prompt": {"say": "Press 0 to repeat"}})
+        );
         for word in ["1", "1=text", "1=text:queue", "1=text:dance=tango"] {
             assert!(option(word).is_err(), "{word}");
         }

@@ -141,6 +141,14 @@ pub(super) enum Agents {
         #[arg(long, value_parser = ["listen", "whisper", "barge"], default_value = "listen")]
         mode: String,
     },
+    /// A supervisor listens, whispers or barges in from now on.
+    Mode {
+        id: String,
+        /// The call to the supervisor.
+        call: String,
+        #[arg(value_parser = ["listen", "whisper", "barge"])]
+        mode: String,
+    },
 }
 
 impl Agents {
@@ -164,6 +172,12 @@ impl Agents {
                 let body = json!({ "to": target(to), "mode": mode });
                 does(id, "supervise", Some(body))
             }
+            Agents::Mode { id, call, mode } => once(
+                Method::PATCH,
+                format!("/agents/{}/supervise/{}", part(id), part(call)),
+                Some(json!({ "mode": mode })),
+                Columns::All,
+            ),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::super::problem::{Kind, Problem};
 use super::super::scope::Scope;
 use super::super::take::{Asked, Body, MaybeBody, Named};
 use super::calls::orders::Target;
+use crate::call::control::Order;
 use crate::call::{AgentProgram, Originate};
 use crate::config::AgentService;
 use crate::queue::{AgentState, AgentView, QueueView};
@@ -81,6 +82,14 @@ struct SuperviseAsked {
     mode: Mode,
 }
 
+/// How a supervisor is to be heard.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SupervisionChange {
+    /// From now on.
+    mode: Mode,
+}
+
 /// What a supervisor does.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -147,6 +156,16 @@ pub(super) fn routes(book: Book) -> Book {
             .body::<SuperviseAsked>()
             .answers::<Supervising>(200, "The supervisor's phone rings"),
         supervise,
+    )
+    .add(
+        Route::patch("/agents/{id}/supervise/{call}", "change_supervision")
+            .says("queues", "Lets a supervisor listen, whisper or barge in from now on")
+            .more("`call` is the call to the supervisor.")
+            .scope(Scope::QueuesWrite)
+            .body::<SupervisionChange>()
+            .refuses(&[409, 429, 503])
+            .answers::<Supervising>(200, "It is so"),
+        change_supervision,
     )
     .add(
         does("/agents/{id}/login", "log_in_agent", "Logs an agent in"),
@@ -291,17 +310,33 @@ async fn supervise(
         return Err(Problem::new(Kind::Conflict, "the agent has no call now"));
     }
     let to = asked.to.read(&v1, "to")?;
-    let service = match asked.mode {
-        Mode::Listen => AgentService::Listen,
-        Mode::Whisper => AgentService::Whisper,
-        Mode::Barge => AgentService::Barge,
-    };
-    let program = Box::new(AgentProgram::of(service, &id));
+    let program = Box::new(AgentProgram::of(asked.mode.into(), &id));
     let placed = calls.originate(Originate::to(to, program)).await?;
     Ok(Json(Supervising {
         call: placed.id,
         agent_call: agent.call,
     }))
+}
+
+async fn change_supervision(
+    State(v1): State<Arc<V1>>,
+    Named((id, call)): Named<(String, String)>,
+    Body(asked): Body<SupervisionChange>,
+) -> Result<Json<Supervising>, Problem> {
+    let agent_call = shown(&v1, &id)?.0.call;
+    let order = Order::Supervise(id, asked.mode.into());
+    v1.parts.calls.order(&call, order).await?;
+    Ok(Json(Supervising { call, agent_call }))
+}
+
+impl From<Mode> for AgentService {
+    fn from(mode: Mode) -> AgentService {
+        match mode {
+            Mode::Listen => AgentService::Listen,
+            Mode::Whisper => AgentService::Whisper,
+            Mode::Barge => AgentService::Barge,
+        }
+    }
 }
 
 impl From<QueueView> for QueueShown {

@@ -7,12 +7,15 @@ use super::super::problem::{Kind, Problem};
 use super::super::scope::Scope;
 use super::super::take::{Asked, MaybeBody, Named};
 use super::cdrs::store_failed;
+use crate::api::recordings::{media_type, send_file};
 use crate::archive;
 use crate::store::{RecordingQuery, RecordingRow, stamp, time_of};
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use utoipa::{IntoParams, ToSchema};
@@ -98,6 +101,14 @@ pub(super) fn routes(book: Book) -> Book {
         read,
     )
     .add(
+        Route::get("/recordings/{id}/audio", "hear_recording")
+            .says("records", "The file of a recording that is over")
+            .scope(Scope::RecordingsRead)
+            .refuses(&[409, 503])
+            .answers_of(200, "The file", audio_content()),
+        audio,
+    )
+    .add(
         Route::delete("/recordings/{id}", "delete_recording")
             .says("records", "Deletes a recording and its file")
             .scope(Scope::RecordingsWrite)
@@ -173,16 +184,32 @@ async fn read(
     Ok(Json(found(&v1, &id).await?.into()))
 }
 
+fn audio_content() -> Value {
+    let file = json!({ "schema": { "type": "string", "format": "binary" } });
+    json!({ "audio/wav": file, "audio/ogg": file })
+}
+
+/// The recording of that id, which is over.
+async fn complete(v1: &V1, id: &str) -> Result<RecordingRow, Problem> {
+    let row = found(v1, id).await?;
+    match row.state == "recording" {
+        true => Err(Problem::new(Kind::Conflict, "it is still being recorded")),
+        false => Ok(row),
+    }
+}
+
+async fn audio(State(v1): State<Arc<V1>>, Named(id): Named<String>) -> Result<Response, Problem> {
+    let row = complete(&v1, &id).await?;
+    let file = send_file(&row.path, media_type(&row), None).await;
+    file.ok_or_else(|| Problem::not_found("file of the recording", &row.id))
+}
+
 async fn delete(
     State(v1): State<Arc<V1>>,
     Extension(Whose(token)): Extension<Whose>,
     Named(id): Named<String>,
 ) -> Result<StatusCode, Problem> {
-    let row = found(&v1, &id).await?;
-    if row.state == "recording" {
-        let text = "it is still being recorded; stop it first";
-        return Err(Problem::new(Kind::Conflict, text));
-    }
+    let row = complete(&v1, &id).await?;
     let why = format!("token {} has asked for it", token.id);
     let gone = archive::delete(&v1.parts.store, &row, &why).await;
     match gone.map_err(store_failed)? {

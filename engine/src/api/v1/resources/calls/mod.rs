@@ -2,6 +2,7 @@
 mod agenda;
 mod drives;
 pub(super) mod orders;
+mod participants;
 mod place;
 mod say;
 mod scheduled;
@@ -94,6 +95,7 @@ pub(super) fn routes(book: Book) -> Book {
             change,
         );
     let book = place::routes(book);
+    let book = participants::routes(book);
     let book = orders::routes(book);
     let book = say::routes(book);
     scheduled::routes(book)

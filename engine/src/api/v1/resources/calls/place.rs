@@ -1,19 +1,16 @@
-//! Calls that are placed over the API, and participants that are added to a call.
+//! Calls that are placed over the API.
 //!
 //! Owns what a request may say of a new call; what drives it is `drives`', ringing it is `call::originate`'s.
 use super::super::super::V1;
 use super::super::super::book::{Book, Route};
 use super::super::super::problem::Problem;
 use super::super::super::scope::Scope;
-use super::super::super::take::{Body, Named};
+use super::super::super::take::Body;
 use super::drives::{Drives, MenuAsked, Says, WebhookAsked};
 use super::orders::Target;
 use super::scheduled::{ScheduledCall, schedule};
-use super::{Carried, carried};
 use crate::call::control::{Annotation, OrderError};
-use crate::call::{
-    AddParticipant, Audio, DialTarget, OnMachine, Originate, Program, VettedProgram,
-};
+use crate::call::{Audio, DialTarget, OnMachine, Originate, Program, VettedProgram};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -116,26 +113,6 @@ struct PlacedCall {
     other: Option<String>,
 }
 
-/// Somebody to be added to a call.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct ParticipantAsked {
-    /// Whom to call.
-    to: Target,
-    /// The number shown; absent: none.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z+*#._-]+$")]
-    from: Option<String>,
-    /// As for a call.
-    #[schema(max_length = 256)]
-    as_endpoint: Option<String>,
-    /// How long it rings, usually 180 s.
-    #[schema(minimum = 1, maximum = 180)]
-    ring_s: Option<u32>,
-    /// The others do not hear it at first.
-    #[serde(default)]
-    mute: bool,
-}
-
 pub(super) fn routes(book: Book) -> Book {
     book.add(
         Route::post("/calls", "place_call")
@@ -147,18 +124,9 @@ pub(super) fn routes(book: Book) -> Book {
             .answers::<ScheduledCall>(202, "It rings at that time"),
         place,
     )
-    .add(
-        Route::post("/calls/{id}/participants", "add_participant")
-            .says("calls", "Calls somebody who joins the call, in a conference")
-            .more("To remove the participant, hang up `new_call`.")
-            .scope(Scope::CallsWrite)
-            .body::<ParticipantAsked>()
-            .answers::<Carried>(200, "It rings"),
-        add,
-    )
 }
 
-fn caller_id(from: Option<String>) -> Result<Option<String>, Problem> {
+pub(super) fn caller_id(from: Option<String>) -> Result<Option<String>, Problem> {
     let known = |c: char| c.is_ascii_alphanumeric() || "+*#._-".contains(c);
     match from {
         Some(from) if !(1..=MOST_CALLER_ID).contains(&from.len()) || !from.chars().all(known) => {
@@ -169,7 +137,7 @@ fn caller_id(from: Option<String>) -> Result<Option<String>, Problem> {
     }
 }
 
-fn ring(ring_s: Option<u32>) -> Result<Option<Duration>, Problem> {
+pub(super) fn ring(ring_s: Option<u32>) -> Result<Option<Duration>, Problem> {
     match ring_s {
         None => Ok(None),
         Some(seconds @ 1..=MOST_RING_S) => Ok(Some(Duration::from_secs(seconds.into()))),
@@ -291,20 +259,4 @@ async fn place(
     let (call, other) = asked.prepare(&v1)?.place(&v1).await?;
     let placed = PlacedCall { call, other };
     Ok((StatusCode::CREATED, Json(placed)).into_response())
-}
-
-async fn add(
-    State(v1): State<Arc<V1>>,
-    Named(id): Named<String>,
-    Body(asked): Body<ParticipantAsked>,
-) -> Result<Json<Carried>, Problem> {
-    let participant = AddParticipant {
-        to: asked.to.read(&v1, "to")?,
-        caller_id: caller_id(asked.from)?,
-        as_endpoint: asked.as_endpoint,
-        ring: ring(asked.ring_s)?,
-        mute: asked.mute,
-    };
-    let done = v1.parts.calls.add_participant(&id, participant).await?;
-    Ok(Json(carried(id, done)))
 }

@@ -39,6 +39,8 @@ pub(super) struct Call {
     recording_paused: bool,
     /// Whether its audio is streamed to a service.
     streaming: bool,
+    /// The call that it was added to as a participant.
+    added_to: Option<String>,
     /// Tags.
     tags: BTreeSet<String>,
     /// Metadata.
@@ -85,6 +87,7 @@ impl From<Snapshot> for Call {
             recording: of.recording,
             recording_paused: of.recording_paused,
             streaming: of.streaming,
+            added_to: of.added_to,
             tags: of.tags,
             metadata: of.metadata,
         }
