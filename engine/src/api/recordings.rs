@@ -80,7 +80,7 @@ fn gone() -> Response {
 }
 
 /// What of the file is asked for. With `If-Range` all of it: there is nothing it could be compared with (RFC 9110 section 13.1.5).
-fn wanted(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn wanted(headers: &HeaderMap) -> Option<&str> {
     if headers.contains_key(header::IF_RANGE) {
         return None;
     }

@@ -30,7 +30,9 @@ pub(super) fn drive(calls: &Arc<Calls>) {
     let calls = Arc::downgrade(calls);
     tokio::spawn(async move {
         while let Some(callback) = due.recv().await {
-            let Some(calls) = calls.upgrade() else { return };
+            // The next process calls back whom this one has not.
+            let calls = calls.upgrade().filter(|calls| !calls.is_draining());
+            let Some(calls) = calls else { return };
             tokio::spawn(call_back(calls, callback));
         }
     });

@@ -118,7 +118,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use trunkline_dsp::dtmf::Profile;
@@ -323,6 +323,8 @@ pub struct Calls {
     pub troubled: Arc<Troubled>,
     /// The legs that are up.
     pub live: Arc<LiveLegs>,
+    /// No new calls are placed.
+    draining: AtomicBool,
     /// Told to hang up.
     stop: watch::Sender<bool>,
     /// Every call that the SIP side handed over before draining has begun.
@@ -365,6 +367,7 @@ impl Calls {
             counters: parts.counters,
             troubled: Arc::default(),
             live: Arc::default(),
+            draining: AtomicBool::new(false),
             stop: watch::Sender::new(false),
             all_begun: watch::Sender::new(false),
             boot,
@@ -403,6 +406,7 @@ impl Calls {
     /// Refuses new calls, lets those in progress go on for `limit`, hangs up the rest, and returns when all are over
     /// (or 35 s later: the longest a far end may take to answer a BYE with the default T1).
     pub async fn drain(&self, limit: Duration) {
+        self.draining.store(true, Ordering::Relaxed);
         self.sip.send(Command::Drain(RETRY_AFTER));
         let active = self.counters.active.load(Ordering::Relaxed);
         tracing::info!(
@@ -419,6 +423,11 @@ impl Calls {
                 tracing::warn!(calls = left, "far ends that do not answer are left");
             }
         }
+    }
+
+    /// Whether new calls are refused, because the server is about to stop.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// Returns when no call is in progress and none waits to begin. Only while draining, and with [`Calls::serve`] running.

@@ -105,9 +105,13 @@ impl Calls {
             annotation,
             added_to,
         } = order;
+        if self.is_draining() {
+            let text = "the server is about to stop".to_owned();
+            return Err(self.refused(Refusal::new(503, "draining", text)));
+        }
         let active = self.counters.begin(Direction::Outbound);
         let limit = self.in_force.load().settings.max_calls;
-        if active.rank > limit || *self.stop.borrow() {
+        if active.rank > limit {
             let text = format!("{limit} calls are in progress; see [sip] max_calls");
             return Err(self.refused(Refusal::new(503, "max-calls", text)));
         }

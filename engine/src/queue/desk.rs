@@ -20,7 +20,7 @@ const CALLBACKS: usize = 1000;
 /// How often the date is looked at.
 const DATE_EVERY: Duration = Duration::from_secs(30);
 
-/// Takes what happens to queues and agents; must not wait.
+/// Takes what happens to queues and agents; must not wait, nor ask anything of the queues.
 pub type EventSink = Box<dyn Fn(&Event) + Send + Sync>;
 
 /// Somebody whose turn it is to be called back.
@@ -97,15 +97,17 @@ impl Queues {
         let done = act(&mut inside, now);
         inside.pass_on(now);
         let events: Vec<Event> = std::iter::from_fn(|| inside.core.poll_event()).collect();
+        // Taken before the core is let go: events are told in their order.
+        let sinks =
+            (!events.is_empty()).then(|| self.sinks.lock().unwrap_or_else(PoisonError::into_inner));
         drop(inside);
         self.woken.notify_one();
-        if !events.is_empty() {
-            let sinks = self.sinks.lock();
-            let sinks = sinks.unwrap_or_else(PoisonError::into_inner).clone();
-            for event in &events {
-                log::tell(event);
-                sinks.iter().for_each(|sink| sink(event));
-            }
+        for event in &events {
+            log::tell(event);
+            sinks
+                .iter()
+                .flat_map(|sinks| sinks.iter())
+                .for_each(|sink| sink(event));
         }
         done
     }

@@ -22,6 +22,9 @@ pub const MOST_SCHEDULED: usize = 10_000;
 /// How long it is kept what became of them.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// What is over needs its secret no more.
+const NO_SECRET: &str = "body = json_remove(body, '$.webhook.secret')";
+
 /// Where a scheduled call stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScheduledState {
@@ -232,9 +235,11 @@ impl Store {
         let text = |text: Option<String>| text.map_or(super::Value::Null, Into::into);
         let (call, reason) = (text(call), text(reason));
         self.write(move |database| {
-            let sql = "UPDATE scheduled_calls SET state = ?2, call = ?3, reason = ?4, ended = ?5 WHERE id = ?1";
+            let sql = format!(
+                "UPDATE scheduled_calls SET state = ?2, call = ?3, reason = ?4, ended = ?5, {NO_SECRET} WHERE id = ?1"
+            );
             let values = [id.into(), state.word().into(), call, reason, now.into()];
-            database.execute(sql, &values).map(|_| ())
+            database.execute(&sql, &values).map(|_| ())
         })
         .await
     }
@@ -261,8 +266,10 @@ impl Store {
         self.write(move |database| {
             let sql = format!("SELECT {COLUMNS} FROM scheduled_calls WHERE state = 'placing'");
             let rows = database.query(&sql, &[])?;
-            let sql = "UPDATE scheduled_calls SET state = 'failed', reason = ?1, ended = ?2 WHERE state = 'placing'";
-            database.execute(sql, &[reason.into(), now.into()])?;
+            let sql = format!(
+                "UPDATE scheduled_calls SET state = 'failed', reason = ?1, ended = ?2, {NO_SECRET} WHERE state = 'placing'"
+            );
+            database.execute(&sql, &[reason.into(), now.into()])?;
             rows.iter().map(scheduled).collect()
         })
         .await
@@ -307,7 +314,12 @@ mod tests {
     async fn each_is_claimed_once_and_in_the_order_of_time() {
         let store = Store::in_memory().unwrap();
         for (id, at) in [("c", 30), ("a", 20), ("b", 10)] {
-            assert!(store.schedule(call(id, at)).await.unwrap());
+            let body = r#"{"webhook":{"url":"u","secret":"s"}}"#.to_owned();
+            let of = Scheduled {
+                body,
+                ..call(id, at)
+            };
+            assert!(store.schedule(of).await.unwrap());
         }
         let all = store
             .all_scheduled(None, (0, String::new()), 9)
@@ -338,6 +350,9 @@ mod tests {
         assert_eq!((ids(&due), next), (vec!["a"], Some(30)));
         let b = store.scheduled("b").await.unwrap().unwrap();
         assert_eq!((b.state, b.call.as_deref()), (placed, Some("c-1")));
+        assert_eq!(b.body, r#"{"webhook":{"url":"u"}}"#);
+        let a = store.scheduled("a").await.unwrap().unwrap();
+        assert!(a.body.contains("secret"), "it is to be placed yet");
         let cut = store.interrupt_scheduled("killed").await.unwrap();
         assert_eq!(ids(&cut), ["a"]);
         let failed = Some(ScheduledState::Failed);

@@ -97,7 +97,7 @@ impl Courier {
         let settled = match answer {
             Ok(200..=299) => {
                 self.counters.delivered.fetch_add(1, Ordering::Relaxed);
-                self.settle(&head).await
+                self.settle(&head).await.map(|_| ())
             }
             Ok(410) => self.give_up(&head, Drop::Gone).await,
             failed => self.put_off(&head, failed).await,
@@ -170,17 +170,20 @@ impl Courier {
     }
 
     async fn give_up(&self, head: &Spooled, why: Drop) -> Result<(), StoreError> {
-        self.counters.dropped(why, &self.hook.config.name, 1);
-        self.settle(head).await
+        if self.settle(head).await? {
+            self.counters.dropped(why, &self.hook.config.name, 1);
+        }
+        Ok(())
     }
 
-    async fn settle(&self, head: &Spooled) -> Result<(), StoreError> {
-        // It may have been given up from outside meanwhile.
-        if self.store.webhook_settled(head.number).await? {
+    /// It waits no more. Whether it did: it may have been given up from outside meanwhile.
+    async fn settle(&self, head: &Spooled) -> Result<bool, StoreError> {
+        let waited = self.store.webhook_settled(head.number).await?;
+        if waited {
             self.hook.waiting.fetch_sub(1, Ordering::Relaxed);
             self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
         }
-        Ok(())
+        Ok(waited)
     }
 }
 

@@ -361,6 +361,29 @@ async fn two_who_are_added_send_the_call_to_its_conference_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_resumed_before_they_have_answered_the_hold_is_told_after_that() {
+    let mut pair = Pair::new().await;
+    let held = order(&pair.rig, Order::Hold(Side::Peer, true)).await;
+    assert_eq!(held, Ok(Done::Done));
+    for (wanted, answers) in [("sendonly", "recvonly"), ("sendrecv", "sendrecv")] {
+        let offer = pair
+            .bob
+            .wait("re-INVITE", |text| text.starts_with("INVITE "))
+            .await;
+        assert_eq!(direction(&offer), wanted, "{offer}");
+        if wanted == "sendonly" {
+            let resumed = order(&pair.rig, Order::Hold(Side::Peer, false)).await;
+            assert_eq!(resumed, Ok(Done::Done));
+        }
+        let answer = pair.bob.sdp(answers);
+        pair.bob.respond(&offer, "200 OK", &answer).await;
+        pair.bob.wait("ACK", |text| text.starts_with("ACK ")).await;
+    }
+    heard(&mut pair.bob, pair.bob_to, &mut pair.ann, 0, 0x42).await;
+    pair.over().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_placed_and_given_up_while_it_rings() {
     let mut rig = Rig::start(vec![]).await;
     let mut watcher = rig.calls.events.watch();

@@ -24,6 +24,7 @@ impl Leg {
             Event::Confirmed { ack, .. } => {
                 self.take_answer(&session_description(&ack));
                 self.confirmed = true;
+                self.catch_up();
                 Some(Input::Confirmed)
             }
             Event::Trying { .. } => Some(Input::Trying),

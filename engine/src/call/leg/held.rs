@@ -30,15 +30,26 @@ impl Leg {
         self.offer_direction();
     }
 
+    /// One offer at a time (RFC 3264 section 4); what has changed meanwhile is [`Self::catch_up`]'s.
     fn offer_direction(&mut self) {
+        if !self.confirmed || self.negotiation.is_offering() {
+            return;
+        }
+        self.offered_hold = self.put_on_hold;
         let direction = if self.put_on_hold {
             Direction::SendOnly
         } else {
             Direction::SendRecv
         };
-        if self.confirmed {
-            let offer = self.negotiation.offer_again(direction);
-            self.tell(Command::Reinvite(self.id, offer));
+        let offer = self.negotiation.offer_again(direction);
+        self.tell(Command::Reinvite(self.id, offer));
+    }
+
+    /// An offer may be made again: the far end is told where it was put on hold or resumed meanwhile.
+    pub(super) fn catch_up(&mut self) {
+        if self.offered_hold != self.put_on_hold {
+            self.reoffers = 0;
+            self.offer_direction();
         }
     }
 
@@ -54,11 +65,15 @@ impl Leg {
 
     /// The far end answers an offer of ours within the call, or a refresh of the session timer.
     pub(super) fn reinvite_answered(&mut self, response: &Message) -> Option<Input> {
-        if !self.negotiation.is_offering() {
-            return self.refreshed(response);
-        }
-        self.take_answer(&session_description(response));
-        Some(Input::MediaChanged)
+        let changed = match self.negotiation.is_offering() {
+            true => {
+                self.take_answer(&session_description(response));
+                Some(Input::MediaChanged)
+            }
+            false => self.refreshed(response),
+        };
+        self.catch_up();
+        changed
     }
 
     /// It refuses our offer: the audio is as it was agreed before, and held or resumed by us alone.
@@ -68,6 +83,12 @@ impl Leg {
         if status == 491 && self.reoffers < MOST_REOFFERS {
             self.reoffers += 1;
             return self.offer_direction();
+        }
+        if status == 491 {
+            // It was never asked: when the next exchange is over it is.
+            self.offered_hold = !self.put_on_hold;
+        } else {
+            self.catch_up();
         }
         tracing::info!(
             party = self.label(),

@@ -248,6 +248,8 @@ pub(super) struct Leg {
     /// Orders from outside: the others do not hear it; it is on hold.
     muted: bool,
     put_on_hold: bool,
+    /// What our last offer said of that.
+    offered_hold: bool,
     /// Offers of that which were made anew.
     reoffers: u8,
     ended: Option<End>,
@@ -314,6 +316,7 @@ impl Leg {
             has_music: false,
             muted: false,
             put_on_hold: false,
+            offered_hold: false,
             reoffers: 0,
             ended: None,
             hung_up: None,

@@ -76,7 +76,7 @@ pub(super) fn fields(answer: &str, out: &mut impl Write) -> anyhow::Result<()> {
             .is_some_and(|list| list.iter().any(Value::is_object));
         if nested {
             for item in value.as_array().into_iter().flatten() {
-                writeln!(out, "{name}:  {item}")?;
+                writeln!(out, "{name}:  {}", cell(item))?;
             }
         } else if !value.is_null() {
             writeln!(out, "{name}:  {}", cell(value))?;
@@ -136,6 +136,16 @@ mod tests {
         assert_eq!(
             text,
             "ID    FROM     TAGS\nc-1   \u{fffd}[2Jann  a,b\nc-22  -        -\n(more: --cursor xyz)\n"
+        );
+    }
+
+    #[test]
+    fn what_is_nested_reaches_the_terminal_without_control_characters_too() {
+        let mut out = Vec::new();
+        fields("{\"legs\": [{\"party\": \"\u{9b}2Jann\"}]}", &mut out).expect("written");
+        assert_eq!(
+            String::from_utf8(out).expect("text"),
+            "legs:  {\"party\":\"\u{fffd}2Jann\"}\n"
         );
     }
 

@@ -39,25 +39,25 @@ pub(super) fn secret(
     }
 }
 
-/// The one line of the file that the field names.
 /// A secret that a variable of the environment holds.
 pub(super) fn from_env(field: &Field<'_>) -> Option<Secret> {
     let name = super::value::not_empty(field)?;
     match std::env::var(name) {
         Ok(text) if fits(&text) => Some(Secret::new(text)),
-        Ok(_) => {
+        Ok(_) | Err(std::env::VarError::NotUnicode(_)) => {
             field.error(
                 "names a variable that must hold 1 to 256 characters without control characters",
             );
             None
         }
-        Err(_) => {
+        Err(std::env::VarError::NotPresent) => {
             field.error("names no variable of the environment");
             None
         }
     }
 }
 
+/// The one line of the file that the field names.
 pub(super) fn from_file(file: &Field<'_>, sources: &Sources<'_>) -> Option<Secret> {
     let path = sources.base.join(super::value::not_empty(file)?);
     let text = match (sources.read_secret)(&path) {

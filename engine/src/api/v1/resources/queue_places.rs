@@ -164,11 +164,12 @@ async fn callers(
     Asked(paging): Asked<Paging>,
 ) -> Result<Json<Page<Caller>>, Problem> {
     let found = v1.parts.calls.queues.list_callers(&name);
-    let found = found.ok_or_else(|| no_queue(&name))?.into_iter();
+    let mut found = found.ok_or_else(|| no_queue(&name))?;
     let key = |view: &CallerView| {
         let position = view.position.unwrap_or(usize::MAX);
         format!("{position:020}{:020}", view.id.number())
     };
+    found.sort_by_cached_key(key);
     let page = paging.of(found, key)?;
     Ok(Json(Page {
         items: page.items.into_iter().map(Caller::from).collect(),

@@ -7,12 +7,12 @@ use super::super::problem::{Kind, Problem};
 use super::super::scope::Scope;
 use super::super::take::{Asked, MaybeBody, Named};
 use super::cdrs::store_failed;
-use crate::api::recordings::{media_type, send_file};
+use crate::api::recordings::{media_type, send_file, wanted};
 use crate::archive;
 use crate::store::{RecordingQuery, RecordingRow, stamp, time_of};
 use axum::Json;
 use axum::extract::{Extension, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -105,7 +105,9 @@ pub(super) fn routes(book: Book) -> Book {
             .says("records", "The file of a recording that is over")
             .scope(Scope::RecordingsRead)
             .refuses(&[409, 503])
-            .answers_of(200, "The file", audio_content()),
+            .answers_of(200, "The file", audio_content())
+            .answers_of(206, "The part that `Range` asks for", audio_content())
+            .answers_nothing(416, "The `Range` lies behind its end"),
         audio,
     )
     .add(
@@ -198,9 +200,13 @@ async fn complete(v1: &V1, id: &str) -> Result<RecordingRow, Problem> {
     }
 }
 
-async fn audio(State(v1): State<Arc<V1>>, Named(id): Named<String>) -> Result<Response, Problem> {
+async fn audio(
+    State(v1): State<Arc<V1>>,
+    Named(id): Named<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let row = complete(&v1, &id).await?;
-    let file = send_file(&row.path, media_type(&row), None).await;
+    let file = send_file(&row.path, media_type(&row), wanted(&headers)).await;
     file.ok_or_else(|| Problem::not_found("file of the recording", &row.id))
 }
 

@@ -6,15 +6,15 @@ use super::super::problem::{Kind, Problem};
 use super::super::scope::Scope;
 use super::super::take::{Asked, Body, Named};
 use super::cdrs::store_failed;
-use crate::api::recordings::send_file;
+use crate::api::recordings::{send_file, wanted};
 use crate::config::VoicemailBox;
 use crate::store::{VoicemailQuery, VoicemailRow, VoicemailState, stamp, time_of};
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
@@ -93,6 +93,10 @@ struct MessageChange {
     state: Heard,
 }
 
+fn wav() -> Value {
+    json!({ "audio/wav": { "schema": { "type": "string", "format": "binary" } } })
+}
+
 pub(super) fn routes(book: Book) -> Book {
     let tag = "voicemail";
     book.add(
@@ -135,11 +139,9 @@ pub(super) fn routes(book: Book) -> Book {
             .more("It does not count as heard by this.")
             .scope(Scope::VoicemailRead)
             .refuses(&[503])
-            .answers_of(
-                200,
-                "The file",
-                json!({ "audio/wav": { "schema": { "type": "string", "format": "binary" } } }),
-            ),
+            .answers_of(200, "The file", wav())
+            .answers_of(206, "The part that `Range` asks for", wav())
+            .answers_nothing(416, "The `Range` lies behind its end"),
         audio,
     )
     .add(
@@ -273,9 +275,10 @@ async fn message(
 async fn audio(
     State(v1): State<Arc<V1>>,
     Named(which): Named<(String, String)>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let row = found(&v1, &which).await?;
-    let file = send_file(&row.path, "audio/wav", None).await;
+    let file = send_file(&row.path, "audio/wav", wanted(&headers)).await;
     file.ok_or_else(|| Problem::not_found("file of the message", &row.id))
 }
 

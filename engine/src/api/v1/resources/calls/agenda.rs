@@ -47,6 +47,10 @@ impl V1 {
 
     /// Places what is due; returns when to look again.
     async fn place_due(self: &Arc<Self>) -> Result<Duration, StoreError> {
+        if self.parts.calls.is_draining() {
+            // They wait for the next process.
+            return Ok(NAP);
+        }
         let now = SystemTime::now();
         let (due, next) = self.parts.store.claim_scheduled(now, AT_ONCE).await?;
         let mut placing = JoinSet::new();
@@ -144,12 +148,20 @@ impl V1 {
         call: Option<String>,
         reason: Option<String>,
     ) {
-        // The store has told what went wrong; the call stays claimed and is never placed again.
-        let _ = self
-            .parts
-            .store
-            .settle_scheduled(&of.id, state, call, reason)
-            .await;
+        let (store, id) = (self.parts.store.clone(), of.id.clone());
+        let settle = async move || {
+            let settled = store.settle_scheduled(&id, state, call.clone(), reason.clone());
+            settled.await.is_ok()
+        };
+        // Until the store takes it the call stays claimed: it is never placed again.
+        if !settle().await {
+            tokio::spawn(async move {
+                tokio::time::sleep(AGAIN).await;
+                while !settle().await {
+                    tokio::time::sleep(AGAIN).await;
+                }
+            });
+        }
     }
 }
 
