@@ -276,7 +276,9 @@ fn the_command_lines_of_the_pages_do_what_they_say() {
                 .expect("an id")
                 .to_owned()
         });
-        if line.contains("recordings delete")
+        if ["recordings delete", "recordings save"]
+            .iter()
+            .any(|word| line.contains(word))
             || line.contains("DELETE http://127.0.0.1:8080/api/v1/recordings")
         {
             stage.record(number + 1);
