@@ -86,6 +86,7 @@ pub(super) fn run(database: &mut dyn Database, list: &[Migration]) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::super::sqlite::Sqlite;
+    use super::super::{CdrQuery, Store};
     use super::*;
 
     const TWO: &[Migration] = &[
@@ -109,6 +110,30 @@ mod tests {
         run(&mut database, TWO).unwrap();
         let names = database.query("SELECT name FROM migrations ORDER BY 1", &[]);
         assert_eq!(names.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_file_of_the_first_version_opens_with_what_was_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("first.db");
+        let mut first = Sqlite::open(&path).unwrap();
+        run(&mut first, &ALL[..3]).unwrap();
+        let record = r#"{"type":"call","call":"c-1","state":"complete","began":"2026-01-01T00:00:00.000Z","from":"1","to":"2"}"#;
+        let sql = "INSERT INTO cdr (record) VALUES (?1)";
+        first.execute(sql, &[record.into()]).unwrap();
+        let sql = "INSERT INTO recordings (id, path, state, format, began) VALUES ('r-1', '/a', 'complete', 'wav', 1)";
+        first.execute(sql, &[]).unwrap();
+        drop(first);
+        let store = Store::open(&path).unwrap();
+        let query = CdrQuery {
+            number: Some("2".to_owned()),
+            ..CdrQuery::default()
+        };
+        let found = store.cdrs(query).await.unwrap();
+        assert_eq!(found[0].record["call"], "c-1");
+        let recording = store.recording("r-1").await.unwrap().unwrap();
+        assert_eq!((recording.began_ms, recording.octets), (1, None));
+        assert_eq!(store.cdrs_of_call("c-1").await.unwrap().len(), 1);
     }
 
     #[test]

@@ -253,7 +253,7 @@ pub(super) enum Calls {
         paging: Paging,
     },
     /// Place a call.
-    Create(super::place::Create),
+    Create(Box<super::place::Create>),
     /// Call somebody who joins a call, in a conference.
     Add {
         id: String,
