@@ -503,6 +503,15 @@ async fn draining_refuses_new_calls_and_waits_for_the_others() {
         assert_eq!(rig.outcome().await, Outcome::HungUp);
     }
     assert!(!drained.is_finished(), "a call is in progress");
+    let bob = DialTarget::Endpoint("bob".to_owned());
+    let placed = rig
+        .calls
+        .originate(Originate::to(bob, rig.program(Plan::of([]))));
+    let refused = placed.await.expect_err("no call is placed either");
+    assert!(
+        matches!(&refused, OrderError::Refused(refusal) if refusal.rule == "draining"),
+        "{refused}"
+    );
     phone.bye().await;
     tokio::time::timeout(PATIENCE, drained)
         .await
