@@ -89,6 +89,14 @@ impl Queues {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Looks at the core; nothing comes of that, and nobody is woken.
+    fn look<T>(&self, at: impl FnOnce(&Core, Instant) -> T) -> T {
+        let now = Instant::now();
+        let mut inside = self.inside();
+        inside.see_date(now);
+        at(&inside.core, now)
+    }
+
     /// Does something with the core, and passes on what comes of it.
     fn with<T>(&self, act: impl FnOnce(&mut Inside, Instant) -> T) -> T {
         let now = Instant::now();
@@ -182,27 +190,27 @@ impl Queues {
 
     /// Every queue.
     pub fn list_queues(&self) -> Vec<QueueView> {
-        self.with(|inside, now| inside.core.list_queues(now))
+        self.look(|core, now| core.list_queues(now))
     }
 
     /// A queue, with its figures.
     pub fn queue(&self, name: &str) -> Option<QueueView> {
-        self.with(|inside, now| inside.core.queue(now, name))
+        self.look(|core, now| core.queue(now, name))
     }
 
     /// Every agent.
     pub fn list_agents(&self) -> Vec<AgentView> {
-        self.with(|inside, now| inside.core.list_agents(now))
+        self.look(|core, now| core.list_agents(now))
     }
 
     /// An agent, with its figures.
     pub fn agent(&self, id: &str) -> Option<AgentView> {
-        self.with(|inside, now| inside.core.agent(now, id))
+        self.look(|core, now| core.agent(now, id))
     }
 
     /// Those who wait in a queue, in order, then those who talk.
     pub fn list_callers(&self, queue: &str) -> Option<Vec<CallerView>> {
-        self.with(|inside, now| inside.core.list_callers(now, queue))
+        self.look(|core, now| core.list_callers(now, queue))
     }
 
     /// Sends a caller away, by the call's id. Returns whether it waited there.

@@ -1,4 +1,5 @@
 //! A call's stream to a service.
+use super::events::until;
 use super::phone::{PATIENCE, Phone};
 use super::rig::{Plan, Rig};
 use futures_util::StreamExt;
@@ -97,6 +98,7 @@ async fn a_service_is_not_told_of_sensitive_keys() {
         gather(1, false),
     ];
     let mut rig = Rig::start(vec![("bot", Plan::of(verbs))]).await;
+    let mut watcher = rig.calls.events.watch();
     let mut phone = Phone::calling(rig.address, "bot").await;
     let (socket, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
     let mut service = tokio_tungstenite::accept_async(socket).await.unwrap();
@@ -107,6 +109,8 @@ async fn a_service_is_not_told_of_sensitive_keys() {
     }
     assert_eq!(message(&mut service, "dtmf").await["digit"], "7");
     phone.bye().await;
+    let (ended, _) = until(&mut watcher, EventKind::StreamEnded).await;
+    assert_eq!(ended["end"], "call-over");
     while rig.outcome().await != Outcome::HungUp {}
     rig.rests().await;
 }

@@ -2,6 +2,7 @@
 use super::{End, Input, Leg};
 use crate::call::cdr::LegRecord;
 use crate::media::{ChannelStats, MediaEvent};
+use crate::stream::StreamEnd;
 use std::time::Duration;
 
 /// After hanging up, how long the far end may take to agree. The endpoint is done in twice 64·T1 (no ACK, then no answer to
@@ -45,6 +46,9 @@ impl Leg {
     /// Closes the channel, says how the leg was, and writes its record.
     pub(in super::super) async fn finish(&mut self, end: &End) -> Option<ChannelStats> {
         let stats = self.close().await;
+        if self.stream.is_some() {
+            self.stream_over(&StreamEnd::CallOver);
+        }
         let s = stats.unwrap_or_default();
         tracing::info!(
             leg = %self.id,
