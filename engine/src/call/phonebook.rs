@@ -67,10 +67,13 @@ impl PhoneBook {
             }
             DialTarget::RingGroup(name) => self.group(config, shown, name),
             DialTarget::Trunk { trunk, number } => self.trunk(caller, shown, trunk, number),
-            DialTarget::Number(number) => self.number(router, caller, shown, number),
+            DialTarget::Number(number) => {
+                self.number(router, caller, shown, number, Router::route_of_program)
+            }
+            // A far end named it.
             DialTarget::Uri(uri) => {
                 let number = local_number(config, caller, uri)?;
-                self.number(router, caller, shown, &number)
+                self.number(router, caller, shown, &number, Router::route)
             }
         }
     }
@@ -81,8 +84,9 @@ impl PhoneBook {
         caller: &Caller,
         shown: &CallerIdentity,
         number: &str,
+        route: Route,
     ) -> Result<Found, Refusal> {
-        match routed(router, caller, shown, number)? {
+        match routed(router, caller, shown, number, route)? {
             Some(target) => self.look_up(router, caller, shown, &target),
             None => Ok(Found::program_of(number)),
         }
@@ -222,19 +226,23 @@ fn not_registered(user: &str) -> Refusal {
     Refusal::new(480, "not-registered", text)
 }
 
+/// How a number is routed: as who dials it may.
+type Route = fn(&Router, &route::Caller<'_>, &str) -> route::Routed;
+
 /// Where a number leads for this caller; `None`: to a program.
 fn routed(
     router: &Router,
     caller: &Caller,
     shown: &CallerIdentity,
     number: &str,
+    route: Route,
 ) -> Result<Option<DialTarget>, Refusal> {
     let from = route::Caller {
         origin: &caller.origin,
         from: &shown.number,
         source: caller.source.map(|source| source.ip()),
     };
-    let routed = router.route(&from, number);
+    let routed = route(router, &from, number);
     tracing::info!(to = number, rule = routed.rule, "target routed");
     Ok(Some(match routed.outcome? {
         Destination::Endpoint(user) => DialTarget::Endpoint(user),

@@ -118,12 +118,20 @@ impl Router {
 
     /// Where a call to `to` goes.
     pub fn route(&self, caller: &Caller<'_>, to: &str) -> Routed {
-        self.decide(caller, to, Steps(None))
+        let inside = matches!(caller.origin, Origin::User(_));
+        self.decide(caller, to, inside, Steps(None))
+    }
+
+    /// Where a program that serves this caller gets to with `to`: as the caller, and besides, whoever calls, to phones and ring groups by name and
+    /// extension as phones reach each other. What a program dials is what whoever runs the server wrote.
+    pub fn route_of_program(&self, caller: &Caller<'_>, to: &str) -> Routed {
+        self.decide(caller, to, true, Steps(None))
     }
 
     /// As [`Router::route`], with the reasons.
     pub fn explain(&self, caller: &Caller<'_>, to: &str) -> Routed {
-        self.decide(caller, to, Steps(Some(Vec::new())))
+        let inside = matches!(caller.origin, Origin::User(_));
+        self.decide(caller, to, inside, Steps(Some(Vec::new())))
     }
 
     /// Whether somebody unknown may call this number.
@@ -134,7 +142,8 @@ impl Router {
             source: None,
         };
         let to = without_separators(to);
-        self.find(&stranger, &[&to], &mut Steps(None)).is_some()
+        let found = self.find(&stranger, &[&to], false, &mut Steps(None));
+        found.is_some()
     }
 
     /// Whether somebody unknown may call any number.
@@ -143,10 +152,11 @@ impl Router {
         self.config.numbers.iter().any(open)
     }
 
-    fn decide(&self, caller: &Caller<'_>, dialled: &str, mut steps: Steps) -> Routed {
+    /// `inside`: phones and groups are found by name and extension.
+    fn decide(&self, caller: &Caller<'_>, dialled: &str, inside: bool, mut steps: Steps) -> Routed {
         steps.say(|| self.introduce(caller));
         let to = self.translated(caller, dialled, &mut steps);
-        let found = self.find(caller, &[&to, dialled], &mut steps);
+        let found = self.find(caller, &[&to, dialled], inside, &mut steps);
         let (rule, outcome) = match found {
             Some(Found::Number(number)) => (
                 self.named(number),
@@ -221,6 +231,7 @@ impl Router {
         &self,
         caller: &Caller<'_>,
         spellings: &[&str],
+        inside: bool,
         steps: &mut Steps,
     ) -> Option<Found<'_>> {
         let admitting = |index: &usize, steps: &mut Steps| {
@@ -247,7 +258,7 @@ impl Router {
                 }
             }
         }
-        if let Origin::User(_) = caller.origin {
+        if inside {
             let named = spellings.iter().find_map(|to| self.phone_or_group(to));
             if named.is_some() {
                 steps.say(|| "phones reach each other by name and extension".to_owned());

@@ -83,6 +83,35 @@ fn shown(routed: &Routed) -> String {
 }
 
 #[test]
+fn a_program_reaches_phones_and_groups_whoever_calls() {
+    let router = router(OFFICE);
+    let by_program = |origin: &Origin, to: &str| {
+        let caller = Caller {
+            origin,
+            from: "1",
+            source: None,
+        };
+        shown(&router.route_of_program(&caller, to))
+    };
+    let carrier = Origin::Peer("carrier".into());
+    for origin in [&carrier, &Origin::Stranger] {
+        assert_eq!(by_program(origin, "201"), "endpoint alice", "{origin:?}");
+        assert_eq!(by_program(origin, "desk"), "group desk", "{origin:?}");
+        assert_eq!(by_program(origin, "demo"), "builtin:demo", "{origin:?}");
+    }
+    // Everything else it reaches as the caller does.
+    assert_eq!(shown(&routed(&carrier, "201")), "builtin:load-ivr");
+    let stranger = Origin::Stranger;
+    for to in ["00491", "+4930", "100", "300"] {
+        assert_eq!(
+            by_program(&stranger, to),
+            shown(&routed(&stranger, to)),
+            "{to}"
+        );
+    }
+}
+
+#[test]
 fn each_caller_reaches_what_is_meant_for_it() {
     let stranger = Origin::Stranger;
     let (carrier, other) = (Origin::Peer("carrier".into()), Origin::Peer("other".into()));
