@@ -3,6 +3,8 @@
 
 #[path = "../../fuzz/src/audio.rs"]
 mod audio;
+#[path = "../../fuzz/src/byte_range.rs"]
+mod byte_range;
 #[path = "../../fuzz/src/codec.rs"]
 mod codec_checks;
 #[path = "../../fuzz/src/flow.rs"]
@@ -90,6 +92,11 @@ fn audio_file() {
 }
 
 #[test]
+fn byte_range() {
+    replay("byte_range", byte_range::byte_range);
+}
+
+#[test]
 fn flow() {
     replay("flow", documents::flow);
 }
@@ -142,7 +149,7 @@ fn stream_message() {
 /// Each seed cut short everywhere and with octets changed, in a fixed order: what libFuzzer does first.
 #[test]
 fn damaged_seeds() {
-    let targets: [(&str, fn(&[u8])); 14] = [
+    let targets: [(&str, fn(&[u8])); 15] = [
         ("verbs_json", documents::verbs_json),
         ("arbiter", rtp_checks::arbiter),
         ("flow_texts", documents::flow_texts),
@@ -154,6 +161,7 @@ fn damaged_seeds() {
         ("comfort_noise", codec_checks::comfort_noise),
         ("stun", stun_checks::stun),
         ("info_dtmf", info::info_dtmf),
+        ("byte_range", byte_range::byte_range),
         ("rtp", rtp_checks::rtp),
         ("rtcp", rtp_checks::rtcp),
         ("rfc4733", rtp_checks::rfc4733),

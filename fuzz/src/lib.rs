@@ -2,6 +2,7 @@
 //! the file with `#[path]` and replay the corpus.
 
 pub mod audio;
+pub mod byte_range;
 pub mod codec;
 pub mod endpoint;
 pub mod flow;

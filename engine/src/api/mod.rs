@@ -1,6 +1,7 @@
 //! The HTTP face: `GET /health` for load balancers and people, `GET /metrics` for Prometheus,
 //! `GET /diagnosis` for `trunkline doctor`, and the control API. The diagnosis names callers and addresses: only this host gets it, wherever the socket listens.
 mod api_metrics;
+pub mod byte_range;
 mod diagnosis;
 mod metrics;
 mod quality_metrics;

@@ -11,7 +11,6 @@ use axum::routing::get;
 use futures_util::stream;
 use std::collections::HashMap;
 use std::io::SeekFrom;
-use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
@@ -87,28 +86,6 @@ pub(super) fn wanted(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::RANGE)?.to_str().ok()
 }
 
-/// The part of a file that `Range` asks for (RFC 9110 section 14.2). `None`: all of it, which may be sent as well where several parts are
-/// asked for or the text is not understood.
-///
-/// # Errors
-/// The part lies behind the end.
-fn part(range: &str, length: u64) -> Option<Result<Range<u64>, ()>> {
-    let number = |text: &str| {
-        let digits = (1..=19).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-        digits.then(|| text.parse::<u64>().ok()).flatten()
-    };
-    let (first, last) = range.strip_prefix("bytes=")?.trim().split_once('-')?;
-    let (start, end) = match (first, last) {
-        ("", last) => (length.saturating_sub(number(last)?), length),
-        (first, "") => (number(first)?, length),
-        (first, last) if number(first)? <= number(last)? => {
-            (number(first)?, length.min(number(last)? + 1))
-        }
-        _ => return None,
-    };
-    Some(if start < end { Ok(start..end) } else { Err(()) })
-}
-
 async fn file(row: &RecordingRow, range: Option<&str>) -> Response {
     send_file(&row.path, media_type(row), range)
         .await
@@ -134,7 +111,7 @@ pub(super) async fn send_file(
         Ok(about) if about.is_file() => about.len(),
         _ => return None,
     };
-    let asked = range.and_then(|range| part(range, length));
+    let asked = range.and_then(|range| super::byte_range::part(range, length));
     let Ok(sent) = asked.clone().unwrap_or(Ok(0..length)) else {
         let all = [(header::CONTENT_RANGE, format!("bytes */{length}"))];
         return Some((StatusCode::RANGE_NOT_SATISFIABLE, all).into_response());
@@ -242,27 +219,5 @@ mod tests {
         assert_eq!(ask("r-0", later, signer.sign("r-0", later)).await.0, 404);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(ask(&id, later, signer.sign(&id, later)).await.0, 404);
-    }
-
-    #[test]
-    fn parts_lie_within_the_file_whatever_is_asked_for() {
-        for (range, part_of_10) in [
-            ("bytes=0-3", Some(Ok(0..4))),
-            ("bytes=8-", Some(Ok(8..10))),
-            ("bytes=-4", Some(Ok(6..10))),
-            ("bytes=-99", Some(Ok(0..10))),
-            ("bytes=9-9999999999999999999", Some(Ok(9..10))),
-            ("bytes=10-", Some(Err(()))),
-            ("bytes=-0", Some(Err(()))),
-            ("bytes=3-2", None),
-            ("bytes=+1-2", None),
-            ("bytes=0-1,3-4", None),
-            ("bytes=99999999999999999999-", None),
-            ("bytes=", None),
-            ("lines=0-1", None),
-        ] {
-            assert_eq!(part(range, 10), part_of_10, "{range}");
-        }
-        assert_eq!(part("bytes=-1", 0), Some(Err(())));
     }
 }
