@@ -192,9 +192,31 @@ impl Baresip {
         self.wait_heard("music", from, |heard| music.find_start(heard, from))
     }
 
+    /// Waits until a sound begins, at or after `from`; returns where.
+    #[track_caller]
+    pub(crate) fn wait_begin(
+        &self,
+        name: &str,
+        reference: &audio::Reference,
+        from: usize,
+    ) -> usize {
+        let mut search = from;
+        self.wait_heard(name, from, |heard| {
+            let found = reference.find_start(heard, search);
+            // What was searched need not be searched again, but for the length of the whole.
+            search = search.max(heard.len().saturating_sub(reference.len() + audio::RATE));
+            found
+        })
+    }
+
     /// Waits until what it hears satisfies `wanted`.
     #[track_caller]
-    fn wait_heard<T>(&self, what: &str, from: usize, wanted: impl Fn(&[i16]) -> Option<T>) -> T {
+    pub(crate) fn wait_heard<T>(
+        &self,
+        what: &str,
+        from: usize,
+        mut wanted: impl FnMut(&[i16]) -> Option<T>,
+    ) -> T {
         let patience = Instant::now() + PATIENCE;
         loop {
             let heard = self.heard();

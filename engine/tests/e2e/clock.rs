@@ -23,6 +23,16 @@ fn library() -> PathBuf {
         .expect("libfaketime (make test installs it)")
 }
 
+/// The environment of a server that goes by a clock which the file `clock` sets: seconds beside ours, such as `+3600`.
+pub(crate) fn clocked(clock: &Path) -> Vec<(&'static str, String)> {
+    vec![
+        ("LD_PRELOAD", library().display().to_string()),
+        ("FAKETIME_TIMESTAMP_FILE", clock.display().to_string()),
+        ("FAKETIME_CACHE_DURATION", "1".into()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
+    ]
+}
+
 fn server(clock: &Path, hook: SocketAddr) -> Server {
     let ip = own_address();
     let defaults = Settings::default();
@@ -37,12 +47,7 @@ fn server(clock: &Path, hook: SocketAddr) -> Server {
         sip_port: free_port(ip),
         http_port: free_port(ip),
         callers: sections,
-        environment: vec![
-            ("LD_PRELOAD", library().display().to_string()),
-            ("FAKETIME_TIMESTAMP_FILE", clock.display().to_string()),
-            ("FAKETIME_CACHE_DURATION", "1".into()),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
-        ],
+        environment: clocked(clock),
         ..defaults
     })
 }

@@ -1,6 +1,7 @@
 //! Opening hours that are set by hand while the server runs: over the control API, from a shell, and by a caller's key.
 use crate::api::{admin, trunkline_in, with};
-use crate::call_centre::{customer, folder, hears, rests, serving};
+use crate::call_centre::{folder, rests, serving};
+use crate::customer::customer;
 use crate::server::Server;
 
 const FLOW: &str = r#"
@@ -26,16 +27,11 @@ fn is_open(server: &Server, open: bool) {
     let mut call = customer(server);
     match open {
         true => {
-            hears(
-                &call,
-                "The workshop is open. Hold the line please.",
-                "en-US",
-                0,
-            );
+            call.hears("The workshop is open. Hold the line please.", "en-US", 0);
             call.hang_up();
         }
         false => {
-            hears(&call, "Nobody works now. Call again tomorrow.", "en-US", 0);
+            call.hears("Nobody works now. Call again tomorrow.", "en-US", 0);
             call.wait_hang_up();
         }
     }
@@ -78,15 +74,10 @@ fn hours_are_set_by_hand_and_outlive_a_restart() {
         "{listed}"
     );
     ctl(&server, &["hours", "workshop", "office", "auto"]);
-    let call = customer(&server);
-    let at = hears(
-        &call,
-        "The workshop is open. Hold the line please.",
-        "en-US",
-        0,
-    );
+    let mut call = customer(&server);
+    let at = call.hears("The workshop is open. Hold the line please.", "en-US", 0);
     call.press('8');
-    hears(&call, "Done, the night begins.", "en-US", at);
+    call.hears("Done, the night begins.", "en-US", at);
     call.wait_hang_up();
     rests(&server);
     is_open(&server, false);

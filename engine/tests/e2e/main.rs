@@ -1,5 +1,6 @@
 //! End-to-end tests: the real binary on loopback, called by sipp, by baresip and linphone, by a telephone of our own and by `trunkline call`, with
 //! Kamailio as its carrier. They judge what is heard, not only status codes. Nothing here depends on speed: tests wait for events.
+mod agents;
 mod api;
 mod api_calls;
 mod api_docs;
@@ -11,8 +12,11 @@ mod audio;
 mod baresip;
 mod call;
 mod call_centre;
+mod callbacks;
 mod clock;
 mod command_line;
+mod customer;
+mod directory;
 mod disk_full;
 mod doctor;
 mod flows;
@@ -35,11 +39,13 @@ mod phone_media;
 mod phones;
 mod recognition;
 mod reload;
+mod retention;
 mod schemathesis;
 mod secure;
 mod server;
 mod sip_answers;
 mod sipp;
+mod sipp_menus;
 mod spoken;
 mod trunks;
 mod voicemail;

@@ -1,13 +1,10 @@
 //! A file of menus, prompts and languages, as it is, called by real phones: each option, wrong keys, silence, hours, languages, a queue with
 //! two agents, recording.
-use crate::call::Call;
-use crate::call_centre::{
-    answer, customer, folder, hears, leaves_a_message, recordings, registered, rests, serving,
-    wazo_phones,
-};
+use crate::call_centre::{answer, folder, recordings, registered, rests, serving, wazo_phones};
+use crate::customer::{Customer, customer, seconds_of_voice, talking};
 use crate::server::Server;
 
-const CLINIC: &str = r#"
+pub(crate) const CLINIC: &str = r#"
 id: animal-clinic
 tenant: 6d0b
 entry_context: from-extern
@@ -64,9 +61,9 @@ fn clinic(more: &str) -> (tempfile::TempDir, Server) {
 
 /// A call in the first menu.
 #[track_caller]
-fn welcomed(server: &Server) -> Call {
+fn welcomed(server: &Server) -> Customer {
     let call = customer(server);
-    hears(&call, WELCOME, "en-US", 0);
+    call.hears(WELCOME, "en-US", 0);
     call
 }
 
@@ -78,10 +75,10 @@ fn each_option_of_a_menus_file_leads_where_it_says() {
     for (keys, to_first) in [("3", true), ("4", false), ("22", false)] {
         let phone = if to_first { &mut first } else { &mut second };
         let mut call = customer(&server);
-        let mut at = hears(&call, WELCOME, "en-US", 0);
+        let mut at = call.hears(WELCOME, "en-US", 0);
         for (place, key) in keys.chars().enumerate() {
             if place > 0 {
-                at = hears(&call, MORE, "en-US", at);
+                at = call.hears(MORE, "en-US", at);
             }
             call.press(key);
         }
@@ -89,30 +86,28 @@ fn each_option_of_a_menus_file_leads_where_it_says() {
         call.hang_up();
         phone.wait_event("CALL_CLOSED");
     }
-    let call = welcomed(&server);
-    let at = call.position();
+    let mut call = talking(&server);
+    let at = call.hears(WELCOME, "en-US", 0);
     call.press('6');
-    leaves_a_message(&server, call, at);
+    call.leaves_a_message(&server, at);
     // In the other language, from its own words on to the last.
-    let call = welcomed(&server);
+    let mut call = welcomed(&server);
     let at = call.position();
     call.press('5');
-    let at = hears(&call, "Seguimos en español.", "es-ES", at);
-    let at = hears(
-        &call,
-        "Clínica de animales. Para una cita, pulse 1.",
-        "es-ES",
-        at,
-    );
+    let at = call.hears("Seguimos en español.", "es-ES", at);
+    let at = call.hears("Clínica de animales. Para una cita, pulse 1.", "es-ES", at);
     call.press('2');
     let more = "Para el horario, pulse 1. Para la farmacia, pulse 2.";
-    let at = hears(&call, more, "es-ES", at);
+    let at = call.hears(more, "es-ES", at);
     call.press('1');
-    hears(&call, "Abrimos todos los días. Adiós.", "es-ES", at);
+    call.hears("Abrimos todos los días. Adiós.", "es-ES", at);
     call.wait_hang_up();
     rests(&server);
-    // The file says that each call is recorded.
-    assert_eq!(recordings(&server), 5);
+    // The file says that each call is recorded, from its beginning to its end; one of them talked.
+    let recordings = recordings(&server);
+    assert_eq!(recordings.len(), 5);
+    let voices = recordings.iter().map(|file| seconds_of_voice(file));
+    assert_eq!(voices.filter(|voice| *voice >= 3.0).count(), 1);
 }
 
 #[test]
@@ -127,7 +122,7 @@ fn a_queue_of_a_menus_file_has_two_agents_and_takes_who_gives_up() {
     let mut by_fallback = welcomed(&server);
     let at = by_fallback.position();
     by_fallback.press('9');
-    hears(&by_fallback, WELCOME, "en-US", at);
+    by_fallback.hears(WELCOME, "en-US", at);
     answer(&mut second);
     let mut third = welcomed(&server);
     third.press('1');
@@ -148,8 +143,8 @@ fn silence_in_a_menu_of_a_menus_file_leads_to_its_parent() {
     let mut call = welcomed(&server);
     let at = call.position();
     call.press('2');
-    let at = hears(&call, MORE, "en-US", at);
-    hears(&call, WELCOME, "en-US", at);
+    let at = call.hears(MORE, "en-US", at);
+    call.hears(WELCOME, "en-US", at);
     call.hang_up();
     rests(&server);
 }
@@ -179,7 +174,6 @@ fn hours_of_a_menus_file_are_looked_at_when_the_call_comes() {
     welcomed(&open).hang_up();
     rests(&open);
     let (_kept, closed) = clinic(&hours(&[]));
-    let call = customer(&closed);
-    leaves_a_message(&closed, call, 0);
+    talking(&closed).leaves_a_message(&closed, 0);
     rests(&closed);
 }

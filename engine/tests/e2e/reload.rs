@@ -2,7 +2,8 @@
 use crate::phone::Phone;
 use crate::server::{Server, Settings, signal};
 
-fn write(server: &Server, change: impl Fn(String) -> String) {
+/// Changes the configuration file and has it read.
+pub(crate) fn write(server: &Server, change: impl Fn(String) -> String) {
     let text = change(server.settings.toml(server.scratch.path()));
     std::fs::write(server.scratch.path().join("trunkline.toml"), text).expect("write");
     signal(server.pid(), "HUP");

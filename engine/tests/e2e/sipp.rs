@@ -29,6 +29,7 @@ pub(crate) struct Outcome {
 pub(crate) struct Sipp {
     scenario: Vec<String>,
     file: Option<PathBuf>,
+    key: Option<String>,
     calls: u32,
     rate: u32,
     ip: Ipv4Addr,
@@ -54,12 +55,20 @@ impl Sipp {
         Self {
             scenario: scenario.into(),
             file: None,
+            key: None,
             calls: 1,
             rate: 1,
             ip: own_address(),
             port: None,
             extra: Vec::new(),
         }
+    }
+
+    /// A caller who presses one key, by the name that sipp's recordings have for it, and waits for the end.
+    pub(crate) fn pressing(key: &str) -> Self {
+        let mut run = Self::own("key.xml");
+        run.key = Some(key.to_owned());
+        run
     }
 
     /// How many calls, and how many a second.
@@ -108,8 +117,10 @@ impl Sipp {
         std::os::unix::fs::symlink(SIPP_DATA, scratch.path().join("pcap"))
             .expect("link to sipp's audio");
         if let Some(file) = &self.file {
-            std::fs::copy(file, scratch.path().join(&self.scenario[1]))
+            let text = std::fs::read_to_string(file)
                 .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            let text = text.replace("KEY", self.key.as_deref().unwrap_or("KEY"));
+            std::fs::write(scratch.path().join(&self.scenario[1]), text).expect("write");
         }
         let child = self
             .command(calls)
@@ -221,7 +232,7 @@ fn totals(csv: &str) -> Option<(u64, u64)> {
 
 /// sipp plays pcap files through a raw socket, which only root or a sipp with that capability may open.
 #[track_caller]
-fn needs_raw_socket() {
+pub(crate) fn needs_raw_socket() {
     let root = std::fs::metadata("/proc/self")
         .map(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
         .unwrap_or(false);
