@@ -48,6 +48,7 @@ fn open_pages(face: Arc<Face>) -> Router {
         .route("/diagnosis", get(diagnosis_page))
         .with_state(face)
         .merge(recordings)
+        .method_not_allowed_fallback(v1::no_method)
 }
 
 /// Where HTTP is served.
@@ -73,7 +74,12 @@ pub async fn start(
         ApiListen::Beside => (api, None),
         ApiListen::Own { address, tls } => {
             let identity = tls.as_ref().map(|files| (&files.certificate, &files.key));
-            (None, api.map(|api| (*address, identity, api)))
+            // Whoever was given a signed address there asks for it there.
+            let recordings = recordings::router(face.recordings.clone());
+            (
+                None,
+                api.map(|api| (*address, identity, api.merge(recordings))),
+            )
         }
         ApiListen::Off => (None, None),
     };

@@ -470,6 +470,9 @@ fn announce(
             format!("{host}:{port}")
         }
     };
+    let own = listening.first().map(|(_, address)| address.ip());
+    let own = own.filter(|ip| ip.is_ipv4() && !ip.is_unspecified());
+    let here = own.map_or_else(|| "127.0.0.1".to_owned(), |ip| ip.to_string());
     let user = config.numbers.first().map_or("demo", |number| {
         if number.to.is_exact() {
             number.to.as_str()
@@ -510,7 +513,7 @@ fn announce(
     writeln!(
         out,
         "        trunkline call sip:{user}@{} --digits 1,2,9,#",
-        at("127.0.0.1")
+        at(&here)
     )?;
     writeln!(
         out,

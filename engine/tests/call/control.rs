@@ -401,6 +401,7 @@ async fn a_call_is_placed_and_given_up_while_it_rings() {
     until(&mut watcher, EventKind::CallRinging).await;
     let known = rig.calls.control.get(&placed.id).unwrap();
     assert_eq!(known.state, CallState::Ringing);
+    assert!(!known.program.is_empty(), "it is known what will drive it");
     bob.pick_up(&invite).await;
     until(&mut watcher, EventKind::CallAnswered).await;
     assert!(placed.answered.await.is_ok());

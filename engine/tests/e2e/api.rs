@@ -292,6 +292,8 @@ fn every_refusal_is_a_problem() {
     json("GET", "/api/v1/trunks/none", "").is_problem(404, "not-found");
     assert!(json("POST", "/api/v1/trunks", "").headers["allow"].contains("GET"));
     json("POST", "/api/v1/trunks", "").is_problem(405, "method-not-allowed");
+    let posted = ask(&server, "POST", "/health", &[], "");
+    assert_eq!(posted.headers["content-type"], "application/problem+json");
     json("GET", "/api/v1/trunks?limit=0", "").is_problem(400, "bad-parameter");
     json("GET", "/api/v1/trunks?limit=x", "").is_problem(400, "bad-parameter");
     json("GET", "/api/v1/trunks?cursor=!", "").is_problem(400, "bad-parameter");

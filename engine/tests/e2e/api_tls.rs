@@ -25,6 +25,14 @@ fn ctl_asks_over_tls_and_only_whom_it_knows() {
     let (good, out) = ctl(&["ctl", "--json", "--url", &plain, "server"]);
     assert!(!good, "{out}");
     assert!(!out.contains(&admin(&server)), "the token is not told");
+    // Signed addresses are served there as well; this is none.
+    let address = format!("{url}/recordings/r-1?expires=1&signature=x");
+    let asked = std::process::Command::new("curl")
+        .args(["-s", "-w", "%{http_code}", "--cacert", &ca, &address])
+        .output()
+        .expect("curl runs");
+    let said = String::from_utf8_lossy(&asked.stdout).into_owned();
+    assert!(said.ends_with("403"), "{said}");
     // It is not where /health is.
     let (status, _) = server.http("/api/v1").expect("an answer");
     assert_eq!(status, 404);

@@ -96,7 +96,7 @@ pub(super) async fn no_route(uri: Uri) -> Problem {
     )
 }
 
-pub(super) async fn no_method(method: Method) -> Problem {
+pub(in crate::api) async fn no_method(method: Method) -> Problem {
     Problem::new(
         Kind::MethodNotAllowed,
         format!("{method} is not served here; see Allow"),

@@ -17,6 +17,7 @@ mod take;
 pub mod tokens;
 
 pub(super) use guard::host_is_ours;
+pub(super) use home::no_method;
 pub use problem::{Fault, Kind, Problem};
 pub use resources::flows::{FlowFound, FlowShelf, FlowVersion};
 pub use resources::schedules::{Override, ScheduleFound};

@@ -179,7 +179,9 @@ impl CallContext {
     }
 
     pub(in crate::call) fn snapshot(&self) -> Snapshot {
-        let rule = self.routed.get().map(|(rule, _)| rule.clone());
+        let routed = self.routed.get();
+        let rule = routed.map(|(rule, _)| rule.clone());
+        let first = routed.map_or("", |(_, program)| program);
         let times = self.times();
         self.facts(|facts| Snapshot {
             id: self.info.id.clone(),
@@ -190,7 +192,10 @@ impl CallContext {
             began: times.began,
             answered: times.answered,
             rule,
-            program: facts.program.clone(),
+            program: match facts.program.is_empty() {
+                true => first.to_owned(),
+                false => facts.program.clone(),
+            },
             legs: facts.legs.values().cloned().collect(),
             bridged_with: facts.bridged_with.clone(),
             conference: facts.conference.clone(),

@@ -282,6 +282,10 @@ pub(super) enum Calls {
         #[command(flatten)]
         party: Party,
         text: String,
+        #[arg(long)]
+        language: Option<String>,
+        #[arg(long)]
+        voice: Option<String>,
     },
     /// End a call, or the party it is joined with (--party peer).
     Hangup(Party),
@@ -324,6 +328,12 @@ pub(super) enum Calls {
         id: String,
         #[arg(value_parser = ["start", "stop", "pause", "resume"])]
         what: String,
+        /// To start with: "mixed" (usual), "stereo" or "received".
+        #[arg(long)]
+        tracks: Option<String>,
+        /// To start with: "wav" (usual) or "opus".
+        #[arg(long)]
+        format: Option<String>,
     },
     /// Stream the audio to a service at this URL (ws, wss), or "stop".
     Stream { id: String, url: String },
@@ -702,10 +712,15 @@ impl Calls {
                 Columns::All,
             ),
             Calls::Get { id } => get(format!("/calls/{}", part(id)), Columns::All),
-            Calls::Say { party, text } => order(
+            Calls::Say {
+                party,
+                text,
+                language,
+                voice,
+            } => order(
                 &party.id,
                 "say",
-                json!({ "party": party.party, "text": text }),
+                json!({ "party": party.party, "text": text, "language": language, "voice": voice }),
             ),
             Calls::Hangup(of) => party(of, "hangup"),
             Calls::Transfer { party, to, flow } => {
@@ -733,7 +748,22 @@ impl Calls {
                 "digits",
                 json!({ "party": party.party, "digits": digits }),
             ),
-            Calls::Record { id, what } => order(id, &format!("recording/{what}"), Value::Null),
+            Calls::Record {
+                id,
+                what,
+                tracks,
+                format,
+            } => {
+                let mut how = Map::new();
+                for (key, value) in [("tracks", tracks), ("format", format)] {
+                    how.extend(value.iter().map(|value| (key.to_owned(), json!(value))));
+                }
+                let body = match how.is_empty() {
+                    true => Value::Null,
+                    false => Value::Object(how),
+                };
+                order(id, &format!("recording/{what}"), body)
+            }
             Calls::Stream { id, url } if url == "stop" => order(id, "stream/stop", Value::Null),
             Calls::Stream { id, url } => order(id, "stream/start", json!({ "url": url })),
             Calls::Join { party, conference } => order(
@@ -821,6 +851,12 @@ mod tests {
                 "POST",
                 "/calls/c-1/recording/pause",
                 None,
+            ),
+            (
+                "calls record c-1 start --tracks stereo --format opus",
+                "POST",
+                "/calls/c-1/recording/start",
+                Some(json!({"tracks": "stereo", "format": "opus"})),
             ),
             (
                 "calls tag c-1 --tag vip --metadata order=7 --metadata old=",

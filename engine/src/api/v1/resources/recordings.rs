@@ -76,7 +76,7 @@ struct AddressAsked {
 /// A signed address.
 #[derive(Debug, Serialize, ToSchema)]
 struct RecordingAddress {
-    /// Path and query, where `/health` is served. Whoever has it hears the recording, without a token.
+    /// Path and query, where the API and `/health` are served. Whoever has it hears the recording, without a token.
     address: String,
     /// Until when (RFC 3339).
     expires: String,
