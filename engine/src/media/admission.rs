@@ -3,7 +3,8 @@
 //!
 //! Four times a second a thread beside the hot loop looks back at the last second. What came since is reckoned at what the others cost: calls
 //! that come by hundreds in a second would be over the limit before anybody had seen it. What a channel costs is the most that it did in the last
-//! seconds with about as many: callers who talk and press keys at the same time, and a machine that is slower for a while, come again. Channels
+//! seconds with about as many: callers who talk and press keys at the same time, and a machine that is slower for a while, come again. How late its
+//! slots are decides how far that may go: as long as they are on time, half of what the limit leaves of the core is used, too. Channels
 //! that are open are never touched. A shard with few channels is never full: what makes it late is something else on the machine, and
 //! refusing calls would not help.
 
@@ -25,6 +26,8 @@ const LOOKS: usize = 4;
 const REMEMBERED: usize = 10 * LOOKS;
 /// Looks without trouble after which a shard takes channels again.
 const CALM: u32 = 3 * LOOKS as u32;
+/// A shard is on time while its slots are less late than this part of what they may be.
+const ON_TIME: u64 = 4;
 /// How busy all threads of the process may make the cores it has, in percent of them: beyond it the media threads have to wait.
 const WHOLE_PERCENT: u32 = 90;
 
@@ -33,7 +36,8 @@ const WHOLE_PERCENT: u32 = 90;
 pub struct AdmissionLimits {
     /// How late, in ms, 1 % of the shard's 1 ms slots were in the last second; 0: whatever they are.
     pub late_ms: u32,
-    /// How busy its thread was in the last second, in percent of a core, what came since included; 100: whatever it was.
+    /// How busy its thread was in the last second, in percent of a core, what came since included; 100: whatever it was. While its slots are
+    /// [on time](AdmissionLimits::busy_percent_at) it may be busier.
     pub busy_percent: u32,
     /// A shard with fewer channels is not full.
     pub few: u64,
@@ -89,9 +93,18 @@ impl Pulse {
 }
 
 impl AdmissionLimits {
-    /// Whether so many channels, expected to take so much of the next second, are as many as a shard takes.
-    pub(crate) fn are_reached(&self, channels: u64, expected_us: u64) -> bool {
-        let limit_us = u64::from(self.busy_percent) * 10_000;
+    /// How busy a shard may be, in percent of a core, whose slots are so late: half of what [`busy_percent`](Self::busy_percent) leaves is
+    /// let in, too, while they are not a quarter as late as they may be.
+    fn busy_percent_at(&self, late_us: u64) -> u32 {
+        match late_us * ON_TIME < u64::from(self.late_ms) * 1000 {
+            true => (self.busy_percent + 100) / 2,
+            false => self.busy_percent,
+        }
+    }
+
+    /// Whether so many channels, expected to take so much of the next second, are as many as a shard takes whose slots are so late.
+    pub(crate) fn are_reached(&self, channels: u64, expected_us: u64, late_us: u64) -> bool {
+        let limit_us = u64::from(self.busy_percent_at(late_us)) * 10_000;
         channels >= self.few && self.busy_percent < 100 && expected_us >= limit_us
     }
 }
@@ -118,11 +131,12 @@ impl Gate {
     /// Whether the state changed.
     fn look(&mut self, limits: AdmissionLimits, seen: Second) -> bool {
         // Where it ends lies below where it begins.
+        let busy = limits.busy_percent_at(seen.late_us);
         let (late, busy, whole) = match self.full {
-            false => (limits.late_ms * 1000, limits.busy_percent, WHOLE_PERCENT),
+            false => (limits.late_ms * 1000, busy, WHOLE_PERCENT),
             true => (
                 limits.late_ms * 500,
-                limits.busy_percent.saturating_sub(10),
+                busy.saturating_sub(10),
                 WHOLE_PERCENT - 10,
             ),
         };
@@ -340,20 +354,28 @@ mod tests {
             (900, 4, 50),
         ];
         assert_eq!(states(&late), [false, true, true, true, true, false]);
-        let busy = [
-            (900, 0, 89),
-            (900, 0, 90),
-            (900, 0, 81),
-            (900, 0, 79),
-            (900, 0, 81),
-            (900, 0, 70),
-            (900, 0, 70),
-            (900, 0, 70),
-        ];
+        let busy = [89, 90, 81, 79, 81, 70, 70, 70].map(|percent| (900, 3, percent));
         assert_eq!(
             states(&busy),
             [false, true, true, true, true, true, true, false]
         );
+    }
+
+    /// Lateness that is measured decides what may be reckoned with: 90 % where it is seen, 95 % where it is not.
+    #[test]
+    fn who_is_on_time_may_be_busier() {
+        let busy = [94, 95, 86, 84, 84, 84].map(|percent| (900, 2, percent));
+        assert_eq!(states(&busy), [false, true, true, true, true, false]);
+        // It becomes late: what it carries is enough.
+        assert_eq!(states(&[(900, 2, 93), (900, 3, 93)]), [false, true]);
+        let reached = |late_us| LIMITS.are_reached(900, 940_000, late_us);
+        assert_eq!([2400, 2500].map(reached), [false, true]);
+        // Without a limit of lateness nobody looks.
+        let blind = AdmissionLimits {
+            late_ms: 0,
+            ..LIMITS
+        };
+        assert!(blind.are_reached(900, 900_000, 0));
     }
 
     #[test]
@@ -403,7 +425,7 @@ mod tests {
         pulse.busy_us.set(600_000);
         pulse.channels.set(1000);
         pulse.each_us.set(600);
-        let reached = |channels| LIMITS.are_reached(channels, pulse.expected_us(channels, 0));
+        let reached = |channels| LIMITS.are_reached(channels, pulse.expected_us(channels, 0), 5000);
         assert_eq!(pulse.expected_us(1100, 0), 660_000);
         assert_eq!([1000, 1499, 1500].map(reached), [false, false, true]);
         // Fewer than were there cost no less until the next look.
@@ -413,7 +435,7 @@ mod tests {
         assert_eq!(pulse.expected_us(1100, 0), 880_000);
         // Of a shard of which nothing is known a channel costs what is usual at least.
         assert_eq!(Pulse::default().expected_us(100, 200), 20_000);
-        let few = |few| AdmissionLimits { few, ..LIMITS }.are_reached(49, 2_000_000);
+        let few = |few| AdmissionLimits { few, ..LIMITS }.are_reached(49, 2_000_000, 0);
         assert_eq!([few(49), few(50)], [true, false]);
     }
 
@@ -476,8 +498,8 @@ mod tests {
             let changed = watched.look(LIMITS, 0, start + n as u32 * LOOK);
             full = full.or(changed.map(|_| channels));
         }
-        // 90 % are 1500 of them.
-        assert_eq!(full, Some(1500));
+        // Nobody is late: 95 % are 1584 of them.
+        assert_eq!(full, Some(1600));
     }
 
     #[test]

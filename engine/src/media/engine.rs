@@ -79,7 +79,8 @@ impl ShardLink {
         let channels = self.stats.channels.value() + coming;
         // As many as are on their way are being set up: none of them has cost anything yet.
         let expected_us = self.pulse.expected_us(channels, 0);
-        self.pulse.is_full() || limits.are_reached(channels, expected_us)
+        self.pulse.is_full()
+            || limits.are_reached(channels, expected_us, self.pulse.late_us.value())
     }
 }
 
