@@ -194,8 +194,8 @@ fn a_channel_takes_what_it_needs() {
         "octets per channel: playback {plays}, in-band {listens}, after it {listened}, relay {}, relay of Opus {}, Opus to PCMU {transcodes}",
         relays[0], relays[1]
     );
-    assert!(plays < 14 * KIB, "{plays}");
-    assert!(listens < 40 * KIB, "{listens}");
-    assert!(listened < 14 * KIB, "{listened}");
+    assert!(plays < 12 * KIB, "{plays}");
+    assert!(listens < 20 * KIB, "{listens}");
+    assert!(listened < 12 * KIB, "{listened}");
     assert!(relays.iter().all(|octets| *octets < 16 * KIB), "{relays:?}");
 }

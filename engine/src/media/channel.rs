@@ -20,7 +20,6 @@ use super::digits::DigitSender;
 use super::ears::Ears;
 use super::emit::Outgoing;
 use super::event::{ChannelStats, MediaEvent};
-use super::frame::Frame;
 use super::intake::Intake;
 use super::key_delay::KeyDelay;
 use super::latch::Latch;
@@ -178,8 +177,6 @@ pub(crate) struct ChannelState {
     // Seldom touched from here on.
     /// What plays when that has faded.
     pub(crate) next_player: Option<Player>,
-    /// Where tones of digits are made.
-    pub(crate) outgoing_tone: Frame,
     /// Recordings whose files may not be complete yet.
     pub(crate) ledgers: Vec<RecordingLedger>,
     pub(crate) port: u16,
@@ -265,7 +262,6 @@ impl ChannelState {
             player: None,
             next_player: None,
             digits: None,
-            outgoing_tone: Frame::silence(AudioRate::Narrow),
             echo: false,
             detector: None,
             detector_rate: AudioRate::Narrow,

@@ -278,7 +278,7 @@ impl ChannelState {
         self.watch(around, moment.now);
         self.stream.as_ref()?;
         let sounding = if self.is_heard(around) {
-            self.listen(moment.now, heard)
+            self.listen(around, moment.now, heard)
         } else {
             heard.silence_at(heard.rate());
             false
@@ -306,7 +306,14 @@ impl ChannelState {
             return;
         };
         let (may_send, encoding) = (params.send, params.encoding);
-        let digits = self.next_digit_frame(moment);
+        let (mut octets, mut frame);
+        let digits = match self.digits {
+            Some(_) => {
+                frame = Frame::silence(encoding.audio());
+                self.next_digit_frame(moment, &mut frame)
+            }
+            None => None,
+        };
         if let Some(DigitFrame::Event {
             timestamp,
             marker,
@@ -318,12 +325,8 @@ impl ChannelState {
             }
             return;
         }
-        let (mut octets, mut frame);
         let speech = match (digits, mix) {
-            (Some(_), _) => {
-                frame = self.outgoing_tone.clone();
-                Speech::Frame(&frame)
-            }
+            (Some(_), _) => Speech::Frame(&frame),
             (None, _) if self.player.is_some() => match encoding.law() {
                 Some(law) => {
                     octets = [0; FRAME_SAMPLES];
@@ -374,15 +377,15 @@ impl ChannelState {
         }
     }
 
-    /// The next frame of digits being sent, if any.
-    fn next_digit_frame(&mut self, moment: Moment) -> Option<DigitFrame> {
+    /// The next frame of digits being sent, if any; `tone` is what it sounds like.
+    fn next_digit_frame(&mut self, moment: Moment, tone: &mut Frame) -> Option<DigitFrame> {
         let digits = self.digits.as_mut()?;
         let params = &self.stream.as_ref()?.params;
         let events = params.telephone_event_send.is_some();
         let clock = params.telephone_event_clock;
         let timestamp = self.outgoing.position(moment.tick_ms).timestamp;
         let rate = params.encoding.audio();
-        match digits.frame(clock, timestamp, events, rate, &mut self.outgoing_tone) {
+        match digits.frame(clock, timestamp, events, rate, tone) {
             DigitFrame::Done => {
                 let (id, key) = (digits.id(), digits.key());
                 let sent = self.digits.take();

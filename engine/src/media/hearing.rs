@@ -8,11 +8,11 @@ use trunkline_dsp::comfort::{Noise, Silence};
 
 use super::codec::{AudioRate, Decoder, Encoding, Law};
 use super::frame::Frame;
-use super::playout::{Playout, PlayoutStats, Pulled};
+use super::playout::{FarRoom, Playout, PlayoutStats, Pulled};
 use super::stock::Stock;
 use super::voice::LONGEST_PAYLOAD;
 use crate::net::prefetch::prefetch;
-use crate::rtp::jitter::Inserted;
+use crate::rtp::jitter::{Aim, Inserted};
 use crate::rtp::packet::Header;
 
 /// Playout and decoder of one source.
@@ -34,7 +34,7 @@ impl Default for Hearing {
     /// One for PCMU. Allocates.
     fn default() -> Hearing {
         Hearing {
-            playout: Playout::new(Encoding::Pcmu),
+            playout: Playout::small(Encoding::Pcmu, Aim::default()),
             present: Encoding::Pcmu,
             plain: Decoder::G711(Law::Mu),
             opus: None,
@@ -77,6 +77,9 @@ impl Hearing {
         header: &Header,
         payload: &[u8],
     ) -> bool {
+        if self.playout.needs_room_for(payload.len()) {
+            self.take_room(stock);
+        }
         let present = self.present;
         let inserted = match (encoding.law(), present.law()) {
             _ if encoding == present => self.playout.insert(now_us, header, payload),
@@ -85,6 +88,17 @@ impl Hearing {
             _ => Inserted::Refused,
         };
         inserted == Inserted::Late
+    }
+
+    fn take_room(&mut self, stock: &Stock) {
+        if let Some(room) = stock.far_room() {
+            self.playout.lend(room);
+        }
+    }
+
+    /// Room that it does not need any more, to be freed elsewhere. To be asked after each frame.
+    pub(crate) fn give_back(&mut self) -> Option<Box<FarRoom>> {
+        self.playout.give_back()
     }
 
     fn insert_converted(
@@ -138,7 +152,10 @@ impl Hearing {
     }
 
     /// The next frame. To be called every 20 ms.
-    pub(crate) fn pull(&mut self, now_us: u64, out: &mut Frame) -> Pulled {
+    pub(crate) fn pull(&mut self, stock: &Stock, now_us: u64, out: &mut Frame) -> Pulled {
+        if self.playout.needs_room() {
+            self.take_room(stock);
+        }
         let decoder = match &mut self.opus {
             Some(opus) if self.present == Encoding::Opus => opus,
             _ => &mut self.plain,
@@ -200,7 +217,7 @@ mod tests {
             };
             let octets = tone(law, packet);
             hearing.insert(&stock, now_us, encoding, &header(packet, 8000), &octets);
-            if hearing.pull(now_us, &mut frame) == Pulled::Audio {
+            if hearing.pull(&stock, now_us, &mut frame) == Pulled::Audio {
                 heard.extend_from_slice(frame.samples());
             }
         }
@@ -233,7 +250,7 @@ mod tests {
                         hearing.insert(&stock, now_us, encoding, &header, &vec![0x20; octets]);
                     }
                 };
-                match (hearing.pull(now_us, &mut frame), packet) {
+                match (hearing.pull(&stock, now_us, &mut frame), packet) {
                     (Pulled::Comfort, _) => pause.extend_from_slice(frame.samples()),
                     (_, 90..) => assert!(frame.samples().iter().any(|of| of.unsigned_abs() > 2000)),
                     _ => {}
@@ -268,7 +285,7 @@ mod tests {
                     hearing.insert(&stock, now_us, Encoding::L16Wide, &header, &octets)
                 }
             };
-            if hearing.pull(now_us, &mut frame) == Pulled::Audio {
+            if hearing.pull(&stock, now_us, &mut frame) == Pulled::Audio {
                 rates.push(frame.rate().hz());
             }
         }

@@ -1,15 +1,17 @@
 //! Linear samples between decoder and frames: a short queue that knows which of them are made up and which are a pause.
 //!
-//! What a narrowband stream of 20 ms packets needs is part of the queue itself; more is beside it, and touched only by who needs it.
+//! What a narrowband stream of 20 ms packets needs is part of the queue itself; more can be lent to whoever needs it.
 
 use std::ops::Range;
 
 /// Samples kept free before the first, where a longer front finds place.
 const HEADROOM: usize = 240;
 /// Samples it holds besides: less than a frame, a hole of 60 ms and a packet of 120 ms at 16 kHz.
-const ROOM: usize = HEADROOM + (20 + 60 + 120) * 16;
+pub(super) const ROOM: usize = HEADROOM + (20 + 60 + 120) * 16;
 /// Of these, samples that are part of the queue: less than 35 ms and a packet at 8 kHz.
-const NEAR: usize = HEADROOM + 60 * 8;
+const NEAR: usize = HEADROOM + NEAR_ROOM;
+/// What it holds of them.
+pub(super) const NEAR_ROOM: usize = 60 * 8;
 /// Stretches that are told apart; more than that pass for the last one.
 const MARKS: usize = 6;
 /// Samples in which sound passes into a pause.
@@ -52,11 +54,12 @@ pub(super) struct PcmQueue {
     is_far: bool,
     marks: [Mark; MARKS],
     near: [i16; NEAR],
-    /// Has its capacity from the start, and as many samples as were ever used.
+    /// Has its capacity when it is lent, and as many samples as were ever used.
     far: Vec<i16>,
 }
 
 impl PcmQueue {
+    /// One that holds [`NEAR_ROOM`] samples, and more when room for them is lent.
     pub(super) fn new() -> PcmQueue {
         let none = Mark {
             kind: Kind::Made,
@@ -70,8 +73,27 @@ impl PcmQueue {
             marked: 0,
             is_far: false,
             near: [0; NEAR],
-            far: Vec::with_capacity(ROOM),
+            far: Vec::new(),
         }
+    }
+
+    /// Lends it room for [`ROOM`] samples.
+    pub(super) fn lend(&mut self, far: Vec<i16>) {
+        self.far = far;
+    }
+
+    /// What was lent, unless samples are in there.
+    pub(super) fn give_back(&mut self) -> Option<Vec<i16>> {
+        if self.is_far {
+            if !self.is_empty() {
+                return None;
+            }
+            // A ramp may start from the one before the first.
+            self.near[HEADROOM - 1] = self.far[self.from.saturating_sub(1)];
+            (self.from, self.to, self.marked) = (HEADROOM, HEADROOM, 0);
+            self.is_far = false;
+        }
+        Some(std::mem::take(&mut self.far))
     }
 
     pub(super) fn clear(&mut self) {
@@ -110,7 +132,8 @@ impl PcmQueue {
     /// Room for `count` samples, or as many as there can be. What is written at its beginning is taken in by [`commit`](Self::commit).
     pub(super) fn room(&mut self, count: usize) -> &mut [i16] {
         self.move_down();
-        let end = (self.to + count).min(ROOM);
+        let most = self.far.capacity().clamp(NEAR, ROOM);
+        let end = (self.to + count).min(most);
         if end > NEAR && !self.is_far {
             // With the one before the first: a ramp may start from it.
             let held = self.from.saturating_sub(1)..self.to;
@@ -253,9 +276,16 @@ impl PcmQueue {
 mod tests {
     use super::*;
 
+    /// One that has all the room there is.
+    fn queue() -> PcmQueue {
+        let mut queue = PcmQueue::new();
+        queue.lend(Vec::with_capacity(ROOM));
+        queue
+    }
+
     #[test]
     fn samples_come_out_as_they_went_in_for_ever() {
-        let mut queue = PcmQueue::new();
+        let mut queue = queue();
         let (mut next_in, mut next_out) = (0u16, 0u16);
         let mut out = [0; 160];
         for n in 0..1000 {
@@ -276,7 +306,7 @@ mod tests {
 
     #[test]
     fn it_knows_what_is_not_the_peers() {
-        let mut queue = PcmQueue::new();
+        let mut queue = queue();
         let mut out = [0; 160];
         queue.push(&[8000; 100]);
         queue.room(100).fill(7);
@@ -297,7 +327,7 @@ mod tests {
 
     #[test]
     fn sound_passes_into_a_pause_without_a_step() {
-        let mut queue = PcmQueue::new();
+        let mut queue = queue();
         let mut out = [0; 160];
         queue.push(&[8000; 160]);
         queue.take(&mut out);
@@ -308,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_front_of_another_length() {
-        let mut queue = PcmQueue::new();
+        let mut queue = queue();
         queue.push(&[1; 400]);
         queue.replace_front(200, &[2; 440]);
         assert_eq!((queue.len(), queue.front(3)), (640, &[2; 3][..]));
@@ -322,7 +352,7 @@ mod tests {
     /// A burst needs the far samples; when it is over the near ones serve again. Nobody hears the change.
     #[test]
     fn what_is_too_much_for_the_near_samples_goes_to_the_far_ones_and_back() {
-        let mut queue = PcmQueue::new();
+        let mut queue = queue();
         let capacity = queue.far.capacity();
         let (mut next_in, mut next_out) = (0i16, 0i16);
         let mut out = [0; 160];
@@ -351,5 +381,23 @@ mod tests {
         queue.push_quiet(160);
         queue.take(&mut out);
         assert!(!queue.is_far && out[0] > 7000);
+    }
+
+    #[test]
+    fn room_is_lent_while_samples_are_in_there() {
+        let mut queue = PcmQueue::new();
+        assert_eq!(queue.room(2000).len(), NEAR_ROOM);
+        queue.push(&[1; 100]);
+        queue.lend(Vec::with_capacity(ROOM));
+        queue.push(&[2; 1000]);
+        assert_eq!((queue.len(), queue.give_back()), (1100, None));
+        let mut out = [0; 1100];
+        queue.take(&mut out);
+        assert_eq!((out[99], out[100], out[1099]), (1, 2, 2));
+        assert!(queue.give_back().is_some_and(|far| far.capacity() >= ROOM));
+        // The sample before the first stays.
+        queue.push_quiet(10);
+        queue.take(&mut out[..10]);
+        assert_eq!((out[0], queue.room(2000).len()), (1, NEAR_ROOM));
     }
 }

@@ -3,7 +3,12 @@
 //! A hole is filled from both sides when the packet behind it is there already; a codec with a way of its own fills it itself. The delay
 //! is mended by leaving out or repeating a period of the voice, or by cutting where nobody hears it. In the steady case, when the next packet
 //! is the frame, it is decoded straight into it and nothing else is touched; what concealment needs of it is made up for later from the
-//! packets themselves. Never allocates after it was made; what it holds is bounded by the jitter buffer's octets and 200 ms of decoded audio.
+//! packets themselves. Never allocates after it was made; what it holds is bounded by the jitter buffer's octets and 200 ms of decoded audio, most
+//! of which is [lent](far_room) while it is needed.
+
+mod far_room;
+
+pub(crate) use far_room::FarRoom;
 
 use std::mem::offset_of;
 use std::ops::Range;
@@ -20,8 +25,6 @@ use crate::net::prefetch::{prefetch, prefetch_part};
 use crate::rtp::jitter::{Aim, Arrived, Inserted, JitterBuffer, Turn};
 use crate::rtp::packet::Header;
 
-/// Octets of payload that can wait: 1.5 s of G.711, 384 ms of L16 at 16 kHz.
-const ARENA: usize = 12 * 1024;
 /// After so many ms of nothing the concealment is silent.
 const FADED_MS: u32 = 200;
 /// Audio that stretching works on, ms.
@@ -95,6 +98,8 @@ pub struct Playout {
     /// How often shortening was refused in a row, and how many tries are left out for it.
     futile: u8,
     deferred: u8,
+    /// Frames for which what is lent was not needed.
+    unneeded: u8,
     /// What came last followed on what came before it.
     whole: bool,
     /// Packets of a frame, the newest that were handed out before this number, that concealment has not been told of.
@@ -104,6 +109,8 @@ pub struct Playout {
     last: Option<i16>,
     /// The moment of the newest pull, for statistics.
     pulled_us: u64,
+    /// Empty: what was lent is in the two buffers.
+    lent: Option<Box<FarRoom>>,
     stats: PlayoutStats,
     jitter: JitterBuffer,
     pcm: PcmQueue,
@@ -118,19 +125,28 @@ impl Playout {
 
     /// An empty one with another balance of delay and loss.
     pub fn with_aim(encoding: Encoding, aim: Aim) -> Playout {
+        let mut playout = Playout::small(encoding, aim);
+        playout.lend(Box::default());
+        playout
+    }
+
+    /// An empty one with room for what a narrowband stream of 20 ms packets without bursts needs.
+    pub(crate) fn small(encoding: Encoding, aim: Aim) -> Playout {
         Playout {
             encoding,
             run: 0,
             rest: 0,
             futile: 0,
             deferred: 0,
+            unneeded: 0,
             whole: true,
             owed: 0,
             owed_to: 0,
             last: None,
             pulled_us: 0,
+            lent: None,
             stats: PlayoutStats::default(),
-            jitter: JitterBuffer::new(encoding.clock(), ARENA, aim),
+            jitter: JitterBuffer::small(encoding.clock(), aim),
             pcm: PcmQueue::new(),
             concealer: concealer(encoding),
         }

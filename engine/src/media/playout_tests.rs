@@ -290,9 +290,8 @@ fn what_is_made_up_is_made_of_all_that_came() {
 
 #[test]
 fn a_playout_is_small() {
-    let beside = ARENA + 2 * 3500;
-    // What a stream without loss or bursts touches, and all that there is.
+    // All that a stream without loss or bursts has, and all there is in a burst.
     assert!(size_of::<Playout>() < 8 * 1024, "{}", size_of::<Playout>());
-    let size = size_of::<Playout>() + beside;
+    let size = size_of::<Playout>() + FarRoom::default().octets();
     assert!(size < 28 * 1024, "{size}");
 }

@@ -430,8 +430,13 @@ impl ChannelState {
 
     /// Takes the next received frame for whoever listens: detector and recording here, others by `heard`.
     /// Returns whether there is anything but silence.
-    pub(crate) fn listen(&mut self, now: Instant, heard: &mut Frame) -> bool {
-        let pulled = self.pull(now, heard);
+    pub(crate) fn listen(
+        &mut self,
+        around: &Surroundings,
+        now: Instant,
+        heard: &mut Frame,
+    ) -> bool {
+        let pulled = self.pull(around, now, heard);
         self.retune(now, heard.rate());
         self.listen_for_keys(now, heard.samples(), &pulled);
         self.share_heard(heard.samples());
@@ -454,7 +459,7 @@ impl ChannelState {
     }
 
     /// The next frame of the peer's audio.
-    fn pull(&mut self, now: Instant, heard: &mut Frame) -> Pulled {
+    fn pull(&mut self, around: &Surroundings, now: Instant, heard: &mut Frame) -> Pulled {
         let now_us = self.us_at(now);
         let Some(hearing) = &mut self.incoming.hearing else {
             // The frame still has the rate of the channel before.
@@ -465,7 +470,11 @@ impl ChannelState {
             heard.silence_at(rate);
             return Pulled::Idle;
         };
-        hearing.pull(now_us, heard)
+        let pulled = hearing.pull(&around.stock, now_us, heard);
+        if let Some(room) = hearing.give_back() {
+            around.scrap(room);
+        }
+        pulled
     }
 
     /// The detector hears at the rate of the audio. A key that is down is let go where it changes.

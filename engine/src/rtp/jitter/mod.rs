@@ -9,7 +9,7 @@
 //!              └─► transit ─► delay (distribution, base, target) ─► surplus
 //! ```
 //!
-//! Limits: 64 packets, the octets it was made with, 400 ms of delay; packets of up to 120 ms.
+//! Limits: 64 packets, the octets it was made with or lent, 400 ms of delay; packets of up to 120 ms.
 
 mod delay;
 mod store;
@@ -22,7 +22,7 @@ use std::ops::Range;
 use super::clock::ClockRate;
 use super::is_newer;
 use delay::Delay;
-use store::{Entry, Store};
+use store::{Entry, NEAR, Store};
 
 /// Longest delay in µs; who is later begins the stream anew.
 const LONGEST_US: i64 = 400_000;
@@ -158,9 +158,19 @@ pub struct JitterBuffer {
 impl JitterBuffer {
     /// An empty buffer for a clock, with room for so many octets of payload.
     pub fn new(clock: ClockRate, octets: usize, aim: Aim) -> JitterBuffer {
+        let mut buffer = JitterBuffer::small(clock, aim);
+        buffer
+            .store
+            .lend(Vec::with_capacity(octets.saturating_sub(NEAR)));
+        buffer
+    }
+
+    /// An empty buffer for a clock with room for what a stream without bursts needs: ten packets of G.711. More can be
+    /// [lent](Self::lend).
+    pub fn small(clock: ClockRate, aim: Aim) -> JitterBuffer {
         JitterBuffer {
             clock,
-            store: Store::new(octets),
+            store: Store::new(),
             delay: Delay::new(aim),
             phase: Phase::Empty,
             newest: None,
@@ -181,6 +191,35 @@ impl JitterBuffer {
         offset_of!(JitterBuffer, store)
             ..offset_of!(JitterBuffer, store) + offset_of!(Store, entries) + LINE,
     ];
+
+    /// Lends it as much room beside its own as this has capacity.
+    pub fn lend(&mut self, room: Vec<u8>) {
+        self.store.lend(room);
+    }
+
+    /// What was lent, unless it is needed.
+    pub fn give_back(&mut self) -> Option<Vec<u8>> {
+        self.store.give_back()
+    }
+
+    /// Whether it may need to be lent room for a packet of so many octets.
+    pub fn is_crowded(&self, length: usize) -> bool {
+        self.store.is_crowded(length)
+    }
+
+    /// What comes next as far as it is known: units of a hole, and of the packet behind it.
+    pub fn ahead(&self) -> (u32, u32) {
+        let Some(first) = self.store.first() else {
+            return (0, 0);
+        };
+        let gap = if first.follows {
+            0
+        } else {
+            first.at - self.play
+        };
+        let most = i64::from(self.clock.samples_in_ms(BRIDGED_MS));
+        (gap.clamp(0, most) as u32, u32::from(first.units))
+    }
 
     /// Forgets everything but what it counted, for a new source or codec.
     pub fn reset(&mut self, clock: ClockRate) {
@@ -310,7 +349,9 @@ impl JitterBuffer {
         self.advance(packet, at);
         self.transit = transit;
         self.end = self.end.max(at + i64::from(packet.units));
-        let given_up = self.store.insert(at, packet.units, follows, packet.payload);
+        let given_up = self
+            .store
+            .insert(at, packet.units as u16, follows, packet.payload);
         if given_up > 0 {
             self.tally.overflow += u64::from(given_up);
             self.play = self.store.first().map_or(self.play, |first| first.at);
@@ -421,7 +462,7 @@ impl JitterBuffer {
         let skip = (self.play - entry.at).max(0) as u32;
         self.play = entry.end();
         self.waited = 0;
-        self.packet_units = entry.units;
+        self.packet_units = u32::from(entry.units);
         self.packet(&entry, skip)
     }
 
@@ -430,7 +471,7 @@ impl JitterBuffer {
     pub fn next_whole(&mut self, now_us: u64, units: u32) -> Option<&[u8]> {
         let first = self.store.first()?;
         let steady = self.phase == Phase::Running
-            && (first.at, first.units) == (self.play, units)
+            && (first.at, u32::from(first.units)) == (self.play, units)
             && self.delay_at(now_us, first.at) <= LONGEST_HELD_US;
         if !steady {
             return None;
@@ -455,7 +496,7 @@ impl JitterBuffer {
     fn packet(&self, entry: &Entry, skip: u32) -> Turn<'_> {
         Turn::Packet {
             payload: self.store.payload(entry),
-            units: entry.units,
+            units: u32::from(entry.units),
             skip,
         }
     }

@@ -1,13 +1,13 @@
 //! Packets that wait for their turn, in order of media time, with their payloads in memory made at the start.
 //!
 //! Each payload lies in one piece, as near to the beginning as there is place: a stream without bursts touches the first octets only, which
-//! lie beside the entries. What was handed out last stays readable until its place is needed. Full means that the earliest packet is
-//! given up. Holds 64 packets.
+//! lie beside the entries. More room than that can be lent while it is needed. What was handed out last stays readable until its place is
+//! needed. Full means that the earliest packet is given up. Holds 64 packets.
 
 /// Packets held at most.
 const PACKETS: usize = 64;
-/// Octets that are part of the store itself: eight packets of G.711.
-const NEAR: usize = 8 * 160;
+/// Octets that are part of the store itself: ten packets of G.711, of which the last that were handed out are four.
+pub(super) const NEAR: usize = 10 * 160;
 /// Packets handed out that stay readable.
 pub(super) const PAST: usize = 4;
 
@@ -16,8 +16,8 @@ pub(super) const PAST: usize = 4;
 pub(super) struct Entry {
     /// Media time of its first sample.
     pub(super) at: i64,
-    /// Its length in media time.
-    pub(super) units: u32,
+    /// Its length in media time: 5,760 at most.
+    pub(super) units: u16,
     /// Where its payload is.
     place: Place,
     /// Whether nothing was sent between the packet before and this one.
@@ -27,17 +27,17 @@ pub(super) struct Entry {
 /// Octets that belong to a payload.
 #[derive(Debug, Clone, Copy, Default)]
 struct Place {
-    start: u32,
+    start: u16,
     length: u16,
 }
 
 impl Place {
     fn end(self) -> u32 {
-        self.start + u32::from(self.length)
+        u32::from(self.start) + u32::from(self.length)
     }
 
     fn overlaps(self, other: Place) -> bool {
-        self.start < other.end() && other.start < self.end()
+        u32::from(self.start) < other.end() && u32::from(other.start) < self.end()
     }
 }
 
@@ -62,23 +62,51 @@ pub(super) struct Store {
     count: usize,
     pub(super) entries: [Entry; PACKETS],
     near: [u8; NEAR],
-    /// The octets from [`NEAR`] on. Has its capacity from the start, and as many as were ever used.
+    /// The octets from [`NEAR`] on. Has its capacity when it is lent, and as many as were ever used.
     far: Vec<u8>,
 }
 
 impl Store {
-    /// Room for so many octets of payload.
-    pub(super) fn new(octets: usize) -> Store {
+    /// Room for [`NEAR`] octets of payload, and more when that is lent.
+    pub(super) fn new() -> Store {
         Store {
-            size: octets as u32,
+            size: NEAR as u32,
             written: 0,
             handed: 0,
             past: [Place::default(); PAST],
             count: 0,
             entries: [Entry::default(); PACKETS],
             near: [0; NEAR],
-            far: Vec::with_capacity(octets.saturating_sub(NEAR)),
+            far: Vec::new(),
         }
+    }
+
+    /// Lends it as many octets beyond [`NEAR`] as these have capacity; 64 KiB with those are the most.
+    pub(super) fn lend(&mut self, far: Vec<u8>) {
+        self.size = (NEAR + far.capacity()).min(usize::from(u16::MAX)) as u32;
+        self.far = far;
+    }
+
+    /// What was lent, unless a payload is in there.
+    pub(super) fn give_back(&mut self) -> Option<Vec<u8>> {
+        let near = |of: &Place| of.end() <= NEAR as u32;
+        if !self.taken().all(near) {
+            return None;
+        }
+        self.size = NEAR as u32;
+        self.written = self.written.min(NEAR as u32);
+        Some(std::mem::take(&mut self.far))
+    }
+
+    /// Whether there may be no place for another payload of so many octets beside those that wait and the last ones, without what can be lent.
+    pub(super) fn is_crowded(&self, length: usize) -> bool {
+        let kept = self.taken().filter(|of| of.length > 0).count();
+        (kept + 1) * length > NEAR
+    }
+
+    fn taken(&self) -> impl Iterator<Item = &Place> {
+        let waiting = self.entries[..self.count].iter().map(|entry| &entry.place);
+        waiting.chain(&self.past)
     }
 
     pub(super) fn clear(&mut self) {
@@ -102,7 +130,7 @@ impl Store {
     }
 
     /// Takes a packet. Returns how many earlier ones were given up for it.
-    pub(super) fn insert(&mut self, at: i64, units: u32, follows: bool, payload: &[u8]) -> u32 {
+    pub(super) fn insert(&mut self, at: i64, units: u16, follows: bool, payload: &[u8]) -> u32 {
         let mut given_up = 0;
         let place = loop {
             match self.place_for(payload.len() as u16) {
@@ -136,22 +164,19 @@ impl Store {
     /// Where the next payload can be: at the very beginning, behind the newest, or behind any other. An empty store has room for every
     /// payload it takes.
     fn place_for(&self, length: u16) -> Option<Place> {
-        let taken = || {
-            let waiting = self.entries[..self.count].iter().map(|entry| &entry.place);
-            waiting.chain(&self.past)
-        };
         let fits = |start: u32| {
             let start = match start {
                 start if start + u32::from(length) <= NEAR as u32 => start,
                 start => start.max(NEAR as u32),
             };
+            let start = u16::try_from(start).ok()?;
             let place = Place { start, length };
-            let free = !taken().any(|of| of.overlaps(place));
+            let free = !self.taken().any(|of| of.overlaps(place));
             (free && place.end() <= self.size).then_some(place)
         };
         fits(0)
             .or_else(|| fits(self.written))
-            .or_else(|| taken().find_map(|of| fits(of.end())))
+            .or_else(|| self.taken().find_map(|of| fits(of.end())))
     }
 
     fn write(&mut self, place: Place, payload: &[u8]) {
@@ -214,9 +239,17 @@ impl Store {
 mod tests {
     use super::*;
 
+    /// With room for so many octets.
+    fn store_of(octets: usize) -> Store {
+        let mut store = Store::new();
+        store.lend(Vec::with_capacity(octets.saturating_sub(NEAR)));
+        store.size = octets as u32;
+        store
+    }
+
     #[test]
     fn packets_come_out_in_order_with_their_octets() {
-        let mut store = Store::new(1000);
+        let mut store = store_of(1000);
         let mut next_out = 0;
         for n in 0..500i64 {
             // Neighbours swapped, lengths that do not divide the ring.
@@ -239,11 +272,11 @@ mod tests {
 
     #[test]
     fn a_full_store_gives_up_the_earliest() {
-        let mut store = Store::new(1000);
+        let mut store = store_of(1000);
         let given_up: u32 = (0..20).map(|n| store.insert(n, 1, true, &[0; 300])).sum();
         assert_eq!(given_up, 17);
         assert_eq!(store.first().unwrap().at, 17);
-        let mut store = Store::new(1000);
+        let mut store = store_of(1000);
         let given_up: u32 = (0..100).map(|n| store.insert(n, 1, true, &[0; 3])).sum();
         assert_eq!(given_up as usize, 100 - PACKETS);
     }
@@ -251,7 +284,7 @@ mod tests {
     #[test]
     fn what_was_handed_out_last_stays_readable() {
         for octets in [12_288, 4000] {
-            let mut store = Store::new(octets);
+            let mut store = store_of(octets);
             for n in 0..200u64 {
                 assert_eq!(store.insert(n as i64 * 160, 160, true, &[n as u8; 160]), 0);
                 if n < 2 {
@@ -269,7 +302,7 @@ mod tests {
             assert_eq!(store.far.len(), 0);
         }
         // It makes way before anything that waits is given up.
-        let mut store = Store::new(1000);
+        let mut store = store_of(1000);
         store.insert(0, 1, true, &[1; 400]);
         store.hand_out().unwrap();
         store.insert(1, 1, true, &[2; 400]);
@@ -279,9 +312,36 @@ mod tests {
         assert_eq!(store.payload(store.first().unwrap()), [2; 400]);
     }
 
+    /// A burst: what is too much for the near octets goes to those that are lent, and back they go when it is over.
+    #[test]
+    fn what_is_lent_is_given_back_when_nothing_is_in_there() {
+        let mut store = Store::new();
+        for n in 0..10i64 {
+            assert!(!store.is_crowded(160), "{n}");
+            assert_eq!(store.insert(n, 1, true, &[n as u8; 160]), 0);
+        }
+        assert!(store.is_crowded(160));
+        store.lend(Vec::with_capacity(4000));
+        assert_eq!(store.insert(10, 1, true, &[10; 160]), 0);
+        assert!(store.give_back().is_none());
+        for n in 0..11 {
+            let entry = store.hand_out().unwrap();
+            assert_eq!(store.payload(&entry), [n; 160]);
+        }
+        for n in 11..15 {
+            assert!(store.give_back().is_none(), "its past is still in there");
+            store.insert(n, 1, true, &[0; 160]);
+            store.hand_out();
+        }
+        assert_eq!(store.give_back().map(|far| far.capacity()), Some(4000));
+        // Without it the earliest are given up.
+        let given_up: u32 = (15..27).map(|n| store.insert(n, 1, true, &[0; 160])).sum();
+        assert_eq!((given_up, store.first().unwrap().at), (2, 17));
+    }
+
     #[test]
     fn the_memory_is_what_it_was_made_with() {
-        let mut store = Store::new(12_288);
+        let mut store = store_of(12_288);
         let capacity = store.far.capacity();
         for n in 0..500i64 {
             store.insert(n, 1, true, &vec![n as u8; 300 + (n as usize * 7919) % 5000]);

@@ -1,0 +1,217 @@
+//! Room that a playout needs in bursts, behind long holes and for wideband only. Most streams never do, so they have none of their own: it is
+//! taken from the stock, lent while it is needed, and freed elsewhere afterwards. Never allocates in the loop.
+//!
+//! A playout that needs it and finds none gives up the packets that wait longest, and makes up less of a hole at once.
+
+use super::{Playout, STRETCHED_MS};
+use crate::media::pcm_queue::{NEAR_ROOM, ROOM};
+
+/// Octets of payload that can wait there: 1.5 s of G.711, 384 ms of L16 at 16 kHz with those that a playout has itself.
+const OCTETS: usize = 11 * 1024;
+/// Frames for which it is not needed until it is given back: 5 s.
+const KEPT_FRAMES: u8 = 250;
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) struct FarRoom {
+    octets: Vec<u8>,
+    samples: Vec<i16>,
+}
+
+impl Default for FarRoom {
+    /// Allocates.
+    fn default() -> FarRoom {
+        FarRoom {
+            octets: Vec::with_capacity(OCTETS),
+            samples: Vec::with_capacity(ROOM),
+        }
+    }
+}
+
+#[cfg(test)]
+impl FarRoom {
+    /// What it takes.
+    pub(super) fn octets(&self) -> usize {
+        self.octets.capacity() + self.samples.capacity() * size_of::<i16>()
+    }
+}
+
+impl Playout {
+    /// Gives it room for as long as it needs it.
+    pub(crate) fn lend(&mut self, mut room: Box<FarRoom>) {
+        self.jitter.lend(std::mem::take(&mut room.octets));
+        self.pcm.lend(std::mem::take(&mut room.samples));
+        self.unneeded = 0;
+        self.lent = Some(room);
+    }
+
+    /// Whether it should be lent room before a packet of so many octets is inserted.
+    pub(crate) fn needs_room_for(&self, octets: usize) -> bool {
+        self.lent.is_none() && self.jitter.is_crowded(octets)
+    }
+
+    /// Whether it should be lent room before the next frame is pulled.
+    pub(crate) fn needs_room(&self) -> bool {
+        self.lent.is_none() && self.is_tight()
+    }
+
+    /// Whether the next frame may be made of more samples than there is place for without what is lent.
+    fn is_tight(&self) -> bool {
+        let (hole, packet) = self.jitter.ahead();
+        let rate = self.rate();
+        // Nothing is shortened where a hole is.
+        let before = match hole {
+            0 => rate.samples_in_ms(STRETCHED_MS),
+            _ => rate.samples_per_frame(),
+        };
+        before + self.encoding.samples(hole) + self.encoding.samples(packet) > NEAR_ROOM
+    }
+
+    /// What was lent, once it was not needed for a while. To be asked after each frame.
+    pub(crate) fn give_back(&mut self) -> Option<Box<FarRoom>> {
+        if self.lent.is_none() {
+            return None;
+        }
+        self.unneeded = match self.is_tight() || !self.pcm.is_empty() {
+            true => 0,
+            false => self.unneeded.saturating_add(1),
+        };
+        if self.unneeded < KEPT_FRAMES {
+            return None;
+        }
+        let octets = self.jitter.give_back()?;
+        let Some(samples) = self.pcm.give_back() else {
+            self.jitter.lend(octets);
+            return None;
+        };
+        let mut room = self.lent.take()?;
+        *room = FarRoom { octets, samples };
+        Some(room)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::codec::{AudioRate, Decoder, Encoding};
+    use crate::media::frame::Frame;
+    use crate::rtp::jitter::Aim;
+    use crate::rtp::packet::Header;
+
+    struct Stream {
+        playout: Playout,
+        decoder: Decoder,
+        /// Whether the stock has any.
+        stocked: bool,
+        lent: usize,
+        frame: Frame,
+        /// Packets sent, and frames pulled.
+        sent: u16,
+        pulled: u64,
+    }
+
+    impl Stream {
+        fn new(encoding: Encoding) -> Stream {
+            Stream {
+                playout: Playout::small(encoding, Aim::default()),
+                decoder: Decoder::new(encoding).unwrap(),
+                stocked: true,
+                lent: 0,
+                frame: Frame::silence(AudioRate::Narrow),
+                sent: 0,
+                pulled: 0,
+            }
+        }
+
+        fn lend(&mut self) {
+            if self.stocked {
+                self.lent += 1;
+                self.playout.lend(Box::default());
+            }
+        }
+
+        /// The next packet of 20 ms comes.
+        fn send(&mut self) {
+            let encoding = self.playout.encoding;
+            // Silence in A-law: what is too much can be left out.
+            let payload = vec![0xD5; encoding.octets_per_ms().unwrap() * 20];
+            if self.playout.needs_room_for(payload.len()) {
+                self.lend();
+            }
+            let header = Header {
+                marker: false,
+                payload_type: 0,
+                sequence: self.sent,
+                timestamp: u32::from(self.sent) * encoding.clock().samples_in_ms(20),
+                ssrc: 1,
+            };
+            self.sent += 1;
+            self.playout.insert(self.pulled * 20_000, &header, &payload);
+        }
+
+        /// The next frame is taken. Returns whether room was given back.
+        fn pull(&mut self) -> bool {
+            if self.playout.needs_room() {
+                self.lend();
+            }
+            let now_us = self.pulled * 20_000;
+            self.pulled += 1;
+            self.playout
+                .pull(now_us, &mut self.decoder, &mut self.frame);
+            self.playout.give_back().is_some()
+        }
+
+        fn go_on(&mut self, frames: u32) -> usize {
+            (0..frames)
+                .filter(|_| {
+                    self.send();
+                    self.pull()
+                })
+                .count()
+        }
+    }
+
+    #[test]
+    fn a_steady_stream_needs_none_and_a_burst_has_it_for_a_while() {
+        let mut stream = Stream::new(Encoding::Pcma);
+        stream.go_on(400);
+        assert_eq!(stream.lent, 0);
+        // The network stands for 240 ms, and all comes at once.
+        (0..12).for_each(|_| {
+            stream.pull();
+        });
+        (0..12).for_each(|_| stream.send());
+        assert_eq!(stream.lent, 1);
+        assert_eq!(stream.go_on(2000), 1);
+        assert!(stream.playout.lent.is_none());
+        assert_eq!((stream.lent, stream.playout.stats().late), (1, 0));
+        // Three packets are lost.
+        stream.sent += 3;
+        stream.pulled += 3;
+        assert_eq!(stream.go_on(1000), 1);
+        assert_eq!(stream.lent, 2);
+    }
+
+    #[test]
+    fn wideband_has_it_always() {
+        let mut stream = Stream::new(Encoding::G722);
+        assert_eq!(stream.go_on(1000), 0);
+        assert_eq!(stream.lent, 1);
+    }
+
+    /// The stock is empty: less is heard, and nothing breaks.
+    #[test]
+    fn without_any_the_earliest_packets_are_given_up() {
+        let mut stream = Stream::new(Encoding::Pcma);
+        stream.stocked = false;
+        stream.go_on(100);
+        stream.pulled += 16;
+        (0..16).for_each(|_| stream.send());
+        // And a hole of 60 ms.
+        stream.sent += 3;
+        stream.pulled += 3;
+        stream.go_on(300);
+        assert!(stream.playout.stats().late >= 4);
+        assert!(stream.frame.samples().iter().any(|of| *of != 0));
+    }
+}
