@@ -152,6 +152,7 @@ pub(crate) struct ChannelState {
     pub(crate) seat: Option<Seat>,
     pub(crate) digits: Option<Box<DigitSender>>,
     pub(crate) echo: bool,
+    pub(crate) detector: Option<Box<Detector>>,
     pub(crate) detector_rate: AudioRate,
     /// What counts as a key, where that is not what the engine was configured with.
     pub(crate) profile: Option<&'static Profile>,
@@ -173,7 +174,6 @@ pub(crate) struct ChannelState {
     pub(crate) player: Option<Player>,
     pub(crate) quality: QualityWatch,
     pub(crate) ears: Option<Ears>,
-    pub(crate) detector: Option<Detector>,
     // Seldom touched from here on.
     /// What plays when that has faded.
     pub(crate) next_player: Option<Player>,
@@ -199,6 +199,8 @@ pub(crate) enum Order {
     /// Begin another, which only hears.
     Hear(Box<Tap>),
     Attend(Option<Box<Attentive>>),
+    /// Look for tones of keys with this receiver, whatever it heard before; `None`: no more.
+    Detect(Option<Box<Detector>>),
 }
 
 /// A stream to be set, with the state of its codec.
@@ -302,8 +304,8 @@ impl ChannelState {
         if let Some(hearing) = &self.incoming.hearing {
             hearing.fetch_ahead();
         }
-        if self.detector_heard > 0 {
-            prefetch(&self.detector, usize::MAX);
+        if let Some(detector) = &self.detector {
+            prefetch(&**detector, usize::MAX);
         }
     }
 
@@ -350,6 +352,15 @@ impl ChannelState {
                 let before = std::mem::replace(&mut self.attentive, wanted);
                 self.scrap(before);
             }
+            Order::Detect(detector) => {
+                if detector.is_some() {
+                    self.begin_listening();
+                }
+                let profile = self.profile.copied().unwrap_or(around.dtmf);
+                let wanted = detector.map(|detector| (detector, profile));
+                let spare = self.detect(moment.now, wanted);
+                self.scrap(spare);
+            }
             Order::Stream(stream) => self.set_stream(around, stream, moment),
             Order::Play(list, manner) => {
                 self.play_next(around, Player::of(list).in_manner(manner));
@@ -377,13 +388,6 @@ impl ChannelState {
                     }
                     self.echo = on;
                 }
-                Command::Detect { inband } => {
-                    if inband {
-                        self.begin_listening();
-                    }
-                    let profile = self.profile.copied().unwrap_or(around.dtmf);
-                    self.detect(moment.now, inband.then_some(profile));
-                }
                 Command::Profile(profile) => self.profile = Some(profile),
                 Command::StopRecord { id } => {
                     let stopped = self.recording.take_if(|recording| recording.id() == id);
@@ -410,6 +414,7 @@ impl ChannelState {
                 Command::Stream(_)
                 | Command::Record(_)
                 | Command::Attend(_)
+                | Command::Detect { .. }
                 | Command::Play { .. }
                 | Command::PlayIn { .. }
                 | Command::Append { .. }

@@ -306,11 +306,11 @@ impl ChannelState {
             return;
         };
         let (may_send, encoding) = (params.send, params.encoding);
-        let (mut octets, mut frame);
+        let mut tone = None;
         let digits = match self.digits {
             Some(_) => {
-                frame = Frame::silence(encoding.audio());
-                self.next_digit_frame(moment, &mut frame)
+                let tone = tone.insert(Frame::silence(encoding.audio()));
+                self.next_digit_frame(moment, tone)
             }
             None => None,
         };
@@ -325,8 +325,9 @@ impl ChannelState {
             }
             return;
         }
-        let speech = match (digits, mix) {
-            (Some(_), _) => Speech::Frame(&frame),
+        let (mut octets, mut frame);
+        let speech = match (tone.as_ref().filter(|_| digits.is_some()), mix) {
+            (Some(tone), _) => Speech::Frame(tone),
             (None, _) if self.player.is_some() => match encoding.law() {
                 Some(law) => {
                     octets = [0; FRAME_SAMPLES];

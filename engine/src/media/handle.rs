@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use trunkline_dsp::dtmf::Profile;
+use trunkline_dsp::dtmf::{Detector, Profile};
 
 use super::admission::{AdmissionLimits, Pulse};
 use super::attention::Attentive;
@@ -372,6 +372,10 @@ impl Channel {
                 })?)
             }
             Command::Attend(wanted) => Order::Attend(Attentive::new(wanted)),
+            Command::Detect { inband } => {
+                let detector = || Box::new(Detector::new(8000, Profile::default()));
+                Order::Detect(inband.then(detector))
+            }
             Command::Play { id, audio, repeat } => {
                 Order::Play(Box::new(List::new(id, audio, repeat)), Manner::default())
             }

@@ -84,19 +84,25 @@ fn before(now: Instant, us: u64) -> Instant {
 }
 
 impl ChannelState {
-    /// Begins looking for tones that keep to a profile, or ends looking for any. A key that is down goes up then.
-    pub(crate) fn detect(&mut self, now: Instant, inband: Option<Profile>) {
-        if let Some(profile) = inband {
+    /// Begins looking for tones that keep to a profile, or ends looking for any. A key that is down goes up then. Returns the receiver that is
+    /// not needed.
+    pub(crate) fn detect(
+        &mut self,
+        now: Instant,
+        wanted: Option<(Box<Detector>, Profile)>,
+    ) -> Option<Box<Detector>> {
+        if let Some((mut detector, profile)) = wanted {
             if self.detector.is_some() {
-                return;
+                return Some(detector);
             }
-            self.detector = Some(Detector::new(self.detector_rate.hz(), profile));
+            *detector = Detector::new(self.detector_rate.hz(), profile);
+            self.detector = Some(detector);
             if let Some(delay) = &mut self.key_delay {
                 delay.recount(self.detector_heard);
             }
             self.detector_heard = 0;
+            None
         } else {
-            self.detector = None;
             if let Some(delay) = &mut self.key_delay {
                 delay.key_up(self.detector_heard);
             }
@@ -110,6 +116,7 @@ impl ChannelState {
                     duration_ms,
                 });
             }
+            self.detector.take()
         }
     }
 

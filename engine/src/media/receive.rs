@@ -3,8 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use trunkline_dsp::dtmf::Detector;
-
 use super::bridge::Passed;
 use super::channel::{ChannelState, Moment, Surroundings};
 use super::codec::{AudioRate, ClockRate, Encoding};
@@ -480,11 +478,12 @@ impl ChannelState {
     /// The detector hears at the rate of the audio. A key that is down is let go where it changes.
     fn retune(&mut self, now: Instant, rate: AudioRate) {
         if self.detector_rate != rate
-            && let Some(profile) = self.detector.as_ref().map(Detector::profile)
+            && self.detector.is_some()
+            && let Some(detector) = self.detect(now, None)
         {
-            self.detect(now, None);
+            let profile = detector.profile();
             self.detector_rate = rate;
-            self.detect(now, Some(profile));
+            self.detect(now, Some((detector, profile)));
         }
     }
 }
