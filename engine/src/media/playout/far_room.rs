@@ -69,9 +69,7 @@ impl Playout {
 
     /// What was lent, once it was not needed for a while. To be asked after each frame.
     pub(crate) fn give_back(&mut self) -> Option<Box<FarRoom>> {
-        if self.lent.is_none() {
-            return None;
-        }
+        self.lent.as_ref()?;
         self.unneeded = match self.is_tight() || !self.pcm.is_empty() {
             true => 0,
             false => self.unneeded.saturating_add(1),
