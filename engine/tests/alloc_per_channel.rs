@@ -1,4 +1,4 @@
-//! What a channel takes in memory beside the kernel's sockets, by what it does: under 40 KiB unless it codes Opus.
+//! What a channel takes in memory beside the kernel's sockets, by what it does: under 18 KiB unless it codes Opus.
 //!
 //! Counted is what the allocator holds, libopus' memory included. Time is made up (20 ms a turn).
 
@@ -194,8 +194,8 @@ fn a_channel_takes_what_it_needs() {
         "octets per channel: playback {plays}, in-band {listens}, after it {listened}, relay {}, relay of Opus {}, Opus to PCMU {transcodes}",
         relays[0], relays[1]
     );
-    assert!(plays < 12 * KIB, "{plays}");
-    assert!(listens < 20 * KIB, "{listens}");
-    assert!(listened < 12 * KIB, "{listened}");
-    assert!(relays.iter().all(|octets| *octets < 16 * KIB), "{relays:?}");
+    assert!(plays < 9 * KIB, "{plays}");
+    assert!(listens < 18 * KIB, "{listens}");
+    assert!(listened < 9 * KIB, "{listened}");
+    assert!(relays.iter().all(|octets| *octets < 10 * KIB), "{relays:?}");
 }
