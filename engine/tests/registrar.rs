@@ -65,7 +65,10 @@ impl Rig {
             location.clone(),
             server.handle.clone(),
             requests,
-            tokio::sync::mpsc::channel(1).0,
+            registrar::Others {
+                subscriptions: tokio::sync::mpsc::channel(1).0,
+                texts: tokio::sync::mpsc::channel(1).0,
+            },
         ));
         let phone = start(Box::new(AdmitAll)).await;
         Rig {

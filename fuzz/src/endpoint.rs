@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trunkline_sip::{
     Counts, Credentials, Endpoint, EndpointConfig, Event, Flow, Frame, HeaderId, Invite, LegId,
-    Method, OutContact, OutRequest, Realm, ReferId, ReferTo, Reliability, RequestId, SessionTimer,
-    StartLine, Transport,
+    Method, Notifies, Origin, OutContact, OutRequest, Realm, ReferId, ReferTo, Reliability,
+    RequestId, SessionTimer, StartLine, Transport,
 };
 
 /// Longest script in octets; more adds time, not cases.
 const MAX_SCRIPT: usize = 4_096;
 const MAX_LEGS: usize = 4;
 const MAX_TRANSACTIONS: usize = 32;
+const MAX_SUBSCRIPTIONS: usize = 3;
 /// BYE, CANCEL and the taking back of forks go out whatever the load: per leg and per INVITE a bounded number.
 const SLACK: usize = 256;
 const SDP: &[u8] = b"v=0\r\n";
@@ -74,6 +75,11 @@ impl<'a> Play<'a> {
         let config = EndpointConfig {
             max_legs: MAX_LEGS,
             max_transactions: MAX_TRANSACTIONS,
+            notifies: Some(Notifies {
+                package: "message-summary",
+                content_type: "text/plain",
+                most: MAX_SUBSCRIPTIONS,
+            }),
             session_timer: script
                 .first()
                 .is_some_and(|octet| octet & 2 == 2)
@@ -138,6 +144,7 @@ impl<'a> Play<'a> {
             )),
             10 => self.call(),
             12 => self.ask(),
+            13 => self.peer_subscribes(),
             11 => {
                 self.endpoint.transport_failed(self.now, self.flow);
             }
@@ -174,6 +181,33 @@ impl<'a> Play<'a> {
             turn >> 3,
             self.rseq,
             body.len()
+        );
+        self.endpoint.receive(self.now, self.flow, text.as_bytes());
+    }
+
+    /// A SUBSCRIBE of one of four dialogs, or news for those who subscribed.
+    fn peer_subscribes(&mut self) {
+        let (call, turn) = ((self.pick() % 4) as u8 + 6, self.pick());
+        if turn & 1 == 1 {
+            for each in self.endpoint.subscribers("t") {
+                let body = (turn & 2 == 0).then(|| vec![b'0' + call]);
+                self.endpoint.notify(self.now, each.id, body);
+            }
+            return;
+        }
+        let to = match self.tags.get(&call).filter(|_| turn & 2 == 0) {
+            Some(tag) => format!(";tag={tag}"),
+            None => String::new(),
+        };
+        self.branch += 1;
+        let expires = ["0", "59", "60", "x"][turn >> 2 & 3];
+        let text = format!(
+            "SUBSCRIBE sip:x@10.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK{}\r\nFrom: <sip:a@h>;tag=f\r\n\
+             To: <sip:b@h>{to}\r\nCall-ID: c{call}\r\nCSeq: {} SUBSCRIBE\r\nContact: <sip:a{}@10.0.0.1>\r\n\
+             Event: message-summary;id=7\r\nExpires: {expires}\r\nContent-Length: 0\r\n\r\n",
+            self.branch,
+            self.branch,
+            turn >> 4
         );
         self.endpoint.receive(self.now, self.flow, text.as_bytes());
     }
@@ -400,6 +434,7 @@ impl<'a> Play<'a> {
         }
         let counts = self.endpoint.counts();
         assert!(counts.legs <= MAX_LEGS, "{counts:?}");
+        assert!(counts.subscriptions <= MAX_SUBSCRIPTIONS, "{counts:?}");
         assert!(
             counts.server_transactions <= MAX_TRANSACTIONS + SLACK,
             "{counts:?}"
@@ -447,7 +482,18 @@ impl<'a> Play<'a> {
 
     fn check_event(&mut self, event: &Event) {
         let leg = match event {
-            Event::Refused { .. } | Event::Dropped { .. } => return,
+            Event::Refused { .. } | Event::Dropped { .. } | Event::SubscriptionEnded { .. } => {
+                return;
+            }
+            Event::Request {
+                id, leg, request, ..
+            } if request.frame().method() == Some(Method::Subscribe) => {
+                assert_eq!(*leg, None);
+                let (topic, body) = ("t".to_owned(), b"x".to_vec());
+                self.endpoint
+                    .accept_subscription(self.now, *id, Origin::Stranger, topic, body);
+                return;
+            }
             Event::Request { id, leg, .. } => {
                 self.endpoint.respond(self.now, *id, 200, "", &[], None);
                 match leg {
@@ -501,6 +547,9 @@ impl<'a> Play<'a> {
     }
 
     fn finish(mut self) {
+        for each in self.endpoint.subscribers("t") {
+            self.endpoint.notify(self.now, each.id, None);
+        }
         for _ in 0..3 {
             for leg in self.live.clone() {
                 self.endpoint.hangup(self.now, leg, None);

@@ -37,8 +37,8 @@ pub use build::{BuildError, MessageBuilder};
 pub use digest::{Algorithm, ChallengeRefused, Credentials, DigestServer, Realm, Secret, Verdict};
 pub use endpoint::{
     Admission, AdmitAll, Advertise, Advertised, Counts, EndCause, Endpoint, EndpointConfig, Event,
-    Gate, HangupReason, InfoId, Invite, LegError, LegId, Origin, OutContact, OutRequest, ReferId,
-    ReferTo, Reliability, RequestId, Series, SessionTimer, Transmit,
+    Gate, HangupReason, InfoId, Invite, LegError, LegId, Notifies, Origin, OutContact, OutRequest,
+    ReferId, ReferTo, Reliability, RequestId, Series, SessionTimer, Subscriber, Transmit,
 };
 pub use flow::{Flow, Transport};
 pub use header::HeaderId;

@@ -317,7 +317,7 @@ fn options_outside_a_dialog_say_what_we_do_and_keep_no_state() {
     assert_eq!(
         field(&sent[0], "Allow"),
         Some(
-            "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY, MESSAGE, REGISTER"
+            "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY, MESSAGE, SUBSCRIBE, REGISTER"
         )
     );
     assert_eq!(field(&sent[0], "Accept"), Some("application/sdp"));

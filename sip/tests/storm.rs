@@ -103,7 +103,10 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::ReferProgress { leg, .. }
         | Event::Ended { leg, .. } => Some(*leg),
         Event::Request { leg, .. } => *leg,
-        Event::Response { .. } | Event::Refused { .. } | Event::Dropped { .. } => None,
+        Event::Response { .. }
+        | Event::SubscriptionEnded { .. }
+        | Event::Refused { .. }
+        | Event::Dropped { .. } => None,
     }
 }
 

@@ -258,6 +258,11 @@ impl Sources {
                 "SIP client transactions alive",
                 &sip.client_transactions,
             ),
+            (
+                "trunkline_sip_subscriptions",
+                "SIP subscriptions alive",
+                &sip.subscriptions,
+            ),
         ] {
             gauge(encoder, name, help, usize_of(value))?;
         }
@@ -290,6 +295,13 @@ impl Sources {
             "SIP messages dropped without an answer, by rule",
             "rule",
             &dropped,
+        )?;
+        family(
+            encoder,
+            "trunkline_sip_subscriptions_ended",
+            "SIP subscriptions that are over, by reason",
+            "reason",
+            &sip.subscriptions_ended_by(),
         )
     }
 

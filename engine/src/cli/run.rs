@@ -37,8 +37,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use trunkline_sip::{EndpointConfig, Timers, Transport};
 
-/// Text messages that may wait to be routed.
-const TEXT_QUEUE: usize = 256;
+/// Text messages that may wait to be routed, and subscriptions to voicemail boxes to be begun.
+const REQUEST_QUEUE: usize = 256;
 /// How often files of prompts are looked at.
 const PROMPTS_EVERY: Duration = Duration::from_secs(5);
 /// URLs whose audio is kept.
@@ -103,12 +103,16 @@ async fn serve(
     let sip = Sip::start_on(transports, endpoint_config(config)?, Box::new(gate)).await?;
     let boot = u32::from_be_bytes(random()?);
     let phones = Location::new(shared.clone());
-    let (texts_send, texts) = mpsc::channel(TEXT_QUEUE);
+    let (texts_send, texts) = mpsc::channel(REQUEST_QUEUE);
+    let (subscriptions_send, subscriptions) = mpsc::channel(REQUEST_QUEUE);
     tokio::spawn(registrar::serve(
         phones.clone(),
         sip.handle.clone(),
         sip.requests,
-        texts_send,
+        registrar::Others {
+            subscriptions: subscriptions_send,
+            texts: texts_send,
+        },
     ));
     let resolver = Arc::new(Resolver::system());
     let trunks = Trunks::start(config, sip.handle.clone(), resolver, learned);
@@ -155,6 +159,7 @@ async fn serve(
         sip: sip.handle.clone(),
         config: shared.clone(),
     };
+    tokio::spawn(lamps.clone().watch(subscriptions));
     tokio::spawn(lamps.serve());
     let clerk = Clerk::new(calls.voicemail.clone(), store.clone(), config.mail.clone());
     let clerk = clerk.hearing(recogniser.clone());
@@ -415,6 +420,7 @@ fn endpoint_config(config: &Config) -> anyhow::Result<EndpointConfig> {
         advertise: terms::advertise(&config.sip.advertise),
         reliable: terms::reliability(config.sip.reliable_provisional),
         session_timer: terms::session_timer(&config.sip),
+        notifies: Some(registrar::MESSAGE_SUMMARY),
         timers: Timers {
             t1: config.sip.t1,
             ..Timers::default()

@@ -151,7 +151,7 @@ impl Location {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn config(&self) -> Arc<Config> {
+    pub(super) fn config(&self) -> Arc<Config> {
         self.config.load_full()
     }
 }

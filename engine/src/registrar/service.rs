@@ -1,6 +1,7 @@
 //! The task that answers requests which belong to no call: REGISTER by the table of phones; the others go on to
-//! whoever takes them.
+//! whoever takes them, a SUBSCRIBE only of a phone that may.
 use super::counters::RegistrarCounters;
+use super::lamps;
 use super::location::Location;
 use crate::net::sip::{Headers, IncomingRequest, SipHandle};
 use std::sync::Arc;
@@ -9,14 +10,23 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc};
 use trunkline_sip::registrar::{Binding, Registered};
-use trunkline_sip::{Flow, Method, Origin};
+use trunkline_sip::{Flow, Method, Origin, Uri};
 
-/// Answers until the SIP side ends; what is no REGISTER goes to `others`.
+/// Who takes what is no REGISTER.
+#[derive(Debug)]
+pub struct Others {
+    /// SUBSCRIBEs of phones for boxes of their own.
+    pub subscriptions: mpsc::Sender<IncomingRequest>,
+    /// All others.
+    pub texts: mpsc::Sender<IncomingRequest>,
+}
+
+/// Answers until the SIP side ends.
 pub async fn serve(
     location: Arc<Location>,
     sip: SipHandle,
     mut requests: mpsc::Receiver<IncomingRequest>,
-    others: mpsc::Sender<IncomingRequest>,
+    others: Others,
 ) {
     let mut closed = sip.closed_flows();
     let service = Service {
@@ -51,15 +61,17 @@ async fn until(deadline: Option<Instant>) {
 struct Service {
     location: Arc<Location>,
     sip: SipHandle,
-    others: mpsc::Sender<IncomingRequest>,
+    others: Others,
 }
 
 impl Service {
     fn answer(&self, incoming: IncomingRequest) {
-        if incoming.request.frame().method() == Some(Method::Register) {
-            return self.register(&incoming);
+        match incoming.request.frame().method() {
+            Some(Method::Register) => return self.register(&incoming),
+            Some(Method::Subscribe) => return self.subscribe(incoming),
+            _ => {}
         }
-        match self.others.try_send(incoming) {
+        match self.others.texts.try_send(incoming) {
             Ok(()) => {}
             Err(TrySendError::Full(incoming)) => {
                 self.refuse(&incoming, 503, "message-queue-full", Vec::new());
@@ -67,6 +79,24 @@ impl Service {
             Err(TrySendError::Closed(incoming)) => {
                 self.refuse(&incoming, 405, "message-not-taken", allow());
             }
+        }
+    }
+
+    fn subscribe(&self, incoming: IncomingRequest) {
+        let Origin::User(user) = &incoming.origin else {
+            return self.refuse(&incoming, 403, "subscribe-without-user", Vec::new());
+        };
+        let frame = incoming.request.frame();
+        let target = frame.request_uri().and_then(|uri| Uri::parse(uri).ok());
+        let target = target.and_then(|uri| uri.user_decoded());
+        let target = String::from_utf8_lossy(&target.unwrap_or_default()).into_owned();
+        let config = self.location.config();
+        if let Err((status, rule)) = lamps::may_watch(&config, user, &target) {
+            return self.refuse(&incoming, status, rule, Vec::new());
+        }
+        if let Err(lost) = self.others.subscriptions.try_send(incoming) {
+            let (TrySendError::Full(lost) | TrySendError::Closed(lost)) = lost;
+            self.refuse(&lost, 503, "subscribe-queue-full", Vec::new());
         }
     }
 

@@ -253,8 +253,7 @@ impl Store {
     /// See [`StoreError`].
     pub async fn voicemail_count(&self, mailbox: &str) -> Result<VoicemailCount, StoreError> {
         let mailbox = mailbox.to_owned();
-        // By the writer: what was posted is written before.
-        self.write(move |database| count(database, &mailbox)).await
+        self.read(move |database| count(database, &mailbox)).await
     }
 
     /// Whether it was heard; returns whether that is a change.
@@ -313,8 +312,7 @@ impl Store {
         limit: usize,
     ) -> Result<(Vec<VoicemailRow>, Option<i64>), StoreError> {
         let now = ms_of(now);
-        // By the writer: what was posted is written before.
-        self.write(move |database| {
+        self.read(move |database| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM voicemail WHERE work_due <= ?1 ORDER BY work_due LIMIT ?2"
             );

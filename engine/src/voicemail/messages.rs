@@ -234,6 +234,24 @@ impl Boxes {
         }
     }
 
+    /// How many messages wait for a phone, in all of its boxes; `None`: it has none.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn count_of_phone(&self, user: &str) -> Result<Option<VoicemailCount>, StoreError> {
+        let mut sum = None;
+        for mailbox in self.all().iter() {
+            if !mailbox.endpoints.iter().any(|own| own == user) {
+                continue;
+            }
+            let count = self.count(&mailbox.name).await?;
+            let sum = sum.get_or_insert_with(VoicemailCount::default);
+            sum.new += count.new;
+            sum.saved += count.saved;
+        }
+        Ok(sum)
+    }
+
     /// The complete messages of a box as whoever hears them gets them: those nobody has heard first, of each the oldest first.
     ///
     /// # Errors
@@ -296,7 +314,9 @@ impl Boxes {
         if let Happened::Left(row, _) | Happened::Marked(row, _) | Happened::Deleted(row, _) =
             &happened
         {
-            self.changed(&row.mailbox);
+            let mailbox = self.find(&row.mailbox);
+            let phones = mailbox.iter().flat_map(|mailbox| &mailbox.endpoints);
+            phones.for_each(|user| self.changed(user));
         }
     }
 }

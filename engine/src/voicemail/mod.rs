@@ -3,7 +3,7 @@
 //! Owns which boxes there are, who may hear them, the files of messages and their rows in the store; `call` speaks with callers, the `Clerk`
 //! has messages written down and mailed. A message is a row before its first sample is recorded, and its file stays where it was recorded:
 //! a process that is killed loses none.
-//! Limits: `max_messages` of each box; five wrong PINs lock a box for five minutes; 256 changes wait for who follows them.
+//! Limits: `max_messages` of each box; five wrong PINs lock a box for five minutes; 4,096 changes wait for who follows them.
 mod clerk;
 mod letter;
 mod messages;
@@ -18,7 +18,7 @@ pub use repair::repair;
 use crate::config::{PinRefused, PinTries, VoicemailBox};
 use crate::store::{Store, StoreError, VoicemailCount, VoicemailRow};
 use arc_swap::ArcSwap;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -26,7 +26,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::{Notify, broadcast};
 
 /// Changes that may wait for one who follows them.
-const CHANGES: usize = 256;
+const CHANGES: usize = 4096;
 
 /// What happened to a box.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,12 +95,13 @@ impl Boxes {
     /// These are the boxes from now on. Messages of a box that is gone stay, and are there again when it is.
     pub fn apply(&self, boxes: &[VoicemailBox]) {
         let all = boxes.iter().cloned().map(Arc::new);
-        self.in_force.store(Arc::new(all.collect()));
+        let before = self.in_force.swap(Arc::new(all.collect()));
         let known = |name: &String| boxes.iter().any(|each| each.name == *name);
         self.tries().retain(|name, _| known(name));
-        for each in boxes {
-            self.changed(&each.name);
-        }
+        let after = self.in_force.load();
+        let phones = before.iter().chain(after.iter());
+        let phones: BTreeSet<&String> = phones.flat_map(|each| &each.endpoints).collect();
+        phones.into_iter().for_each(|user| self.changed(user));
     }
 
     /// The boxes, in the order of the configuration.
@@ -150,7 +151,7 @@ impl Boxes {
         checked
     }
 
-    /// Names of boxes in which something changed, from now on.
+    /// Users of phones for which something changed in their boxes, or that have another one or none, from now on.
     pub fn changes(&self) -> broadcast::Receiver<String> {
         self.changes.subscribe()
     }
@@ -202,8 +203,8 @@ impl Boxes {
         }
     }
 
-    fn changed(&self, mailbox: &str) {
+    fn changed(&self, user: &str) {
         // An error says that nobody follows.
-        let _ = self.changes.send(mailbox.to_owned());
+        let _ = self.changes.send(user.to_owned());
     }
 }

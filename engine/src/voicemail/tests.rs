@@ -92,9 +92,35 @@ impl Bench {
 }
 
 #[tokio::test]
+async fn a_phone_is_told_what_waits_in_all_of_its_boxes_and_that_it_has_none_any_more() {
+    let of = |name: &str, users: &[&str]| VoicemailBox {
+        endpoints: users.iter().map(|user| (*user).to_owned()).collect(),
+        ..VoicemailBox::named(name)
+    };
+    let bench = bench(of("sales", &["ann"]));
+    let boxes = &bench.boxes;
+    boxes.apply(&[of("sales", &["ann"]), of("team", &["ann", "bob"])]);
+    bench.leave(3000, Duration::ZERO).await;
+    let take = boxes.begin("team", caller()).await.unwrap();
+    record(&take.path, 3000);
+    boxes.file(take, Duration::ZERO).await;
+    for (user, new) in [("ann", Some(2)), ("bob", Some(1)), ("cid", None)] {
+        let count = boxes.count_of_phone(user).await.unwrap();
+        assert_eq!(count.map(|count| count.new), new, "{user}");
+    }
+    let mut changes = boxes.changes();
+    boxes.apply(&[of("sales", &["cid"])]);
+    for user in ["ann", "bob", "cid"] {
+        assert_eq!(changes.try_recv().as_deref(), Ok(user));
+    }
+    assert_eq!(boxes.count_of_phone("bob").await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_message_is_left_heard_and_deleted() {
     let bench = bench(VoicemailBox {
         max_messages: 2,
+        endpoints: vec!["ann".to_owned()],
         ..VoicemailBox::named("sales")
     });
     let boxes = &bench.boxes;
@@ -128,7 +154,7 @@ async fn a_message_is_left_heard_and_deleted() {
     ];
     assert_eq!(bench.told(), told);
     for _ in 0..3 {
-        assert_eq!(changes.try_recv().as_deref(), Ok("sales"));
+        assert_eq!(changes.try_recv().as_deref(), Ok("ann"));
     }
     let counted = [
         ("left", 1),

@@ -116,6 +116,15 @@ impl Baresip {
         });
     }
 
+    /// Waits for an event of a kind whose text has that in it.
+    #[track_caller]
+    pub(crate) fn wait_event_with(&mut self, kind: &str, part: &str) {
+        self.wait(part, |message| {
+            let text = message["param"].as_str().unwrap_or_default();
+            message["type"] == kind && text.contains(part)
+        });
+    }
+
     /// How many events of a kind have come that nobody waited for.
     pub(crate) fn count_events(&self, kind: &str) -> usize {
         let of_kind = |message: &&serde_json::Value| message["type"] == kind;

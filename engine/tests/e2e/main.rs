@@ -26,6 +26,7 @@ mod kamailio;
 mod kamailio_calls;
 mod keys;
 mod killed;
+mod lamps;
 mod lifecycle;
 mod linphone;
 mod load;

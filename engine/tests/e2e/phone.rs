@@ -45,7 +45,7 @@ pub(crate) struct Phone {
     routes: Vec<String>,
 }
 
-fn unique(what: &str) -> String {
+pub(crate) fn unique(what: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     format!(
         "{what}{}-{}",
@@ -93,31 +93,40 @@ impl Phone {
     /// Registers for an hour.
     #[track_caller]
     pub(crate) fn register(&self, server: &Server) {
-        let (call_id, uri) = (unique("call"), format!("sip:{}", server.sip()));
+        let uri = format!("sip:{}", server.sip());
+        let dialog = (&*unique("call"), Some(&*self.from), &mut 1);
+        let answer = self.ask(server, "REGISTER", &uri, dialog, "Expires: 3600\r\n");
+        assert_eq!(answer.status(), 200, "{}", answer.start);
+    }
+
+    /// Sends one request of Call-ID, To and CSeq with further headers, again where it is challenged; returns the final answer. The number that follows is left in CSeq.
+    #[track_caller]
+    pub(crate) fn ask(
+        &self,
+        server: &Server,
+        method: &str,
+        uri: &str,
+        (call_id, to, cseq): (&str, Option<&str>, &mut u32),
+        headers: &str,
+    ) -> Message {
         let mut authorization = String::new();
-        for cseq in 1..=2 {
-            let to = Some(self.from.as_str());
-            let text = self.text(
-                server.sip(),
-                "REGISTER",
-                &uri,
-                &call_id,
-                cseq,
-                to,
-                &self.tag,
-                "",
-            );
-            let headers = format!("Expires: 3600\r\n{authorization}Content-Length");
-            self.send(server.sip(), &text.replacen("Content-Length", &headers, 1));
-            let answer = self.wait("an answer to REGISTER", |message| {
-                message.status() >= 200 && message.header("Call-ID") == Some(&call_id)
+        loop {
+            let at = server.sip();
+            let text = self.text(at, method, uri, call_id, *cseq, to, &self.tag, "");
+            let headers = format!("{headers}{authorization}Content-Length");
+            self.send(at, &text.replacen("Content-Length", &headers, 1));
+            let ours = format!("{cseq} {method}");
+            let answer = self.wait(&format!("an answer to {method}"), |message| {
+                message.status() >= 200
+                    && message.header("Call-ID") == Some(call_id)
+                    && message.header("CSeq") == Some(&ours)
             });
-            if answer.status() == 200 {
-                return;
+            *cseq += 1;
+            if answer.status() != 401 || !authorization.is_empty() {
+                return answer;
             }
-            authorization = self.authorization(&answer, "REGISTER", &uri);
+            authorization = self.authorization(&answer, method, uri);
         }
-        panic!("not registered");
     }
 
     /// The Authorization header that answers a challenge, or nothing.

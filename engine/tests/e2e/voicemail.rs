@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 
 const GREETING: &str = "This is sales. Please leave a message.";
 
-fn phone(user: &str) -> String {
+pub(crate) fn phone(user: &str) -> String {
     format!("[[endpoint]]\nuser = {user:?}\npassword = \"secret-of-{user}\"\n")
 }
 
 /// A server with a box, two phones, and a mail program that keeps what it is given in `mails`.
-fn serving(folder: &Path) -> Server {
+pub(crate) fn serving(folder: &Path) -> Server {
     let program = folder.join("mail");
     let mails = folder.join("mails").display().to_string();
     let script = format!("#!/bin/sh\necho \"$@\" >> {mails}\ncat >> {mails}\n");
@@ -71,7 +71,7 @@ fn lamp(server: &Server, phone: &Phone, lit: &str, counts: &str) {
 
 /// Leaves four seconds of a tone.
 #[track_caller]
-fn leaves_a_message(server: &Server, user: &str) -> Call {
+pub(crate) fn leaves_a_message(server: &Server, user: &str) -> Call {
     let call = calls(server, user, "8000");
     hears(&call, GREETING, 0);
     call.press('#');

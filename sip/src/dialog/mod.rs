@@ -156,6 +156,16 @@ impl Dialog {
         }
     }
 
+    /// Requests go over the path of the peer's latest one, whatever its Contact says.
+    pub(crate) fn stay_on_path(&mut self) {
+        self.symmetric = true;
+    }
+
+    /// The peer's Contact URI.
+    pub(crate) fn target(&self) -> &str {
+        &self.remote_target
+    }
+
     /// A request of the peer came over `flow`: a stream that was opened anew, or a translator that moved.
     pub(crate) fn heard_on(&mut self, flow: Flow) {
         if flow.transport.is_reliable() || self.symmetric {

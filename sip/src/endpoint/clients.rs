@@ -43,6 +43,8 @@ pub(super) enum Purpose {
     Notify,
     Bye,
     Info,
+    /// The NOTIFY of a subscription without a call.
+    Subscription,
     /// A request without a dialog.
     Outside,
     /// A CANCEL, or the BYE of a leg that is gone: nobody waits for the answer.

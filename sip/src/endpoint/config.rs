@@ -22,13 +22,15 @@ pub struct EndpointConfig {
     /// The session timer of calls that bring none of their own (RFC 4028); `None` starts none by ourselves and
     /// serves the peer's.
     pub session_timer: Option<SessionTimer>,
+    /// What peers may subscribe to outside calls; `None`: nothing.
+    pub notifies: Option<Notifies>,
     /// The secret behind tags, branches and Call-IDs: 32 random octets.
     pub seed: [u8; 32],
 }
 
 impl EndpointConfig {
     /// A configuration for small needs: 100 legs, 1000 transactions, default timers, no session timer, reliable
-    /// provisional responses where both sides can.
+    /// provisional responses where both sides can, no subscriptions.
     pub fn new(server_name: impl Into<String>, seed: [u8; 32]) -> Self {
         Self {
             server_name: server_name.into(),
@@ -38,6 +40,7 @@ impl EndpointConfig {
             max_transactions: 1000,
             reliable: Reliability::default(),
             session_timer: None,
+            notifies: None,
             seed,
         }
     }
@@ -100,6 +103,17 @@ pub enum Reliability {
     Supported,
     /// Demanded of the peer: `Require: 100rel` in our INVITE, 421 to one without it.
     Required,
+}
+
+/// An event package that peers may subscribe to (RFC 6665).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notifies {
+    /// Its name, as in Event.
+    pub package: &'static str,
+    /// What the body of a NOTIFY is.
+    pub content_type: &'static str,
+    /// Most subscriptions at a time; more get 503.
+    pub most: usize,
 }
 
 /// A session timer (RFC 4028).

@@ -65,8 +65,10 @@ pub struct Counts {
     pub server_transactions: usize,
     /// Client transactions.
     pub client_transactions: usize,
-    /// Dialog identifiers, early ones included.
+    /// Dialog identifiers of calls, early ones included.
     pub dialogs: usize,
+    /// Subscriptions of peers outside calls.
+    pub subscriptions: usize,
     /// Armed deadlines.
     pub timers: usize,
 }
@@ -261,8 +263,9 @@ pub enum Event {
     },
     /// How the peer fares with our REFER: a status of its call, or of the REFER itself. Nothing follows `done`.
     ReferProgress { leg: LegId, status: u16, done: bool },
-    /// REGISTER or MESSAGE outside a dialog, or MESSAGE within one (`leg`): answer it with
-    /// [`Endpoint::respond`](super::Endpoint::respond).
+    /// REGISTER, MESSAGE or SUBSCRIBE outside a dialog, or MESSAGE within one (`leg`): answer it with
+    /// [`Endpoint::respond`](super::Endpoint::respond), or accept a SUBSCRIBE with
+    /// [`Endpoint::accept_subscription`](super::Endpoint::accept_subscription).
     Request {
         id: RequestId,
         leg: Option<LegId>,
@@ -286,6 +289,13 @@ pub enum Event {
         leg: LegId,
         cause: EndCause,
         message: Option<Message>,
+    },
+    /// A subscription is over: `timeout` and `noresource` were told to the subscriber, `refused` is its answer to a NOTIFY or none, `replaced` by a new one,
+    /// `unreachable` without its connection, `unfit` for the wire.
+    SubscriptionEnded {
+        origin: Origin,
+        flow: Flow,
+        reason: &'static str,
     },
     /// The endpoint answered a request with an error by itself. The method is cut at 32 characters.
     Refused {

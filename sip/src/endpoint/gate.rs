@@ -44,7 +44,7 @@ pub enum Admission {
 
 /// Decides who is served.
 ///
-/// Asked for every request without To tag but ACK and CANCEL, and for REFER within a dialog. Not asked for
+/// Asked for every request without To tag but ACK and CANCEL, for REFER within a dialog, and for SUBSCRIBE within one of its own. Not asked for
 /// retransmissions of requests that were admitted and are still remembered.
 pub trait Gate: Send {
     /// Judges one request. It must be cheap and bounded: strangers decide how often it is called.

@@ -53,6 +53,7 @@ pub(super) enum Wake {
     Server(TxId, Slot),
     Client(TxId, Slot),
     Leg(LegId, LegTimer),
+    Subscription(TxId),
 }
 
 /// The shared part.

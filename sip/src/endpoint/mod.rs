@@ -5,6 +5,8 @@
 //! `responses`; an INVITE usage lives in `uas`, `uac`, `reliable`, `prack`, `reinvite`, `update`, `refresh`, `referral`, `transfer` and `leave`. The endpoint never resolves names,
 //! opens sockets or reads a clock, and it keeps no state for anything it refuses outside a dialog (RFC 3261 §8.2.7).
 //!
+//! Subscriptions of peers outside calls live in `subscription`.
+//!
 //! Limits: `max_legs`, `max_transactions`, 16 open INFOs and 8 early dialogs per leg, 16 answering forks per INVITE.
 //! Every entry of every table has a deadline, except confirmed legs, which the application ends.
 
@@ -30,12 +32,13 @@ mod retry;
 mod screening;
 mod servers;
 mod session;
+mod subscription;
 mod transfer;
 mod uac;
 mod uas;
 mod update;
 
-pub use config::{Advertise, Advertised, EndpointConfig, Reliability, SessionTimer};
+pub use config::{Advertise, Advertised, EndpointConfig, Notifies, Reliability, SessionTimer};
 pub use event::{
     Counts, EndCause, Event, HangupReason, InfoId, Invite, LegError, LegId, ReferId, ReferTo,
     Transmit,
@@ -44,6 +47,7 @@ pub use event::{
 pub use ask::{OutContact, OutRequest, Series};
 pub use gate::{Admission, AdmitAll, Gate, Origin};
 pub use outside::RequestId;
+pub use subscription::Subscriber;
 
 use crate::flow::Flow;
 use crate::message::{Frame, FrameError, StartLine};
@@ -64,6 +68,7 @@ pub struct Endpoint {
     overloaded: bool,
     gate: Box<dyn Gate>,
     asked: ask::Asked,
+    subscriptions: subscription::Subscriptions,
 }
 
 impl Endpoint {
@@ -100,6 +105,7 @@ impl Endpoint {
             overloaded: false,
             gate,
             asked: ask::Asked::new(),
+            subscriptions: subscription::Subscriptions::default(),
         }
     }
 
@@ -120,6 +126,7 @@ impl Endpoint {
     /// fail, and so do its calls that were not answered yet. Confirmed calls live on; their next request fails if
     /// the transport cannot reach the peer anew: it leaves on a flow with connection 0 to the address of the remote target.
     pub fn transport_failed(&mut self, now: Instant, flow: Flow) {
+        self.subscribers_unreachable(flow);
         for id in self.clients.on_flow(flow) {
             if let Some(end) = self.clients.failed(&mut self.io, now, id) {
                 self.client_ended(now, id, end);
@@ -164,6 +171,7 @@ impl Endpoint {
                     }
                 }
                 Wake::Leg(id, timer) => self.leg_timer(now, id, timer),
+                Wake::Subscription(id) => self.subscription_expired(now, id),
             }
         }
     }
@@ -185,6 +193,7 @@ impl Endpoint {
             server_transactions: self.servers.len(),
             client_transactions: self.clients.len(),
             dialogs: self.legs.dialogs(),
+            subscriptions: self.subscriptions.len(),
             timers: self.io.timers.len(),
         }
     }

@@ -1,4 +1,4 @@
-//! Owns requests of peers that make no dialog: REGISTER and MESSAGE are handed to the application, the others are
+//! Owns requests of peers that make no dialog, and SUBSCRIBE, which makes one once it is accepted: REGISTER, MESSAGE and that are handed to the application, the others are
 //! refused politely. It knows no bindings and no users.
 //!
 //! Each request waits in its server transaction, so `max_transactions` bounds them; one that is not answered in 64·T1
@@ -23,14 +23,7 @@ pub struct RequestId(pub(super) u64);
 /// Why a method is not served outside a dialog. `None` for those that are.
 pub(super) fn refusal(method: Method<'_>) -> Option<Refusal> {
     match method {
-        Method::Register | Method::Message => None,
-        // RFC 6665 §4.4.1: 489 names what could be subscribed to; REFER within a call is the only way to do so.
-        Method::Subscribe => Some(Refusal::with(
-            489,
-            "no event can be subscribed to",
-            "Allow-Events",
-            "refer",
-        )),
+        Method::Register | Method::Message | Method::Subscribe => None,
         Method::Publish => Some(Refusal::with(
             405,
             "nothing can be published",
@@ -94,7 +87,11 @@ impl Endpoint {
     /// A request that makes no dialog.
     pub(super) fn on_outside(&mut self, now: Instant, request: &Request<'_, '_>) {
         let (flow, frame) = (request.flow, request.frame);
-        if let Some(refusal) = refusal(request.method) {
+        let refusal = match request.method {
+            Method::Subscribe => self.not_subscribable(frame),
+            method => refusal(method),
+        };
+        if let Some(refusal) = refusal {
             return self.refuse(flow, frame, &refusal);
         }
         if self.is_full() {

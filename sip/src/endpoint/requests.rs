@@ -163,6 +163,11 @@ impl Endpoint {
         let Some(key) = Dialog::key_of_request(frame) else {
             return;
         };
+        if request.method == Method::Subscribe
+            && let Some(id) = self.subscriptions.find(&key)
+        {
+            return self.resubscribe(now, request, id);
+        }
         let Some(leg) = self.legs.find(&key) else {
             return self.refuse(flow, frame, &Refusal::new(481, "dialog is unknown"));
         };
@@ -204,6 +209,7 @@ impl Endpoint {
             Method::Update => self.on_update(now, leg, tx),
             Method::Refer => self.on_refer(now, leg, tx, origin),
             Method::Notify => self.on_notify(now, leg, tx),
+            Method::Subscribe => self.refuse_tx(now, tx, &not_in_a_call()),
             _ => self.options_in_dialog(now, tx),
         }
     }
@@ -327,6 +333,12 @@ impl Endpoint {
     pub(super) fn state(&mut self, leg: LegId) -> Option<State> {
         self.legs.of(leg).map(|leg| leg.state)
     }
+}
+
+/// A call has no events to subscribe to: REFER is the only way.
+fn not_in_a_call() -> Refusal {
+    let rule = "no event can be subscribed to in a call";
+    Refusal::with(489, rule, "Allow-Events", "refer")
 }
 
 /// The answer to a request that cannot be framed, if there is one, and the rule.

@@ -58,6 +58,7 @@ impl Endpoint {
             (Purpose::Refresh, Some(leg)) => self.refresh_response(now, leg, status, frame),
             (Purpose::Refer, Some(leg)) => self.refer_response(now, id, leg, status, frame),
             (Purpose::Notify, Some(leg)) => self.notified(now, id, leg, status),
+            (Purpose::Subscription, _) => self.subscriber_told(now, id, status),
             (Purpose::Bye, Some(leg)) if status >= 200 => self.left(now, leg),
             (Purpose::Info, Some(leg)) if status == 481 => self.dialog_gone(now, leg),
             _ => {}
@@ -69,6 +70,9 @@ impl Endpoint {
         let waiting = self.clients.of(id).map(|tx| (tx.purpose, tx.leg));
         if let Some((Purpose::Outside, _)) = waiting {
             self.asked_in_vain(id, if end == End::Transport { 503 } else { 408 });
+        }
+        if let Some((Purpose::Subscription, _)) = waiting {
+            self.subscriber_told(now, id, 408);
         }
         if end != End::Done
             && let Some((purpose, Some(leg))) = waiting
@@ -87,7 +91,11 @@ impl Endpoint {
                 Purpose::Bye => self.left(now, leg),
                 Purpose::Refer => self.refer_told(leg, id, Some(408), true),
                 Purpose::Notify => self.notified(now, id, leg, 408),
-                Purpose::Prack | Purpose::Info | Purpose::Outside | Purpose::Alone => {}
+                Purpose::Prack
+                | Purpose::Info
+                | Purpose::Subscription
+                | Purpose::Outside
+                | Purpose::Alone => {}
             }
         }
         self.clients.remove(&mut self.io, id);

@@ -100,10 +100,9 @@ fn screen_method(frame: &Frame<'_>, method: Method<'_>) -> Result<(), Refusal> {
         | Method::Update
         | Method::Refer
         | Method::Notify
+        | Method::Subscribe
         | Method::Message => Ok(()),
-        Method::Register | Method::Subscribe | Method::Publish if key::to_tag(frame).is_none() => {
-            Ok(())
-        }
+        Method::Register | Method::Publish if key::to_tag(frame).is_none() => Ok(()),
         Method::Other(_) => Err(Refusal::with(501, "method is unknown", "Allow", ALLOW)),
         _ if key::to_tag(frame).is_some() => Err(Refusal::with(
             405,

@@ -113,6 +113,7 @@ impl Leg {
             | Event::Prack { .. }
             | Event::Response { .. }
             | Event::Refused { .. }
+            | Event::SubscriptionEnded { .. }
             | Event::Dropped { .. } => None,
         }
     }

@@ -16,6 +16,10 @@ pub struct PumpCounters {
     pub(super) refused: Mutex<BTreeMap<&'static str, u64>>,
     /// Messages dropped without an answer, by rule.
     pub(super) dropped: Mutex<BTreeMap<&'static str, u64>>,
+    /// Subscriptions that are over, by why.
+    pub(super) subscriptions_ended: Mutex<BTreeMap<&'static str, u64>>,
+    /// Subscriptions alive now.
+    pub subscriptions: AtomicUsize,
     /// Legs, server transactions, client transactions alive now.
     pub legs: AtomicUsize,
     /// Connections open and being opened now: TCP, TLS, WebSocket.
@@ -35,6 +39,11 @@ impl PumpCounters {
     /// Messages dropped without an answer, by rule.
     pub fn dropped_by(&self) -> Vec<(&'static str, u64)> {
         snapshot(&self.dropped)
+    }
+
+    /// Subscriptions that are over, by why.
+    pub fn subscriptions_ended_by(&self) -> Vec<(&'static str, u64)> {
+        snapshot(&self.subscriptions_ended)
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use trunkline_sip::refer::Replaces;
 use trunkline_sip::{
     Event, Flow, HangupReason, InfoId, Invite, LegError, LegId, Message, Origin, OutRequest,
-    ReferId, ReferTo, RequestId,
+    ReferId, ReferTo, RequestId, Subscriber,
 };
 
 /// Events of one leg, in order. They end after the leg's terminal event.
@@ -101,6 +101,12 @@ pub enum Command {
     Hold(Flow, bool),
     /// Answer a request of a peer: status, the rule of a refusal, headers.
     Respond(RequestId, u16, String, Headers),
+    /// Accept a SUBSCRIBE: of whom, to which topic, and what is told.
+    AcceptSubscription(RequestId, Origin, String, Vec<u8>),
+    /// Who has subscribed to a topic.
+    Subscribers(String, oneshot::Sender<Vec<Subscriber>>),
+    /// Tell a subscriber what is true now; `None`: its topic is gone.
+    Notify(RequestId, Option<Vec<u8>>),
 }
 
 /// Where calls send their commands. Cheap to clone.

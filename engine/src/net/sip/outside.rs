@@ -9,6 +9,7 @@ use std::time::Instant;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use trunkline_sip::{
     ChallengeRefused, Event, Flow, LegError, Message, Origin, OutRequest, RequestId, Series,
+    Subscriber,
 };
 
 /// Requests of peers that may wait.
@@ -16,7 +17,7 @@ pub(super) const REQUEST_QUEUE: usize = 1024;
 /// Ends of paths that a listener may be behind.
 pub(super) const CLOSED_QUEUE: usize = 4096;
 
-/// A REGISTER or MESSAGE of a peer, to be answered with [`SipHandle::respond`].
+/// A REGISTER, MESSAGE or SUBSCRIBE of a peer, to be answered with [`SipHandle::respond`] or [`SipHandle::accept_subscription`].
 #[derive(Debug)]
 pub struct IncomingRequest {
     /// Its name at the endpoint.
@@ -61,6 +62,24 @@ impl SipHandle {
     /// Answers a request of a peer: 200 to 699. `rule` says why it is refused, in the Reason header.
     pub fn respond(&self, id: RequestId, status: u16, rule: &str, headers: Headers) {
         self.send(Command::Respond(id, status, rule.to_owned(), headers));
+    }
+
+    /// Accepts a SUBSCRIBE of a peer; `topic` finds it again, see [`trunkline_sip::Endpoint::accept_subscription`].
+    pub fn accept_subscription(&self, incoming: IncomingRequest, topic: String, body: Vec<u8>) {
+        let IncomingRequest { id, origin, .. } = incoming;
+        self.send(Command::AcceptSubscription(id, origin, topic, body));
+    }
+
+    /// Who has subscribed to a topic.
+    pub async fn subscribers(&self, topic: &str) -> Vec<Subscriber> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Subscribers(topic.to_owned(), reply));
+        answer.await.unwrap_or_default()
+    }
+
+    /// Tells a subscriber what is true now, unless it knows; `None`: its topic is gone.
+    pub fn notify(&self, subscriber: &Subscriber, body: Option<Vec<u8>>) {
+        self.send(Command::Notify(subscriber.id, body));
     }
 
     /// Keeps the connection of a registered phone from being closed as idle, since we cannot open it anew. It ends with the

@@ -237,6 +237,14 @@ impl Pump {
             Command::Respond(id, status, rule, headers) => {
                 self.answer_request(now, id, status, &rule, &headers)
             }
+            Command::AcceptSubscription(id, origin, topic, body) => self
+                .endpoint
+                .accept_subscription(now, id, origin, topic, body),
+            Command::Subscribers(topic, reply) => {
+                // The asker may be gone.
+                let _ = reply.send(self.endpoint.subscribers(&topic));
+            }
+            Command::Notify(id, body) => self.endpoint.notify(now, id, body),
             Command::Hold(flow, hold) => self.hold(flow, hold),
             Command::Drain(retry_after) => {
                 self.endpoint.set_draining(Some(retry_after));
@@ -263,9 +271,13 @@ impl Pump {
             legs,
             server_transactions,
             client_transactions,
+            subscriptions,
             ..
         } = self.endpoint.counts();
         self.counters.legs.store(legs, Ordering::Relaxed);
+        self.counters
+            .subscriptions
+            .store(subscriptions, Ordering::Relaxed);
         self.counters
             .server_transactions
             .store(server_transactions, Ordering::Relaxed);
@@ -338,6 +350,14 @@ impl Pump {
             Event::Dropped { flow, rule } => {
                 tracing::debug!(remote = %flow.remote, transport = ?flow.transport, rule, "message dropped");
                 count(&self.counters.dropped, rule);
+            }
+            Event::SubscriptionEnded {
+                origin,
+                flow,
+                reason,
+            } => {
+                tracing::debug!(?origin, remote = %flow.remote, reason, "subscription ended");
+                count(&self.counters.subscriptions_ended, reason);
             }
             Event::Cancelled { leg, .. }
             | Event::Rejected { leg, .. }
@@ -462,7 +482,10 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::ReferProgress { leg, .. }
         | Event::Ended { leg, .. } => Some(*leg),
         Event::Request { leg, .. } => *leg,
-        Event::Response { .. } | Event::Refused { .. } | Event::Dropped { .. } => None,
+        Event::Response { .. }
+        | Event::SubscriptionEnded { .. }
+        | Event::Refused { .. }
+        | Event::Dropped { .. } => None,
     }
 }
 
