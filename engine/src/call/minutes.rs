@@ -100,7 +100,8 @@ impl Minutes {
                     minutes
                         .events
                         .tell(EventKind::RecordingFinished, call.as_deref(), said);
-                    return minutes.files.note(file);
+                    minutes.files.note(file);
+                    return;
                 }
             }
         });

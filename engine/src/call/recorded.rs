@@ -4,7 +4,7 @@
 use crate::media::{RecordingEnd, RecordingFormat};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Files that a record names.
 const MAX_FILES: usize = 100;
@@ -23,11 +23,23 @@ pub(super) struct RecordedFile {
 
 /// All of a call.
 #[derive(Debug, Default)]
-pub(super) struct RecordedFiles(Mutex<Vec<RecordedFile>>);
+pub(super) struct RecordedFiles(Mutex<Files>);
+
+#[derive(Debug, Default)]
+struct Files {
+    complete: Vec<RecordedFile>,
+    /// The latest message of voicemail: none of the call's recordings.
+    message: Option<PathBuf>,
+}
 
 impl RecordedFiles {
-    /// Takes note of a file. What is missing in it is said in the call's log.
-    pub(super) fn note(&self, file: RecordedFile) {
+    /// A message of voicemail is about to be recorded there.
+    pub(super) fn expect_message(&self, path: &Path) {
+        self.files().message = Some(path.to_owned());
+    }
+
+    /// Takes note of a file; returns whether it is a recording, and no message of voicemail. What is missing in it is said in the call's log.
+    pub(super) fn note(&self, file: RecordedFile) -> bool {
         let (path, lost_ms) = (file.path.display(), file.lost_ms);
         match &file.end {
             RecordingEnd::WriteFailed(reason) => {
@@ -40,22 +52,27 @@ impl RecordedFiles {
                 tracing::info!(%path, duration_ms = file.duration_ms, ?end, "recording complete")
             }
         }
-        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if files.len() < MAX_FILES {
-            files.push(file);
+        let mut files = self.files();
+        let is_recording = files.message.as_deref() != Some(&*file.path);
+        if is_recording && files.complete.len() < MAX_FILES {
+            files.complete.push(file);
         }
+        is_recording
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Leaves out a file that does not stay.
     pub(super) fn forget(&self, path: &Path) {
-        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        files.retain(|file| file.path != path);
+        self.files().complete.retain(|file| file.path != path);
     }
 
     /// As the record has them.
     pub(super) fn as_json(&self) -> Value {
-        let files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        files.iter().map(RecordedFile::as_json).collect()
+        let files = self.files();
+        files.complete.iter().map(RecordedFile::as_json).collect()
     }
 }
 
@@ -88,9 +105,15 @@ mod tests {
     #[test]
     fn a_record_names_what_stays_and_what_it_misses() {
         let files = RecordedFiles::default();
-        for (name, lost_ms) in [("a.wav", 0), ("b.opus", 40), ("c.wav", 0)] {
+        files.expect_message(Path::new("message.wav"));
+        for (name, lost_ms) in [
+            ("a.wav", 0),
+            ("b.opus", 40),
+            ("message.wav", 0),
+            ("c.wav", 0),
+        ] {
             let path = PathBuf::from(name);
-            files.note(RecordedFile {
+            let is_recording = files.note(RecordedFile {
                 format: RecordingFormat::named_by(&path),
                 path,
                 duration_ms: 1500,
@@ -98,6 +121,7 @@ mod tests {
                 end: RecordingEnd::Stopped,
                 of: (lost_ms > 0).then(|| "c-1".to_owned()),
             });
+            assert_eq!(is_recording, name != "message.wav");
         }
         files.forget(Path::new("c.wav"));
         let said = files.as_json();

@@ -69,7 +69,7 @@ kinds! {
     RecordingStarted "recording.started" "A recording begins. `recording` (a number; `null` of a conference), `file`; `conference` where it is of one, `keep_days` where its program says how long it stays."
     RecordingPaused "recording.paused" "The recording pauses. `recording`."
     RecordingResumed "recording.resumed" "The recording goes on. `recording`."
-    RecordingFinished "recording.finished" "A recording is complete. `file`, `format`, `ms`, `lost_ms`, `ended`; `conference` where it is of one, `call` where it is of one attendee."
+    RecordingFinished "recording.finished" "A recording is complete. `file`, `format`, `ms`, `lost_ms`, `ended`; `conference` where it is of one, `call` where it is of one attendee. A message of voicemail is no recording: `voicemail.left` tells of it."
 
     ConferenceJoined "conference.joined" "The call has joined a conference. `conference`, `attendees`."
     ConferenceLeft "conference.left" "It has left it. `conference`, `seconds`, `end` (`key`, `over`, `removed`, `alone`, `limit`, `call-ended`)."

@@ -135,7 +135,10 @@ impl Executor<'_> {
         let (id, format) = (self.fresh_id(), record.format);
         let is_message = message.is_some();
         let path = match message {
-            Some(path) => self.recordings.begin_message(id, path),
+            Some(path) => {
+                self.call.recorded.expect_message(&path);
+                self.recordings.begin_message(id, path)
+            }
             None => self.recordings.begin(id, format, record.keep),
         };
         let spec = RecordingSpec {

@@ -67,6 +67,10 @@ impl Executor<'_> {
             },
             name: identity.name.clone().filter(|_| !identity.private),
         };
+        if self.recordings.take.is_some() {
+            // The call was sent elsewhere while it was left.
+            self.file_message(0).await;
+        }
         let name = wanted.mailbox.as_deref().unwrap_or_default();
         let taken = boxes.begin(name, caller).await;
         let mailbox = taken.as_ref().map(|take| take.mailbox.clone());

@@ -224,8 +224,10 @@ impl Leg {
                     of: None,
                 };
                 let call = &self.settings.call;
-                call.tell(EventKind::RecordingFinished, || file.as_json());
-                call.recorded.note(file);
+                let said = file.as_json();
+                if call.recorded.note(file) {
+                    call.tell(EventKind::RecordingFinished, || said);
+                }
                 Some(Input::RecordDone {
                     id,
                     duration_ms,

@@ -8,6 +8,7 @@ use crate::fetch::Fetcher;
 use crate::speech::SpeechError;
 use crate::stream::{self, Address, AddressError, Socket};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -47,14 +48,24 @@ impl Live {
     }
 
     async fn ask(&self, wanted: &Wanted, language: &str) -> Result<Words, SpeechError> {
+        let limit = self.common.config.timeout;
+        let mut too_late = pin!(async {
+            wanted.spoken.over().await;
+            tokio::time::sleep(limit).await;
+            failed(format!("no answer within {} s", limit.as_secs_f32()))
+        });
         let connecting = tokio::time::timeout(PATIENCE, self.connect());
-        let socket = match connecting.await {
-            Ok(socket) => socket.map_err(SpeechError::Failed)?,
-            Err(_) => return Err(failed(format!("no connection within {PATIENCE:?}"))),
+        let socket = tokio::select! {
+            biased;
+            connected = connecting => match connected {
+                Ok(socket) => socket.map_err(SpeechError::Failed)?,
+                Err(_) => return Err(failed(format!("no connection within {PATIENCE:?}"))),
+            },
+            error = &mut too_late => return Err(error),
         };
         match socket {
-            Socket::Plain(socket) => self.converse(*socket, wanted, language).await,
-            Socket::Tls(socket) => self.converse(*socket, wanted, language).await,
+            Socket::Plain(socket) => converse(*socket, wanted, language, too_late).await,
+            Socket::Tls(socket) => converse(*socket, wanted, language, too_late).await,
         }
     }
 
@@ -72,39 +83,35 @@ impl Live {
         };
         stream::open(tcp, address, self.key.as_ref(), MAX_MESSAGE, tls).await
     }
+}
 
-    /// Sends the speech and reads what the service makes of it, both at once; the answer may come before all is sent.
-    async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        socket: WebSocketStream<S>,
-        wanted: &Wanted,
-        language: &str,
-    ) -> Result<Words, SpeechError> {
-        let (mut sink, mut messages) = socket.split();
-        let limit = self.common.config.timeout;
-        let sending = async {
-            let broken = send(&mut sink, wanted, language).await.err();
-            match broken {
-                Some(error) => failed(error.to_string()),
-                // What else there is to come is an answer.
-                None => std::future::pending().await,
-            }
-        };
-        let too_late = async {
-            wanted.spoken.over().await;
-            tokio::time::sleep(limit).await;
-        };
-        let words = tokio::select! {
-            words = read(&mut messages, wanted) => words,
-            error = sending => Err(error),
-            () = too_late => Err(failed(format!("no answer within {} s", limit.as_secs_f32()))),
-        };
-        if words.is_ok() {
-            // Good manners; the service has said its last word.
-            let _ = tokio::time::timeout(Duration::from_secs(1), sink.close()).await;
+/// Sends the speech and reads what the service makes of it, both at once; the answer may come before all is sent, and counts where it has come.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: WebSocketStream<S>,
+    wanted: &Wanted,
+    language: &str,
+    too_late: impl Future<Output = SpeechError>,
+) -> Result<Words, SpeechError> {
+    let (mut sink, mut messages) = socket.split();
+    let sending = async {
+        let broken = send(&mut sink, wanted, language).await.err();
+        match broken {
+            Some(error) => failed(error.to_string()),
+            // What else there is to come is an answer.
+            None => std::future::pending().await,
         }
-        words
+    };
+    let words = tokio::select! {
+        biased;
+        words = read(&mut messages, wanted) => words,
+        error = sending => Err(error),
+        error = too_late => Err(error),
+    };
+    if words.is_ok() {
+        // Good manners; the service has said its last word.
+        let _ = tokio::time::timeout(Duration::from_secs(1), sink.close()).await;
     }
+    words
 }
 
 fn failed(reason: String) -> SpeechError {
