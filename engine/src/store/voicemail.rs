@@ -197,7 +197,7 @@ impl Store {
         .await
     }
 
-    /// It is complete. Outlives a loss of power.
+    /// It is complete, unless it was already. Outlives a loss of power.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -205,7 +205,7 @@ impl Store {
         let id = id.to_owned();
         self.write_durably(move |database| {
             let sql = "UPDATE voicemail SET state = 'new', ms = ?2, octets = ?3, keep_until = ?4, work_due = ?5 \
-                       WHERE id = ?1";
+                       WHERE id = ?1 AND state = 'recording'";
             let values = [
                 id.into(),
                 left.ms.into(),
@@ -293,13 +293,17 @@ impl Store {
         self.messages(rest, values).await
     }
 
-    /// Messages that were begun and not completed, at most `limit`.
+    /// Messages that were begun and not completed, those behind the number `after`, at most `limit`.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn voicemails_begun(&self, limit: usize) -> Result<Vec<VoicemailRow>, StoreError> {
-        let rest = "WHERE state = 'recording' ORDER BY number LIMIT ?1";
-        self.messages(rest, vec![limit.into()]).await
+    pub async fn voicemails_begun(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<VoicemailRow>, StoreError> {
+        let rest = "WHERE state = 'recording' AND number > ?1 ORDER BY number LIMIT ?2";
+        self.messages(rest, vec![after.into(), limit.into()]).await
     }
 
     /// Messages whose transcript or mail is due at `now`, and when the next is.
@@ -438,7 +442,7 @@ mod tests {
             .voicemail_left("v-2", left(Some(9), None))
             .await
             .unwrap();
-        assert_eq!(store.voicemails_begun(9).await.unwrap().len(), 1);
+        assert_eq!(store.voicemails_begun(0, 9).await.unwrap().len(), 1);
         assert!(store.mark_voicemail("v-1", true).await.unwrap());
         assert!(!store.mark_voicemail("v-1", true).await.unwrap());
         assert_eq!(ids(&store, None).await, ["v-2", "v-1"]);

@@ -1,21 +1,24 @@
-//! The clerk: has what each message says written down, once, and sends its mail, until it is sent or a day's tries were in vain. Works from the rows of the store, so a process that is
+//! The clerk: has what each message says written down, once, and sends its mail, until it is sent or three days' tries were in vain. Files what the store would not take when it was left. Works from the rows of the store, so a process that is
 //! killed goes on with what is left; calls never wait for it.
 //!
 //! Limits: [`AT_ONCE`] messages at a time; what failed is tried again with growing pauses for [`GIVE_UP`].
 use super::letter::letter;
-use super::{Boxes, Happened};
+use super::{Boxes, Happened, NotDone};
 use crate::config::{Mail, MailBy, MailSecurity, VoicemailBox};
 use crate::fetch::backoff;
 use crate::speech::Recogniser;
 use crate::speech::program::{self, Run};
 use crate::store::{Store, StoreError, VoicemailRow, time_of};
 use jiff::tz::TimeZone;
+use lettre::address::Envelope;
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
-use tokio::task::JoinSet;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinSet};
 
 /// Messages that are worked on at a time.
 const AT_ONCE: usize = 4;
@@ -39,33 +42,20 @@ pub struct ClerkCounters {
     pub given_up: AtomicU64,
 }
 
-/// Why a mail was not taken.
-struct NotSent {
-    reason: String,
-    /// It is never going to be.
-    for_good: bool,
+type Smtp = AsyncSmtpTransport<Tokio1Executor>;
+
+fn not_taken(error: lettre::transport::smtp::Error) -> NotDone {
+    NotDone {
+        reason: error.to_string(),
+        // A password that is wrong may be right tomorrow.
+        for_good: error.is_permanent() && !is_about_login(&error),
+    }
 }
 
 /// Whether the server refuses who we are, not the mail (RFC 4954 section 6).
 fn is_about_login(error: &lettre::transport::smtp::Error) -> bool {
     let code = error.status().map(|code| code.to_string());
     matches!(code.as_deref(), Some("530" | "534" | "535" | "538"))
-}
-
-impl NotSent {
-    fn for_good(reason: String) -> NotSent {
-        NotSent {
-            reason,
-            for_good: true,
-        }
-    }
-
-    fn for_now(reason: String) -> NotSent {
-        NotSent {
-            reason,
-            for_good: false,
-        }
-    }
 }
 
 /// See the module's text.
@@ -75,6 +65,8 @@ pub struct Clerk {
     store: Store,
     mail: Arc<Mail>,
     recogniser: Option<Recogniser>,
+    /// Whose turn it is to have a message written down.
+    hears: Arc<Semaphore>,
     /// For the times in mails.
     zone: TimeZone,
     /// Its counters.
@@ -89,6 +81,7 @@ impl Clerk {
             store,
             mail: Arc::new(mail),
             recogniser: None,
+            hears: Arc::new(Semaphore::new(1)),
             zone: TimeZone::system(),
             counters: Arc::default(),
         }
@@ -105,6 +98,7 @@ impl Clerk {
     /// Goes on as long as the process.
     pub async fn work(self) {
         loop {
+            self.boxes.file_again().await;
             // The store has told what went wrong.
             let nap = self.round(SystemTime::now()).await.unwrap_or(STORE_REST);
             tokio::select! {
@@ -149,6 +143,8 @@ impl Clerk {
             return Ok(row);
         };
         let language = mailbox.language.as_deref();
+        // One at a time: callers need the others. It is never closed.
+        let _one = self.hears.acquire().await;
         match ears.transcribe_file(&row.path, language).await {
             Ok(said) => {
                 let text = said.text;
@@ -166,12 +162,22 @@ impl Clerk {
     }
 
     async fn settle(&self, row: VoicemailRow, now: SystemTime) -> Result<(), StoreError> {
+        let begun = Instant::now();
         let row = self.written_down(row).await?;
+        if self.store.voicemail(&row.id).await?.is_none() {
+            // It was deleted meanwhile.
+            return Ok(());
+        }
         let mailbox = self.boxes.find(&row.mailbox);
         let wanted = mailbox.filter(|mailbox| !mailbox.email.is_empty());
         let (Some(mailbox), true) = (wanted, self.mail.by.is_some()) else {
             return self.store.put_off_voicemail(&row.id, None, false).await;
         };
+        // Before it is sent: a store that takes nothing would have it sent again and again.
+        let claimed = now + begun.elapsed() + 2 * self.mail.timeout;
+        self.store
+            .put_off_voicemail(&row.id, Some(claimed), false)
+            .await?;
         let Err(not_sent) = self.send(&mailbox, &row).await else {
             self.counters.sent.fetch_add(1, Ordering::Relaxed);
             tracing::info!(
@@ -210,40 +216,46 @@ impl Clerk {
             again_s = wait.as_secs_f32(),
             "mail of a message failed"
         );
-        let due = now + wait;
+        let due = now + begun.elapsed() + wait;
         self.store.put_off_voicemail(&row.id, Some(due), true).await
     }
 
-    async fn send(&self, mailbox: &VoicemailBox, row: &VoicemailRow) -> Result<(), NotSent> {
-        let audio = match mailbox.attach {
-            false => None,
-            true => match tokio::fs::read(&row.path).await {
-                Ok(audio) => Some(audio),
-                Err(error) => {
-                    let path = row.path.display();
-                    return Err(NotSent::for_good(format!("{path}: {error}")));
-                }
-            },
-        };
-        let mail = letter(&self.mail.from, mailbox, row, &self.zone, audio);
-        let mail = mail.map_err(NotSent::for_good)?;
+    /// The mail and who is to get it. Encodes megabytes, where it holds up nobody.
+    async fn write(
+        &self,
+        mailbox: &Arc<VoicemailBox>,
+        row: &VoicemailRow,
+    ) -> Result<(Envelope, Vec<u8>), NotDone> {
+        let (from, zone) = (self.mail.from.clone(), self.zone.clone());
+        let (mailbox, row) = (mailbox.clone(), row.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            let audio = match mailbox.attach {
+                false => None,
+                true => Some(std::fs::read(&row.path).map_err(|error| NotDone {
+                    for_good: error.kind() == ErrorKind::NotFound,
+                    reason: format!("{}: {error}", row.path.display()),
+                })?),
+            };
+            let mail = letter(&from, &mailbox, &row, &zone, audio).map_err(NotDone::for_good)?;
+            Ok((mail.envelope().clone(), mail.formatted()))
+        });
+        let gone = |error: JoinError| NotDone::for_now(error.to_string());
+        written.await.map_err(gone)?
+    }
+
+    async fn send(&self, mailbox: &Arc<VoicemailBox>, row: &VoicemailRow) -> Result<(), NotDone> {
+        let (envelope, mail) = self.write(mailbox, row).await?;
         match &self.mail.by {
-            Some(MailBy::Command(program)) => self.by_command(program, &mail).await,
+            Some(MailBy::Command(program)) => self.by_command(program, &envelope, mail).await,
             Some(MailBy::Smtp {
                 server,
                 security,
                 login,
             }) => {
                 let host = server.host.as_str();
-                let told = |error: lettre::transport::smtp::Error| NotSent {
-                    reason: error.to_string(),
-                    // A password that is wrong may be right tomorrow.
-                    for_good: error.is_permanent() && !is_about_login(&error),
-                };
-                type Smtp = AsyncSmtpTransport<Tokio1Executor>;
                 let mut smtp = match security {
-                    MailSecurity::Tls => Smtp::relay(host).map_err(told)?,
-                    MailSecurity::StartTls => Smtp::starttls_relay(host).map_err(told)?,
+                    MailSecurity::Tls => Smtp::relay(host).map_err(not_taken)?,
+                    MailSecurity::StartTls => Smtp::starttls_relay(host).map_err(not_taken)?,
                     MailSecurity::Plain => Smtp::builder_dangerous(host),
                 };
                 if let Some(port) = server.port {
@@ -254,34 +266,78 @@ impl Clerk {
                     smtp = smtp.credentials(Credentials::new(name.clone(), password));
                 }
                 let smtp = smtp.timeout(Some(self.mail.timeout)).build();
-                // Its own limit is for the connection alone.
-                let limit = self.mail.timeout;
-                match tokio::time::timeout(limit, smtp.send(mail)).await {
-                    Ok(sent) => sent.map(|_| ()).map_err(told),
-                    Err(_) => Err(NotSent::for_now(format!(
-                        "it was not taken within {} s",
-                        limit.as_secs_f32()
-                    ))),
+                match self.by_smtp(&smtp, &envelope, &mail).await {
+                    // It may be about one receiver.
+                    Err(error) if error.for_good && envelope.to().len() > 1 => {
+                        self.to_each(&smtp, &envelope, &mail, row).await
+                    }
+                    sent => sent,
                 }
             }
             None => Ok(()),
         }
     }
 
-    async fn by_command(&self, program: &str, mail: &Message) -> Result<(), NotSent> {
-        let envelope = mail.envelope();
+    async fn by_smtp(&self, smtp: &Smtp, envelope: &Envelope, mail: &[u8]) -> Result<(), NotDone> {
+        // Its own limit is for the connection alone.
+        let limit = self.mail.timeout;
+        match tokio::time::timeout(limit, smtp.send_raw(envelope, mail)).await {
+            Ok(sent) => sent.map(|_| ()).map_err(not_taken),
+            Err(_) => Err(NotDone::for_now(format!(
+                "it was not taken within {} s",
+                limit.as_secs_f32()
+            ))),
+        }
+    }
+
+    /// One by one; it is sent when anybody is taken.
+    async fn to_each(
+        &self,
+        smtp: &Smtp,
+        envelope: &Envelope,
+        mail: &[u8],
+        row: &VoicemailRow,
+    ) -> Result<(), NotDone> {
+        let mut refused = Vec::new();
+        for receiver in envelope.to() {
+            let one = Envelope::new(envelope.from().cloned(), vec![receiver.clone()]);
+            let one = one.map_err(|error| NotDone::for_good(error.to_string()))?;
+            if let Err(error) = self.by_smtp(smtp, &one, mail).await {
+                tracing::warn!(
+                    rule = "voicemail-mail-receiver",
+                    message = row.id,
+                    mailbox = row.mailbox,
+                    %receiver,
+                    reason = error.reason,
+                    "the mail server does not take a receiver"
+                );
+                refused.push(error);
+            }
+        }
+        match refused.pop() {
+            Some(error) if refused.len() + 1 == envelope.to().len() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn by_command(
+        &self,
+        program: &str,
+        envelope: &Envelope,
+        mail: Vec<u8>,
+    ) -> Result<(), NotDone> {
         let from = envelope.from().map(ToString::to_string).unwrap_or_default();
         let mut command = vec![program.to_owned(), "-i".to_owned(), "-f".to_owned(), from];
         command.push("--".to_owned());
         command.extend(envelope.to().iter().map(ToString::to_string));
         let run = Run {
             command: &command,
-            input: mail.formatted(),
+            input: mail,
             limit: self.mail.timeout,
             max_octets: MOST_SAID,
         };
         let ran = program::run(run).await;
         ran.map(|_| ())
-            .map_err(|error| NotSent::for_now(error.to_string()))
+            .map_err(|error| NotDone::for_now(error.to_string()))
     }
 }

@@ -1,17 +1,21 @@
-//! Messages: begun, filed, heard, deleted. Owns the order of file and row: a row is never without what is left of its file.
-use super::{Boxes, Happened};
+//! Messages: begun, filed, heard, deleted. Owns the order of file and row: a row is never without what is left of its file. What could not be filed is kept, and filed when it
+//! can be.
+use super::{Boxes, Happened, NotDone};
 use crate::config::VoicemailBox;
 use crate::media::repair_recording;
 use crate::store::{
     StoreError, VoicemailBegun, VoicemailCount, VoicemailLeft, VoicemailQuery, VoicemailRow,
     VoicemailState, voicemail_id,
 };
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Octets of a WAV file in which there is nothing: its header, at most.
 const EMPTY: u64 = 44;
+/// Messages that wait to be filed; more wait for the next start of the process.
+const MOST_UNFILED: usize = 1000;
 
 /// Who leaves a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,8 +79,15 @@ pub enum Filed {
     Left(Box<VoicemailRow>),
     /// It was too short, and is gone.
     Empty,
-    /// The disk did not take it.
+    /// The disk did not take it now.
     Failed,
+}
+
+/// A message that could not be filed yet.
+#[derive(Debug)]
+pub(super) struct Unfiled {
+    take: Take,
+    silence: Duration,
 }
 
 impl Boxes {
@@ -139,8 +150,19 @@ impl Boxes {
         }
     }
 
-    /// Files what was recorded, once its file is complete. `silence`: so much of its end is silence.
+    /// Files what was recorded, once its file is complete. `silence`: so much of its end is silence. What the disk does not take now is kept for
+    /// [`Boxes::file_again`].
     pub async fn file(&self, take: Take, silence: Duration) -> Filed {
+        let filed = self.settle(take, silence).await;
+        self.came_of_it(match filed {
+            Filed::Left(_) => "left",
+            Filed::Empty => "empty",
+            Filed::Failed => "failed",
+        });
+        filed
+    }
+
+    async fn settle(&self, take: Take, silence: Duration) -> Filed {
         let filed = self.try_file(&take, silence).await;
         match &filed {
             Ok(Filed::Left(row)) => {
@@ -160,39 +182,72 @@ impl Boxes {
                 mailbox = take.mailbox.name,
                 "what was left is no message: see min_s"
             ),
-            Err(error) => tracing::error!(
-                rule = "voicemail-not-filed",
-                mailbox = take.mailbox.name,
-                path = %take.path.display(),
-                %error,
-                "a message is lost to its box; its file stays"
-            ),
+            Err(error) => self.not_filed(take, silence, error).await,
         }
-        let filed = filed.unwrap_or(Filed::Failed);
-        self.came_of_it(match filed {
-            Filed::Left(_) => "left",
-            Filed::Empty => "empty",
-            Filed::Failed => "failed",
-        });
-        filed
+        filed.unwrap_or(Filed::Failed)
     }
 
-    async fn try_file(&self, take: &Take, silence: Duration) -> Result<Filed, String> {
+    async fn not_filed(&self, take: Take, silence: Duration, error: &NotDone) {
+        let mailbox = take.mailbox.name.clone();
+        let (path, reason) = (take.path.clone(), &error.reason);
+        if !error.for_good && self.keep_unfiled(take, silence) {
+            tracing::warn!(
+                rule = "voicemail-not-filed",
+                mailbox,
+                path = %path.display(),
+                reason,
+                "a message is not in its box yet; it is tried again"
+            );
+            return;
+        }
+        tracing::error!(
+            rule = "voicemail-lost",
+            mailbox,
+            path = %path.display(),
+            reason,
+            "a message is lost to its box; its file stays"
+        );
+    }
+
+    /// Whether there was room for it. Once more of the same message is not.
+    fn keep_unfiled(&self, take: Take, silence: Duration) -> bool {
+        let mut unfiled = self.unfiled();
+        let is_there = |each: &Unfiled| each.take.begun.id == take.begun.id;
+        if unfiled.iter().any(is_there) {
+            return true;
+        }
+        let has_room = unfiled.len() < MOST_UNFILED;
+        if has_room {
+            unfiled.push(Unfiled { take, silence });
+        }
+        has_room
+    }
+
+    /// Tries to file what could not be.
+    pub(super) async fn file_again(&self) {
+        let all = std::mem::take(&mut *self.unfiled());
+        for Unfiled { take, silence } in all {
+            if let Filed::Left(_) = self.settle(take, silence).await {
+                self.came_of_it("left");
+            }
+        }
+    }
+
+    async fn try_file(&self, take: &Take, silence: Duration) -> Result<Filed, NotDone> {
         let Some(store) = &self.store else {
-            return Err("there is no store".to_owned());
+            return Err(NotDone::for_good("there is no store".to_owned()));
         };
-        let told = |error: StoreError| error.to_string();
+        let told = |error: StoreError| NotDone::for_now(error.to_string());
         let (id, path) = (take.begun.id.as_str(), take.path.clone());
-        let file = tokio::task::spawn_blocking(move || repair_recording(&path)).await;
-        let (ms, octets) = match file {
-            Ok(Ok(file)) => match file.ms {
-                Some(ms) => (ms, file.octets),
-                None if file.octets <= EMPTY => (0, 0),
-                None => return Err("its header is none of ours".to_owned()),
-            },
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => (0, 0),
-            Ok(Err(error)) => return Err(error.to_string()),
-            Err(error) => return Err(error.to_string()),
+        let (ms, octets) = match length(path).await {
+            Ok(length) => length,
+            Err(error) => {
+                if error.for_good {
+                    // It holds no place in its box.
+                    store.forget_voicemail(id).await.map_err(told)?;
+                }
+                return Err(error);
+            }
         };
         let heard = Duration::from_millis(ms).saturating_sub(silence);
         if ms == 0 || heard < take.mailbox.min {
@@ -211,7 +266,7 @@ impl Boxes {
         store.voicemail_left(id, left).await.map_err(told)?;
         let row = store.voicemail(id).await.map_err(told)?;
         row.map(|row| Filed::Left(Box::new(row)))
-            .ok_or_else(|| "it was deleted meanwhile".to_owned())
+            .ok_or_else(|| NotDone::for_good("it was deleted meanwhile".to_owned()))
     }
 
     /// A message that is not wanted after all.
@@ -318,6 +373,24 @@ impl Boxes {
             let phones = mailbox.iter().flat_map(|mailbox| &mailbox.endpoints);
             phones.for_each(|user| self.changed(user));
         }
+    }
+}
+
+/// The length of a file in ms and octets, its header put right; nothing where there is none.
+async fn length(path: PathBuf) -> Result<(u64, u64), NotDone> {
+    let file = tokio::task::spawn_blocking(move || repair_recording(&path)).await;
+    match file {
+        Ok(Ok(file)) => match file.ms {
+            Some(ms) => Ok((ms, file.octets)),
+            None if file.octets <= EMPTY => Ok((0, 0)),
+            None => Err(NotDone::for_good("its header is none of ours".to_owned())),
+        },
+        Ok(Err(error)) if error.kind() == ErrorKind::NotFound => Ok((0, 0)),
+        Ok(Err(error)) => Err(NotDone {
+            for_good: error.kind() == ErrorKind::PermissionDenied,
+            reason: error.to_string(),
+        }),
+        Err(error) => Err(NotDone::for_now(error.to_string())),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns which boxes there are, who may hear them, the files of messages and their rows in the store; `call` speaks with callers, the `Clerk`
 //! has messages written down and mailed. A message is a row before its first sample is recorded, and its file stays where it was recorded:
 //! a process that is killed loses none.
-//! Limits: `max_messages` of each box; five wrong PINs lock a box for five minutes; 4,096 changes wait for who follows them.
+//! Limits: `max_messages` of each box; five wrong PINs lock a box for five minutes; 4,096 changes wait for who follows them, 1,000 messages to be filed.
 mod clerk;
 mod letter;
 mod messages;
@@ -14,6 +14,8 @@ mod tests;
 pub use clerk::{Clerk, ClerkCounters};
 pub use messages::{Caller, Filed, NoTake, Take};
 pub use repair::repair;
+
+use messages::Unfiled;
 
 use crate::config::{PinRefused, PinTries, VoicemailBox};
 use crate::store::{Store, StoreError, VoicemailCount, VoicemailRow};
@@ -48,6 +50,30 @@ pub enum Happened {
 /// What came of callers who were to leave a message.
 const OUTCOMES: [&str; 5] = ["left", "empty", "full", "unknown", "failed"];
 
+/// Why something could not be done.
+#[derive(Debug)]
+struct NotDone {
+    reason: String,
+    /// It is never going to be.
+    for_good: bool,
+}
+
+impl NotDone {
+    fn for_good(reason: String) -> NotDone {
+        NotDone {
+            reason,
+            for_good: true,
+        }
+    }
+
+    fn for_now(reason: String) -> NotDone {
+        NotDone {
+            reason,
+            for_good: false,
+        }
+    }
+}
+
 type Listener = Box<dyn Fn(&Happened) + Send + Sync>;
 
 /// All boxes.
@@ -59,6 +85,7 @@ pub struct Boxes {
     tries: Mutex<HashMap<String, PinTries>>,
     listener: OnceLock<Listener>,
     changes: broadcast::Sender<String>,
+    unfiled: Mutex<Vec<Unfiled>>,
     outcomes: [AtomicU64; OUTCOMES.len()],
     /// A message is to be written down or mailed.
     work: Notify,
@@ -82,6 +109,7 @@ impl Boxes {
             tries: Mutex::default(),
             listener: OnceLock::new(),
             changes: broadcast::Sender::new(CHANGES),
+            unfiled: Mutex::default(),
             outcomes: Default::default(),
             work: Notify::new(),
         })
@@ -195,6 +223,10 @@ impl Boxes {
 
     fn tries(&self) -> MutexGuard<'_, HashMap<String, PinTries>> {
         self.tries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unfiled(&self) -> MutexGuard<'_, Vec<Unfiled>> {
+        self.unfiled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, happened: &Happened) {

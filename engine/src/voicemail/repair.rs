@@ -13,22 +13,20 @@ const PORTION: usize = 1000;
 /// # Errors
 /// Those of the store.
 pub async fn repair(boxes: &Boxes, store: &Store) -> Result<usize, StoreError> {
-    let mut count = 0;
+    let (mut count, mut after) = (0, 0);
     loop {
-        let left = store.voicemails_begun(PORTION).await?;
-        let mut settled = 0;
+        let left = store.voicemails_begun(after, PORTION).await?;
+        let Some(last) = left.last() else {
+            return Ok(count);
+        };
+        after = last.number;
         for row in left {
             // The archive must not take it for a recording as well.
             store.post_recording_gone(&row.path);
             let take = take_of(boxes, row);
-            match boxes.file(take, Duration::ZERO).await {
-                Filed::Left(_) => (count, settled) = (count + 1, settled + 1),
-                Filed::Empty => settled += 1,
-                Filed::Failed => {}
+            if let Filed::Left(_) = boxes.file(take, Duration::ZERO).await {
+                count += 1;
             }
-        }
-        if settled < PORTION {
-            return Ok(count);
         }
     }
 }

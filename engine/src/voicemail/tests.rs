@@ -167,6 +167,36 @@ async fn a_message_is_left_heard_and_deleted() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_filed_is_filed_later_or_holds_no_place() {
+    let bench = bench(VoicemailBox {
+        max_messages: 1,
+        ..VoicemailBox::named("sales")
+    });
+    let boxes = &bench.boxes;
+    let take = boxes.begin("sales", caller()).await.unwrap();
+    let path = take.path.clone();
+    // What cannot be read now.
+    std::fs::create_dir(&path).unwrap();
+    assert_eq!(boxes.file(take, Duration::ZERO).await, Filed::Failed);
+    boxes.file_again().await;
+    let full = boxes.begin("sales", caller()).await.unwrap_err();
+    assert_eq!(full, NoTake::Full);
+    std::fs::remove_dir(&path).unwrap();
+    record(&path, 3000);
+    boxes.file_again().await;
+    boxes.file_again().await;
+    assert_eq!(bench.told(), ["refused sales full", "left 1"]);
+    let row = boxes.messages("sales").await.unwrap().remove(0);
+    boxes.delete(row).await.unwrap();
+
+    // What never can is given up.
+    let take = boxes.begin("sales", caller()).await.unwrap();
+    std::fs::write(&take.path, [b'x'; 100]).unwrap();
+    assert_eq!(boxes.file(take, Duration::ZERO).await, Filed::Failed);
+    boxes.begin("sales", caller()).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_a_killed_process_left_is_filed() {
     let bench = bench(VoicemailBox::named("sales"));
     for ms in [4000, 500] {
@@ -263,8 +293,8 @@ async fn a_mail_is_tried_until_it_is_taken() {
     assert_eq!(rows.unwrap().len(), 2, "the messages stay");
 }
 
-/// A mail server of the test: takes mail, or refuses each receiver for good.
-async fn server(refuses: bool, mails: Arc<AtomicUsize>) -> std::net::SocketAddr {
+/// A mail server of the test: takes mail, and refuses for good the receivers with that in their address.
+async fn server(refuses: &'static str, mails: Arc<AtomicUsize>) -> std::net::SocketAddr {
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -282,7 +312,7 @@ async fn server(refuses: bool, mails: Arc<AtomicUsize>) -> std::net::SocketAddr 
                         "250 taken"
                     }
                     _ if data => continue,
-                    "RCPT" if refuses => "550 no such user",
+                    "RCPT" if line.contains(refuses) => "550 no such user",
                     "DATA" => {
                         data = true;
                         "354 go on"
@@ -318,16 +348,33 @@ async fn mail_leaves_by_smtp_and_what_is_refused_for_good_is_given_up() {
     // Messages are due from when they were left on.
     let now = SystemTime::now() + Duration::from_secs(1);
     bench.leave(3000, Duration::ZERO).await;
-    let clerk = bench.clerk(smtp(server(false, mails.clone()).await));
+    let clerk = bench.clerk(smtp(server("gone@", mails.clone()).await));
     clerk.round(now).await.unwrap();
     let counters = &clerk.counters;
     assert_eq!(counters.sent.load(Ordering::Relaxed), 1);
     assert_eq!(mails.load(Ordering::Relaxed), 1);
     bench.leave(3000, Duration::ZERO).await;
-    let clerk = bench.clerk(smtp(server(true, mails.clone()).await));
+    let clerk = bench.clerk(smtp(server("@", mails.clone()).await));
     clerk.round(now + Duration::from_secs(1)).await.unwrap();
     assert_eq!(clerk.counters.given_up.load(Ordering::Relaxed), 1);
     assert_eq!(mails.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn one_receiver_that_is_refused_does_not_stop_the_mail_to_the_others() {
+    let bench = bench(VoicemailBox {
+        email: ["ann@a.example", "gone@a.example", "bob@a.example"]
+            .map(str::to_owned)
+            .to_vec(),
+        ..VoicemailBox::named("sales")
+    });
+    bench.leave(3000, Duration::ZERO).await;
+    let mails = Arc::<AtomicUsize>::default();
+    let clerk = bench.clerk(smtp(server("gone@", mails.clone()).await));
+    let now = SystemTime::now() + Duration::from_secs(1);
+    clerk.round(now).await.unwrap();
+    assert_eq!(clerk.counters.sent.load(Ordering::Relaxed), 1);
+    assert_eq!(mails.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]
