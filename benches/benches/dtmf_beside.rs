@@ -59,7 +59,7 @@ fn main() {
             }
         }
         let beside = match probe {
-            Some(_) => format!(", spandsp {theirs:.0} ns"),
+            Some(_) => format!(", spandsp {theirs:.0} ns: {:.2} of it", ours / theirs),
             None => String::new(),
         };
         println!("DTMF receiver, 20 ms of {name}: ours {ours:.0} ns{beside}");

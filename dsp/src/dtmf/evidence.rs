@@ -13,6 +13,13 @@ use crate::level;
 const LOOKS_NEEDED: f32 = 3.0;
 /// A window with a smaller share of tone does not count; a drop-out or an edge inside it costs that much.
 pub(super) const PURITY_MIN: f32 = 0.5;
+/// From this deviation of their ratio on, two tones are on their way to a fifth or an octave: harmonics of one voice, unless they are clean and
+/// nothing sounds below them. Senders are allowed 3.7 %, but not with a voice beside it.
+const HARMONIC_RATIO: f32 = 0.03;
+/// What such tones leave over at most, dB.
+const HARMONIC_RESIDUE_MAX_DB: f32 = -18.0;
+/// The level of what may sound below them, dB; a low tone loses some of its own to the band's edge.
+const HARMONIC_LOW_MAX_DB: f32 = -6.0;
 /// What one long window shows of a pair.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
@@ -109,7 +116,8 @@ impl Evidence {
             self.strongest[tone] <= self.weakest[tone] * profile.unsteadiness * profile.unsteadiness
         });
         let tuned = detune <= profile.frequency_limit && ratio.abs() <= profile.ratio_limit;
-        if !tuned || !steady || !self.pure(deviations, profile, late) {
+        let harmonics = ratio.abs() > HARMONIC_RATIO;
+        if !tuned || !steady || !self.pure(deviations, profile, late, harmonics) {
             return None;
         }
         let tones = self.powers[0] + self.powers[1];
@@ -128,11 +136,14 @@ impl Evidence {
         })
     }
 
-    fn pure(&self, deviations: [f32; 2], profile: &Profile, late: bool) -> bool {
+    fn pure(&self, deviations: [f32; 2], profile: &Profile, late: bool, harmonics: bool) -> bool {
         let detune = deviations[0].abs().max(deviations[1].abs());
         let tones = self.powers[0] + self.powers[1];
         let residue_db = ratio_db(self.residue, tones);
         let low_db = ratio_db(self.low, tones);
+        if harmonics && (residue_db > HARMONIC_RESIDUE_MAX_DB || low_db > HARMONIC_LOW_MAX_DB) {
+            return false;
+        }
         let for_low = (profile.low_slope * (low_db - profile.low_innocent_db))
             .clamp(0.0, profile.low_max_db.max(0.0));
         let for_detune = (profile.detune_slope * 100.0 * (detune - profile.detune_innocent))

@@ -407,7 +407,8 @@ impl History {
             return None;
         }
         // Windows that are not wholly known are worse measured than their tones are.
-        let late = length >= LATE && self.hidden_hops() == 0;
+        let looked_at = (1 << (LONG + LOOKS)) - 1;
+        let late = length >= LATE && self.hidden_hops() & looked_at == 0;
         // Windows that begin no earlier than the tone.
         let inside = (length + SHORT as f32 / 2.0 + 1.0) as usize;
         let inside = inside.saturating_sub(LONG).min(LOOKS);

@@ -20,6 +20,8 @@ const END_MS: usize = 4;
 const END_RESIDUE_MAX: f32 = 0.3;
 /// The weaker tone as a ratio of powers to the stronger one.
 const TWIST_MIN: f32 = 0.05;
+/// The share of both tones in what shows them, though badly.
+const SHOWN_SHARE: f32 = 0.4;
 /// How far a tone may be from its frequency, as a ratio (Q.24 has 1.8 % operated at most).
 const DETUNING_MAX: f32 = 0.03;
 /// Mean power below which nothing is looked for: -48 dBm0.
@@ -43,6 +45,8 @@ pub(crate) struct KeyTones {
     high: Wave,
     /// Row and column.
     key: (usize, usize),
+    /// They were seen for the longer stretch.
+    sure: bool,
 }
 
 impl KeyTones {
@@ -50,8 +54,16 @@ impl KeyTones {
     pub(crate) fn at_end(past: &[f32], per_ms: usize) -> Option<KeyTones> {
         STRETCHES_MS.iter().find_map(|ms| {
             let from = past.len().checked_sub(ms * per_ms)?;
-            fit(&past[from..], per_ms)
+            let sure = *ms == STRETCHES_MS[0];
+            fit(&past[from..], per_ms).map(|tones| KeyTones { sure, ..tones })
         })
+    }
+
+    /// The tones that `came` ends with.
+    pub(crate) fn within(came: &[i16], per_ms: usize) -> Option<KeyTones> {
+        let mut values = [0.0; LONGEST];
+        let values = last_of(came, &mut values);
+        Self::at_end(values, per_ms)
     }
 
     /// The tones with which `next` begins, going backwards from it.
@@ -69,7 +81,7 @@ impl KeyTones {
         KeyTones {
             low: self.low.turned_round(),
             high: self.high.turned_round(),
-            key: self.key,
+            ..self.clone()
         }
     }
 
@@ -78,10 +90,43 @@ impl KeyTones {
         self.key == other.key
     }
 
+    /// Whether more was seen of them than a voice shows now and then.
+    pub(crate) fn are_sure(&self) -> bool {
+        self.sure
+    }
+
+    /// More was seen of them.
+    pub(crate) fn make_sure(&mut self) {
+        self.sure = true;
+    }
+
+    /// Whether most of what `came` is at their frequencies, at whatever levels and phases.
+    pub(crate) fn are_shown_by(&self, came: &[i16]) -> bool {
+        let mut values = [0.0; LONGEST];
+        let values = last_of(came, &mut values);
+        let power = dot(values, values) / values.len().max(1) as f32;
+        let of = |wave: &Wave| fourier(values, libm::atan2f(wave.turn.1, wave.turn.0));
+        let (low, high) = (of(&self.low), of(&self.high));
+        low + high > power * SHOWN_SHARE && low.min(high) > power * TWIST_MIN
+    }
+
     /// The samples that follow.
     pub(crate) fn go_on(&mut self, out: &mut [f32]) {
         for value in out {
             *value = self.low.step() + self.high.step();
+        }
+    }
+
+    /// Adds the tones to `out`; not `alone`, they pass away where `from` is, within `over` samples.
+    fn lay<'a>(
+        mut self,
+        alone: bool,
+        (from, over): (f32, f32),
+        out: impl Iterator<Item = &'a mut f32>,
+    ) {
+        for (index, value) in out.enumerate() {
+            let gone = if alone { 0.0 } else { part(index, from, over) };
+            *value += (self.low.step() + self.high.step()) * (1.0 - gone);
         }
     }
 
@@ -118,6 +163,15 @@ impl Wave {
     }
 }
 
+/// The last of `samples`, as many as the longest stretch has.
+fn last_of<'a>(samples: &[i16], values: &'a mut [f32; LONGEST]) -> &'a [f32] {
+    let last = &samples[samples.len().saturating_sub(LONGEST)..];
+    for (value, sample) in values.iter_mut().zip(last) {
+        *value = f32::from(*sample);
+    }
+    &values[..last.len()]
+}
+
 /// Fills a hole behind or before which there is a key: the tones on one side or both go on into it. A key that is heard on one side only
 /// ended or began in the hole: in the middle, as far as anybody knows, unless it reaches beyond the other side.
 pub(crate) fn between(
@@ -149,21 +203,13 @@ pub(crate) fn between(
         true => (0.0, length as f32),
         false => (length as f32 / 2.0 - edge as f32 / 2.0, edge as f32),
     };
-    if let Some(mut tones) = behind.cloned() {
+    if let Some(tones) = behind.cloned() {
         let alone = ahead.is_none() && forth_reaches;
-        let (from, over) = ramp(joined);
-        for (index, value) in out.iter_mut().enumerate() {
-            let gone = if alone { 0.0 } else { part(index, from, over) };
-            *value += (tones.low.step() + tones.high.step()) * (1.0 - gone);
-        }
+        tones.lay(alone, ramp(joined), out.iter_mut());
     }
-    if let Some(mut tones) = ahead.cloned() {
+    if let Some(tones) = ahead.cloned() {
         let alone = behind.is_none() && back_reaches;
-        let (from, over) = ramp(joined);
-        for (index, value) in out.iter_mut().rev().enumerate() {
-            let gone = if alone { 0.0 } else { part(index, from, over) };
-            *value += (tones.low.step() + tones.high.step()) * (1.0 - gone);
-        }
+        tones.lay(alone, ramp(joined), out.iter_mut().rev());
     }
 }
 
@@ -217,6 +263,7 @@ fn fit(samples: &[f32], per_ms: usize) -> Option<KeyTones> {
         low: wave(angles[0], amplitudes[0], amplitudes[1]),
         high: wave(angles[1], amplitudes[2], amplitudes[3]),
         key: (row, column),
+        sure: false,
     };
     tones.fills(samples, END_MS * per_ms).then_some(tones)
 }

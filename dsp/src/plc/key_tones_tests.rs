@@ -1,7 +1,7 @@
 //! Lost packets in the tones of keys.
 
 use super::*;
-use crate::dtmf::{Generator, Key};
+use crate::dtmf::{Detector, Event, Generator, Key, Profile};
 use crate::plc::Concealer;
 use crate::test_signals::{Random, speech};
 use std::vec::Vec;
@@ -127,7 +127,7 @@ fn what_is_no_key_is_not_taken_for_one() {
 #[test]
 fn behind_a_loss_a_codec_with_a_memory_is_not_believed_about_a_tone() {
     let sound = press(16_000, Key::ALL[2], 90);
-    let mut concealer = Concealer::new(16_000).with_memory();
+    let mut concealer = Concealer::new(16_000).with_memory(60);
     let mut random = Random::new(9);
     let mut out = sound.clone();
     for (at, packet) in out.chunks_mut(320).enumerate() {
@@ -156,7 +156,7 @@ fn behind_a_loss_a_codec_with_a_memory_is_not_believed_about_a_tone() {
 /// coarse as well.
 fn copied(began: usize, lost: usize, coarse: impl Fn(i16) -> i16) -> (Vec<i16>, Vec<i16>) {
     let sound = press(16_000, Key::ALL[6], began);
-    let mut concealer = Concealer::new(16_000).with_memory();
+    let mut concealer = Concealer::new(16_000).with_memory(60);
     let mut out = sound.clone();
     let (before, rest) = out.split_at_mut(lost * 320);
     before
@@ -193,4 +193,48 @@ fn tones_that_began_in_a_hole_reach_back_into_its_copy() {
         assert!(half > 25.0, "{half} dB");
         assert!(out[..98 * 16].iter().all(|sample| *sample == 0));
     }
+}
+
+/// A voice whose decoder has a memory, with losses: what is made up of it and said in place of what came is no key.
+#[test]
+fn a_voice_with_losses_becomes_no_key() {
+    let mut heard = 0;
+    for seed in 0..6 {
+        let mut sound = speech(seed, 60.0);
+        let mut concealer = Concealer::new(8000).with_memory(60);
+        let mut detector = Detector::new(8000, Profile::TELEPHONE);
+        for (at, packet) in sound.chunks_mut(160).enumerate() {
+            let begun = |event| heard += usize::from(matches!(event, Event::Begin { .. }));
+            if at % 7 == 6 {
+                concealer.conceal(packet, None);
+                detector.process_concealed(packet, begun);
+                continue;
+            }
+            concealer.good(packet);
+            match concealer.is_blind() {
+                true => detector.process_concealed(packet, begun),
+                false => detector.process(packet, begun),
+            }
+        }
+    }
+    assert_eq!(heard, 0);
+}
+
+#[test]
+fn the_key_behind_a_loss_is_not_the_one_before() {
+    let (mut sound, second) = (
+        press(16_000, Key::ALL[1], 100),
+        press(16_000, Key::ALL[6], 100),
+    );
+    let mut concealer = Concealer::new(16_000).with_memory(60);
+    // The first is heard until 160 ms, the second from 200 ms on.
+    concealer.good(&mut sound[..160 * 16]);
+    concealer.conceal(&mut sound[160 * 16..200 * 16], None);
+    let mut behind = second[120 * 16..180 * 16].to_vec();
+    for packet in behind.chunks_mut(320) {
+        concealer.good(packet);
+    }
+    let came = &second[125 * 16..180 * 16];
+    let ratio = ratio(came, &behind[5 * 16..]);
+    assert!(ratio > 20.0, "{ratio}");
 }

@@ -29,12 +29,17 @@ const FADE_MS: f32 = 200.0; // tuned
 /// Milliseconds of a loss that the tones of a key are heard at full level, and in which they fade then.
 const KEY_HOLD_MS: f32 = 60.0;
 const KEY_FADE_MS: f32 = 20.0;
-/// Milliseconds after a loss in which a codec with a memory is not believed about the tones of a key ...
-const HEAL_MS: usize = 60;
+/// Milliseconds after a loss in which a codec with a memory is not believed about tones of a key that were sure, though what comes does not
+/// show them ...
+const BLIND_MS: usize = 60;
 /// ... in pieces of so many, until two of them in a row have less than this share of the power of the tones that go on. They may have any
 /// more: decoders that have lost their way are loud.
 const HEAL_STEP_MS: usize = 5;
 const HEAL_SHARE: f32 = 0.25;
+/// A past of so many milliseconds in which no sample is larger than this is silence, and so is what follows: a coder that gets nothing but
+/// zeros is followed to the bit then.
+const SILENCE_MS: usize = 15;
+const SILENCE_PEAK: f32 = 16.0;
 /// Milliseconds in which the sound that came takes over.
 const JOINT_MS: f32 = 4.0; // tuned
 /// How much of the level goes then ...
@@ -57,14 +62,20 @@ pub struct Concealer {
     extension: Extension,
     /// The loss is in a key's tones, which go on instead of the extension.
     tones: Option<KeyTones>,
+    /// The loss is in silence.
+    silent: bool,
     /// Samples made up since the last that came.
     lost: usize,
     /// What was made up passes into what comes.
     closed: bool,
     /// The codec has a memory: a loss spoils what comes behind it, too.
     memory: bool,
+    /// For so many samples.
+    heal_samples: usize,
     /// Samples that are still taken from a key's tones.
     healing: usize,
+    /// What came last did not show them.
+    blind: bool,
     /// The last piece of them that came was too weak.
     weak: bool,
 }
@@ -78,30 +89,45 @@ impl Concealer {
             history: History::new(per_ms),
             extension: Extension::NONE,
             tones: None,
+            silent: false,
             lost: 0,
             closed: false,
             memory: false,
+            heal_samples: 0,
             healing: 0,
+            blind: false,
             weak: false,
         }
     }
 
-    /// For what a codec decodes in the light of what came before (G.722, Opus). After a loss in the tones of a key they go on for 60 ms, as
-    /// long as something as loud comes.
-    pub fn with_memory(self) -> Concealer {
+    /// For what a codec decodes in the light of what came before (G.722, Opus). After a loss in the tones of a key they go on for `heal_ms`, 60
+    /// or more, as long as something as loud comes.
+    pub fn with_memory(self, heal_ms: usize) -> Concealer {
         Concealer {
             memory: true,
+            heal_samples: heal_ms * self.per_ms,
             ..self
         }
     }
 
     /// Takes samples that came. The first after a loss are changed so that they join what was made up.
     pub fn good(&mut self, frame: &mut [i16]) {
-        if self.memory && self.lost > 0 && self.tones.is_some() {
-            self.healing = HEAL_MS * self.per_ms;
+        let begins = self.memory && self.lost > 0;
+        let left = match begins {
+            true => self.heal_samples,
+            false => self.healing,
+        };
+        self.healing = 0;
+        self.blind = false;
+        if left > 0
+            && let Some(shown) = self.tones_go_on_in(frame, left)
+        {
+            self.healing = left;
             (self.lost, self.closed) = (0, false);
-        }
-        if self.healing > 0 {
+            self.blind = !shown;
+            if let Some(tones) = self.tones.as_mut().filter(|_| shown) {
+                tones.make_sure();
+            }
             self.heal(frame);
         }
         if self.lost > 0 && !frame.is_empty() {
@@ -137,9 +163,13 @@ impl Concealer {
     /// how. `next` as for [`Concealer::conceal`].
     pub fn copied(&mut self, copy: &mut [i16], next: Option<&[i16]>) {
         let begins = self.look(next).and_then(|ahead| ahead.tones);
-        if self.tones.is_some() {
-            self.healing = copy.len() + HEAL_MS * self.per_ms;
-            self.lost = 0;
+        // So near to the tones that were there even a copy that does not show them is theirs.
+        if let Some(tones) = &mut self.tones {
+            tones.make_sure();
+        }
+        let left = copy.len() + self.heal_samples;
+        if self.tones_go_on_in(copy, left).is_some() {
+            (self.healing, self.lost) = (left, 0);
             return self.good(copy);
         }
         if let Some(tones) = &begins {
@@ -148,7 +178,20 @@ impl Concealer {
         self.good(copy);
         if let Some(tones) = begins {
             self.tones = Some(tones.turned_round());
-            self.healing = HEAL_MS * self.per_ms;
+            self.healing = self.heal_samples;
+        }
+    }
+
+    /// If the tones before a loss go on in what came, so much of healing before its end: whether it shows them, too.
+    fn tones_go_on_in(&self, frame: &[i16], left: usize) -> Option<bool> {
+        let tones = self.tones.as_ref()?;
+        let blind = tones.are_sure() && left + BLIND_MS * self.per_ms > self.heal_samples;
+        if tones.are_shown_by(frame) {
+            return Some(true);
+        }
+        match KeyTones::within(frame, self.per_ms) {
+            Some(came) => came.same_key(tones).then_some(true),
+            None => blind.then_some(false),
         }
     }
 
@@ -181,6 +224,16 @@ impl Concealer {
         }
     }
 
+    /// Whether the tones of a key are still heard in place of what comes.
+    pub fn is_healing(&self) -> bool {
+        self.healing > 0
+    }
+
+    /// Whether these tones were no more than guessed in what came last.
+    pub fn is_blind(&self) -> bool {
+        self.blind
+    }
+
     /// Looks at both sides of a loss that begins or goes on.
     fn look<'n>(&mut self, next: Option<&'n [i16]>) -> Option<Ahead<'n>> {
         if self.lost == 0 || self.closed {
@@ -200,8 +253,15 @@ impl Concealer {
     fn make_up(&mut self, out: &mut [i16], ahead: Option<&Ahead<'_>>) {
         if self.lost == 0 && self.tones.is_none() {
             let mut past = [0.0; LONGEST];
-            self.extension = Extension::of(self.history.unroll(&mut past), self.per_ms, 0);
+            let past = self.history.unroll(&mut past);
+            let end = past.len().saturating_sub(SILENCE_MS * self.per_ms);
+            self.silent = is_silent(past[end..].iter().copied());
+            self.extension = Extension::of(past, self.per_ms, 0);
         }
+        let ahead = ahead.filter(|ahead| {
+            let next = ahead.samples.iter().map(|sample| f32::from(*sample));
+            !self.silent || self.tones.is_some() || ahead.tones.is_some() || !is_silent(next)
+        });
         let pieces = out.len().div_ceil(PIECE);
         for (index, piece) in out.chunks_mut(PIECE).enumerate() {
             self.fill(piece, ahead.filter(|_| index + 1 == pieces));
@@ -254,6 +314,7 @@ impl Concealer {
     fn go_on(&mut self, past: &[f32], made: &mut [f32]) {
         match &mut self.tones {
             Some(tones) => tones.go_on(made),
+            None if self.silent => made.fill(0.0),
             None => self.extension.go_on(past, made),
         }
     }
@@ -285,6 +346,10 @@ impl Concealer {
     }
 }
 
+fn is_silent(mut samples: impl Iterator<Item = f32>) -> bool {
+    samples.all(|sample| sample.abs() <= SILENCE_PEAK)
+}
+
 fn power(samples: &[i16]) -> f32 {
     let square = |sample: &i16| f32::from(*sample) * f32::from(*sample);
     samples.iter().map(square).sum()
@@ -309,7 +374,7 @@ fn reach_back(mut tones: KeyTones, copy: &mut [i16], step: usize) {
     }
 }
 
-/// Rounds and clips.
+/// Cuts to whole steps, and clips.
 fn write(values: &[f32], out: &mut [i16]) {
     for (sample, value) in out.iter_mut().zip(values) {
         *sample = *value as i16;

@@ -46,6 +46,10 @@ const URGENT_US: i64 = 60_000;
 /// Packets of a frame that concealment can make up for later: 60 ms, more than it knows.
 const OWED: u8 = 3;
 
+/// How long after a loss the tones of a key go on instead of what comes, ms: Opus finds its way sooner.
+const G722_HEAL_MS: usize = 120;
+const OPUS_HEAL_MS: usize = 60;
+
 /// What a pull gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pulled {
@@ -263,7 +267,7 @@ impl Playout {
         };
         let samples = out.fill_at(rate);
         if decoder.decode(payload, samples) != Ok(frame) {
-            self.take_in(decoder, None, frame);
+            self.take_in(decoder, None, frame, None);
             return false;
         }
         self.last = samples.last().copied();
@@ -301,8 +305,10 @@ impl Playout {
                 } => {
                     let made = self.encoding.samples(units);
                     let skip = self.encoding.samples(skip);
+                    let healing = self.concealer.is_healing() && skip == 0;
+                    let before = state(decoder).filter(|_| healing);
                     let samples = decode(decoder, payload, skip, self.pcm.room(made));
-                    self.take_in(decoder, samples, made);
+                    self.take_in(decoder, samples, made, before);
                 }
                 Turn::Lost { units, adjoining } => {
                     let hole = self.encoding.samples(units);
@@ -324,8 +330,15 @@ impl Playout {
         false
     }
 
-    /// Takes in what was decoded to the room, or as many samples made up where that failed.
-    fn take_in(&mut self, decoder: &mut Decoder, samples: Option<usize>, made: usize) {
+    /// Takes in what was decoded to the room, or as many samples made up where that failed. A decoder that had lost its way goes on from `before`
+    /// over what is heard instead.
+    fn take_in(
+        &mut self,
+        decoder: &mut Decoder,
+        samples: Option<usize>,
+        made: usize,
+        before: Option<g722::Decoder>,
+    ) {
         let rate = self.rate();
         let frame = rate.samples_per_frame();
         if self.whole && (samples, made) == (Some(frame), frame) && is_stateless(decoder) {
@@ -341,8 +354,15 @@ impl Playout {
             return self.pcm.commit_made(made);
         };
         self.concealer.good(self.pcm.room(count));
-        self.pcm.commit(count);
-        self.whole = true;
+        self.whole = !self.concealer.is_healing();
+        if let Some(before) = before.filter(|_| !self.whole) {
+            *decoder = Decoder::G722(before);
+            follow(decoder, &self.pcm.room(count)[..count], &self.concealer);
+        }
+        match self.concealer.is_blind() {
+            true => self.pcm.commit_made(count),
+            false => self.pcm.commit(count),
+        }
         self.run = 0;
     }
 
@@ -402,6 +422,7 @@ impl Playout {
             alone.conceal(hole, None);
             follow(decoder, hole, &alone);
         }
+        let after = state(decoder);
         let samples = decode(decoder, payload, 0, behind);
         let next = &mut behind[..samples.unwrap_or(0)];
         if copied {
@@ -414,7 +435,7 @@ impl Playout {
         let count = hole.len();
         self.whole = false;
         self.pcm.commit_made(count);
-        self.take_in(decoder, samples, made);
+        self.take_in(decoder, samples, made, after);
     }
 
     /// By how much the delay is off with so many samples at hand, if that can be mended now.
@@ -527,8 +548,17 @@ fn is_stateless(decoder: &Decoder) -> bool {
 fn concealer(encoding: Encoding) -> Concealer {
     let concealer = Concealer::new(encoding.audio().hz());
     match encoding {
-        Encoding::G722 | Encoding::Opus => concealer.with_memory(),
+        Encoding::G722 => concealer.with_memory(G722_HEAL_MS),
+        Encoding::Opus => concealer.with_memory(OPUS_HEAL_MS),
         Encoding::Pcmu | Encoding::Pcma | Encoding::L16Narrow | Encoding::L16Wide => concealer,
+    }
+}
+
+/// Where a decoder is whose concealment is ours.
+fn state(decoder: &Decoder) -> Option<g722::Decoder> {
+    match decoder {
+        Decoder::G722(decoder) => Some(decoder.clone()),
+        Decoder::G711(_) | Decoder::L16(_) | Decoder::Opus(_) => None,
     }
 }
 
