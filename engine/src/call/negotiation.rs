@@ -159,8 +159,10 @@ impl Negotiation {
             return Ok(self.offer());
         }
         let answer = self.answer(offer);
-        if answer.is_err() {
-            self.local.session_version -= 1;
+        match answer {
+            // An offer of ours that met theirs (RFC 3261 section 14.1) and was to go out again is out of date.
+            Ok(_) => self.withdraw(),
+            Err(_) => self.local.session_version -= 1,
         }
         answer
     }

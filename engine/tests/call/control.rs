@@ -1,7 +1,7 @@
 //! Orders from outside: what far ends hear and are told of them, and that the call goes on as it should.
 use crate::bridge::{Pair, heard, music as hears_music};
 use crate::events::until;
-use crate::phone::{PATIENCE, Phone, audio_port, direction, header};
+use crate::phone::{PATIENCE, Phone, audio_port, direction, header, status};
 use crate::rig::{Plan, Rig};
 use crate::{gather, music, playing};
 use std::collections::BTreeMap;
@@ -118,6 +118,44 @@ async fn who_is_put_on_hold_is_told_so_and_hears_music() {
     heard(&mut pair.ann, pair.ann_to, &mut pair.bob, 0, 0x31).await;
     heard(&mut pair.bob, pair.bob_to, &mut pair.ann, 0, 0x42).await;
     pair.over().await;
+}
+
+/// Both offer at once (RFC 3261 section 14.1): ours goes out again by itself, and anew when theirs was answered meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_that_meets_an_offer_of_the_far_end_is_offered_again() {
+    for theirs_first in [false, true] {
+        let mut pair = Pair::new().await;
+        let held = order(&pair.rig, Order::Hold(Side::Peer, true));
+        let changed = async {
+            let offer = pair
+                .bob
+                .wait("re-INVITE", |text| text.starts_with("INVITE "))
+                .await;
+            pair.bob.refuse(&offer, "491 Request Pending").await;
+            if theirs_first {
+                let sdp = pair.bob.sdp("sendrecv");
+                let answer = pair.bob.reinvite(&sdp, "").await;
+                assert_eq!(status(&answer), 200, "{answer}");
+            }
+            let cseq = header(&offer, "CSeq");
+            let again = pair
+                .bob
+                .wait("another re-INVITE", |text| {
+                    text.starts_with("INVITE ") && header(text, "CSeq") != cseq
+                })
+                .await;
+            assert_eq!(direction(&again), "sendonly", "{again}");
+            let answer = pair.bob.sdp("recvonly");
+            pair.bob.respond(&again, "200 OK", &answer).await;
+            pair.bob.wait("ACK", |text| text.starts_with("ACK ")).await;
+        };
+        let (held, ()) = tokio::join!(held, changed);
+        assert_eq!(held, Ok(Done::Done));
+        hears_music(&mut pair.ann, pair.ann_to, &mut pair.bob).await;
+        let legs = only(&pair.rig, Direction::Inbound).legs;
+        assert_eq!(legs.iter().filter(|leg| leg.held).count(), 1, "{legs:?}");
+        pair.over().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
