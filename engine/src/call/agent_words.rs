@@ -10,6 +10,8 @@ pub(super) enum Words {
     Id,
     /// The PIN.
     Pin,
+    /// The key that takes a call of a queue.
+    Take,
     /// It is done.
     Done(AgentService),
     /// It is not.
@@ -23,6 +25,7 @@ impl Words {
         match (language.get(..2).unwrap_or_default(), self) {
             ("es", Self::Id) => "Introduzca el número de agente y pulse almohadilla.",
             ("es", Self::Pin) => "Introduzca su clave y pulse almohadilla.",
+            ("es", Self::Take) => "Una llamada. Pulse uno para aceptarla.",
             ("es", Self::Done(Login)) => "Ha iniciado sesión.",
             ("es", Self::Done(Logout)) => "Ha cerrado la sesión.",
             ("es", Self::Done(Pause)) => "Está en pausa.",
@@ -30,6 +33,7 @@ impl Words {
             ("es", Self::NotDone) => "No ha sido posible.",
             ("de", Self::Id) => "Bitte geben Sie die Agentennummer ein, dann die Rautetaste.",
             ("de", Self::Pin) => "Bitte geben Sie Ihre Geheimzahl ein, dann die Rautetaste.",
+            ("de", Self::Take) => "Ein Anruf. Mit der Eins nehmen Sie ihn an.",
             ("de", Self::Done(Login)) => "Sie sind angemeldet.",
             ("de", Self::Done(Logout)) => "Sie sind abgemeldet.",
             ("de", Self::Done(Pause)) => "Ihre Pause beginnt.",
@@ -37,6 +41,7 @@ impl Words {
             ("de", Self::NotDone) => "Das war nicht möglich.",
             (_, Self::Id) => "Please enter the number of the agent, then press the hash key.",
             (_, Self::Pin) => "Please enter your PIN, then press the hash key.",
+            (_, Self::Take) => "A call. Press one to take it.",
             (_, Self::Done(Login)) => "You are logged in.",
             (_, Self::Done(Logout)) => "You are logged out.",
             (_, Self::Done(Pause)) => "Your break begins.",

@@ -8,10 +8,11 @@ use super::first_of::first_of;
 use super::hunt::{Hunt, Hunted};
 use super::leg::{Input, hangup_reason};
 use super::see_off::Escorted;
+use super::{agent_words::Words, sounds};
 use crate::media::{Command, MediaAudio};
 use crate::queue::{Missed, Rung};
 use crate::route::Refusal;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use trunkline_sip::HangupReason;
 use trunkline_sip::offer_answer::Encoding;
@@ -45,6 +46,8 @@ pub(super) struct Rings {
     prefer: Option<Encoding>,
     /// What agents are told before they are joined.
     briefing: Vec<MediaAudio>,
+    /// What asks for the key in words, once a voice has said it; `None`: nobody was asked yet.
+    words: Option<Arc<OnceLock<MediaAudio>>>,
     /// The attempt that rings.
     pub(super) attempt: u64,
     list: Vec<Ring>,
@@ -80,6 +83,7 @@ impl Rings {
             call,
             prefer: None,
             briefing,
+            words: None,
             attempt: 0,
             list: Vec::new(),
         }
@@ -89,6 +93,9 @@ impl Rings {
     pub(super) fn begin(&mut self, attempt: u64, agents: Vec<Rung>, prefer: Option<Encoding>) {
         self.cancel("queue-goes-on", None);
         (self.attempt, self.prefer) = (attempt, prefer);
+        if self.words.is_none() && agents.iter().any(|rung| rung.confirm) {
+            self.words = Some(spoken(self.call.clone()));
+        }
         for rung in agents {
             let target = DialTarget::from(rung.reach);
             let call = self.call.clone();
@@ -179,20 +186,9 @@ impl Rings {
     }
 
     fn picked_up(&mut self, index: usize, mut leg: Escorted, label: String) -> Told {
+        let audio = self.briefed(self.list[index].confirm);
+        tell(&mut leg, audio);
         let ring = &mut self.list[index];
-        let mut audio = self.briefing.clone();
-        if ring.confirm {
-            audio.extend(asks_for_key());
-        }
-        let repeat = if ring.confirm { None } else { Some(1) };
-        // Nothing to tell: a moment of silence brings the same event.
-        if audio.is_empty() {
-            audio.push(MediaAudio::Silence { ms: 20 });
-        }
-        let id = BRIEFING;
-        if let Err(error) = leg.media(Command::Play { id, audio, repeat }) {
-            tracing::warn!(error, "an agent is not told who calls");
-        }
         ring.state = State::Told {
             leg,
             label,
@@ -204,6 +200,20 @@ impl Rings {
         }
     }
 
+    /// Who calls and, where a key is needed, what asks for it.
+    fn briefed(&self, confirm: bool) -> Vec<MediaAudio> {
+        let mut audio = self.briefing.clone();
+        if confirm {
+            let words = self.words.as_ref().and_then(|words| words.get());
+            audio.extend(asks_for_key(words));
+        }
+        // Nothing to tell: a moment of silence brings the same event.
+        if audio.is_empty() {
+            audio.push(MediaAudio::Silence { ms: 20 });
+        }
+        audio
+    }
+
     fn heard(&mut self, index: usize, input: Option<Input>) -> Option<Told> {
         let confirm = self.list[index].confirm;
         match input {
@@ -212,6 +222,13 @@ impl Rings {
             None => self.ready(index),
             Some(Input::Ended(_)) => Some(self.missed(index, Missed::NoAnswer)),
             Some(Input::PlayDone(BRIEFING)) if !confirm => self.ready(index),
+            Some(Input::PlayDone(BRIEFING)) => {
+                let audio = self.briefed(confirm);
+                if let State::Told { leg, .. } = &mut self.list[index].state {
+                    tell(leg, audio);
+                }
+                None
+            }
             Some(Input::Key(key)) if confirm && key.digit == CONFIRM_KEY => self.ready(index),
             Some(Input::Message(message)) => {
                 message.answer(&self.call.calls.sip, &self.call.calls.counters, None);
@@ -269,17 +286,45 @@ impl Ring {
     }
 }
 
-/// Two beeps and a pause, as long as it takes.
-fn asks_for_key() -> [MediaAudio; 4] {
+fn tell(leg: &mut Escorted, audio: Vec<MediaAudio>) {
+    let (id, repeat) = (BRIEFING, Some(1));
+    if let Err(error) = leg.media(Command::Play { id, audio, repeat }) {
+        tracing::warn!(error, "an agent is not told who calls");
+    }
+}
+
+/// Two beeps, the words that say the same, and a pause.
+fn asks_for_key(words: Option<&MediaAudio>) -> Vec<MediaAudio> {
     let beep = MediaAudio::Tone {
         hz: [640.0, 0.0],
         dbm0: -16.0,
         ms: 150,
     };
-    [
-        beep.clone(),
-        MediaAudio::Silence { ms: 100 },
-        beep,
-        MediaAudio::Silence { ms: 1500 },
-    ]
+    let silence = |ms| MediaAudio::Silence { ms };
+    let mut audio = vec![beep.clone(), silence(100), beep, silence(200)];
+    audio.extend(words.cloned());
+    audio.push(silence(1300));
+    audio
+}
+
+/// Has a voice say what asks for the key, while the agent rings. Stays empty where there is none.
+fn spoken(call: Arc<CallContext>) -> Arc<OnceLock<MediaAudio>> {
+    let words = Arc::new(OnceLock::new());
+    let made = words.clone();
+    if let Some(speaker) = &call.calls.speech {
+        let text = Words::Take.said(&speaker.language());
+        tokio::spawn(async move {
+            match sounds::load(&call.calls, &text).await {
+                Ok(audio) => _ = made.set(audio),
+                Err(error) => {
+                    tracing::warn!(
+                        error,
+                        rule = "text-not-spoken",
+                        "an agent hears two beeps alone where a key takes the call"
+                    );
+                }
+            }
+        });
+    }
+    words
 }

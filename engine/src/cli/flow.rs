@@ -1,4 +1,4 @@
-//! `trunkline flow lint|convert|graph|simulate|test`: flow files, looked at without a server.
+//! `trunkline flow lint|convert|graph|schema|simulate|test`: flow files, looked at without a server.
 //!
 //! Exit codes: 0 good; 1 there is something wrong with the flow, or a test failed; 2 the command line itself is wrong.
 use super::prerender::{self, PrerenderArgs};
@@ -10,6 +10,9 @@ use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// Flow v1 as JSON Schema; the tests of `flow` hold the reader equal to it.
+const SCHEMA: &str = include_str!("../../../docs/flow.schema.json");
 
 /// Arguments of `trunkline flow`.
 #[derive(Debug, clap::Args)]
@@ -30,6 +33,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Have the texts of a flow spoken into files, prompts/ID.LANGUAGE.wav beside it, which then count before anything else.
     Prerender(PrerenderArgs),
+    /// Print the JSON Schema of flow v1, for editors and other programs.
+    Schema,
     /// Run the tests of *.flowtest.yaml files.
     Test(TestArgs),
 }
@@ -84,6 +89,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let loaded = look_at(&args.file)?;
             write_to(args.output.as_deref(), &graph::svg(&loaded.flow))
         }
+        Command::Schema => write_to(None, SCHEMA),
         Command::Simulate(args) => simulate::run(args),
         Command::Prerender(args) => prerender::run(args),
         Command::Test(args) => test(args),
@@ -197,16 +203,19 @@ impl Lint {
                 .collect();
             lines.push(format!("  schedules: {}", ids.join(", ")));
         }
-        let waits: Vec<String> = flow.waits_for().into_iter().collect();
-        if !waits.is_empty() {
-            lines.push(format!(
-                "  the server needs: {}",
-                waits
-                    .iter()
-                    .map(|name| queue_or_agent(name))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ));
+        let mut needs: Vec<String> = flow
+            .waits_for()
+            .iter()
+            .map(|name| queue_or_agent(name))
+            .collect();
+        let boxes = flow.boxes().into_iter();
+        needs.extend(boxes.map(|name| format!("[[voicemail]] {name:?}")));
+        if !needs.is_empty() {
+            lines.push(format!("  the server needs: {}", needs.join(", ")));
+        }
+        if !loaded.texts.is_empty() {
+            let texts = counted(loaded.texts.len(), "text", "texts");
+            lines.push(format!("  to be spoken: {texts}"));
         }
         lines.extend(
             loaded

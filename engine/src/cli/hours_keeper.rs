@@ -11,10 +11,14 @@ const KEY: &str = "by_hand";
 /// Until what could not be written is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Takes up what was kept, and keeps it from now on.
-pub(super) async fn start(hours: &Arc<HoursByHand>, store: &Store) {
+/// Takes up what was kept, and keeps it from now on. What is set for a schedule that is not there (`known`) is let go.
+pub(super) async fn start(
+    hours: &Arc<HoursByHand>,
+    store: &Store,
+    known: impl Fn(&str, &str) -> bool,
+) {
     match store.document(SPACE, KEY).await {
-        Ok(Some(kept)) => restore(hours, &kept.body),
+        Ok(Some(kept)) => restore(hours, &kept.body, known),
         Ok(None) => {}
         Err(error) => {
             tracing::error!(%error, rule = "hours-not-restored", "no schedule is set by hand until the next start, and none set now is kept");
@@ -42,13 +46,24 @@ fn written(hours: &HoursByHand) -> Value {
 }
 
 /// What is not as it was written is passed over.
-fn restore(hours: &HoursByHand, kept: &Value) {
+fn restore(hours: &HoursByHand, kept: &Value, known: impl Fn(&str, &str) -> bool) {
     for set in kept.as_array().into_iter().flatten() {
         let (flow, schedule, open) = (&set["flow"], &set["schedule"], &set["open"]);
         if let (Some(flow), Some(schedule), Some(open)) =
             (flow.as_str(), schedule.as_str(), open.as_bool())
         {
-            hours.set(flow, schedule, Some(open));
+            if known(flow, schedule) {
+                hours.set(flow, schedule, Some(open));
+            } else {
+                tracing::warn!(
+                    flow,
+                    schedule,
+                    open,
+                    rule = "hours-let-go",
+                    "this was set by hand, and there is no such schedule any more: it is forgotten"
+                );
+                hours.changed.notify_one();
+            }
         }
     }
 }
@@ -62,13 +77,15 @@ mod tests {
         let (before, after) = (HoursByHand::default(), HoursByHand::default());
         before.set("/f.yaml", "office", Some(true));
         before.set("/f.yaml", "shop", Some(false));
-        restore(&after, &written(&before));
+        let gone = HoursByHand::default();
+        restore(&gone, &written(&before), |_, schedule| schedule == "shop");
+        let shop = ("/f.yaml".to_owned(), "shop".to_owned(), false);
+        assert_eq!(gone.all(), [shop]);
+        let restore = |kept: &Value| restore(&after, kept, |_, _| true);
+        restore(&written(&before));
         assert_eq!(after.all(), before.all());
-        restore(
-            &after,
-            &json!([1, {"flow": "x"}, {"flow": 1, "schedule": "s", "open": true}]),
-        );
-        restore(&after, &json!("x"));
+        restore(&json!([1, {"flow": "x"}, {"flow": 1, "schedule": "s", "open": true}]));
+        restore(&json!("x"));
         assert_eq!(after.all().len(), 2);
     }
 }

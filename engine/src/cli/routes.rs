@@ -300,6 +300,13 @@ impl LiveRoutes {
         Box::new(QueueProgram::new(name, then))
     }
 
+    /// Whether a flow that is in force has such a schedule.
+    pub(super) fn has_schedule(&self, flow: &str, schedule: &str) -> bool {
+        let flows = self.flows.load();
+        let found = flows.get(flow).map(|kept| &kept.flow.schedules);
+        found.is_some_and(|all| all.iter().any(|each| each.id == schedule))
+    }
+
     /// A flow as the program of a call.
     pub(super) fn program_with(&self, kept: &Kept) -> Box<dyn Program> {
         let hand = self.hours.of_flow(&kept.source.to_string());

@@ -143,9 +143,9 @@ async fn serve(
     calls.voicemail.apply(&config.voicemail);
     routes.tell(&calls.queues);
     queue_keeper::start(&calls, &store).await;
-    hours_keeper::start(&routes.hours, &store).await;
+    let known = |flow: &str, schedule: &str| routes.has_schedule(flow, schedule);
+    hours_keeper::start(&routes.hours, &store, known).await;
     tell_failures(&speaker, &recogniser, &calls);
-    routes.speak(&speaker);
     let webhooks = keeping::start(config, &store, &calls, interrupted).await?;
     tokio::spawn(watch_prompts(prompts.clone()));
     tokio::spawn(housekeeping::keep_house(
@@ -175,6 +175,9 @@ async fn serve(
         flows: Arc::new(Shelf::new(routes.clone(), prompts.clone())),
         webhooks: webhooks.clone(),
     };
+    let v1 = control_api(config, api_parts, boot)?;
+    // Whoever reads the events is there: a back end that fails now is among them.
+    routes.speak(&speaker);
     let reload = Reload {
         file: config_file,
         config: shared,
@@ -186,7 +189,6 @@ async fn serve(
         phones: phones.clone(),
         calls: calls.clone(),
     };
-    let v1 = control_api(config, api_parts, boot)?;
     let sources = Sources {
         calls: calls.counters.clone(),
         troubled: calls.troubled.clone(),

@@ -5,6 +5,20 @@ use crate::config::document::field::{Report, shown};
 use crate::config::document::problem::At;
 use std::collections::{HashMap, HashSet};
 
+/// Whether a choice of this menu leads anywhere but back to it.
+fn leaves(destination: &Destination, from: MenuId) -> bool {
+    match destination {
+        Destination::Repeat => false,
+        Destination::Menu(to) => *to != from,
+        Destination::Sound { then, .. } => leaves(then, from),
+        Destination::Step(step) => {
+            let ways = step.destinations();
+            ways.is_empty() || ways.into_iter().any(|to| leaves(to, from))
+        }
+        Destination::Goto(_) | Destination::Back | Destination::Hangup { .. } => true,
+    }
+}
+
 /// Checks the graph of a flow whose names are all found; `places` says where each step stands.
 pub(super) fn graph(flow: &Flow, places: &HashMap<Target, At>, report: &Report) {
     let place = |target: &Target| places.get(target).copied().unwrap_or(At::START);
@@ -13,6 +27,17 @@ pub(super) fn graph(flow: &Flow, places: &HashMap<Target, At>, report: &Report) 
             "leads back to itself without playing, listening or waiting: the call would hang";
         let id = shown(&flow.nodes[node.0].id);
         report.error(place(&Target::Node(node)), &format!("nodes.{id}"), message);
+    }
+    for (index, menu) in flow.menus.iter().enumerate() {
+        let mut choices = menu.choices.iter().map(|choice| &choice.destination);
+        if !choices.any(|to| leaves(to, MenuId(index))) {
+            let id = shown(&menu.id);
+            report.warning(
+                place(&Target::Menu(MenuId(index))),
+                &format!("menus.{id}"),
+                "no key leads out of it: every choice comes back",
+            );
+        }
     }
     let reached = reached(flow);
     let menus = (0..flow.menus.len()).map(|index| Target::Menu(MenuId(index)));

@@ -117,6 +117,25 @@ impl Pattern {
         self.widths().cmp(other.widths())
     }
 
+    /// Whether some keys match both, and each matches some that the other does not: which of them counts is then easily mistaken.
+    pub fn crosses(&self, other: &Self) -> bool {
+        let places = self.places.len().max(other.places.len());
+        let both = self.shortest().max(other.shortest()) <= self.longest().min(other.longest())
+            && (0..places).all(|index| self.at(index) & other.at(index) != 0);
+        both && !self.is_within(other) && !other.is_within(self)
+    }
+
+    fn is_within(&self, other: &Self) -> bool {
+        self.shortest() >= other.shortest()
+            && self.longest() <= other.longest()
+            && (0..other.places.len()).all(|index| self.at(index) & !other.at(index) == 0)
+    }
+
+    /// The keys that may come at a place, also in the tail.
+    fn at(&self, index: usize) -> Keys {
+        self.places.get(index).copied().unwrap_or(Keys::MAX)
+    }
+
     /// How many keys each place allows, and behind them a mark for the end, wider than any place.
     fn widths(&self) -> impl Iterator<Item = u32> {
         let end = match self.tail {
@@ -204,6 +223,26 @@ mod tests {
                 !no.split(' ').any(|digits| parsed.matches(digits)),
                 "{pattern} {no}"
             );
+        }
+    }
+
+    #[test]
+    fn patterns_cross_where_neither_is_the_narrower_case_of_the_other() {
+        let parse = |text| Pattern::parse(text).expect(text);
+        for (first, second, crosses) in [
+            ("_1X", "_X1", true),
+            ("_[12]X", "_[23]X", true),
+            ("_1X.", "_X1", false),
+            ("_1!", "_XX", true),
+            ("_1XX", "_XXX", false),
+            ("12", "_1X", false),
+            ("_1.", "_12.", false),
+            ("_1X", "_2X", false),
+            ("_X", "_XX", false),
+        ] {
+            let (first, second) = (parse(first), parse(second));
+            assert_eq!(first.crosses(&second), crosses, "{first:?} {second:?}");
+            assert_eq!(second.crosses(&first), crosses, "{second:?} {first:?}");
         }
     }
 

@@ -146,6 +146,11 @@ impl Speaker {
         service.cache.as_ref().map_or((0, 0), Cache::size)
     }
 
+    /// The language of texts that name none.
+    pub fn language(&self) -> String {
+        self.0.service.load().usual.language.clone()
+    }
+
     /// The parts of a text, in what is usual here.
     pub fn script(&self, speech: &Speech) -> Script {
         Script::of(speech, &self.0.service.load().usual)

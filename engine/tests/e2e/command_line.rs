@@ -84,6 +84,14 @@ fn help_names_every_command() {
 }
 
 #[test]
+fn the_schema_of_flows_is_in_the_program() {
+    let (status, said) = trunkline(&["flow", "schema"]);
+    assert!(status.success());
+    let schema: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(schema["properties"]["flow_version"]["const"], 1);
+}
+
+#[test]
 fn check_accepts_the_installed_configuration() {
     let packaged = crate::examples().join("../engine/src/config/default.toml");
     let (status, said) = trunkline(&["check", &packaged.display().to_string()]);

@@ -200,3 +200,29 @@ fn voices_and_recognisers_are_exchanged_while_the_server_runs() {
     assert!(reason.contains("cause=34"), "{reason}");
     crate::call_centre::rests(&server);
 }
+
+#[test]
+fn a_voice_that_fails_when_the_server_starts_is_among_the_events() {
+    let folder = tempfile::tempdir().expect("scratch folder");
+    let flow = folder.path().join("words.yaml");
+    let text = "flow_version: 1\nentry: n\nnodes: {n: {type: play, prompt: {text: Hello.}, then: {type: hangup}}}\n";
+    std::fs::write(&flow, text).expect("write the flow");
+    let quick = crate::api::quick();
+    let server = Server::with(Settings {
+        callers: format!(
+            "{}[[speech.backend]]\nname = \"broken\"\ntype = \"command\"\ncommand = [\"false\"]\n\
+             [[speech.backend]]\nname = \"local\"\ntype = \"espeak-ng\"\n",
+            quick.callers
+        ),
+        numbers: vec![("300".into(), flow.display().to_string())],
+        ..quick
+    });
+    let token = crate::api::admin(&server);
+    let failed = crate::api_calls::await_that(&server, &token, "speech.failed", |_| true);
+    let data = &failed["data"];
+    assert_eq!(
+        (&data["backend"], &data["next"], &data["task"]),
+        (&"broken".into(), &"local".into(), &"speak".into()),
+        "{failed}"
+    );
+}

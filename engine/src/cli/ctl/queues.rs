@@ -61,6 +61,8 @@ impl Queues {
                     "talking",
                     "callbacks",
                     "longest_wait_s",
+                    "today.answered",
+                    "today.service_level",
                     "agents",
                 ],
             ),

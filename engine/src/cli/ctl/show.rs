@@ -23,6 +23,11 @@ fn cell(value: &Value) -> String {
         .collect()
 }
 
+/// What a column shows; one of a part is `part.name`.
+fn inside<'v>(item: &'v Value, column: &str) -> &'v Value {
+    column.split('.').fold(item, |value, name| &value[name])
+}
+
 /// A list as a table.
 pub(super) fn table(answer: &str, columns: &[&str], out: &mut impl Write) -> anyhow::Result<()> {
     let answer: Value = serde_json::from_str(answer)?;
@@ -33,7 +38,7 @@ pub(super) fn table(answer: &str, columns: &[&str], out: &mut impl Write) -> any
         .map(|item| {
             columns
                 .iter()
-                .map(|column| cell(&item[column]).chars().take(CELL).collect())
+                .map(|column| cell(inside(item, column)).chars().take(CELL).collect())
                 .collect()
         })
         .collect();
@@ -77,6 +82,11 @@ pub(super) fn fields(answer: &str, out: &mut impl Write) -> anyhow::Result<()> {
         if nested {
             for item in value.as_array().into_iter().flatten() {
                 writeln!(out, "{name}:  {}", cell(item))?;
+            }
+        } else if let Value::Object(parts) = value {
+            for (part, value) in parts.iter().filter(|(_, value)| !value.is_null()) {
+                let part = cell(&Value::from(part.as_str()));
+                writeln!(out, "{name}.{part}:  {}", cell(value))?;
             }
         } else if !value.is_null() {
             writeln!(out, "{name}:  {}", cell(value))?;
@@ -129,13 +139,13 @@ mod tests {
 
     #[test]
     fn tables_are_aligned_and_nothing_of_a_far_end_reaches_the_terminal() {
-        let answer = "{\"items\": [{\"id\": \"c-1\", \"from\": \"\\u001b[2Jann\", \"tags\": [\"a\", \"b\"]}, {\"id\": \"c-22\", \"from\": null}], \"next\": \"xyz\"}";
+        let answer = "{\"items\": [{\"id\": \"c-1\", \"from\": \"\\u001b[2Jann\", \"tags\": [\"a\", \"b\"], \"day\": {\"calls\": 3}}, {\"id\": \"c-22\", \"from\": null}], \"next\": \"xyz\"}";
         let mut out = Vec::new();
-        table(answer, &["id", "from", "tags"], &mut out).expect("written");
+        table(answer, &["id", "from", "tags", "day.calls"], &mut out).expect("written");
         let text = String::from_utf8(out).expect("text");
         assert_eq!(
             text,
-            "ID    FROM     TAGS\nc-1   \u{fffd}[2Jann  a,b\nc-22  -        -\n(more: --cursor xyz)\n"
+            "ID    FROM     TAGS  DAY.CALLS\nc-1   \u{fffd}[2Jann  a,b   3\nc-22  -        -     -\n(more: --cursor xyz)\n"
         );
     }
 
@@ -147,6 +157,15 @@ mod tests {
             String::from_utf8(out).expect("text"),
             "legs:  {\"party\":\"\u{fffd}2Jann\"}\n"
         );
+    }
+
+    #[test]
+    fn parts_of_one_thing_have_a_line_each() {
+        let answer = "{\"name\": \"q\", \"today\": {\"answered\": 2, \"mean_talk_s\": null}}";
+        let mut out = Vec::new();
+        fields(answer, &mut out).expect("written");
+        let text = String::from_utf8(out).expect("text");
+        assert_eq!(text, "name:  q\ntoday.answered:  2\n");
     }
 
     #[test]

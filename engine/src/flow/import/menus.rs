@@ -1,7 +1,7 @@
 //! Files of menus, prompts and languages, as a later plugin for Wazo has them.
 use super::build::{Findings, add, child, entries, entry, items, list, map, text, whole, word};
 use crate::config::document::field::shown;
-use crate::config::document::problem::{At, did_you_mean};
+use crate::config::document::problem::{At, did_you_mean, quoted};
 use crate::config::document::{Entry, Node, Value};
 
 /// Where calls begin.
@@ -334,10 +334,12 @@ impl Conversion<'_> {
             "repeat" | "repeat_menu" => map(at, [kind("repeat")]),
             other => {
                 let hint = did_you_mean(other, ACTIONS.iter().copied());
+                let known = quoted(ACTIONS.iter().copied());
+                let at = child(option, "action").map_or(at, |action| action.at);
                 self.findings.error(
                     at,
-                    path,
-                    format!("the action \"{}\" is not known{hint}", shown(other)),
+                    &format!("{path}.action"),
+                    format!("must be {known}, but is \"{}\"{hint}", shown(other)),
                 );
                 map(at, [kind("repeat")])
             }

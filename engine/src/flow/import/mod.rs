@@ -3,6 +3,7 @@
 mod build;
 mod menus;
 mod node_map;
+mod queue_options;
 #[cfg(test)]
 mod tests;
 
@@ -35,8 +36,11 @@ pub(super) fn understand(
         Ok(tree) => tree,
         Err(problems) => {
             // Only files of others may come out of a web page; ours are JSON or they are not.
-            let Ok((tree, places)) = json::parse_pasted(name, text) else {
-                return Err(problems);
+            let (tree, places) = match json::parse_pasted(name, text) {
+                Ok(read) => read,
+                // What stops both readers is the mistake; what stops the strict one before it is an escape that Markdown made.
+                Err(pasted) if pasted.list[0].at > problems.list[0].at => return Err(pasted),
+                Err(_) => return Err(problems),
             };
             if places.is_empty() || kind(&tree) == Kind::V1 {
                 return Err(problems);
@@ -48,7 +52,11 @@ pub(super) fn understand(
     let kind = kind(&tree);
     let mut findings = Findings::default();
     let converted = match kind {
-        Kind::V1 => tree,
+        Kind::V1 => {
+            let mut tree = tree;
+            queue_options::replace(&mut tree, &mut findings);
+            tree
+        }
         Kind::NodeMap => node_map::convert(&tree, around, &mut findings),
         Kind::Menus => menus::convert(&tree, &mut findings),
     };

@@ -29,6 +29,17 @@ const ACTIONS: &[&str] = &[
     "time_based_routing",
     "exit",
 ];
+/// Keys of a menu.
+const MENU_KEYS: &[&str] = &[
+    "prompt",
+    "options",
+    "fallback",
+    "type",
+    "timeout",
+    "max_tries",
+];
+/// Every type of node; only that of the hours says anything.
+const TYPES: [&str; 2] = ["time_based_routing", "menu"];
 
 pub(super) fn convert(tree: &Node, around: &dyn Surroundings, findings: &mut Findings) -> Node {
     let is_node = |entry: &&Entry| matches!(entry.value.value, Value::Map(_));
@@ -134,18 +145,8 @@ impl Conversion<'_> {
     fn menu(&mut self, node: &Entry) -> Node {
         let (id, value) = (&node.key, &node.value);
         let path = shown(id);
-        self.findings.unknown_keys(
-            value,
-            &path,
-            &[
-                "prompt",
-                "options",
-                "fallback",
-                "type",
-                "timeout",
-                "max_tries",
-            ],
-        );
+        self.known_type(value, &path);
+        self.findings.unknown_keys(value, &path, MENU_KEYS);
         let mut menu = map(node.at, []);
         let prompt = child(value, "prompt");
         let prompt = match prompt {
@@ -176,9 +177,8 @@ impl Conversion<'_> {
                 .error(options.at, &format!("{path}.options"), "has no option");
         }
         add(&mut menu, "choices", Some(list(options.at, choices)));
-        let fallback = child(value, "fallback")
-            .filter(|fallback| action(fallback).as_deref() != Some("repeat_menu"));
-        match fallback {
+        let fallback = child(value, "fallback");
+        match fallback.filter(|fallback| !comes_back(fallback, id)) {
             Some(fallback) => {
                 let destination =
                     self.destination(fallback, fallback.at, &format!("{path}.fallback"), id);
@@ -190,20 +190,50 @@ impl Conversion<'_> {
                     add(&mut menu, key, Some(destination.clone()));
                 }
             }
-            None if self.endless => {
-                let again = map(node.at, [("type", text(node.at, "repeat"))]);
-                add(&mut menu, "abort_destination", Some(again));
+            None => {
+                if let Some(fallback) = fallback {
+                    self.counted_fallback(&mut menu, fallback, &path, id);
+                }
+                if self.endless {
+                    let again = map(node.at, [("type", text(node.at, "repeat"))]);
+                    add(&mut menu, "abort_destination", Some(again));
+                } else {
+                    add(&mut menu, "abort_prompt", Some(goodbye));
+                }
             }
-            None => add(&mut menu, "abort_prompt", Some(goodbye)),
         }
         menu
+    }
+
+    /// A fallback that comes back to its menu: the menu counts it, so that a silent line is let go. What it says is said before each try.
+    fn counted_fallback(&mut self, menu: &mut Node, fallback: &Node, path: &str, id: &str) {
+        let path = format!("{path}.fallback");
+        let made = self.destination(fallback, fallback.at, &path, id);
+        match child(&made, "type").and_then(word).as_deref() {
+            Some("sound") => {
+                for key in ["invalid_prompt", "timeout_prompt"] {
+                    add(menu, key, child(&made, "prompt").cloned());
+                }
+            }
+            Some("repeat" | "menu") => {}
+            _ => self.findings.warning(
+                fallback.at,
+                &path,
+                "is no way out of the menu: the menu is repeated, without it",
+            ),
+        }
     }
 
     fn terminal(&mut self, node: &Entry) -> Node {
         let (id, value) = (&node.key, &node.value);
         let path = shown(id);
-        self.findings
-            .unknown_keys(value, &path, &["prompt", "action", "target", "type"]);
+        self.known_type(value, &path);
+        let mut known = vec!["prompt", "action", "target", "type"];
+        if action(value).is_none() {
+            // It may have been meant to be a menu.
+            known.extend(MENU_KEYS);
+        }
+        self.findings.unknown_keys(value, &path, &known);
         let prompt = child(value, "prompt");
         let prompt =
             prompt.and_then(|prompt| Some(self.sentences.say(prompt.at, id, &word(prompt)?)));
@@ -239,6 +269,22 @@ impl Conversion<'_> {
             return destination;
         }
         self.sound(node.at, prompt, destination)
+    }
+
+    fn known_type(&mut self, node: &Node, path: &str) {
+        let Some(kind) = child(node, "type") else {
+            return;
+        };
+        let name = word(kind).unwrap_or_default();
+        if !TYPES.contains(&name.as_str()) {
+            let hint = did_you_mean(&name, TYPES);
+            let name = shown(&name);
+            self.findings.warning(
+                kind.at,
+                &format!("{path}.type"),
+                format!("the type \"{name}\" is not known: it has no effect{hint}"),
+            );
+        }
     }
 
     fn sound(&self, at: At, prompt: Node, then: Node) -> Node {
@@ -464,6 +510,19 @@ impl Conversion<'_> {
         }
         let prompt = self.sentences.say(at, "goodbye", GOODBYE);
         map(at, [("type", text(at, "hangup")), ("prompt", prompt)])
+    }
+}
+
+/// Whether a fallback of that menu leads to it again.
+fn comes_back(fallback: &Node, menu: &str) -> bool {
+    match action(fallback).as_deref() {
+        Some("repeat_menu" | "play_announcement" | "call_recording_trigger") => true,
+        Some("language_selection") => menu == ENTRY,
+        Some("time_based_routing") => {
+            child(fallback, "target").and_then(word).as_deref() == Some(menu)
+        }
+        Some(known) if ACTIONS.contains(&known) => false,
+        _ => menu == ENTRY,
     }
 }
 

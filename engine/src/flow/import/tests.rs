@@ -262,7 +262,7 @@ fn markdown_escapes_are_taken_in_files_of_others_only() {
         .expect_err("no JSON")
         .to_string();
     assert!(
-        told.starts_with("f.json:2:10 is not an escape JSON knows"),
+        told.starts_with("f.json:13:13 expected a key in double quotes"),
         "{told}"
     );
 }
@@ -393,4 +393,144 @@ fn what_is_wrong_in_a_file_of_the_second_generation_is_said() {
         ]
     );
     assert!(Flow::from_bytes("f.yaml", "", voicemail.as_bytes()).is_ok());
+}
+
+#[test]
+fn a_mistake_behind_the_escapes_is_the_one_that_is_told() {
+    let told = |text: &str| {
+        Flow::look_at_bytes("f.json", "", text.as_bytes())
+            .expect_err(text)
+            .to_string()
+    };
+    let comma =
+        "{\n\"main\\_menu\": {\"prompt\": \"a\", \"options\": {\"1\": {\"action\": \"exit\",}}}}";
+    assert_eq!(
+        told(comma),
+        "f.json:2:66 expected a key in double quotes, but there is \"}\""
+    );
+    let escape = "{\"flow_version\": 1, \"a\\_b\": 2}";
+    assert!(told(escape).starts_with("f.json:1:23 is not an escape JSON knows"));
+}
+
+#[test]
+fn misspelt_words_of_others_are_told_with_the_nearest() {
+    let warned = |text: &str| look("f.json", text).warnings.join("\n");
+    let node = |inside: &str| format!("{{\"main_menu\": {{{inside}}}}}");
+    for (inside, expected) in [
+        (
+            r#""prompt": "a", "optoins": {}, "fallback": {}"#,
+            "f.json:1:31 main_menu.optoins: is not a key of these files: it has no effect; did you mean \"options\"?",
+        ),
+        (
+            r#""prompt": "a", "type": "time_based_routin", "action": "exit""#,
+            "f.json:1:39 main_menu.type: the type \"time_based_routin\" is not known: it has no effect; did you mean \"time_based_routing\"?",
+        ),
+    ] {
+        let told = warned(&node(inside));
+        assert!(
+            told.contains(expected) && !told.contains("fallback: is not"),
+            "{told}"
+        );
+    }
+    let wrong = SECOND.replace("action: transfer,", "action: trans,");
+    let told = Flow::look_at_bytes("f.yaml", "", wrong.as_bytes()).expect_err("wrong");
+    assert!(told.to_string().contains("menus.root.options.3.action: must be \"menu\", \"queue\", \"extension\", \"voicemail\", \"hangup\", \"transfer\", \"language\" or \"repeat\", but is \"trans\""), "{told}");
+    let language = node(
+        r#""prompt": "a", "options": {"1": {"action": "language_selection", "target": "e n"}}"#,
+    );
+    let told = Flow::look_at_bytes("f.json", "", language.as_bytes()).expect_err("no language");
+    assert!(
+        told.to_string()
+            .contains("must be a language such as \"en-US\", but is text, \"e n\""),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_queue_as_wazo_has_it_becomes_one_of_the_flow() {
+    let text = |options: &str| {
+        format!(
+            "flow_version: 1\nentry: n\nnodes: {{n: {{type: queue, queue_name: q}}}}\nqueues:\n  q:\n    name: q\n    label: Q\n    timeout: 90\n    dtmf_record_toggle: true\n    members: {{users: [{{id: 3, uuid: abc, extension: '1001'}}]}}\n    options: [{options}]\n"
+        )
+    };
+    let options = "[strategy, linear], [timeout, '15'], [retry, 7], [wrapuptime, '10'], [maxlen, '5'], [servicelevel, '30'], [joinempty, 'no'], [leavewhenempty, 'yes'], [announce-frequency, '40'], [announce-position, 'yes'], [announce-holdtime, 'no'], [weight, '3'], [autopause, 'yes'], [min-announce-frequency, '9']";
+    let loaded = look("f.yaml", &text(options));
+    let queue = &loaded.flow.queues[0].settings;
+    let seconds = std::time::Duration::from_secs;
+    assert_eq!(queue.strategy, crate::config::Strategy::Linear);
+    assert_eq!(
+        (queue.ring, queue.max_wait),
+        (seconds(15), Some(seconds(90)))
+    );
+    assert_eq!((queue.retry, queue.wrap_up), (seconds(7), seconds(10)));
+    assert_eq!(
+        (queue.max_length, queue.weight, queue.service_level),
+        (Some(5), 3, seconds(30))
+    );
+    assert!(queue.join_when_empty.is_some() && queue.leave_when_empty.is_some());
+    assert!(queue.announce.position && !queue.announce.hold_time && queue.auto_pause);
+    assert_eq!(queue.announce.every, seconds(40));
+    let warned = loaded.warnings.join("\n");
+    assert!(
+        warned.contains("f.yaml:11:")
+            && warned.contains("queues.q.options: \"min-announce-frequency\" has no effect"),
+        "{warned}"
+    );
+    for (wrong, expected) in [
+        (
+            "[strategy, linar]",
+            "f.yaml:11:26 queues.q.strategy: must be",
+        ),
+        (
+            "[strategy]",
+            "f.yaml:11:15 queues.q.options: each must be a key and a value",
+        ),
+        (
+            "[maxlen, many]",
+            "queues.q.max_length: must be a whole number from 0 to 100000, but is text, \"many\"",
+        ),
+    ] {
+        let told = Flow::look_at_bytes("f.yaml", "", text(wrong).as_bytes()).expect_err(wrong);
+        assert!(told.to_string().contains(expected), "{told}");
+    }
+}
+
+#[test]
+fn a_silent_line_is_let_go_whatever_the_fallback_is() {
+    let file = |fallback: &str| {
+        format!(
+            r#"{{"main_menu": {{"prompt": "Main.", "options": {{"1": {{"action": "exit"}}}}, "fallback": {fallback}}}}}"#
+        )
+    };
+    for (fallback, said) in [
+        (r#"{"action": "repeat_menu"}"#, ""),
+        (
+            r#"{"action": "play_announcement", "target": "Wrong."}"#,
+            "hears \"Wrong.\"",
+        ),
+        (
+            r#"{"action": "call_recording_trigger", "target": "start"}"#,
+            "",
+        ),
+        (r#"{"action": "language_selection", "target": "es"}"#, ""),
+        (r#"{"action": "no_such"}"#, ""),
+        (r#""repeat_menu""#, ""),
+    ] {
+        let loaded = look("f.json", &file(fallback));
+        let went = went(&loaded, "2026-11-20 10:00", "");
+        assert_eq!(
+            went.last().map(String::as_str),
+            Some("ends the flow hangs up"),
+            "{fallback} {went:?}"
+        );
+        let silent = went
+            .iter()
+            .filter(|line| line.starts_with("silent"))
+            .count();
+        assert_eq!(silent, 3, "{fallback} {went:?}");
+        assert!(
+            said.is_empty() || went.iter().any(|line| line.starts_with(said)),
+            "{fallback} {went:?}"
+        );
+    }
 }

@@ -12,7 +12,7 @@ const KEYS: &[(&str, &[&str], &[&str])] = &[
     (
         "application",
         &["application"],
-        &["context", "pin", "exten"],
+        &["context", "email", "exten", "pin"],
     ),
     ("custom", &["command"], &[]),
     ("switchboard", &["switchboard_uuid"], &["ring_time"]),

@@ -4,6 +4,7 @@ use super::super::pattern::{KEYS, MAX_KEYS, Pattern};
 use super::super::spoken;
 use super::{DAY, Reader};
 use crate::config::document::field::{Field, Table};
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 /// To the first digit, in ms (confd).
@@ -12,6 +13,8 @@ const TIMEOUT_MS: u32 = 5000;
 const INTER_DIGIT_MS: u32 = 2000;
 /// Tries of a menu (confd).
 const MAX_TRIES: i64 = 3;
+/// The most patterns of a menu that are compared with each other.
+const MAX_COMPARED: usize = 100;
 
 impl Reader<'_> {
     pub(super) fn menu(&self, id: &str, field: &Field<'_>) -> Option<Menu> {
@@ -58,6 +61,7 @@ impl Reader<'_> {
             .iter()
             .filter_map(|item| self.choice(item, &mut seen))
             .collect();
+        warn_of_crossings(&field, &choices);
         // A stable sort: of two equally narrow patterns the first in the file wins.
         choices.sort_by(|a, b| a.exten.narrower(&b.exten));
         Some(choices)
@@ -105,16 +109,16 @@ impl Reader<'_> {
             Some(field) => field
                 .integer(1..=MAX_KEYS as i64)
                 .map_or(longest, |digits| {
-                    let unreachable = choices
-                        .iter()
-                        .find(|choice| choice.exten.shortest() > digits as usize);
-                    if let Some(choice) = unreachable {
-                        field.error(format!(
-                            "is {digits}, but the choice \"{}\" has more keys",
-                            choice.exten.as_str()
-                        ));
-                    }
-                    digits as usize
+                    let most = choices.iter().max_by_key(|choice| choice.exten.shortest());
+                    let beyond = most.filter(|most| most.exten.shortest() > digits as usize);
+                    let Some(choice) = beyond else {
+                        return digits as usize;
+                    };
+                    let (exten, keys) = (choice.exten.as_str(), choice.exten.shortest());
+                    field.warning(format!(
+                        "is {digits}, but the choice \"{exten}\" has more keys: {keys} are waited for"
+                    ));
+                    keys
                 }),
         };
         Input {
@@ -188,5 +192,29 @@ impl Reader<'_> {
     /// Seconds as ms, from a tenth of a second to a day.
     pub(super) fn limit_ms(&self, table: &mut Table<'_>, key: &'static str, default: u32) -> u32 {
         self.ms(table, key, 0.1, DAY, default)
+    }
+}
+
+/// Warns of patterns that match the same keys where neither is plainly the exception to the other.
+fn warn_of_crossings(field: &Field<'_>, choices: &[Choice]) {
+    let is_pattern = |choice: &&Choice| choice.exten.as_str().starts_with('_');
+    let patterns: Vec<&Choice> = choices
+        .iter()
+        .filter(is_pattern)
+        .take(MAX_COMPARED)
+        .collect();
+    for (index, second) in patterns.iter().enumerate() {
+        let earlier = patterns[..index].iter();
+        for first in earlier.filter(|first| first.exten.crosses(&second.exten)) {
+            let by_width = [first, second].map(|choice| choice.exten.as_str());
+            let counts = match first.exten.narrower(&second.exten) {
+                Ordering::Greater => by_width[1],
+                Ordering::Less | Ordering::Equal => by_width[0],
+            };
+            field.warning(format!(
+                "the patterns \"{}\" and \"{}\" match the same keys: of these \"{counts}\" counts",
+                by_width[0], by_width[1]
+            ));
+        }
     }
 }

@@ -240,12 +240,7 @@ impl Reader<'_> {
             let code = table.required("code");
             let code = code.and_then(|field| {
                 let code = field.string()?;
-                let right = !code.is_empty()
-                    && code.len() <= 35
-                    && code
-                        .bytes()
-                        .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-                if !right {
+                if !is_language(code) {
                     return field.expected("a language such as \"en-US\"");
                 }
                 if languages
@@ -386,4 +381,10 @@ impl Reader<'_> {
         }
         found
     }
+}
+
+/// Whether it has the shape of a language tag (RFC 5646); Wazo writes `en_US`.
+fn is_language(code: &str) -> bool {
+    let right = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    !code.is_empty() && code.len() <= 35 && code.bytes().all(right)
 }

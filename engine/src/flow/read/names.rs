@@ -196,9 +196,8 @@ fn one_key(input: &Node, is_menu: bool) -> Option<BTreeSet<String>> {
         _ => false,
     };
     let one = match child(input, "max_digits").map(|count| &count.value) {
-        Some(Value::Int(1)) => true,
+        Some(Value::Int(1)) | None => !is_menu || choices(),
         Some(_) => false,
-        None => !is_menu || choices(),
     };
     let finish = child(input, "finish_on_key")
         .and_then(text)

@@ -212,9 +212,11 @@ impl Reader<'_> {
         let strategy = table
             .field("strategy")
             .and_then(|field| field.choice(&Strategy::ALL));
-        for key in ["label", "caller_id_mode", "caller_id_name"] {
+        for key in ["name", "label", "caller_id_mode", "caller_id_name"] {
             let _text = table.field(key).and_then(|field| field.string());
         }
+        // Turned into keys before, see `import::queue_options`.
+        let _options = table.field("options");
         let music = table.field("music_on_hold");
         let music = music
             .and_then(|field| field.string())
@@ -236,6 +238,13 @@ impl Reader<'_> {
             "mark_answered_elsewhere",
             "retry_on_timeout",
             "enabled",
+            "dtmf_hangup_callee_enabled",
+            "dtmf_hangup_caller_enabled",
+            "dtmf_record_callee_enabled",
+            "dtmf_record_caller_enabled",
+            "dtmf_record_toggle",
+            "dtmf_transfer_callee_enabled",
+            "dtmf_transfer_caller_enabled",
         ] {
             let _flag = table.field(key).and_then(|field| field.boolean());
         }
@@ -304,6 +313,8 @@ impl Reader<'_> {
                 let priority = rank(member.field("priority"));
                 let penalty = rank(member.field("penalty")) as u32;
                 let _skills = member.field("skills").map(|field| field.is_list());
+                // Wazo's own, which mean nothing here.
+                let _own = ["id", "uuid"].map(|key| member.field(key));
                 match named.first().and_then(name_of) {
                     Some(agent) => ranked.push((priority, QueueMember { agent, penalty })),
                     None => member.error(format!("the key \"{}\" is missing", names[0])),

@@ -22,6 +22,8 @@ const DAYS: [&str; 7] = [
     "saturday",
     "sunday",
 ];
+/// The most periods of a schedule that are compared with each other.
+const MAX_COMPARED: usize = 100;
 
 impl Reader<'_> {
     pub(super) fn schedule_definitions(&self, root: &mut Table<'_>) -> Vec<Schedule> {
@@ -57,12 +59,12 @@ impl Reader<'_> {
             if periods.is_empty() {
                 field.warning("is empty: this schedule is never open");
             }
-            Some(
-                periods
-                    .iter()
-                    .filter_map(|period| self.open_period(period))
-                    .collect(),
-            )
+            let read = periods
+                .iter()
+                .filter_map(|period| Some((self.open_period(period)?, period)));
+            let read: Vec<(Period, &Field<'_>)> = read.collect();
+            warn_of_gaps(&read);
+            Some(read.into_iter().map(|(period, _)| period).collect())
         });
         let exceptions = table
             .field("exceptional_periods")
@@ -173,6 +175,24 @@ impl Reader<'_> {
             months: months.map_or(u16::MAX, |months| months as u16),
             dates,
         })
+    }
+}
+
+/// Warns of periods that end a minute before another begins, as where the last minute was meant and not the end.
+fn warn_of_gaps(periods: &[(Period, &Field<'_>)]) {
+    let shared = |a: &Period, b: &Period| {
+        a.weekdays & b.weekdays != 0 && a.months & b.months != 0 && a.month_days & b.month_days != 0
+    };
+    for (first, field) in periods.iter().take(MAX_COMPARED) {
+        let follows =
+            |next: &&(Period, &Field<'_>)| next.0.start == first.end + 1 && shared(first, &next.0);
+        if periods.iter().take(MAX_COMPARED).any(|next| follows(&next)) {
+            let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+            let (end, next) = (clock(first.end), clock(first.end + 1));
+            field.warning(format!(
+                "ends at {end}, and the next period begins at {next}: in this minute it is closed"
+            ));
+        }
     }
 }
 

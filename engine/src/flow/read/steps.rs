@@ -161,7 +161,11 @@ impl Reader<'_> {
                     .iter()
                     .any(|language| same_language(&language.code, code))
             };
-            if let Some(code) = template.fixed()
+            let code = template.fixed();
+            if code.is_some_and(|code| !super::is_language(code)) {
+                return field.expected("a language such as \"en-US\"");
+            }
+            if let Some(code) = code
                 && !self.languages.is_empty()
                 && !listed(code)
             {

@@ -12,6 +12,7 @@ mod queues;
 mod refused;
 mod schema;
 mod voicemail;
+mod warned;
 mod webhooks;
 
 use super::*;

@@ -54,10 +54,6 @@ fn mistakes_in_menus_are_told_exactly() {
             "f.yaml:7:66 menus.m.choices[1].exten: is already given in line 7",
         ),
         (
-            "    max_digits: 1\n    choices: [{exten: '12', destination: {type: repeat}}]",
-            r#"f.yaml:7:17 menus.m.max_digits: is 1, but the choice "12" has more keys"#,
-        ),
-        (
             "    finish_on_key: '#'\n    choices: [{exten: '#', destination: {type: repeat}}]",
             r##"f.yaml:7:20 menus.m.finish_on_key: "#" ends the entry, so the choice "#" could never be made"##,
         ),

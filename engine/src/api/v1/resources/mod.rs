@@ -4,6 +4,7 @@ mod cdrs;
 mod conferences;
 mod deliveries;
 mod endpoints;
+mod figures;
 pub(super) mod flows;
 mod numbers;
 mod queue_places;

@@ -7,6 +7,7 @@ use super::super::problem::{Kind, Problem};
 use super::super::scope::Scope;
 use super::super::take::{Asked, Body, MaybeBody, Named};
 use super::calls::orders::Target;
+use super::figures::{AgentFigures, QueueFigures};
 use crate::call::control::Order;
 use crate::call::{AgentProgram, Originate};
 use crate::config::AgentService;
@@ -37,6 +38,12 @@ struct QueueShown {
     estimated_hold_s: Option<u64>,
     /// Its agents.
     agents: Vec<String>,
+    /// An answer within this counts as good service, in seconds.
+    service_level_s: u64,
+    /// Since midnight.
+    today: QueueFigures,
+    /// In the last sixty minutes.
+    hour: QueueFigures,
 }
 
 /// An agent.
@@ -59,6 +66,10 @@ struct AgentShown {
     call: Option<String>,
     /// Its queues.
     queues: Vec<String>,
+    /// Since midnight.
+    today: AgentFigures,
+    /// In the last sixty minutes.
+    hour: AgentFigures,
 }
 
 /// Why an agent pauses.
@@ -350,6 +361,9 @@ impl From<QueueView> for QueueShown {
             longest_wait_s: of.longest_wait.map(|wait| wait.as_secs()),
             estimated_hold_s: of.estimated_hold.map(|wait| wait.as_secs()),
             agents: of.members.into_iter().map(|member| member.agent).collect(),
+            service_level_s: of.service_level.as_secs(),
+            today: of.today.into(),
+            hour: of.hour.into(),
         }
     }
 }
@@ -365,6 +379,8 @@ impl From<AgentView> for AgentShown {
             paused: of.paused,
             call: of.call,
             queues: of.queues,
+            today: of.today.into(),
+            hour: of.hour.into(),
         }
     }
 }

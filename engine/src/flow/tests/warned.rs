@@ -1,0 +1,73 @@
+//! What is odd but allowed: the warnings of flows that load.
+use super::super::Flow;
+
+fn warnings(text: &str) -> Vec<String> {
+    let loaded = Flow::from_bytes("f.yaml", "", text.as_bytes());
+    loaded
+        .unwrap_or_else(|error| panic!("{text}\n{error}"))
+        .warnings
+}
+
+fn menu(more: &str) -> String {
+    format!(
+        "flow_version: 1\nentry: m\nprompts: {{ask: {{file: a}}}}\nmenus:\n  m:\n    menu_prompt: ask\n{more}\n"
+    )
+}
+
+#[test]
+fn more_keys_than_max_digits_are_waited_for() {
+    let text = menu(
+        "    max_digits: 1\n    choices: [{exten: '1', destination: {type: none}}, {exten: _1XX, destination: {type: extension, exten: '${digits}'}}]",
+    );
+    assert_eq!(
+        warnings(&text),
+        [
+            "f.yaml:7:17 menus.m.max_digits: is 1, but the choice \"_1XX\" has more keys: 3 are waited for"
+        ]
+    );
+    let loaded = Flow::from_bytes("f.yaml", "", text.as_bytes()).expect("good");
+    let input = &loaded.flow.menus[0].input;
+    assert_eq!((input.max_digits, input.finish_on), (3, Some('#')));
+}
+
+#[test]
+fn patterns_that_cross_are_told_with_the_one_that_counts() {
+    let text = menu(
+        "    choices: [{exten: _X1, destination: {type: none}}, {exten: _1X, destination: {type: none}}, {exten: _XX, destination: {type: none}}]",
+    );
+    assert_eq!(
+        warnings(&text),
+        [
+            "f.yaml:7:14 menus.m.choices: the patterns \"_X1\" and \"_1X\" match the same keys: of these \"_1X\" counts"
+        ]
+    );
+}
+
+#[test]
+fn a_menu_that_no_key_leads_out_of_is_told() {
+    let text = menu(
+        "    choices: [{exten: '1', destination: {type: repeat}}, {exten: '2', destination: {type: sound, prompt: ask}}]",
+    );
+    assert_eq!(
+        warnings(&text),
+        ["f.yaml:5:3 menus.m: no key leads out of it: every choice comes back"]
+    );
+    let out =
+        menu("    choices: [{exten: '1', destination: {type: extension, exten: '1', then: stay}}]");
+    assert_eq!(warnings(&out).len(), 1);
+    let out = menu("    choices: [{exten: '1', destination: {type: back}}]");
+    assert!(warnings(&out).is_empty());
+}
+
+#[test]
+fn a_minute_between_two_periods_is_told() {
+    let text = "flow_version: 1\nentry: n\nschedules:\n  s:\n    timezone: UTC\n    open_periods:\n      - {hours_start: '09:00', hours_end: '12:59', week_days: [1]}\n      - {hours_start: '13:00', hours_end: '17:00', week_days: [1, 2]}\nnodes:\n  n: {type: schedule, schedule: s, open_destination: {type: none}, closed_destination: {type: none}}\n";
+    assert_eq!(
+        warnings(text),
+        [
+            "f.yaml:7:9 schedules.s.open_periods[0]: ends at 12:59, and the next period begins at 13:00: in this minute it is closed"
+        ]
+    );
+    assert!(warnings(&text.replace("12:59", "13:00")).is_empty());
+    assert!(warnings(&text.replace("[1, 2]", "[2]")).is_empty());
+}
