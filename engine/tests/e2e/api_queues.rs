@@ -85,7 +85,7 @@ fn callers_are_moved_and_sent_away_and_an_agent_serves_and_is_supervised() {
         (&json!(1), &json!(1))
     );
     assert!(today["service_level"].is_number(), "{figures}");
-    assert_eq!(ctl(&server, &["queues", "get", "sales"])["hour"]["left"], 1);
+    assert_eq!(ctl(&server, &["queues", "get", "sales"])["hour"]["left"], 2);
     assert_eq!(
         ctl(&server, &["agents", "get", "2001"])["today"]["answered"],
         1

@@ -64,7 +64,12 @@ impl Reader<'_> {
             && let Some(field) = table.field(key)
         {
             let hint = self.hint(name, self.names.queues.iter().map(String::as_str));
-            field.error(format!("there is no queue \"{}\"{hint}", shown(name)));
+            let told = format!("there is no queue \"{}\"", shown(name));
+            // What is near to none of them may be one of the configuration.
+            match hint.is_empty() {
+                true => field.warning(format!("{told} here: the server needs one")),
+                false => field.error(told + &hint),
+            }
         }
         queue
     }

@@ -71,3 +71,23 @@ fn a_minute_between_two_periods_is_told() {
     assert!(warnings(&text.replace("12:59", "13:00")).is_empty());
     assert!(warnings(&text.replace("[1, 2]", "[2]")).is_empty());
 }
+
+#[test]
+fn a_queue_of_the_server_may_be_named_beside_those_of_the_flow() {
+    let text = |queue: &str| {
+        format!(
+            "flow_version: 1\nentry: n\nnodes: {{n: {{type: queue, queue_name: {queue}}}}}\nqueues: {{sales: {{}}}}\n"
+        )
+    };
+    assert_eq!(
+        warnings(&text("workshop")),
+        [
+            "f.yaml:3:40 nodes.n.queue_name: there is no queue \"workshop\" here: the server needs one"
+        ]
+    );
+    let told = Flow::from_bytes("f.yaml", "", text("slaes").as_bytes()).expect_err("near");
+    assert_eq!(
+        told.to_string(),
+        "f.yaml:3:40 nodes.n.queue_name: there is no queue \"slaes\"; did you mean \"sales\"?"
+    );
+}
