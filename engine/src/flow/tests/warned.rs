@@ -82,12 +82,12 @@ fn a_queue_of_the_server_may_be_named_beside_those_of_the_flow() {
     assert_eq!(
         warnings(&text("workshop")),
         [
-            "f.yaml:3:40 nodes.n.queue_name: there is no queue \"workshop\" here: the server needs one"
+            "f.yaml:3:38 nodes.n.queue_name: there is no queue \"workshop\" here: the server needs one"
         ]
     );
     let told = Flow::from_bytes("f.yaml", "", text("slaes").as_bytes()).expect_err("near");
     assert_eq!(
         told.to_string(),
-        "f.yaml:3:40 nodes.n.queue_name: there is no queue \"slaes\"; did you mean \"sales\"?"
+        "f.yaml:3:38 nodes.n.queue_name: there is no queue \"slaes\"; did you mean \"sales\"?"
     );
 }

@@ -74,3 +74,29 @@ impl From<Counts> for AgentFigures {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_service_level_and_the_means_are_worked_out() {
+        let counts = Counts {
+            offered: 9,
+            answered: 4,
+            within: 2,
+            abandoned: 1,
+            held: Duration::from_secs(40),
+            talked: Duration::from_secs(90),
+            completed: 3,
+            ..Counts::default()
+        };
+        let queue = QueueFigures::from(counts);
+        assert_eq!(queue.service_level, Some(0.4));
+        assert_eq!((queue.mean_hold_s, queue.mean_talk_s), (Some(10), Some(30)));
+        let agent = AgentFigures::from(counts);
+        assert_eq!((agent.offered, agent.talked_s), (9, 90));
+        assert_eq!(QueueFigures::from(Counts::default()).service_level, None);
+    }
+}
