@@ -139,7 +139,6 @@ fn nobody_watches_the_box_of_another() {
 }
 
 #[test]
-#[ignore = "one run of four ends with baresip 1.0 subscribing again and again; why is not known"]
 fn baresip_shows_how_many_messages_wait() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = serving(folder.path());
@@ -147,7 +146,10 @@ fn baresip_shows_how_many_messages_wait() {
         "<sip:ann@{};transport=udp>;auth_pass=secret-of-ann;regint=60;mwi=yes",
         server.sip()
     );
-    let mut ann = Baresip::with_account(&[], &account, "module_app mwi.so\n");
+    // Its module walks the list it adds to when an account has registered within its first millisecond: this one comes later.
+    let none = "<sip:none@127.0.0.1>;regint=0;mwi=no";
+    let mut ann = Baresip::with_account(&[], none, "module_app mwi.so\n");
+    ann.command("uanew", &account);
     let mut shows = |counts: &str| {
         ann.wait_event_with("MWI_NOTIFY", &format!("Voice-Message: {counts} "));
     };
