@@ -130,7 +130,10 @@ impl ChannelState {
             let events = &self.events;
             ears.hear(samples, |event| _ = events.send(event));
         }
-        if let Some(attentive) = &mut self.attentive {
+        // Of a far end that has sent nothing yet nothing is known, not even that it is silent.
+        if let Some(attentive) = &mut self.attentive
+            && self.incoming.has_begun()
+        {
             let events = &self.events;
             attentive.hear(samples, |event| _ = events.send(event));
         }

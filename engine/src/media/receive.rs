@@ -105,6 +105,11 @@ impl Incoming {
         self.life.sign(now);
     }
 
+    /// Whether any audio ever came.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.packets > 0
+    }
+
     /// Packets that came too late to be played.
     pub(crate) fn late(&self) -> u64 {
         self.late

@@ -197,6 +197,33 @@ async fn an_answering_machine_is_told_with_its_beep() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_from_no_audio_at_all() {
+    let detect = DetectMachine {
+        plan: us(),
+        settings: Settings {
+            initial_silence_ms: 200,
+            total_analysis_ms: 400,
+            ..Settings::default()
+        },
+        background: false,
+    };
+    let verbs = [Verb::Answer, Verb::DetectMachine(Box::new(detect))];
+    let mut rig = Rig::start(vec![("amd", Plan::of(verbs))]).await;
+    let mut mute = Phone::new(rig.address, "amd").await;
+    let offer = mute.sdp("sendrecv");
+    mute.reinvite(&offer, "").await;
+    let found = loop {
+        if let Outcome::MachineDetected(found) = rig.outcome().await {
+            break found;
+        }
+    };
+    assert!(found.verdict.is_none() && !found.beep, "{found:?}");
+    mute.expect("BYE").await;
+    assert_eq!(rig.outcome().await, Outcome::HungUp);
+    rig.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_was_dialled_is_not_joined() {
     let dial = Dial {
         on_machine: Some(OnMachine::Hangup),

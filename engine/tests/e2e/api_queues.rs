@@ -78,6 +78,15 @@ fn callers_are_moved_and_sent_away_and_an_agent_serves_and_is_supervised() {
     ctl(&server, &["agents", "login", "2001"]);
     let ann = ann.take_call(server.sip());
     await_event(&server, &admin, "queue.served", &two);
+    let today = &ctl(&server, &["queues", "get", "other"])["today"];
+    assert_eq!(
+        (&today["offered"], &today["answered"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(today["service_level"], 1.0);
+    assert_eq!(ctl(&server, &["queues", "get", "sales"])["hour"]["left"], 2);
+    let agent = ctl(&server, &["agents", "get", "2001"]);
+    assert_eq!(agent["today"]["answered"], 1);
     let supervising = ctl(
         &server,
         &["agents", "supervise", "2001", "--to", "endpoint:boss"],
