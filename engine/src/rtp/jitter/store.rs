@@ -98,10 +98,11 @@ impl Store {
         Some(std::mem::take(&mut self.far))
     }
 
-    /// Whether there may be no place for another payload of so many octets beside those that wait and the last ones, without what can be lent.
+    /// Whether there may be no place for another payload of so many octets beside those that wait and the last ones, without what can be lent;
+    /// or never, because it is longer than [`longest_payload`](Self::longest_payload).
     pub(super) fn is_crowded(&self, length: usize) -> bool {
         let kept = self.taken().filter(|of| of.length > 0).count();
-        (kept + 1) * length > NEAR
+        (kept + 1) * length > NEAR || length > self.longest_payload()
     }
 
     fn taken(&self) -> impl Iterator<Item = &Place> {
@@ -321,6 +322,7 @@ mod tests {
             assert_eq!(store.insert(n, 1, true, &[n as u8; 160]), 0);
         }
         assert!(store.is_crowded(160));
+        assert!(!Store::new().is_crowded(NEAR / 2) && Store::new().is_crowded(NEAR / 2 + 1));
         store.lend(Vec::with_capacity(4000));
         assert_eq!(store.insert(10, 1, true, &[10; 160]), 0);
         assert!(store.give_back().is_none());
