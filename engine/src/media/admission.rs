@@ -37,7 +37,7 @@ pub struct AdmissionLimits {
     /// How late, in ms, 1 % of the shard's 1 ms slots were in the last second; 0: whatever they are.
     pub late_ms: u32,
     /// How busy its thread was in the last second, in percent of a core, what came since included; 100: whatever it was. While its slots are
-    /// [on time](AdmissionLimits::busy_percent_at) it may be busier.
+    /// on time it may be busier.
     pub busy_percent: u32,
     /// A shard with fewer channels is not full.
     pub few: u64,

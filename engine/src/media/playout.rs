@@ -4,7 +4,7 @@
 //! is mended by leaving out or repeating a period of the voice, or by cutting where nobody hears it. In the steady case, when the next packet
 //! is the frame, it is decoded straight into it and nothing else is touched; what concealment needs of it is made up for later from the
 //! packets themselves. Never allocates after it was made; what it holds is bounded by the jitter buffer's octets and 200 ms of decoded audio, most
-//! of which is [lent](far_room) while it is needed.
+//! of which is lent while it is needed.
 
 mod far_room;
 

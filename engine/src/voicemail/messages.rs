@@ -151,7 +151,7 @@ impl Boxes {
     }
 
     /// Files what was recorded, once its file is complete. `silence`: so much of its end is silence. What the disk does not take now is kept for
-    /// [`Boxes::file_again`].
+    /// `Boxes::file_again`.
     pub async fn file(&self, take: Take, silence: Duration) -> Filed {
         let filed = self.settle(take, silence).await;
         self.came_of_it(match filed {
