@@ -61,7 +61,7 @@ impl Profile {
         pause_min_ms: 25.0,
         gap_max_ms: 20.0,
         residue_max_db: -8.5,
-        late_residue_max_db: -11.0,
+        late_residue_max_db: -12.0,
         low_innocent_db: -9.5,
         low_slope: 1.1,
         low_max_db: 9.0,
