@@ -153,10 +153,10 @@ fn sent(digits: &str, encoding: Encoding, tone_ms: u32, lost: impl Fn(u32) -> bo
         while let Some((us, header, payload)) =
             on_the_way.pop_front_if(|(us, ..)| *us <= now_us + 10_000)
         {
-            playout.insert(us, &header, &payload);
+            playout.insert_lending(us, &header, &payload);
         }
         let mut out = Frame::silence(rate);
-        playout.pull(now_us + 10_000, &mut decoder, &mut out);
+        playout.pull_lending(now_us + 10_000, &mut decoder, &mut out);
         match rate {
             AudioRate::Narrow => heard.extend_from_slice(out.samples()),
             AudioRate::Wide => {

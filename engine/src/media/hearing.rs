@@ -12,7 +12,7 @@ use super::playout::{FarRoom, Playout, PlayoutStats, Pulled};
 use super::stock::Stock;
 use super::voice::LONGEST_PAYLOAD;
 use crate::net::prefetch::prefetch;
-use crate::rtp::jitter::{Aim, Inserted};
+use crate::rtp::jitter::Inserted;
 use crate::rtp::packet::Header;
 
 /// Playout and decoder of one source.
@@ -34,7 +34,7 @@ impl Default for Hearing {
     /// One for PCMU. Allocates.
     fn default() -> Hearing {
         Hearing {
-            playout: Playout::small(Encoding::Pcmu, Aim::default()),
+            playout: Playout::new(Encoding::Pcmu),
             present: Encoding::Pcmu,
             plain: Decoder::G711(Law::Mu),
             opus: None,

@@ -122,20 +122,9 @@ pub struct Playout {
 }
 
 impl Playout {
-    /// An empty one.
+    /// An empty one with room for what a narrowband stream of 20 ms packets without bursts needs. Others are to be
+    /// [lent](Playout::lend) more before they need it.
     pub fn new(encoding: Encoding) -> Playout {
-        Playout::with_aim(encoding, Aim::default())
-    }
-
-    /// An empty one with another balance of delay and loss.
-    pub fn with_aim(encoding: Encoding, aim: Aim) -> Playout {
-        let mut playout = Playout::small(encoding, aim);
-        playout.lend(Box::default());
-        playout
-    }
-
-    /// An empty one with room for what a narrowband stream of 20 ms packets without bursts needs.
-    pub(crate) fn small(encoding: Encoding, aim: Aim) -> Playout {
         Playout {
             encoding,
             run: 0,
@@ -150,7 +139,7 @@ impl Playout {
             pulled_us: 0,
             lent: None,
             stats: PlayoutStats::default(),
-            jitter: JitterBuffer::small(encoding.clock(), aim),
+            jitter: JitterBuffer::small(encoding.clock(), Aim::default()),
             pcm: PcmQueue::new(),
             concealer: concealer(encoding),
         }
@@ -475,10 +464,10 @@ impl Playout {
         };
     }
 
-    /// Decodes a packet more than the frame needs, so that there is something to shorten.
+    /// Decodes a packet more than the frame needs, so that there is something to shorten. Where there is no room for it that waits.
     fn gather_ahead(&mut self, now_us: u64, decoder: &mut Decoder, frame: usize) {
         let wanted = frame + self.rate().samples_in_ms(STRETCHED_MS - 20);
-        while self.pcm.len() < wanted && self.jitter.has_next() {
+        while self.pcm.len() < wanted && self.jitter.has_next() && !self.needs_room() {
             let before = self.pcm.len();
             self.gather(now_us, decoder, before + 1);
         }

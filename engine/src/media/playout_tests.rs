@@ -48,7 +48,7 @@ impl Line {
             let now_us = self.pulled * 20 * MS;
             let pulled = self
                 .playout
-                .pull(now_us, &mut self.decoder, &mut self.frame);
+                .pull_lending(now_us, &mut self.decoder, &mut self.frame);
             self.heard.extend_from_slice(self.frame.samples());
             self.pulls.push(pulled);
             self.pulled += 1;
@@ -70,7 +70,7 @@ impl Line {
             timestamp: n as u32 * 160,
             ssrc: 1,
         };
-        self.playout.insert(us, &header, &payload);
+        self.playout.insert_lending(us, &header, &payload);
     }
 
     /// The largest step between neighbours.
@@ -253,10 +253,10 @@ fn each_encoding_in_its_own_clock() {
                 ssrc: 1,
             };
             let payload = vec![1; encoding.samples(units) * 2];
-            playout.insert(n * 30 * MS, &header, &payload);
+            playout.insert_lending(n * 30 * MS, &header, &payload);
             for pull in n * 30..(n + 1) * 30 {
                 if pull % 20 == 7 {
-                    let pulled = playout.pull(pull * MS, &mut decoder, &mut frame);
+                    let pulled = playout.pull_lending(pull * MS, &mut decoder, &mut frame);
                     heard += usize::from(pulled == Pulled::Audio);
                 }
             }
@@ -319,9 +319,9 @@ fn key_in_g722(lost: Option<u64>) -> Vec<i16> {
             ssrc: 1,
         };
         if lost != Some(n) {
-            playout.insert(n * 20 * MS + 7, &header, &payload);
+            playout.insert_lending(n * 20 * MS + 7, &header, &payload);
         }
-        playout.pull(n * 20 * MS + 10, &mut decoder, &mut frame);
+        playout.pull_lending(n * 20 * MS + 10, &mut decoder, &mut frame);
         heard.extend_from_slice(frame.samples());
     }
     heard

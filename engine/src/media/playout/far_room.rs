@@ -3,6 +3,8 @@
 //!
 //! A playout that needs it and finds none gives up the packets that wait longest, and makes up less of a hole at once.
 
+#[cfg(test)]
+use super::{Decoder, Frame, Header, Inserted, Pulled};
 use super::{Playout, STRETCHED_MS};
 use crate::media::pcm_queue::{NEAR_ROOM, ROOM};
 
@@ -25,6 +27,36 @@ impl Default for FarRoom {
             octets: Vec::with_capacity(OCTETS),
             samples: Vec::with_capacity(ROOM),
         }
+    }
+}
+
+/// What a channel does whose stock is never empty.
+#[cfg(test)]
+impl Playout {
+    pub(crate) fn insert_lending(
+        &mut self,
+        now_us: u64,
+        header: &Header,
+        payload: &[u8],
+    ) -> Inserted {
+        if self.needs_room_for(payload.len()) {
+            self.lend(Box::default());
+        }
+        self.insert(now_us, header, payload)
+    }
+
+    pub(crate) fn pull_lending(
+        &mut self,
+        now_us: u64,
+        decoder: &mut Decoder,
+        out: &mut Frame,
+    ) -> Pulled {
+        if self.needs_room() {
+            self.lend(Box::default());
+        }
+        let pulled = self.pull(now_us, decoder, out);
+        self.give_back();
+        pulled
     }
 }
 
@@ -70,7 +102,7 @@ impl Playout {
     /// What was lent, once it was not needed for a while. To be asked after each frame.
     pub(crate) fn give_back(&mut self) -> Option<Box<FarRoom>> {
         self.lent.as_ref()?;
-        self.unneeded = match self.is_tight() || !self.pcm.is_empty() {
+        self.unneeded = match self.is_tight() {
             true => 0,
             false => self.unneeded.saturating_add(1),
         };
@@ -91,9 +123,8 @@ impl Playout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::codec::{AudioRate, Decoder, Encoding};
+    use crate::media::codec::{AudioRate, Decoder, Encoding, Law};
     use crate::media::frame::Frame;
-    use crate::rtp::jitter::Aim;
     use crate::rtp::packet::Header;
 
     struct Stream {
@@ -103,6 +134,8 @@ mod tests {
         stocked: bool,
         lent: usize,
         frame: Frame,
+        /// A voice speaks; otherwise what is too much can be left out anywhere.
+        voiced: bool,
         /// Packets sent, and frames pulled.
         sent: u16,
         pulled: u64,
@@ -111,10 +144,11 @@ mod tests {
     impl Stream {
         fn new(encoding: Encoding) -> Stream {
             Stream {
-                playout: Playout::small(encoding, Aim::default()),
+                playout: Playout::new(encoding),
                 decoder: Decoder::new(encoding).unwrap(),
                 stocked: true,
                 lent: 0,
+                voiced: false,
                 frame: Frame::silence(AudioRate::Narrow),
                 sent: 0,
                 pulled: 0,
@@ -131,8 +165,14 @@ mod tests {
         /// The next packet of 20 ms comes.
         fn send(&mut self) {
             let encoding = self.playout.encoding;
-            // Silence in A-law: what is too much can be left out.
-            let payload = vec![0xD5; encoding.octets_per_ms().unwrap() * 20];
+            // Silence in A-law.
+            let mut payload = vec![0xD5; encoding.octets_per_ms().unwrap() * 20];
+            if self.voiced {
+                let buzz = |n: usize| (8000.0 * (-((n % 67) as f64) / 12.0).exp()) as i16;
+                let from = usize::from(self.sent) * 160;
+                let samples: Vec<i16> = (from..from + 160).map(buzz).collect();
+                Law::A.encode(&samples, &mut payload);
+            }
             if self.playout.needs_room_for(payload.len()) {
                 self.lend();
             }
@@ -190,6 +230,21 @@ mod tests {
         assert_eq!(stream.lent, 2);
     }
 
+    /// A period that is left out or repeated is of any length, so a few samples may be queued for the rest of the call.
+    #[test]
+    fn what_a_voice_leaves_over_does_not_keep_it() {
+        let mut stream = Stream::new(Encoding::Pcma);
+        stream.voiced = true;
+        stream.go_on(400);
+        (0..12).for_each(|_| {
+            stream.pull();
+        });
+        (0..12).for_each(|_| stream.send());
+        assert_eq!(stream.go_on(2000), 1);
+        assert!(stream.playout.stats().shortened > 0);
+        assert_eq!(stream.lent, 1);
+    }
+
     #[test]
     fn wideband_has_it_always() {
         let mut stream = Stream::new(Encoding::G722);
@@ -200,16 +255,18 @@ mod tests {
     /// The stock is empty: less is heard, and nothing breaks.
     #[test]
     fn without_any_the_earliest_packets_are_given_up() {
-        let mut stream = Stream::new(Encoding::Pcma);
-        stream.stocked = false;
-        stream.go_on(100);
-        stream.pulled += 16;
-        (0..16).for_each(|_| stream.send());
-        // And a hole of 60 ms.
-        stream.sent += 3;
-        stream.pulled += 3;
-        stream.go_on(300);
-        assert!(stream.playout.stats().late >= 4);
-        assert!(stream.frame.samples().iter().any(|of| *of != 0));
+        for encoding in [Encoding::Pcma, Encoding::G722, Encoding::L16Wide] {
+            let mut stream = Stream::new(encoding);
+            stream.stocked = false;
+            stream.go_on(100);
+            stream.pulled += 16;
+            (0..16).for_each(|_| stream.send());
+            // And a hole of 60 ms.
+            stream.sent += 3;
+            stream.pulled += 3;
+            stream.go_on(300);
+            assert!(stream.playout.stats().late >= 4, "{encoding:?}");
+            assert!(stream.frame.samples().iter().any(|of| *of != 0));
+        }
     }
 }
