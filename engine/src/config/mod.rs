@@ -23,7 +23,7 @@ pub use document::problem::{At, Problem, Problems};
 pub use network::{Network, NetworkError};
 pub use pattern::{NumberPattern, PatternError};
 pub use pin::{LOCKED, MAX_WRONG_PINS, PinRefused, PinTries};
-pub(crate) use read::read_callback;
+pub(crate) use read::{join_when_empty, leave_when_empty, read_callback};
 pub use secret::Secret;
 pub use types::*;
 

@@ -16,7 +16,7 @@ mod value;
 mod voicemail;
 mod webhook;
 
-pub(crate) use queue::read_callback;
+pub(crate) use queue::{join_when_empty, leave_when_empty, read_callback};
 
 use super::document::field::{Field, Report, Table, shown};
 use super::document::problem::{Problems, did_you_mean};

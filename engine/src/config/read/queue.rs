@@ -2,6 +2,7 @@
 use super::value::{count, flag, header_text, list_of, name, optional_count, prefix, seconds};
 use super::value::{key_of, not_empty, seconds_or_none};
 use super::{Field, Sources, Table, entries, repeated, shown, unknown};
+use crate::config::document::Value;
 use crate::config::types::*;
 use std::path::Path;
 use std::time::Duration;
@@ -204,8 +205,8 @@ fn queue<'a>(mut table: Table<'a>, known: &Known<'_>) -> Option<(Field<'a>, Queu
         max_penalty: optional_count(&mut table, "max_penalty", 0..=10_000).map(|most| most as u32),
         skills: skills(&mut table),
         skills_relax: seconds_or_none(&mut table, "skills_relax_s", 0),
-        join_when_empty: when_empty(&mut table, "join_when_empty", "yes", "no"),
-        leave_when_empty: when_empty(&mut table, "leave_when_empty", "no", "yes"),
+        join_when_empty: join_when_empty(&mut table),
+        leave_when_empty: leave_when_empty(&mut table),
         auto_pause: flag(&mut table, "auto_pause", false),
         hold_threshold: seconds_or_none(&mut table, "hold_threshold_s", 0),
         ratio_threshold: ratio.and_then(|field| field.number(0.1..=1000.0)),
@@ -258,7 +259,7 @@ fn members(table: &mut Table<'_>, known: &Known<'_>) -> Vec<QueueMember> {
     members
 }
 
-/// A word for a rule, or a list of the states that count as being away.
+/// A word for a rule, `true` for `"yes"` and `false` for `"no"`, or a list of the states that count as being away.
 fn when_empty(
     table: &mut Table<'_>,
     key: &'static str,
@@ -276,7 +277,21 @@ fn when_empty(
         ("loose", Some(Absent::LOOSE)),
         ("strict", Some(Absent::STRICT)),
     ];
+    if let Value::Bool(yes) = field.node.value {
+        let word = if yes { "yes" } else { "no" };
+        return rules.iter().find(|(rule, _)| *rule == word)?.1;
+    }
     field.choice(&rules).flatten()
+}
+
+/// `join_when_empty`: whom those must be who are there, for a caller to be let in; `None`: everybody is.
+pub(crate) fn join_when_empty(table: &mut Table<'_>) -> Option<Absent> {
+    when_empty(table, "join_when_empty", "yes", "no")
+}
+
+/// `leave_when_empty`: the same for callers who wait; `None`: everybody stays.
+pub(crate) fn leave_when_empty(table: &mut Table<'_>) -> Option<Absent> {
+    when_empty(table, "leave_when_empty", "no", "yes")
 }
 
 fn announce(table: &mut Table<'_>, base: &Path) -> Announce {

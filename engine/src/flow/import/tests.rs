@@ -2,6 +2,7 @@
 use super::super::rehearsal::{Setting, acts, rehearse};
 use super::super::schedule::moment;
 use super::super::{Flow, Kind, Loaded};
+use crate::config::Absent;
 
 /// A node map as people paste it from a page: every underscore escaped, two blanks at the ends of lines.
 const PASTED: &str = r#"{  
@@ -476,7 +477,20 @@ fn a_queue_as_wazo_has_it_becomes_one_of_the_flow() {
             && warned.contains("queues.q.options: \"min-announce-frequency\" has no effect"),
         "{warned}"
     );
+    // The queue's own key for it counts before Wazo's.
+    let both =
+        text("[timeout, '15']").replace("    timeout: 90\n", "    timeout: 90\n    max_wait: 60\n");
+    let loaded = look("f.yaml", &both);
+    let queue = &loaded.flow.queues[0].settings;
+    assert_eq!(
+        (queue.ring, queue.max_wait),
+        (seconds(15), Some(seconds(60)))
+    );
     for (wrong, expected) in [
+        (
+            "[joinempty, never]",
+            "f.yaml:11:27 queues.q.join_when_empty[0]: must be",
+        ),
         (
             "[strategy, linar]",
             "f.yaml:11:26 queues.q.strategy: must be",
@@ -492,6 +506,42 @@ fn a_queue_as_wazo_has_it_becomes_one_of_the_flow() {
     ] {
         let told = Flow::look_at_bytes("f.yaml", "", text(wrong).as_bytes()).expect_err(wrong);
         assert!(told.to_string().contains(expected), "{told}");
+    }
+}
+
+#[test]
+fn who_counts_as_away_in_a_queue_of_wazo_is_said_in_words_of_asterisk() {
+    let word = |name: &str| {
+        let word = Absent::WORDS.iter().find(|(word, _)| *word == name);
+        word.unwrap().1
+    };
+    let states = word("paused").with(word("in-use")).with(word("wrap-up"));
+    // The word, who is not let in by it, and who leaves by it.
+    for (said, join, leave) in [
+        ("yes", None, Some(Absent::USUAL)),
+        ("no", Some(Absent::USUAL), None),
+        ("'1'", None, Some(Absent::USUAL)),
+        ("false", Some(Absent::USUAL), None),
+        ("Strict", Some(Absent::STRICT), Some(Absent::STRICT)),
+        ("loose", Some(Absent::LOOSE), Some(Absent::LOOSE)),
+        ("'paused, inuse,wrapup'", Some(states), Some(states)),
+        ("penalty", Some(word("penalty")), Some(word("penalty"))),
+        (
+            "'invalid,unavailable'",
+            Some(word("unavailable")),
+            Some(word("unavailable")),
+        ),
+    ] {
+        let text = format!(
+            "flow_version: 1\nentry: n\nnodes: {{n: {{type: queue, queue_name: q}}}}\nqueues:\n  q:\n    options: [[joinempty, {said}], [leavewhenempty, {said}]]\n"
+        );
+        let loaded = look("f.yaml", &text);
+        let queue = &loaded.flow.queues[0].settings;
+        assert_eq!(
+            (queue.join_when_empty, queue.leave_when_empty),
+            (join, leave),
+            "{said}"
+        );
     }
 }
 

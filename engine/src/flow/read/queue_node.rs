@@ -5,7 +5,8 @@ use super::{DAY, Reader};
 use crate::config::document::Value;
 use crate::config::document::field::{Field, Table, shown};
 use crate::config::{
-    Absent, Announce, QUEUE_ENDS, Queue, QueueMember, Skill, Strategy, read_callback,
+    Announce, QUEUE_ENDS, Queue, QueueMember, Skill, Strategy, join_when_empty, leave_when_empty,
+    read_callback,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -64,12 +65,10 @@ impl Reader<'_> {
             && let Some(field) = table.field(key)
         {
             let hint = self.hint(name, self.names.queues.iter().map(String::as_str));
-            let told = format!("there is no queue \"{}\"", shown(name));
-            // What is near to none of them may be one of the configuration.
-            match hint.is_empty() {
-                true => field.warning(format!("{told} here: the server needs one")),
-                false => field.error(told + &hint),
-            }
+            field.warning(format!(
+                "there is no queue \"{}\" here: the server needs one{hint}",
+                shown(name)
+            ));
         }
         queue
     }
@@ -271,14 +270,8 @@ impl Reader<'_> {
                 .filter(|ratio| *ratio > 0.0),
             announce: announce(table),
             auto_pause: flag(table, "autopause"),
-            join_when_empty: match table
-                .field("join_when_empty")
-                .and_then(|field| field.boolean())
-            {
-                Some(false) => Some(Absent::USUAL),
-                _ => None,
-            },
-            leave_when_empty: flag(table, "leave_when_empty").then_some(Absent::USUAL),
+            join_when_empty: join_when_empty(table),
+            leave_when_empty: leave_when_empty(table),
             music: music.map(str::to_owned),
             callback: read_callback(table, None),
             ..usual

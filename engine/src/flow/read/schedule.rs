@@ -183,10 +183,17 @@ fn warn_of_gaps(periods: &[(Period, &Field<'_>)]) {
     let shared = |a: &Period, b: &Period| {
         a.weekdays & b.weekdays != 0 && a.months & b.months != 0 && a.month_days & b.month_days != 0
     };
-    for (first, field) in periods.iter().take(MAX_COMPARED) {
+    let dated =
+        |a: &Period, b: &Period| a.dates.is_empty() || b.dates.is_empty() || a.dates == b.dates;
+    let periods = &periods[..periods.len().min(MAX_COMPARED)];
+    for (first, field) in periods {
+        let minute = first.end;
+        let open = |each: &Period| each.start <= minute && minute < each.end && shared(each, first);
         let follows =
-            |next: &&(Period, &Field<'_>)| next.0.start == first.end + 1 && shared(first, &next.0);
-        if periods.iter().take(MAX_COMPARED).any(|next| follows(&next)) {
+            |next: &Period| next.start == minute + 1 && shared(first, next) && dated(first, next);
+        if !periods.iter().any(|(each, _)| open(each))
+            && periods.iter().any(|(next, _)| follows(next))
+        {
             let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
             let (end, next) = (clock(first.end), clock(first.end + 1));
             field.warning(format!(

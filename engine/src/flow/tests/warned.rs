@@ -70,6 +70,17 @@ fn a_minute_between_two_periods_is_told() {
     );
     assert!(warnings(&text.replace("12:59", "13:00")).is_empty());
     assert!(warnings(&text.replace("[1, 2]", "[2]")).is_empty());
+    // Another period is open then, or the two are for different dates.
+    let third =
+        "    timezone: UTC\n    open_periods:\n      - {hours_start: '12:30', hours_end: '13:30'}";
+    let covered = text.replacen("    timezone: UTC\n    open_periods:", third, 1);
+    assert!(covered != text && warnings(&covered).is_empty());
+    let dated = |first: &str, second: &str| {
+        let text = text.replace("'12:59', ", &format!("'12:59', dates: ['{first}'], "));
+        warnings(&text.replace("'17:00', ", &format!("'17:00', dates: ['{second}'], "))).len()
+    };
+    assert_eq!(dated("2026-12-24", "2026-12-31"), 0);
+    assert_eq!(dated("2026-12-24", "2026-12-24"), 1);
 }
 
 #[test]
@@ -85,9 +96,11 @@ fn a_queue_of_the_server_may_be_named_beside_those_of_the_flow() {
             "f.yaml:3:38 nodes.n.queue_name: there is no queue \"workshop\" here: the server needs one"
         ]
     );
-    let told = Flow::from_bytes("f.yaml", "", text("slaes").as_bytes()).expect_err("near");
+    // Also one whose name is near to one of the flow's.
     assert_eq!(
-        told.to_string(),
-        "f.yaml:3:38 nodes.n.queue_name: there is no queue \"slaes\"; did you mean \"sales\"?"
+        warnings(&text("slaes")),
+        [
+            "f.yaml:3:38 nodes.n.queue_name: there is no queue \"slaes\" here: the server needs one; did you mean \"sales\"?"
+        ]
     );
 }
