@@ -32,7 +32,7 @@ pub struct Face {
     /// Where the figures come from.
     pub sources: Sources,
     /// Whether the process refuses new calls.
-    pub draining: AtomicBool,
+    pub draining: Arc<AtomicBool>,
     /// Recordings for those who have a signed address.
     pub recordings: Recordings,
     /// `[api] allowed_hosts`, which count for the diagnosis as well.

@@ -31,6 +31,7 @@ pub(super) fn router(recordings: Recordings) -> Router {
     Router::new()
         .route("/recordings/{id}", get(recording))
         .with_state(recordings)
+        .method_not_allowed_fallback(super::v1::no_method)
 }
 
 async fn recording(

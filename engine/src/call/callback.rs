@@ -6,20 +6,19 @@ use super::causes::q850_of;
 use super::context::CallContext;
 use super::control::Orders;
 use super::dial::DialTarget;
-use super::events::EventKind;
-use super::executor::{Executor, Recordings};
-use super::hunt::{Hunt, Hunted};
+use super::directory::Found;
+use super::hunt::Hunt;
 use super::leg::End;
+use super::originate::{Ringing, not_answered, run};
 use super::program::{CallInfo, Direction};
 use super::queue_program::QueueProgram;
-use super::see_off::Escorted;
-use super::session::{account, tell_ended, tell_started};
+use super::session::tell_started;
 use super::{CallerIdentity, Calls};
 use crate::config::Callback;
 use crate::queue::{DueCallback, KeptCallback};
-use serde_json::json;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::oneshot;
 use tracing::Instrument;
 
 /// Makes callbacks from now on, unless somebody does.
@@ -30,9 +29,16 @@ pub(super) fn drive(calls: &Arc<Calls>) {
     let calls = Arc::downgrade(calls);
     tokio::spawn(async move {
         while let Some(callback) = due.recv().await {
-            // The next process calls back whom this one has not.
-            let calls = calls.upgrade().filter(|calls| !calls.is_draining());
-            let Some(calls) = calls else { return };
+            let Some(calls) = calls.upgrade() else { return };
+            if calls.is_draining() {
+                tracing::info!(
+                    rule = "draining",
+                    queue = callback.queue,
+                    "a callback is left to the next process"
+                );
+                calls.queues.callback_put_off(callback.caller);
+                continue;
+            }
             tokio::spawn(call_back(calls, callback));
         }
     });
@@ -74,7 +80,12 @@ async fn call_back(calls: Arc<Calls>, due: DueCallback) {
         .routed
         .set(("callback".to_owned(), format!("queue {}", due.queue)));
     let serving = ring_and_serve(&call, orders, &rule, &due);
-    serving.instrument(span).await;
+    match serving.instrument(span).await {
+        Ok(()) => {}
+        // We stop, and the next process calls.
+        Err(end) if end.cause == "shutdown" => calls.queues.callback_put_off(due.caller),
+        Err(_) => calls.queues.callback_failed(due.caller),
+    }
 }
 
 async fn ring_and_serve(
@@ -82,38 +93,30 @@ async fn ring_and_serve(
     orders: Orders,
     rule: &Callback,
     due: &DueCallback,
-) {
-    let calls = &call.calls;
+) -> Result<(), End> {
     tracing::info!(queue = due.queue, number = due.number, "calls back");
     let began = Instant::now();
     tell_started(call);
     call.begun();
-    let leg = match reach(call, rule, due).await {
-        Ok(leg) => leg,
+    let found = match find(call, rule, due).await {
+        Ok(found) => found,
         Err(end) => {
-            call.record(&end);
-            tell_ended(call, &end, false, began);
-            return calls.queues.callback_failed(due.caller);
+            drop(orders);
+            not_answered(call, &end, began);
+            return Err(end);
         }
     };
-    let mut leg = leg.into_leg();
-    call.came_up();
-    call.tell(EventKind::CallAnswered, || json!({"codec": leg.codec()}));
-    let mut recordings = Recordings::new(&call.in_force.settings.recordings_dir, &call.info.id);
-    let program = Box::new(QueueProgram::resume(&due.queue, due.caller));
-    let mut executor = Executor::new(&mut leg, call, &mut recordings, program, orders);
-    let end = executor.run(calls.stop.subscribe()).await;
-    drop(executor);
-    account(call, &mut leg, &end, began, Some(&recordings)).await;
-    recordings.delete_unkept().await;
+    let (answered, _) = oneshot::channel();
+    let ringing = Ringing {
+        hunt: Hunt::new(call.clone(), found, Some(rule.ring), None),
+        program: Box::new(QueueProgram::resume(&due.queue, due.caller)),
+        answered,
+    };
+    run(call, orders, ringing).await
 }
 
-/// The customer's phone, once it is answered.
-async fn reach(
-    call: &Arc<CallContext>,
-    rule: &Callback,
-    due: &DueCallback,
-) -> Result<Escorted, End> {
+/// The ways to the customer.
+async fn find(call: &Arc<CallContext>, rule: &Callback, due: &DueCallback) -> Result<Found, End> {
     let target = DialTarget::Trunk {
         trunk: rule.trunk.clone(),
         number: due.number.clone(),
@@ -123,33 +126,17 @@ async fn reach(
     let found = directory
         .find(&call.info, &call.caller, &target, shown)
         .await;
-    let not_reached = |status| End {
-        status: Some(status),
-        q850: q850_of(status),
-        ..End::by("us", "not-reached")
-    };
-    let found = found.map_err(|refusal| {
+    found.map_err(|refusal| {
         call.calls.counters.refused(refusal.rule);
         tracing::warn!(
             rule = refusal.rule,
             reason = refusal.text,
             "cannot call back"
         );
-        not_reached(refusal.status)
-    })?;
-    let mut hunt = Hunt::new(call.clone(), found, Some(rule.ring), None);
-    loop {
-        match hunt.next().await {
-            Hunted::Progress { status, .. } if status >= 180 => {
-                call.rings();
-                call.tell(EventKind::CallRinging, || json!({ "status": status }));
-            }
-            Hunted::Progress { .. } => {}
-            Hunted::Answered(leg, _) => return Ok(leg),
-            Hunted::Nobody(dialled) => {
-                tracing::info!(status = dialled.status, "nobody answers the callback");
-                return Err(not_reached(dialled.status));
-            }
+        End {
+            status: Some(refusal.status),
+            q850: q850_of(refusal.status),
+            ..End::by("us", "not-reached")
         }
-    }
+    })
 }

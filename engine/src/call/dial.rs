@@ -62,6 +62,17 @@ pub enum DialTarget {
     Uri(String),
 }
 
+impl DialTarget {
+    /// Whom a call to it is said to be to: the user, the group, the number or the URI.
+    pub fn name(&self) -> &str {
+        match self {
+            DialTarget::Number(number) | DialTarget::Trunk { number, .. } => number,
+            DialTarget::Endpoint(name) | DialTarget::RingGroup(name) => name,
+            DialTarget::Uri(uri) => uri,
+        }
+    }
+}
+
 impl std::fmt::Display for DialTarget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -324,7 +324,7 @@ pub struct Calls {
     /// The legs that are up.
     pub live: Arc<LiveLegs>,
     /// No new calls are placed.
-    draining: AtomicBool,
+    pub draining: Arc<AtomicBool>,
     /// Told to hang up.
     stop: watch::Sender<bool>,
     /// Every call that the SIP side handed over before draining has begun.
@@ -367,7 +367,7 @@ impl Calls {
             counters: parts.counters,
             troubled: Arc::default(),
             live: Arc::default(),
-            draining: AtomicBool::new(false),
+            draining: Arc::default(),
             stop: watch::Sender::new(false),
             all_begun: watch::Sender::new(false),
             boot,

@@ -84,10 +84,10 @@ pub struct AddParticipant {
 }
 
 /// What runs while it rings.
-struct Ringing {
-    hunt: Hunt,
-    program: Box<dyn Program>,
-    answered: oneshot::Sender<()>,
+pub(super) struct Ringing {
+    pub(super) hunt: Hunt,
+    pub(super) program: Box<dyn Program>,
+    pub(super) answered: oneshot::Sender<()>,
 }
 
 impl Calls {
@@ -121,11 +121,7 @@ impl Calls {
             id: self.fresh_id(),
             direction: Direction::Outbound,
             from: caller_id.clone().unwrap_or_else(|| UNNAMED.to_owned()),
-            to: match &to {
-                DialTarget::Number(number) | DialTarget::Trunk { number, .. } => number.clone(),
-                DialTarget::Endpoint(name) | DialTarget::RingGroup(name) => name.clone(),
-                DialTarget::Uri(uri) => uri.clone(),
-            },
+            to: to.name().to_owned(),
         };
         let found = self
             .directory
@@ -151,7 +147,7 @@ impl Calls {
             program,
             answered,
         };
-        tokio::spawn(run(call, orders, ringing).instrument(span));
+        tokio::spawn(async move { run(&call, orders, ringing).await }.instrument(span));
         Ok(Originated {
             id,
             answered: is_answered,
@@ -297,32 +293,47 @@ fn callable(found: Found, to: &DialTarget) -> Result<Found, Refusal> {
     Ok(found)
 }
 
-async fn run(call: Arc<CallContext>, mut orders: Orders, ringing: Ringing) {
+/// Rings, and lets the program drive the call once it is answered.
+///
+/// # Errors
+/// How it ended without an answer; that is recorded and told.
+pub(super) async fn run(
+    call: &Arc<CallContext>,
+    mut orders: Orders,
+    ringing: Ringing,
+) -> Result<(), End> {
     let _watch = PanicWatch(call.calls.counters.clone());
     let began = Instant::now();
     tracing::info!(to = call.info.to, from = call.info.from, "call out");
     let mut program = ringing.program;
-    match ring(&call, &mut orders, ringing.hunt, &mut program).await {
+    match ring(call, &mut orders, ringing.hunt, &mut program).await {
         Ok(leg) => {
             call.came_up();
             call.tell(EventKind::CallAnswered, || json!({"codec": leg.codec()}));
             let _ = ringing.answered.send(());
-            drive(call, orders, leg, program, began).await;
+            drive(call.clone(), orders, leg, program, began).await;
+            Ok(())
         }
         Err(end) => {
             drop(orders);
-            call.calls.counters.ended(&end);
-            tracing::info!(
-                by = end.by,
-                cause = end.cause,
-                status = end.status,
-                q850 = end.q850,
-                "call over: nobody answered"
-            );
-            call.record(&end);
-            tell_ended(&call, &end, false, began);
+            not_answered(call, &end, began);
+            Err(end)
         }
     }
+}
+
+/// The last of a call that was not answered.
+pub(super) fn not_answered(call: &CallContext, end: &End, began: Instant) {
+    call.calls.counters.ended(end);
+    tracing::info!(
+        by = end.by,
+        cause = end.cause,
+        status = end.status,
+        q850 = end.q850,
+        "call over: nobody answered"
+    );
+    call.record(end);
+    tell_ended(call, end, false, began);
 }
 
 /// Rings until somebody answers. Meanwhile the call can be hung up, or be given another program.

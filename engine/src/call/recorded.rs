@@ -28,14 +28,14 @@ pub(super) struct RecordedFiles(Mutex<Files>);
 #[derive(Debug, Default)]
 struct Files {
     complete: Vec<RecordedFile>,
-    /// The latest message of voicemail: none of the call's recordings.
-    message: Option<PathBuf>,
+    /// Messages of voicemail that are not complete yet: none of the call's recordings.
+    messages: Vec<PathBuf>,
 }
 
 impl RecordedFiles {
-    /// A message of voicemail is about to be recorded there.
+    /// A message of voicemail is recorded there from now on; [`note`](Self::note) is told when it is complete.
     pub(super) fn expect_message(&self, path: &Path) {
-        self.files().message = Some(path.to_owned());
+        self.files().messages.push(path.to_owned());
     }
 
     /// Takes note of a file; returns whether it is a recording, and no message of voicemail. What is missing in it is said in the call's log.
@@ -53,11 +53,13 @@ impl RecordedFiles {
             }
         }
         let mut files = self.files();
-        let is_recording = files.message.as_deref() != Some(&*file.path);
-        if is_recording && files.complete.len() < MAX_FILES {
-            files.complete.push(file);
+        let at = files.messages.iter().position(|path| *path == file.path);
+        match at {
+            Some(at) => _ = files.messages.swap_remove(at),
+            None if files.complete.len() < MAX_FILES => files.complete.push(file),
+            None => {}
         }
-        is_recording
+        at.is_none()
     }
 
     fn files(&self) -> MutexGuard<'_, Files> {
@@ -105,12 +107,15 @@ mod tests {
     #[test]
     fn a_record_names_what_stays_and_what_it_misses() {
         let files = RecordedFiles::default();
+        // The call was sent elsewhere while the first was left, and leaves another there.
         files.expect_message(Path::new("message.wav"));
+        files.expect_message(Path::new("message-2.wav"));
         for (name, lost_ms) in [
             ("a.wav", 0),
             ("b.opus", 40),
             ("message.wav", 0),
             ("c.wav", 0),
+            ("message-2.wav", 0),
         ] {
             let path = PathBuf::from(name);
             let is_recording = files.note(RecordedFile {
@@ -121,7 +126,7 @@ mod tests {
                 end: RecordingEnd::Stopped,
                 of: (lost_ms > 0).then(|| "c-1".to_owned()),
             });
-            assert_eq!(is_recording, name != "message.wav");
+            assert_eq!(is_recording, !name.starts_with("message"));
         }
         files.forget(Path::new("c.wav"));
         let said = files.as_json();

@@ -8,7 +8,7 @@ use super::first_of::first_of;
 use super::hunt::{Hunt, Hunted};
 use super::leg::{Input, hangup_reason};
 use super::see_off::Escorted;
-use super::{agent_words::Words, sounds};
+use super::{Calls, agent_words::Words, sounds};
 use crate::media::{Command, MediaAudio};
 use crate::queue::{Missed, Rung};
 use crate::route::Refusal;
@@ -94,7 +94,7 @@ impl Rings {
         self.cancel("queue-goes-on", None);
         (self.attempt, self.prefer) = (attempt, prefer);
         if self.words.is_none() && agents.iter().any(|rung| rung.confirm) {
-            self.words = Some(spoken(self.call.clone()));
+            self.words = Some(spoken(self.call.calls.clone()));
         }
         for rung in agents {
             let target = DialTarget::from(rung.reach);
@@ -308,13 +308,13 @@ fn asks_for_key(words: Option<&MediaAudio>) -> Vec<MediaAudio> {
 }
 
 /// Has a voice say what asks for the key, while the agent rings. Stays empty where there is none.
-fn spoken(call: Arc<CallContext>) -> Arc<OnceLock<MediaAudio>> {
+fn spoken(calls: Arc<Calls>) -> Arc<OnceLock<MediaAudio>> {
     let words = Arc::new(OnceLock::new());
     let made = words.clone();
-    if let Some(speaker) = &call.calls.speech {
+    if let Some(speaker) = &calls.speech {
         let text = Words::Take.said(&speaker.language());
         tokio::spawn(async move {
-            match sounds::load(&call.calls, &text).await {
+            match sounds::load(&calls, &text).await {
                 Ok(audio) => _ = made.set(audio),
                 Err(error) => {
                     tracing::warn!(

@@ -31,7 +31,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -211,7 +210,7 @@ async fn serve(
     };
     let face = Arc::new(Face {
         sources,
-        draining: AtomicBool::new(false),
+        draining: calls.draining.clone(),
         recordings: Recordings {
             signer: store.recording_signer().await?,
             store: store.clone(),
@@ -227,7 +226,6 @@ async fn serve(
     tokio::spawn(calls.clone().serve_texts(texts));
     tokio::spawn(calls.clone().serve(sip.incoming));
     signals.stop(&reload).await;
-    face.draining.store(true, Ordering::Relaxed);
     // Carriers send no more calls to one who is not registered.
     let drain = reload.config.load().run.drain;
     let drained = async { tokio::join!(calls.drain(drain), trunks.stop()) };

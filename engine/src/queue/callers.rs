@@ -454,6 +454,15 @@ impl Core {
 
     /// Whoever was to be called back was not reached.
     pub fn callback_failed(&mut self, now: Instant, caller: CallerId) {
+        self.not_called_back(now, caller, true);
+    }
+
+    /// Whoever was to be called back was not called after all: that is no attempt.
+    pub fn callback_put_off(&mut self, now: Instant, caller: CallerId) {
+        self.not_called_back(now, caller, false);
+    }
+
+    fn not_called_back(&mut self, now: Instant, caller: CallerId, attempted: bool) {
         let Some(waiter) = self.callers.get_mut(&caller) else {
             return;
         };
@@ -467,21 +476,24 @@ impl Core {
         let (Some(rule), Some(back)) = (rule, back) else {
             return self.send_away(now, caller, Leaving::Removed);
         };
-        let given_up = back.attempts >= rule.attempts;
-        match given_up {
-            true => _ = self.callers.remove(&caller),
-            false => {
-                waiter.stage = Stage::Waiting {
-                    from: now + rule.retry,
-                }
-            }
+        let given_up = attempted && back.attempts >= rule.attempts;
+        waiter.stage = Stage::Waiting {
+            from: now + rule.retry,
+        };
+        if let Some(back) = waiter.callback.as_mut().filter(|_| !attempted) {
+            back.attempts = back.attempts.saturating_sub(1);
+        }
+        if given_up {
+            self.callers.remove(&caller);
         }
         self.release(&[agent]);
-        self.tell(Event::CallbackFailed {
-            queue,
-            number: back.number,
-            given_up,
-        });
+        if attempted {
+            self.tell(Event::CallbackFailed {
+                queue,
+                number: back.number,
+                given_up,
+            });
+        }
         self.settle(now);
     }
 

@@ -37,7 +37,7 @@ pub struct DueCallback {
 /// All queues and agents.
 pub struct Queues {
     inside: Mutex<Inside>,
-    sinks: Mutex<Vec<Arc<EventSink>>>,
+    sinks: Mutex<Vec<EventSink>>,
     woken: Arc<Notify>,
     driven: AtomicBool,
 }
@@ -79,10 +79,11 @@ impl Queues {
 
     /// Lets somebody know of all that happens from now on.
     pub fn listen(&self, sink: EventSink) {
-        let sinks = self.sinks.lock();
-        sinks
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Arc::new(sink));
+        self.sinks().push(sink);
+    }
+
+    fn sinks(&self) -> MutexGuard<'_, Vec<EventSink>> {
+        self.sinks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -106,17 +107,14 @@ impl Queues {
         inside.pass_on(now);
         let events: Vec<Event> = std::iter::from_fn(|| inside.core.poll_event()).collect();
         // Taken before the core is let go: events are told in their order.
-        let sinks =
-            (!events.is_empty()).then(|| self.sinks.lock().unwrap_or_else(PoisonError::into_inner));
+        let sinks = (!events.is_empty()).then(|| self.sinks());
         drop(inside);
         self.woken.notify_one();
-        for event in &events {
-            log::tell(event);
-            sinks
-                .iter()
-                .flat_map(|sinks| sinks.iter())
-                .for_each(|sink| sink(event));
+        for sink in sinks.iter().flat_map(|sinks| sinks.iter()) {
+            events.iter().for_each(sink);
         }
+        drop(sinks);
+        events.iter().for_each(log::tell);
         done
     }
 
@@ -177,6 +175,11 @@ impl Queues {
     /// Somebody could not be called back.
     pub fn callback_failed(&self, caller: CallerId) {
         self.with(|inside, now| inside.core.callback_failed(now, caller));
+    }
+
+    /// Somebody is called back another time, see [`Core::callback_put_off`].
+    pub fn callback_put_off(&self, caller: CallerId) {
+        self.with(|inside, now| inside.core.callback_put_off(now, caller));
     }
 
     /// Lets time have its way. Done by the first who waits; until then time changes nothing.
@@ -372,7 +375,7 @@ impl Inside {
                         rule = "callbacks-full",
                         "a callback is put off: too many wait to be made"
                     );
-                    self.core.callback_failed(now, caller);
+                    self.core.callback_put_off(now, caller);
                 }
                 continue;
             }

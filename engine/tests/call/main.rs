@@ -5,6 +5,7 @@
 //! Waits for messages, packets and outcomes with a generous limit; never asserts on time.
 #![allow(clippy::unwrap_used)] // a test may panic
 mod bridge;
+mod callbacks;
 mod conference;
 mod control;
 mod dial;
@@ -24,6 +25,7 @@ mod stored;
 mod streaming;
 mod tones;
 mod transfer;
+mod voicemail;
 
 use phone::{PATIENCE, Phone, audio_port, direction, header, status};
 use rig::{Plan, Rig};

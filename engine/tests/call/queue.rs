@@ -1,5 +1,6 @@
 //! Callers who wait in queues, and agents who serve them.
 use crate::bridge::heard;
+use crate::callbacks::callback;
 use crate::phone::{PATIENCE, Phone, audio_port, header};
 use crate::rig::{Plan, Rig};
 use std::time::Duration;
@@ -8,11 +9,11 @@ use trunkline::config::{Agent, Announce, Queue, QueueMember, Secret, Strategy};
 use trunkline::queue::AgentState;
 use trunkline_dsp::g711;
 
-fn agent(id: &str) -> Agent {
+pub(crate) fn agent(id: &str) -> Agent {
     Agent::at_endpoint(id, id)
 }
 
-fn queue(agents: &[&str]) -> Queue {
+pub(crate) fn queue(agents: &[&str]) -> Queue {
     let member = |agent: &&str| QueueMember {
         agent: (*agent).to_owned(),
         penalty: 0,
@@ -31,7 +32,11 @@ fn enqueue() -> Plan {
 }
 
 /// A server with these queues and agents; `300` leads to the queue.
-async fn office(queue: Queue, agents: &[Agent], mut plans: Vec<(&'static str, Plan)>) -> Rig {
+pub(crate) async fn office(
+    queue: Queue,
+    agents: &[Agent],
+    mut plans: Vec<(&'static str, Plan)>,
+) -> Rig {
     plans.push(("300", enqueue()));
     let rig = Rig::start(plans).await;
     rig.calls.queues.apply(&[queue], agents);
@@ -54,7 +59,7 @@ async fn takes(agent: &mut Phone) -> u16 {
     audio_port(&invite)
 }
 
-async fn until(rig: &Rig, agent: &str, state: AgentState) {
+pub(crate) async fn until(rig: &Rig, agent: &str, state: AgentState) {
     let limit = tokio::time::Instant::now() + PATIENCE;
     loop {
         let view = rig.calls.queues.agent(agent).unwrap();
@@ -66,7 +71,7 @@ async fn until(rig: &Rig, agent: &str, state: AgentState) {
     }
 }
 
-async fn until_waiting(rig: &Rig, callers: usize) {
+pub(crate) async fn until_waiting(rig: &Rig, callers: usize) {
     let limit = tokio::time::Instant::now() + PATIENCE;
     loop {
         let view = rig.calls.queues.queue("sales").unwrap();
@@ -91,7 +96,7 @@ async fn until_heard_by(rig: &Rig, members: u64) {
     }
 }
 
-async fn queued(rig: &mut Rig) -> QueueEnd {
+pub(crate) async fn queued(rig: &mut Rig) -> QueueEnd {
     match rig.outcome().await {
         Outcome::Queued(queued) => queued.end,
         other => panic!("{other:?}"),
@@ -99,7 +104,7 @@ async fn queued(rig: &mut Rig) -> QueueEnd {
 }
 
 /// The program hangs up.
-async fn parted(rig: &mut Rig, phone: &mut Phone) {
+pub(crate) async fn parted(rig: &mut Rig, phone: &mut Phone) {
     phone.expect("BYE").await;
     assert_eq!(rig.outcome().await, Outcome::HungUp);
 }
@@ -624,15 +629,7 @@ async fn a_supervisor_listens_whispers_and_speaks_with_both() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_keeps_its_place_and_is_called_back() {
     let mut one = queue(&["ann"]);
-    one.callback = Some(trunkline::config::Callback {
-        key: '2',
-        trunk: "out".to_owned(),
-        allow: vec!["+49".to_owned()],
-        caller_id: None,
-        ring: PATIENCE,
-        attempts: 1,
-        retry: PATIENCE,
-    });
+    one.callback = Some(callback());
     let mut rig = office(one, &[agent("ann")], vec![]).await;
     rig.calls.queues.pause("ann", "lunch").unwrap();
     let mut ann = rig.phone("ann").await;

@@ -6,13 +6,17 @@ use super::server::{PATIENCE, Server, Settings};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// A server with users ann, bob and cat.
+/// A server with users ann, bob, cat and dan, who is the agent 71.
 pub(crate) fn server() -> Server {
-    let users = ["ann", "bob", "cat"]
+    let users = ["ann", "bob", "cat", "dan"]
         .map(|user| format!("[[endpoint]]\nuser = {user:?}\npassword = \"secret-of-{user}\"\n"));
     let quick = quick();
     Server::with(Settings {
-        callers: format!("{}{}", quick.callers, users.concat()),
+        callers: format!(
+            "{}{}[[agent]]\nid = \"71\"\nendpoint = \"dan\"\n",
+            quick.callers,
+            users.concat()
+        ),
         ..quick
     })
 }
@@ -165,6 +169,12 @@ fn a_menu_is_answered_from_the_shell_and_somebody_is_added() {
     with(&server, &admin, "DELETE", &format!("{path}/bob"), "").is_problem(404, "not-found");
     ctl(&["calls", "remove", id, "cat"]);
     cat.wait_hang_up();
+    let dan = registered(&server, "dan");
+    ctl(&["calls", "add", id, "--to", "agent:71"]);
+    let dan = dan.take_call(server.sip());
+    with(&server, &admin, "DELETE", &format!("{path}/agent:72"), "").is_problem(404, "not-found");
+    ctl(&["calls", "remove", id, "agent:71"]);
+    dan.wait_hang_up();
     ann.hang_up();
     drop(bob);
 }

@@ -33,6 +33,15 @@ fn ctl_asks_over_tls_and_only_whom_it_knows() {
         .expect("curl runs");
     let said = String::from_utf8_lossy(&asked.stdout).into_owned();
     assert!(said.ends_with("403"), "{said}");
+    let asked = std::process::Command::new("curl")
+        .args(["-s", "-i", "-X", "DELETE", "--cacert", &ca, &address])
+        .output()
+        .expect("curl runs");
+    let said = String::from_utf8_lossy(&asked.stdout).into_owned();
+    assert!(
+        said.contains("405") && said.contains("method-not-allowed"),
+        "{said}"
+    );
     // It is not where /health is.
     let (status, _) = server.http("/api/v1").expect("an answer");
     assert_eq!(status, 404);

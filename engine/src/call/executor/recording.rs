@@ -30,6 +30,8 @@ pub(in super::super) struct Recordings {
     made: HashMap<RecordingId, (PathBuf, Stay)>,
     /// The message of voicemail that is being recorded, or about to be.
     pub(super) take: Option<Take>,
+    /// Messages that the call was sent away from: their files may still be written to. As many as boxes have room for.
+    pub(super) left: Vec<Take>,
 }
 
 /// What becomes of a file when its call is over.
@@ -51,6 +53,7 @@ impl Recordings {
             running: None,
             made: HashMap::new(),
             take: None,
+            left: Vec::new(),
         }
     }
 
@@ -135,10 +138,7 @@ impl Executor<'_> {
         let (id, format) = (self.fresh_id(), record.format);
         let is_message = message.is_some();
         let path = match message {
-            Some(path) => {
-                self.call.recorded.expect_message(&path);
-                self.recordings.begin_message(id, path)
-            }
+            Some(path) => self.recordings.begin_message(id, path),
             None => self.recordings.begin(id, format, record.keep),
         };
         let spec = RecordingSpec {
@@ -152,8 +152,9 @@ impl Executor<'_> {
         match self.leg.media(Command::Record(Box::new(spec))) {
             Ok(()) => {
                 // A message is none of the call's recordings: they are listed and deleted by rules of their own.
-                if !is_message {
-                    self.say_recording(id, &file);
+                match is_message {
+                    true => self.call.recorded.expect_message(&file),
+                    false => self.say_recording(id, &file),
                 }
                 self.recording = Some(id);
                 self.until_recorded(id, &record.stop_keys).await

@@ -39,6 +39,8 @@ impl Executor<'_> {
 
     /// The machine of a visit. For one that leaves a message, that is begun.
     async fn visit(&mut self, wanted: &Voicemail) -> Box<dyn Visit> {
+        // The call was sent elsewhere while it was left: filed when nobody writes to it any more.
+        self.recordings.left.extend(self.recordings.take.take());
         let boxes = self.call.calls.voicemail.clone();
         let user = match &self.call.caller.origin {
             Origin::User(user) => Some(user.as_ref()),
@@ -67,10 +69,6 @@ impl Executor<'_> {
             },
             name: identity.name.clone().filter(|_| !identity.private),
         };
-        if self.recordings.take.is_some() {
-            // The call was sent elsewhere while it was left.
-            self.file_message(0).await;
-        }
         let name = wanted.mailbox.as_deref().unwrap_or_default();
         let taken = boxes.begin(name, caller).await;
         let mailbox = taken.as_ref().map(|take| take.mailbox.clone());
@@ -157,8 +155,11 @@ impl Executor<'_> {
 
 /// The caller has hung up: what was said until then is the message. To be called when the channel is closed.
 pub(in super::super) async fn file_unfinished(call: &CallContext, recordings: &Recordings) {
-    if let Some(take) = recordings.take.clone() {
+    for take in recordings.left.iter().chain(&recordings.take) {
         call.calls.records.recording_gone(&take.path);
-        call.calls.voicemail.file(take, Duration::ZERO).await;
+        call.calls
+            .voicemail
+            .file(take.clone(), Duration::ZERO)
+            .await;
     }
 }

@@ -277,6 +277,31 @@ fn a_callback_that_fails_is_tried_again_and_given_up() {
 }
 
 #[test]
+fn a_callback_that_is_put_off_counts_as_no_attempt() {
+    let mut office = calling_back();
+    let caller = office.join("c-1");
+    assert!(office.core.ask_callback(office.now, caller, "+491"));
+    while office.core.poll_event().is_some() {}
+    for _ in 0..3 {
+        let orders = office.orders();
+        let last = orders.last();
+        assert!(
+            matches!(last, Some((_, Order::CallBack { .. }))),
+            "{orders:?}"
+        );
+        assert_eq!(office.core.callbacks()[0].attempts, 1);
+        office.core.callback_put_off(office.now, caller);
+        assert_eq!(office.core.callbacks()[0].attempts, 0);
+        assert_eq!(office.state("a"), AgentState::Free);
+        assert_eq!(office.core.due(), Some(office.now + s(300)));
+        office.pass(s(300));
+    }
+    let events = std::iter::from_fn(|| office.core.poll_event());
+    let failed = |event: &Event| matches!(event, Event::CallbackFailed { .. });
+    assert_eq!(events.filter(failed).count(), 0);
+}
+
+#[test]
 fn callbacks_outlive_a_restart() {
     let mut office = calling_back();
     office.core.logout(office.now, "a").unwrap();

@@ -10,8 +10,7 @@ use super::place::{caller_id, ring};
 use super::shown::Call;
 use super::{Carried, carried};
 use crate::call::control::{Order, OrderError, Snapshot};
-use crate::call::{AddParticipant, HangupCause};
-use crate::config::Reach;
+use crate::call::{AddParticipant, DialTarget, HangupCause};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -108,14 +107,12 @@ async fn list(
 
 /// What the call to them says of whom it was placed to.
 fn callee(v1: &V1, who: &str) -> String {
-    match who.split_once(':') {
-        Some(("agent", agent)) => match v1.parts.calls.queues.reach(agent) {
-            Some(Reach::Endpoint(user)) => user,
-            Some(Reach::Outside { number, .. }) => number,
-            None => who.to_owned(),
-        },
-        Some(("number" | "endpoint" | "ring_group", name)) => name.to_owned(),
-        _ => who.to_owned(),
+    let reach = who
+        .strip_prefix("agent:")
+        .and_then(|agent| v1.parts.calls.queues.reach(agent));
+    match reach {
+        Some(reach) => DialTarget::from(reach).name().to_owned(),
+        None => who.to_owned(),
     }
 }
 
