@@ -54,3 +54,4 @@ pub use typed::HeaderError;
 pub use uri::{Host, Scheme, Uri};
 pub use validate::Rejection;
 pub use via::Via;
+pub use wire::ALLOW;

@@ -16,8 +16,8 @@ use std::net::SocketAddr;
 
 /// What our branches start with.
 pub(crate) const BRANCH_PREFIX: &str = "z9hG4bK";
-/// What we do, in Allow.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY, MESSAGE, SUBSCRIBE, REGISTER";
+/// What we do, in Allow (RFC 3261 §20.5).
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY, MESSAGE, SUBSCRIBE, REGISTER";
 /// The extensions a request may require of us; the last one only where reliable provisional responses are on.
 pub(crate) const EXTENSIONS: [&str; 4] = ["replaces", "norefersub", "timer", "100rel"];
 /// Supported within a dialog, where provisional responses of ours and to us are not reliable.

@@ -330,3 +330,48 @@ fn notifies_go_where_the_phone_sends_from_and_end_with_its_connection() {
     is_over(&mut probe, "unreachable");
     probe.drain();
 }
+
+#[test]
+fn a_subscription_ends_with_the_connection_of_its_latest_refresh() {
+    let mut probe = Probe::with(config(9), Transport::Tcp);
+    probe.endpoint = Endpoint::with_gate(config(9), Box::new(ByName));
+    let first = subscribe(1, "", "X: ann\r\n").replace("/UDP", "/TCP");
+    let (_, sent) = accepted(&mut probe, &first);
+    let tag = tag_of(&sent[0]);
+    answer(&mut probe, &sent[1], 200);
+    let old = probe.flow;
+    probe.flow.connection += 1;
+    let again = subscribe(2, &tag, "X: ann\r\n").replace("/UDP", "/TCP");
+    let sent = probe.tell(&again);
+    assert!(sent[0].starts_with("SIP/2.0 200 "), "{}", sent[0]);
+    answer(&mut probe, &sent[1], 200);
+    probe.endpoint.transport_failed(probe.now, old);
+    assert!(probe.events().is_empty());
+    let found = probe.endpoint.subscribers("box");
+    assert_eq!(found[0].flow, probe.flow);
+    probe.endpoint.transport_failed(probe.now, probe.flow);
+    is_over(&mut probe, "unreachable");
+    probe.drain();
+}
+
+#[test]
+fn what_one_may_have_counts_for_each_topic() {
+    let mut probe = probe(99);
+    for n in 1..=34 {
+        let text = another(n, "ann", &format!("a{n}"));
+        assert_eq!(probe.tell(&text), [""; 0]);
+        let (id, origin) = match &probe.events()[..] {
+            [Event::Request { id, origin, .. }] => (*id, origin.clone()),
+            other => panic!("{other:?}"),
+        };
+        let (now, topic) = (probe.now, format!("box {}", n % 2));
+        probe
+            .endpoint
+            .accept_subscription(now, id, origin, topic, Vec::new());
+        let status = if n <= 32 { "200" } else { "503" };
+        assert_eq!(&probe.sent()[0][8..11], status, "{n}");
+        probe.events();
+    }
+    assert_eq!(probe.endpoint.subscribers("box 0").len(), 16);
+    probe.drain();
+}

@@ -5,14 +5,12 @@ use super::Refusal;
 use super::counters::CallCounters;
 use crate::net::sip::SipHandle;
 use std::sync::atomic::Ordering;
-use trunkline_sip::{Frame, HeaderId, Message, Origin, RequestId};
+use trunkline_sip::{ALLOW, Frame, HeaderId, Message, Origin, RequestId};
 
 /// Longest text, octets.
 const MAX_BODY: usize = 8192;
 /// Longest Content-Type, octets.
 const MAX_CONTENT_TYPE: usize = 128;
-/// What 405 says we do take (RFC 3261 §21.4.6).
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY, MESSAGE, SUBSCRIBE, REGISTER";
 
 /// A text message of a trunk or an endpoint.
 #[derive(Clone, PartialEq, Eq)]

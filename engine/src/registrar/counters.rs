@@ -16,7 +16,7 @@ pub struct RegistrarCounters {
 }
 
 impl RegistrarCounters {
-    /// REGISTERs refused, by rule.
+    /// Requests refused, by rule.
     pub fn refused(&self) -> Vec<(&'static str, u64)> {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused

@@ -3,7 +3,7 @@
 use super::Location;
 use crate::config::{Config, NumberDestination, VoicemailBox};
 use crate::route::{CallerIdentity, OutboundLeg};
-use trunkline_sip::{Notifies, Origin, OutContact, OutRequest, Subscriber, Uri};
+use trunkline_sip::{Flow, Notifies, Origin, OutContact, OutRequest, Subscriber, Uri};
 
 /// What phones subscribe to. More subscriptions than phones of a large office have.
 pub const MESSAGE_SUMMARY: Notifies = Notifies {
@@ -50,10 +50,15 @@ impl Location {
     }
 }
 
-/// Whether a phone has subscribed: it does so over the path of its REGISTER, or from the same Contact.
+/// Whether a phone has subscribed.
 fn is_that(subscriber: &Subscriber, user: &str, leg: &OutboundLeg) -> bool {
     let own = matches!(&subscriber.origin, Origin::User(of) if **of == *user);
-    own && (subscriber.flow == leg.flow || subscriber.contact == leg.target)
+    own && is_from(leg, subscriber.flow, &subscriber.contact)
+}
+
+/// Whether a request comes from a phone: over the path of its REGISTER, unless that is a proxy's (RFC 3327), which others share; or from the same Contact.
+fn is_from(leg: &OutboundLeg, flow: Flow, contact: &str) -> bool {
+    (leg.routes.is_empty() && flow == leg.flow) || contact == leg.target
 }
 
 impl Waiting {
@@ -121,6 +126,7 @@ pub(super) fn may_watch(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use trunkline_sip::Transport;
 
     #[test]
     fn a_summary_says_how_many_wait_and_where_they_are_heard() {
@@ -143,6 +149,34 @@ mod tests {
         assert!(
             text.starts_with("Messages-Waiting: no\r\nMessage-Account: sip:ann@pbx.example\r\n")
         );
+    }
+
+    #[test]
+    fn a_phone_is_known_by_its_path_or_contact_and_behind_a_proxy_by_its_contact() {
+        let flow = |remote: &str| Flow {
+            transport: Transport::Udp,
+            local: "10.0.0.2:5060".parse().unwrap(),
+            remote: remote.parse().unwrap(),
+            connection: 0,
+        };
+        let (path, elsewhere) = (flow("10.0.0.1:5060"), flow("10.0.0.9:5060"));
+        let (own, other) = ("sip:ann@10.1.0.1", "sip:ann@10.1.0.2");
+        let text = String::new;
+        for (proxied, from, contact, is) in [
+            (false, path, own, true),
+            (false, path, other, true),
+            (false, elsewhere, own, true),
+            (false, elsewhere, other, false),
+            (true, path, own, true),
+            (true, path, other, false),
+        ] {
+            let mut leg = OutboundLeg::new(path, own.to_owned(), text(), text(), text());
+            if proxied {
+                leg.routes = vec!["<sip:10.0.0.1;lr>".to_owned()];
+            }
+            let case = (proxied, from, contact);
+            assert_eq!(is_from(&leg, from, contact), is, "{case:?}");
+        }
     }
 
     #[test]

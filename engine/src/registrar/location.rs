@@ -1,6 +1,7 @@
 //! The table of phones, shared by the task that answers REGISTERs and by whoever calls a phone.
 use super::counters::RegistrarCounters;
 use crate::config::{Config, Endpoint};
+use crate::net::sip::{Headers, IncomingRequest, SipHandle};
 use crate::route::address::{ANONYMOUS, name_addr};
 use crate::route::{CallerIdentity, OutboundLeg, terms};
 use arc_swap::ArcSwap;
@@ -143,6 +144,22 @@ impl Location {
         let most = endpoint.max_contacts;
         self.table()
             .register(Instant::now(), user, most, flow, request)
+    }
+
+    /// Refuses a request that belongs to no call: answered, counted and told in the log.
+    pub fn refuse(
+        &self,
+        sip: &SipHandle,
+        incoming: &IncomingRequest,
+        status: u16,
+        rule: &'static str,
+        headers: Headers,
+    ) {
+        let flow = &incoming.flow;
+        let user = incoming.origin.name();
+        tracing::info!(user, remote = %flow.remote, transport = flow.transport.uri_param(), status, rule, "request refused");
+        self.counters.count_refused(rule);
+        sip.respond(incoming.id, status, rule, headers);
     }
 
     pub(super) fn table(&self) -> MutexGuard<'_, Registrar> {

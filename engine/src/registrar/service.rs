@@ -10,7 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc};
 use trunkline_sip::registrar::{Binding, Registered};
-use trunkline_sip::{Flow, Method, Origin, Uri};
+use trunkline_sip::{ALLOW, Flow, Method, Origin, Uri};
 
 /// Who takes what is no REGISTER.
 #[derive(Debug)]
@@ -141,14 +141,8 @@ impl Service {
         rule: &'static str,
         headers: Headers,
     ) {
-        let flow = &incoming.flow;
-        let user = match &incoming.origin {
-            Origin::User(user) | Origin::Peer(user) => user,
-            Origin::Stranger => "",
-        };
-        tracing::info!(user, remote = %flow.remote, transport = flow.transport.uri_param(), status, rule, "request refused");
-        self.location.counters.count_refused(rule);
-        self.sip.respond(incoming.id, status, rule, headers);
+        self.location
+            .refuse(&self.sip, incoming, status, rule, headers);
     }
 
     fn closed(&self, flow: Flow) {
@@ -200,8 +194,5 @@ fn owned(headers: Vec<(&'static str, String)>) -> Headers {
 }
 
 fn allow() -> Headers {
-    vec![(
-        "Allow".to_owned(),
-        "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER".to_owned(),
-    )]
+    vec![("Allow".to_owned(), ALLOW.to_owned())]
 }

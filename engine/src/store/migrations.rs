@@ -49,6 +49,10 @@ pub(super) const ALL: &[Migration] = &[
         name: "webhook_spool_by_id",
         sql: "CREATE INDEX webhook_spool_by_id ON webhook_spool (id)",
     },
+    Migration {
+        name: "scheduled_calls_without_secrets",
+        sql: super::scheduled::WITHOUT_SECRETS,
+    },
 ];
 
 /// Runs what has not been run.
@@ -134,6 +138,27 @@ mod tests {
         let recording = store.recording("r-1").await.unwrap().unwrap();
         assert_eq!((recording.began_ms, recording.octets), (1, None));
         assert_eq!(store.cdrs_of_call("c-1").await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn scheduled_calls_that_were_over_lose_their_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("before.db");
+        let mut before = Sqlite::open(&path).unwrap();
+        let last = ALL.iter().position(|step| step.name == "cdr_columns");
+        run(&mut before, &ALL[..=last.unwrap()]).unwrap();
+        let body = r#"{"webhook":{"url":"u","secret":"s"}}"#;
+        for (state, body) in [("placed", body), ("waiting", body), ("failed", "{")] {
+            let sql = "INSERT INTO scheduled_calls (id, at, late, due, state, body) VALUES (?1, 1, 1, 1, ?1, ?2)";
+            before.execute(sql, &[state.into(), body.into()]).unwrap();
+        }
+        drop(before);
+        let store = Store::open(&path).unwrap();
+        let bare = r#"{"webhook":{"url":"u"}}"#;
+        for (state, after) in [("placed", bare), ("waiting", body), ("failed", "{")] {
+            let kept = store.scheduled(state).await.unwrap().unwrap();
+            assert_eq!(kept.body, after, "{state}");
+        }
     }
 
     #[test]

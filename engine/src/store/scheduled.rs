@@ -22,6 +22,11 @@ pub const MOST_SCHEDULED: usize = 10_000;
 /// How long it is kept what became of them.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// What was over before settling took the secret away.
+pub(super) const WITHOUT_SECRETS: &str = "
+    UPDATE scheduled_calls SET body = json_remove(body, '$.webhook.secret')
+    WHERE state NOT IN ('waiting', 'placing') AND json_valid(body);";
+
 /// What is over needs its secret no more.
 const NO_SECRET: &str = "body = json_remove(body, '$.webhook.secret')";
 

@@ -1,7 +1,7 @@
 //! The clerk: has what each message says written down, once, and sends its mail, until it is sent or three days' tries were in vain. Files what the store would not take when it was left. Works from the rows of the store, so a process that is
 //! killed goes on with what is left; calls never wait for it.
 //!
-//! Limits: [`AT_ONCE`] messages at a time; what failed is tried again with growing pauses for [`GIVE_UP`].
+//! Limits: [`AT_ONCE`] messages at a time; a mail that leaves slower than [`LEAST_RATE`] beyond its time is cut; what failed is tried again with growing pauses for [`GIVE_UP`].
 use super::letter::letter;
 use super::{Boxes, Happened, NotDone};
 use crate::config::{Mail, MailBy, MailSecurity, VoicemailBox};
@@ -24,6 +24,8 @@ use tokio::task::{JoinError, JoinSet};
 const AT_ONCE: usize = 4;
 /// How long a mail is tried.
 const GIVE_UP: Duration = Duration::from_secs(72 * 3600);
+/// Octets of a mail that leave in a second at least: 2 Mbit/s.
+const LEAST_RATE: usize = 250_000;
 /// How long a store that fails is left alone.
 const STORE_REST: Duration = Duration::from_secs(5);
 /// What a sleep is at most: a clock that was put back does not stop the clerk.
@@ -174,7 +176,7 @@ impl Clerk {
             return self.store.put_off_voicemail(&row.id, None, false).await;
         };
         // Before it is sent: a store that takes nothing would have it sent again and again.
-        let claimed = now + begun.elapsed() + 2 * self.mail.timeout;
+        let claimed = now + begun.elapsed() + self.most(&mailbox, &row);
         self.store
             .put_off_voicemail(&row.id, Some(claimed), false)
             .await?;
@@ -278,9 +280,25 @@ impl Clerk {
         }
     }
 
+    /// How long a mail of so many octets may take to be sent once.
+    pub(super) fn limit(&self, octets: usize) -> Duration {
+        self.mail.timeout + Duration::from_secs((octets / LEAST_RATE) as u64)
+    }
+
+    /// How long the mail of a message may take at most: to all of its receivers at once, then to each.
+    pub(super) fn most(&self, mailbox: &VoicemailBox, row: &VoicemailRow) -> Duration {
+        // Base64 in lines is longer by 37 % (RFC 2045 section 6.8).
+        let octets = match mailbox.attach {
+            true => row.octets.saturating_mul(3) / 2,
+            false => 0,
+        };
+        let sends = 1 + u32::try_from(mailbox.email.len()).unwrap_or(u32::MAX - 1);
+        self.limit(usize::try_from(octets).unwrap_or_default()) * sends
+    }
+
     async fn by_smtp(&self, smtp: &Smtp, envelope: &Envelope, mail: &[u8]) -> Result<(), NotDone> {
         // Its own limit is for the connection alone.
-        let limit = self.mail.timeout;
+        let limit = self.limit(mail.len());
         match tokio::time::timeout(limit, smtp.send_raw(envelope, mail)).await {
             Ok(sent) => sent.map(|_| ()).map_err(not_taken),
             Err(_) => Err(NotDone::for_now(format!(
@@ -314,8 +332,10 @@ impl Clerk {
                 refused.push(error);
             }
         }
-        match refused.pop() {
-            Some(error) if refused.len() + 1 == envelope.to().len() => Err(error),
+        let nobody = refused.len() == envelope.to().len();
+        // One who may be taken later counts for all.
+        match refused.into_iter().min_by_key(|error| error.for_good) {
+            Some(error) if nobody => Err(error),
             _ => Ok(()),
         }
     }
@@ -330,10 +350,11 @@ impl Clerk {
         let mut command = vec![program.to_owned(), "-i".to_owned(), "-f".to_owned(), from];
         command.push("--".to_owned());
         command.extend(envelope.to().iter().map(ToString::to_string));
+        let limit = self.limit(mail.len());
         let run = Run {
             command: &command,
             input: mail,
-            limit: self.mail.timeout,
+            limit,
             max_octets: MOST_SAID,
         };
         let ran = program::run(run).await;

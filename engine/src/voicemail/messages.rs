@@ -153,7 +153,7 @@ impl Boxes {
     /// Files what was recorded, once its file is complete. `silence`: so much of its end is silence. What the disk does not take now is kept for
     /// `Boxes::file_again`.
     pub async fn file(&self, take: Take, silence: Duration) -> Filed {
-        let filed = self.settle(take, silence).await;
+        let filed = self.settle(take, silence, false).await;
         self.came_of_it(match filed {
             Filed::Left(_) => "left",
             Filed::Empty => "empty",
@@ -162,7 +162,8 @@ impl Boxes {
         filed
     }
 
-    async fn settle(&self, take: Take, silence: Duration) -> Filed {
+    /// `again`: it was tried before.
+    async fn settle(&self, take: Take, silence: Duration, again: bool) -> Filed {
         let filed = self.try_file(&take, silence).await;
         match &filed {
             Ok(Filed::Left(row)) => {
@@ -182,31 +183,31 @@ impl Boxes {
                 mailbox = take.mailbox.name,
                 "what was left is no message: see min_s"
             ),
-            Err(error) => self.not_filed(take, silence, error).await,
+            Err(error) => self.not_filed(take, silence, again, error),
         }
         filed.unwrap_or(Filed::Failed)
     }
 
-    async fn not_filed(&self, take: Take, silence: Duration, error: &NotDone) {
+    fn not_filed(&self, take: Take, silence: Duration, again: bool, error: &NotDone) {
         let mailbox = take.mailbox.name.clone();
-        let (path, reason) = (take.path.clone(), &error.reason);
-        if !error.for_good && self.keep_unfiled(take, silence) {
-            tracing::warn!(
-                rule = "voicemail-not-filed",
-                mailbox,
-                path = %path.display(),
-                reason,
-                "a message is not in its box yet; it is tried again"
-            );
+        let (file, reason) = (take.path.clone(), &error.reason);
+        let (path, rule) = (file.display(), "voicemail-not-filed");
+        if error.for_good {
+            let rule = "voicemail-lost";
+            tracing::error!(rule, mailbox, %path, reason, "a message is lost to its box; its file stays");
             return;
         }
-        tracing::error!(
-            rule = "voicemail-lost",
-            mailbox,
-            path = %path.display(),
-            reason,
-            "a message is lost to its box; its file stays"
-        );
+        match (self.keep_unfiled(take, silence), again) {
+            (true, false) => {
+                tracing::warn!(rule, mailbox, %path, reason, "a message is not in its box yet; it is tried again");
+            }
+            (true, true) => {
+                tracing::debug!(rule, mailbox, %path, reason, "a message is still not in its box");
+            }
+            (false, _) => {
+                tracing::warn!(rule, mailbox, %path, reason, "a message is not in its box yet; it is filed at the next start");
+            }
+        }
     }
 
     /// Whether there was room for it. Once more of the same message is not.
@@ -227,7 +228,7 @@ impl Boxes {
     pub(super) async fn file_again(&self) {
         let all = std::mem::take(&mut *self.unfiled());
         for Unfiled { take, silence } in all {
-            if let Filed::Left(_) = self.settle(take, silence).await {
+            if let Filed::Left(_) = self.settle(take, silence, true).await {
                 self.came_of_it("left");
             }
         }
@@ -386,10 +387,7 @@ async fn length(path: PathBuf) -> Result<(u64, u64), NotDone> {
             None => Err(NotDone::for_good("its header is none of ours".to_owned())),
         },
         Ok(Err(error)) if error.kind() == ErrorKind::NotFound => Ok((0, 0)),
-        Ok(Err(error)) => Err(NotDone {
-            for_good: error.kind() == ErrorKind::PermissionDenied,
-            reason: error.to_string(),
-        }),
+        Ok(Err(error)) => Err(NotDone::for_now(error.to_string())),
         Err(error) => Err(NotDone::for_now(error.to_string())),
     }
 }

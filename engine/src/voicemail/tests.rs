@@ -175,13 +175,16 @@ async fn what_could_not_be_filed_is_filed_later_or_holds_no_place() {
     let boxes = &bench.boxes;
     let take = boxes.begin("sales", caller()).await.unwrap();
     let path = take.path.clone();
-    // What cannot be read now.
+    // What cannot be opened now, and what cannot be read (EIO).
     std::fs::create_dir(&path).unwrap();
     assert_eq!(boxes.file(take, Duration::ZERO).await, Filed::Failed);
     boxes.file_again().await;
+    std::fs::remove_dir(&path).unwrap();
+    std::os::unix::fs::symlink("/proc/self/mem", &path).unwrap();
+    boxes.file_again().await;
     let full = boxes.begin("sales", caller()).await.unwrap_err();
     assert_eq!(full, NoTake::Full);
-    std::fs::remove_dir(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
     record(&path, 3000);
     boxes.file_again().await;
     boxes.file_again().await;
@@ -194,6 +197,52 @@ async fn what_could_not_be_filed_is_filed_later_or_holds_no_place() {
     std::fs::write(&take.path, [b'x'; 100]).unwrap();
     assert_eq!(boxes.file(take, Duration::ZERO).await, Filed::Failed);
     boxes.begin("sales", caller()).await.unwrap();
+}
+
+/// What this thread logs from now on.
+fn log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Lines {
+        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend(octets);
+            Ok(octets.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = Arc::<Mutex<Vec<u8>>>::default();
+    let to = lines.clone();
+    let all = tracing_subscriber::fmt().with_writer(move || Lines(to.clone()));
+    let guard = tracing::subscriber::set_default(all.finish());
+    (lines, guard)
+}
+
+#[tokio::test]
+async fn what_waits_to_be_filed_is_told_once_and_is_not_lost() {
+    let bench = bench(VoicemailBox {
+        max_messages: 2000,
+        ..VoicemailBox::named("sales")
+    });
+    let boxes = &bench.boxes;
+    let (lines, _guard) = log();
+    for _ in 0..=1000 {
+        let take = boxes.begin("sales", caller()).await.unwrap();
+        // What cannot be opened now.
+        std::fs::create_dir(&take.path).unwrap();
+        assert_eq!(boxes.file(take, Duration::ZERO).await, Filed::Failed);
+    }
+    let told = |rule: &str| {
+        let lines = lines.lock().unwrap();
+        String::from_utf8_lossy(&lines).matches(rule).count()
+    };
+    assert_eq!(told("it is tried again"), 1000);
+    assert_eq!(told("it is filed at the next start"), 1);
+    boxes.file_again().await;
+    assert_eq!(told("voicemail-not-filed"), 1001);
+    assert_eq!(told("voicemail-lost"), 0);
+    let begun = bench.store.voicemails_begun(0, 2000).await.unwrap();
+    assert_eq!(begun.len(), 1001);
 }
 
 #[tokio::test]
@@ -293,7 +342,7 @@ async fn a_mail_is_tried_until_it_is_taken() {
     assert_eq!(rows.unwrap().len(), 2, "the messages stay");
 }
 
-/// A mail server of the test: takes mail, and refuses for good the receivers with that in their address.
+/// A mail server of the test: takes mail, and refuses for good the receivers with that in their address, `grey@` for now.
 async fn server(refuses: &'static str, mails: Arc<AtomicUsize>) -> std::net::SocketAddr {
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -312,6 +361,7 @@ async fn server(refuses: &'static str, mails: Arc<AtomicUsize>) -> std::net::Soc
                         "250 taken"
                     }
                     _ if data => continue,
+                    "RCPT" if line.contains("grey@") => "451 come again",
                     "RCPT" if line.contains(refuses) => "550 no such user",
                     "DATA" => {
                         data = true;
@@ -375,6 +425,41 @@ async fn one_receiver_that_is_refused_does_not_stop_the_mail_to_the_others() {
     clerk.round(now).await.unwrap();
     assert_eq!(clerk.counters.sent.load(Ordering::Relaxed), 1);
     assert_eq!(mails.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn where_nobody_is_taken_one_who_may_be_later_has_the_mail_tried_again() {
+    let bench = bench(VoicemailBox {
+        email: ["gone@a.example", "grey@a.example", "gone@b.example"]
+            .map(str::to_owned)
+            .to_vec(),
+        ..VoicemailBox::named("sales")
+    });
+    bench.leave(3000, Duration::ZERO).await;
+    let mails = Arc::<AtomicUsize>::default();
+    let clerk = bench.clerk(smtp(server("gone@", mails.clone()).await));
+    let now = SystemTime::now() + Duration::from_secs(1);
+    clerk.round(now).await.unwrap();
+    let counted = [&clerk.counters.failed, &clerk.counters.given_up];
+    let counted = counted.map(|count| count.load(Ordering::Relaxed));
+    assert_eq!((counted, mails.load(Ordering::Relaxed)), ([1, 0], 0));
+}
+
+#[tokio::test]
+async fn a_large_mail_has_longer_to_leave() {
+    let bench = bench(mailed());
+    let clerk = bench.clerk(None);
+    assert_eq!(clerk.limit(1000), Duration::from_secs(30));
+    assert_eq!(clerk.limit(77_000_000), Duration::from_secs(338));
+    let Filed::Left(mut row) = bench.leave(3000, Duration::ZERO).await else {
+        panic!("not left");
+    };
+    row.octets = 57_600_044;
+    let mut mailbox = mailed();
+    // Both tries of a mail with an hour of audio.
+    assert!(clerk.most(&mailbox, &row) > 2 * clerk.limit(79_000_000));
+    mailbox.attach = false;
+    assert_eq!(clerk.most(&mailbox, &row), Duration::from_secs(60));
 }
 
 #[tokio::test]

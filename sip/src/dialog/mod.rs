@@ -42,13 +42,13 @@ pub(crate) struct Dialog {
 }
 
 impl Dialog {
-    /// The dialog an incoming INVITE opens (§12.1.1). The error is the rule it breaks, for a 400.
+    /// The dialog an incoming INVITE or SUBSCRIBE opens (§12.1.1). The error is the rule it breaks, for a 400.
     pub(crate) fn uas(
         request: &Frame<'_>,
         local_tag: &[u8],
         path: Flow,
     ) -> Result<Self, &'static str> {
-        let target = contact_uri(request).ok_or("INVITE needs one Contact with a SIP URI")?;
+        let target = contact_uri(request).ok_or("a dialog needs one Contact with a SIP URI")?;
         let routes: Vec<Box<[u8]>> = routes(request, false)?;
         let to = request.header(HeaderId::To).unwrap_or_default();
         let cseq = request.cseq().map_err(|_| "CSeq is malformed")?;

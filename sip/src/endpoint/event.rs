@@ -69,6 +69,8 @@ pub struct Counts {
     pub dialogs: usize,
     /// Subscriptions of peers outside calls.
     pub subscriptions: usize,
+    /// Topics and paths by which they are found.
+    pub subscriptions_indexed: usize,
     /// Armed deadlines.
     pub timers: usize,
 }

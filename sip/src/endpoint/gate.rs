@@ -21,6 +21,16 @@ pub enum Origin {
     User(Arc<str>),
 }
 
+impl Origin {
+    /// The name of the trunk or user; empty: nobody in particular.
+    pub fn name(&self) -> &str {
+        match self {
+            Origin::Stranger => "",
+            Origin::Peer(name) | Origin::User(name) => name,
+        }
+    }
+}
+
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {

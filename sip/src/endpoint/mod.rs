@@ -194,6 +194,7 @@ impl Endpoint {
             client_transactions: self.clients.len(),
             dialogs: self.legs.dialogs(),
             subscriptions: self.subscriptions.len(),
+            subscriptions_indexed: self.subscriptions.indexed(),
             timers: self.io.timers.len(),
         }
     }

@@ -163,14 +163,12 @@ impl Endpoint {
         let Some(key) = Dialog::key_of_request(frame) else {
             return;
         };
-        if request.method == Method::Subscribe
-            && let Some(id) = self.subscriptions.find(&key)
-        {
-            return self.resubscribe(now, request, id);
-        }
-        let Some(leg) = self.legs.find(&key) else {
+        let own = self.subscriptions.find(&key);
+        let subscription = own.filter(|_| request.method == Method::Subscribe);
+        let leg = self.legs.find(&key);
+        if subscription.is_none() && leg.is_none() {
             return self.refuse(flow, frame, &Refusal::new(481, "dialog is unknown"));
-        };
+        }
         // A BYE is served whatever the load: it takes state away.
         if self.is_full() && request.method != Method::Bye {
             return self.refuse(
@@ -180,18 +178,41 @@ impl Endpoint {
             );
         }
         let number = frame.cseq().map(|cseq| cseq.number).unwrap_or_default();
-        let dialog = self.legs.of(leg).and_then(|leg| leg.dialog_of(&key));
-        if !dialog.is_some_and(|dialog| dialog.is_next(number)) {
+        let is_next = match subscription {
+            Some(id) => self.subscriptions.is_next(id, number),
+            None => leg.is_some_and(|leg| {
+                let dialog = self.legs.of(leg).and_then(|leg| leg.dialog_of(&key));
+                dialog.is_some_and(|dialog| dialog.is_next(number))
+            }),
+        };
+        if !is_next {
             // Without state: this one, too, is answered alike each time, and it must not fill the tables.
             let refusal = Refusal::new(500, "CSeq is not above the last one");
             return self.refuse(flow, frame, &refusal);
         }
+        match (subscription, leg) {
+            (Some(id), _) => self.resubscribe(now, request, id, number),
+            (None, Some(leg)) => self.in_call(now, request, leg, &key, number),
+            (None, None) => {}
+        }
+    }
+
+    /// A request of that number, which is the next, in the dialog of a leg with that key.
+    fn in_call(
+        &mut self,
+        now: Instant,
+        request: &Request<'_, '_>,
+        leg: LegId,
+        key: &Key,
+        number: u32,
+    ) {
+        let (flow, frame) = (request.flow, request.frame);
         // RFC 3515 §5.2: who may send us elsewhere is asked each time, before anything is remembered.
         let origin = match request.method {
             Method::Refer => self.pass_gate(now, flow, frame),
             _ => Some(Origin::Stranger),
         };
-        let dialog = self.legs.of(leg).and_then(|leg| leg.dialog_of(&key));
+        let dialog = self.legs.of(leg).and_then(|leg| leg.dialog_of(key));
         let (Some(origin), Some(dialog)) = (origin, dialog) else {
             return;
         };

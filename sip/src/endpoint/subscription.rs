@@ -3,7 +3,7 @@
 //!
 //! NOTIFYs go over the path of the latest SUBSCRIBE, whatever its Contact says: nobody can point us at a third party, and phones behind address translators are reached. One
 //! NOTIFY is on its way at a time; of what is new meanwhile only the latest is told.
-//! Limits: [`Notifies::most`](super::Notifies::most) at a time, [`MOST_OF_ONE`] of one origin; each lasts [`LEAST_S`] to [`MOST_S`] and is forgotten with its connection.
+//! Limits: [`Notifies::most`](super::Notifies::most) at a time, [`MOST_OF_ONE`] of one origin to one topic; each lasts [`LEAST_S`] to [`MOST_S`] and is forgotten with its connection.
 
 use super::Endpoint;
 use super::clients::{Outgoing as Send, Purpose};
@@ -23,14 +23,14 @@ use crate::params::Params;
 use crate::timer::TimerKey;
 use crate::transaction::key::Key;
 use crate::wire::{contact, phrase};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 /// Shortest subscription, seconds; shorter ones get 423.
 const LEAST_S: u32 = 60;
 /// Longest subscription, seconds, and one that names no time (RFC 3842 §4.4).
 const MOST_S: u32 = 3600;
-/// Most subscriptions of one origin.
+/// Most subscriptions of one origin to one topic.
 const MOST_OF_ONE: usize = 16;
 /// Longest `id` of an Event header, octets.
 const MAX_EVENT_ID: usize = 64;
@@ -56,7 +56,6 @@ struct Subscription {
     dialog: Dialog,
     origin: Origin,
     resource: String,
-    contact: String,
     topic: String,
     /// The Event header of its requests.
     event: String,
@@ -78,6 +77,8 @@ pub(super) struct Subscriptions {
     /// Those that can be refreshed, by their dialog.
     by_dialog: HashMap<Key, TxId>,
     by_notify: HashMap<TxId, TxId>,
+    by_topic: HashMap<String, BTreeSet<TxId>>,
+    by_flow: BTreeSet<(Flow, TxId)>,
 }
 
 impl Subscriptions {
@@ -85,13 +86,24 @@ impl Subscriptions {
         self.by_id.len()
     }
 
-    pub(super) fn find(&self, dialog: &Key) -> Option<TxId> {
+    /// Entries of the indexes by topic and path.
+    pub(super) fn indexed(&self) -> usize {
+        self.by_topic.len() + self.by_flow.len()
+    }
+
+    pub(super) fn find(&self, dialog: &[u8]) -> Option<TxId> {
         self.by_dialog.get(dialog).copied()
     }
 
-    /// Why there is no room for one more of that origin.
-    fn is_full(&self, origin: &Origin, most: usize) -> Option<&'static str> {
-        let own = self.by_id.values().filter(|each| each.origin == *origin);
+    /// Whether the dialog is one that goes on, and that number follows.
+    pub(super) fn is_next(&self, id: TxId, number: u32) -> bool {
+        let known = self.by_id.get(&id);
+        known.is_some_and(|known| known.dialog.is_next(number))
+    }
+
+    /// Why there is no room for one more of that origin to that topic.
+    fn is_full(&self, origin: &Origin, topic: &str, most: usize) -> Option<&'static str> {
+        let own = self.on(topic).filter(|(_, each)| each.origin == *origin);
         match () {
             () if self.by_id.len() >= most => Some("subscription limit reached"),
             () if own.count() >= MOST_OF_ONE => Some("subscription limit of one origin reached"),
@@ -99,12 +111,40 @@ impl Subscriptions {
         }
     }
 
-    /// The names of those that fit, in their order.
-    fn those(&self, fits: impl Fn(&Subscription) -> bool) -> Vec<TxId> {
-        let fitting = self.by_id.iter().filter(|(_, each)| fits(each));
-        let mut ids: Vec<TxId> = fitting.map(|(id, _)| *id).collect();
-        ids.sort_unstable();
-        ids
+    /// Those to a topic, oldest first.
+    fn on(&self, topic: &str) -> impl Iterator<Item = (TxId, &Subscription)> {
+        let ids = self.by_topic.get(topic).into_iter().flatten();
+        ids.filter_map(|id| Some((*id, self.by_id.get(id)?)))
+    }
+
+    /// Those that are told over `flow`, oldest first.
+    fn on_flow(&self, flow: Flow) -> Vec<TxId> {
+        let range = (flow, TxId(0))..=(flow, TxId(u64::MAX));
+        self.by_flow.range(range).map(|(_, id)| *id).collect()
+    }
+
+    fn insert(&mut self, id: TxId, made: Subscription) {
+        let topic = self.by_topic.entry(made.topic.clone()).or_default();
+        topic.insert(id);
+        self.by_flow.insert((made.dialog.path(), id));
+        self.by_dialog.insert(made.dialog.key(), id);
+        self.by_id.insert(id, made);
+    }
+
+    fn remove(&mut self, id: TxId) -> Option<Subscription> {
+        let known = self.by_id.remove(&id)?;
+        if let Some(topic) = self.by_topic.get_mut(&known.topic) {
+            topic.remove(&id);
+            if topic.is_empty() {
+                self.by_topic.remove(&known.topic);
+            }
+        }
+        self.by_flow.remove(&(known.dialog.path(), id));
+        self.by_dialog.remove(&known.dialog.key());
+        if let Some(notify) = known.notify {
+            self.by_notify.remove(&notify);
+        }
+        Some(known)
     }
 }
 
@@ -194,7 +234,6 @@ impl Endpoint {
         let mut made = Subscription {
             origin,
             resource: String::from_utf8_lossy(resource).into_owned(),
-            contact: dialog.target().to_owned(),
             dialog,
             topic,
             event: asked.0,
@@ -206,40 +245,37 @@ impl Endpoint {
             over: None,
         };
         made.dialog.stay_on_path();
-        let replaced = self.subscriptions.those(|each| {
+        let is_same = |each: &Subscription| {
             each.origin == made.origin
-                && each.topic == made.topic
-                && each.contact == made.contact
+                && each.dialog.target() == made.dialog.target()
                 && each.dialog.path() == flow
-        });
-        for old in replaced {
+        };
+        let known = self.subscriptions.on(&made.topic);
+        let same = known.filter(|(_, each)| is_same(each));
+        for old in same.map(|(id, _)| id).collect::<Vec<_>>() {
             self.forget_subscription(old, "replaced");
         }
-        if let Some(rule) = self.subscriptions.is_full(&made.origin, notifies.most) {
+        let known = &mut self.subscriptions;
+        if let Some(rule) = known.is_full(&made.origin, &made.topic, notifies.most) {
             let refusal = Refusal::with(503, rule, "Retry-After", LEAST_S.to_string());
             return self.refuse_tx(now, tx, &refusal);
         }
-        let known = &mut self.subscriptions;
-        known.by_dialog.insert(made.dialog.key(), tx);
-        known.by_id.insert(tx, made);
+        known.insert(tx, made);
         self.grant(now, tx, tx, asked.1);
     }
 
     /// Those who have subscribed to a topic, in their order.
     pub fn subscribers(&self, topic: &str) -> Vec<Subscriber> {
-        let known = &self.subscriptions;
-        let ids = known.those(|each| each.topic == topic && each.over.is_none());
-        let of = |id: TxId| {
-            let each = known.by_id.get(&id)?;
-            Some(Subscriber {
-                id: RequestId(id.0),
-                origin: each.origin.clone(),
-                resource: each.resource.clone(),
-                flow: each.dialog.path(),
-                contact: each.contact.clone(),
-            })
+        let known = self.subscriptions.on(topic);
+        let of = |(id, each): (TxId, &Subscription)| Subscriber {
+            id: RequestId(id.0),
+            origin: each.origin.clone(),
+            resource: each.resource.clone(),
+            flow: each.dialog.path(),
+            contact: each.dialog.target().to_owned(),
         };
-        ids.into_iter().filter_map(of).collect()
+        let live = known.filter(|(_, each)| each.over.is_none());
+        live.map(of).collect()
     }
 
     /// Tells a subscriber what is true now, unless it knows; `None`: there is nothing to subscribe to any more. Nothing happens when the subscription is over.
@@ -257,25 +293,22 @@ impl Endpoint {
         }
     }
 
-    /// A SUBSCRIBE within the dialog of a subscription: it goes on, or ends (§4.2.1.4). Who sends it is asked each time.
-    pub(super) fn resubscribe(&mut self, now: Instant, request: &Request<'_, '_>, id: TxId) {
+    /// A SUBSCRIBE of that number, which is the next, within the dialog of a subscription: it goes on, or ends (§4.2.1.4). Who sends it is asked each time.
+    pub(super) fn resubscribe(
+        &mut self,
+        now: Instant,
+        request: &Request<'_, '_>,
+        id: TxId,
+        number: u32,
+    ) {
         let (flow, frame) = (request.flow, request.frame);
-        if self.is_full() {
-            let refusal = Refusal::with(503, "transaction limit reached", "Retry-After", "5");
-            return self.refuse(flow, frame, &refusal);
-        }
-        let number = frame.cseq().map(|cseq| cseq.number).unwrap_or_default();
-        let known = self.subscriptions.by_id.get(&id);
-        if !known.is_some_and(|known| known.dialog.is_next(number)) {
-            let refusal = Refusal::new(500, "CSeq is not above the last one");
-            return self.refuse(flow, frame, &refusal);
-        }
         let Some(origin) = self.pass_gate(now, flow, frame) else {
             return;
         };
         let package = self.config.notifies.map_or("", |notifies| notifies.package);
         let asked = asked_for(frame, package);
-        let Some(known) = self.subscriptions.by_id.get_mut(&id) else {
+        let Subscriptions { by_id, by_flow, .. } = &mut self.subscriptions;
+        let Some(known) = by_id.get_mut(&id) else {
             return;
         };
         let seconds = match asked {
@@ -287,9 +320,10 @@ impl Endpoint {
             Ok((_, seconds)) => seconds,
         };
         known.dialog.accept_cseq(number);
+        by_flow.remove(&(known.dialog.path(), id));
         known.dialog.heard_on(flow);
+        by_flow.insert((known.dialog.path(), id));
         known.dialog.refresh(frame);
-        known.contact = known.dialog.target().to_owned();
         let tag = self.stateless_tag(frame);
         let tx = self.open_server(now, request, None, tag);
         self.grant(now, tx, id, seconds);
@@ -399,22 +433,18 @@ impl Endpoint {
 
     /// Those whose connection is gone cannot be told: they subscribe anew.
     pub(super) fn subscribers_unreachable(&mut self, flow: Flow) {
-        for id in self.subscriptions.those(|each| each.dialog.path() == flow) {
+        for id in self.subscriptions.on_flow(flow) {
             self.forget_subscription(id, "unreachable");
         }
     }
 
     fn forget_subscription(&mut self, id: TxId, reason: &'static str) {
-        let Some(known) = self.subscriptions.by_id.remove(&id) else {
+        let Some(known) = self.subscriptions.remove(id) else {
             return;
         };
         if let Some(timer) = known.timer {
             self.io.timers.cancel(timer);
         }
-        if let Some(notify) = known.notify {
-            self.subscriptions.by_notify.remove(&notify);
-        }
-        self.subscriptions.by_dialog.remove(&known.dialog.key());
         self.io.tell(Event::SubscriptionEnded {
             origin: known.origin,
             flow: known.dialog.path(),

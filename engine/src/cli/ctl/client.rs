@@ -6,13 +6,16 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Certificate, Method, Response};
 use serde_json::Value;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::time::timeout;
 
-/// Longest time for an answer that is not a stream.
+/// Longest time for an answer that is not a stream, and for the next part of a file.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Longest line of a stream of events.
 const MAX_LINE: usize = 1 << 20;
+/// Why a file is not here.
+const STALLED: &str = "the server stopped sending";
 
 pub(super) struct Client {
     http: reqwest::Client,
@@ -20,6 +23,7 @@ pub(super) struct Client {
     bearer: String,
     /// `Idempotency-Key` of a POST.
     key: Option<String>,
+    patience: Duration,
 }
 
 impl Client {
@@ -46,6 +50,7 @@ impl Client {
             url: url.trim_end_matches('/').to_owned(),
             bearer: format!("Bearer {}", token.trim()),
             key: None,
+            patience: PATIENCE,
         })
     }
 
@@ -95,21 +100,21 @@ impl Client {
         path: &str,
         body: Option<Body>,
     ) -> anyhow::Result<String> {
-        let answer = self.send(method, path, body, Some(PATIENCE)).await?;
+        let answer = self.send(method, path, body, Some(self.patience)).await?;
         Ok(answer.text().await?)
     }
 
-    /// Writes a file of the server's to one here.
+    /// Writes a file of the server's to one here, which stays as it was until all is there.
     pub(super) async fn save(&self, path: &str, to: &Path) -> anyhow::Result<()> {
-        let mut answer = self.send(Method::GET, path, None, None).await?;
-        let name = || to.display();
-        let mut file =
-            std::fs::File::create(to).with_context(|| format!("cannot write {}", name()))?;
-        while let Some(piece) = answer.chunk().await? {
-            file.write_all(&piece)
-                .with_context(|| format!("cannot write {}", name()))?;
+        let ask = self.send(Method::GET, path, None, None);
+        let mut answer = timeout(self.patience, ask).await.context(STALLED)??;
+        let to = std::fs::canonicalize(to).unwrap_or_else(|_| to.to_owned());
+        let place = Place::of(&to);
+        let written = place.fill(&mut answer, self.patience).await;
+        if written.is_err() {
+            place.give_up();
         }
-        Ok(())
+        written.with_context(|| format!("cannot write {}", to.display()))
     }
 
     /// Writes events until the stream ends.
@@ -140,5 +145,106 @@ impl Client {
             anyhow::ensure!(rest.len() <= MAX_LINE, "the server sends no lines");
         }
         bail!("the server has ended the stream")
+    }
+}
+
+/// Where a file of the server's goes.
+struct Place<'a> {
+    to: &'a Path,
+    /// What is written meanwhile; `None`: `to` is a pipe or a device.
+    part: Option<PathBuf>,
+}
+
+impl Place<'_> {
+    fn of(to: &Path) -> Place<'_> {
+        let is_file = std::fs::metadata(to).map_or(true, |at| at.is_file());
+        let part = is_file.then(|| {
+            let mut name = to.as_os_str().to_owned();
+            name.push(".part");
+            PathBuf::from(name)
+        });
+        Place { to, part }
+    }
+
+    async fn fill(&self, answer: &mut Response, patience: Duration) -> anyhow::Result<()> {
+        let mut file = std::fs::File::create(self.part.as_deref().unwrap_or(self.to))?;
+        while let Some(piece) = timeout(patience, answer.chunk()).await.context(STALLED)?? {
+            file.write_all(&piece)?;
+        }
+        if let Some(part) = &self.part {
+            file.sync_all()?;
+            std::fs::rename(part, self.to)?;
+        }
+        Ok(())
+    }
+
+    fn give_up(&self) {
+        if let Some(part) = &self.part {
+            // Why it is not here is told already.
+            let _ = std::fs::remove_file(part);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// A server that sends so much of ten octets, and then nothing, or ends.
+    async fn server(sends: &'static str, hangs: bool) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n";
+            let answer = format!("{head}{sends}");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_file_stays_as_it_was_until_all_of_the_other_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = folder.path().join("token");
+        std::fs::write(&token, "t").unwrap();
+        let to = folder.path().join("a.wav");
+        for (sends, kept) in [
+            ("01234", None),
+            ("0123456789", Some("0123456789")),
+            ("98765", Some("0123456789")),
+            ("9876543210", Some("9876543210")),
+        ] {
+            let url = format!("http://{}", server(sends, false).await);
+            let client = Client::new(&url, &token, None).unwrap();
+            let saved = client.save("/audio", &to).await;
+            assert_eq!(saved.is_ok(), sends.len() == 10, "{saved:?}");
+            assert_eq!(std::fs::read_to_string(&to).ok().as_deref(), kept);
+            let files = std::fs::read_dir(folder.path()).unwrap().count();
+            assert_eq!(files, 1 + usize::from(kept.is_some()), "no half is left");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_sends_no_more_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = folder.path().join("token");
+        std::fs::write(&token, "t").unwrap();
+        let to = folder.path().join("a.wav");
+        let url = format!("http://{}", server("01234", true).await);
+        let client = Client {
+            patience: Duration::from_millis(200),
+            ..Client::new(&url, &token, None).unwrap()
+        };
+        let error = client.save("/audio", &to).await.unwrap_err();
+        assert!(format!("{error:#}").contains(STALLED), "{error:#}");
+        assert!(!to.exists());
     }
 }

@@ -76,6 +76,9 @@ impl Lamps {
 
     /// A phone without a box is told only where it had one.
     async fn light(&self, user: &str, places: &Arc<Semaphore>, had: bool) {
+        if !self.phones.is_registered(user) {
+            return;
+        }
         // The store has told what went wrong.
         let Ok(waiting) = self.waiting(user).await else {
             return;

@@ -3,7 +3,6 @@ use super::Lamps;
 use crate::net::sip::IncomingRequest;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
-use trunkline_sip::Origin;
 
 impl Lamps {
     /// Goes on as long as the process.
@@ -29,10 +28,7 @@ impl Lamps {
     }
 
     async fn accept(&self, incoming: IncomingRequest) {
-        let user = match &incoming.origin {
-            Origin::User(user) => user.to_string(),
-            _ => String::new(),
-        };
+        let user = incoming.origin.name().to_owned();
         let (status, rule) = match self.waiting(&user).await {
             Ok(Some(waiting)) => {
                 let frame = incoming.request.frame();
@@ -45,8 +41,8 @@ impl Lamps {
             Ok(None) => (404, "no-mailbox"),
             Err(_) => (500, "voicemail-not-counted"),
         };
-        tracing::info!(user, status, rule, "subscription refused");
-        self.sip.respond(incoming.id, status, rule, Vec::new());
+        self.phones
+            .refuse(&self.sip, &incoming, status, rule, Vec::new());
     }
 
     async fn tell(&self, user: &str) {

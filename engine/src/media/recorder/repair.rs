@@ -4,7 +4,7 @@
 //! Limit: files whose header is not the one that [`wav::header`] writes are left as they are.
 use crate::media::wav::{self, HEADER_LEN, Shape};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -27,7 +27,8 @@ pub fn repair_recording(path: &Path) -> io::Result<Repaired> {
     let mut head = [0; HEADER_LEN];
     let shape = match file.read_exact(&mut head) {
         Ok(()) => shape_of(&head),
-        Err(_) => None,
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => None,
+        Err(error) => return Err(error),
     };
     let Some((shape, stated, whole)) = shape else {
         return Ok(Repaired { ms: None, octets });
@@ -98,6 +99,14 @@ mod tests {
         assert_eq!(file.len(), 32_044);
         // Once more changes nothing.
         assert_eq!(repaired(&file), (said, file));
+    }
+
+    #[test]
+    fn what_cannot_be_read_now_is_not_taken_for_something_else() {
+        // Opens, and its first octet cannot be read (EIO).
+        let unreadable = Path::new("/proc/self/mem");
+        let error = repair_recording(unreadable).unwrap_err();
+        assert_ne!(error.kind(), ErrorKind::UnexpectedEof);
     }
 
     #[test]
