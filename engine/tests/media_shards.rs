@@ -310,9 +310,7 @@ fn members_from_two_shards_hear_each_other_and_their_tracks_make_up_the_mix() {
     }
     drop(room);
     for events in &mut recordings {
-        wait(events, |event| {
-            matches!(event, MediaEvent::RecordDone { .. })
-        });
+        wait(events, |event| matches!(event, MediaEvent::RecordDone(_)));
     }
     let [mix, a, b] = ["mix", "a", "b"].map(|name| samples_of(&file(name)));
     assert_eq!((a.len(), b.len()), (mix.len(), mix.len()));

@@ -74,24 +74,9 @@ impl Minutes {
         let minutes = self.clone();
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
-                if let MediaEvent::RecordDone {
-                    path,
-                    format,
-                    duration_ms,
-                    end,
-                    lost_ms,
-                    ..
-                } = event
-                {
+                if let MediaEvent::RecordDone(done) = event {
                     let call = of.clone();
-                    let file = RecordedFile {
-                        path,
-                        format,
-                        duration_ms,
-                        lost_ms,
-                        end,
-                        of,
-                    };
+                    let file = RecordedFile::of(*done, of);
                     let said = || {
                         let mut said = file.as_json();
                         said["conference"] = minutes.room.clone().into();

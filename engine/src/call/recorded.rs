@@ -1,7 +1,7 @@
 //! The files that a call has recorded, for its record.
 //!
 //! Limit: the first [`MAX_FILES`] are named; the log has them all.
-use crate::media::{RecordingEnd, RecordingFormat};
+use crate::media::{RecordDone, RecordingEnd, RecordingFormat};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,6 +19,20 @@ pub(super) struct RecordedFile {
     pub(super) end: RecordingEnd,
     /// In a conference: the call whose side it is; else `None`.
     pub(super) of: Option<String>,
+}
+
+impl RecordedFile {
+    /// `of` is the call whose side it is, in a conference.
+    pub(super) fn of(done: RecordDone, of: Option<String>) -> RecordedFile {
+        RecordedFile {
+            path: done.path,
+            format: done.format,
+            duration_ms: done.duration_ms,
+            lost_ms: done.lost_ms,
+            end: done.end,
+            of,
+        }
+    }
 }
 
 /// All of a call.

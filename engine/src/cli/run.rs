@@ -257,6 +257,7 @@ fn control_api(config: &Config, parts: v1::Parts, boot: u32) -> anyhow::Result<O
     let (file, tokens) =
         token::load(&config.api.tokens).context("see [api] tokens in the configuration")?;
     let v1 = V1::new(parts, settings, tokens, boot);
+    v1.keep_events();
     tokio::spawn(v1.clone().watch_tokens(file));
     tokio::spawn(v1.clone().keep_agenda());
     Ok(Some(v1))

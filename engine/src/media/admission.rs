@@ -26,6 +26,9 @@ const LOOKS: usize = 4;
 const REMEMBERED: usize = 10 * LOOKS;
 /// Looks without trouble after which a shard takes channels again.
 const CALM: u32 = 3 * LOOKS as u32;
+/// The part of its slots that tells how late a shard is. A machine that stands still for some ms makes fewer late than the rest, unless the
+/// shard is too busy to catch up.
+const IN_TIME: f64 = 0.95;
 /// A shard is on time while its slots are less late than this part of what they may be.
 const ON_TIME: u64 = 4;
 /// How busy all threads of the process may make the cores it has, in percent of them: beyond it the media threads have to wait.
@@ -34,7 +37,7 @@ const WHOLE_PERCENT: u32 = 90;
 /// From where on a shard takes no new channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AdmissionLimits {
-    /// How late, in ms, 1 % of the shard's 1 ms slots were in the last second; 0: whatever they are.
+    /// How late, in ms, one in twenty of the shard's 1 ms slots was in the last second; 0: whatever they are.
     pub late_ms: u32,
     /// How busy its thread was in the last second, in percent of a core, what came since included; 100: whatever it was. While its slots are
     /// on time it may be busier.
@@ -56,7 +59,7 @@ impl Default for AdmissionLimits {
 /// How a shard is, as last looked at.
 #[derive(Debug, Default)]
 pub struct Pulse {
-    /// What 99 % of its 1 ms slots in the last second were not later than, µs.
+    /// What 95 % of its 1 ms slots in the last second were not later than, µs.
     pub late_us: Counter,
     /// CPU time of its thread in the last second, µs.
     pub busy_us: Counter,
@@ -214,7 +217,7 @@ impl Watched {
         let counts = self.looks.iter().map(|look| look.channels);
         let mean = (counts.sum::<u64>() + channels) / (self.looks.len() as u64 + 1);
         let late = self.stats.lateness.since(&before.lateness);
-        self.pulse.late_us.set(late.quantile_us(0.99));
+        self.pulse.late_us.set(late.quantile_us(IN_TIME));
         let busy_us = cpu_us.saturating_sub(before.cpu_us) * 1_000_000 / elapsed;
         self.pulse.each_us.set(self.costs.take(mean, busy_us));
         self.pulse.busy_us.set(busy_us);
@@ -482,6 +485,22 @@ mod tests {
             (pulse.busy_us.value(), pulse.channels.value()),
             (950_000, 2000)
         );
+    }
+
+    /// The machine stands still for 30 ms; then for as long, but the shard needs 100 ms to catch up.
+    #[test]
+    fn a_pause_of_the_machine_is_no_load() {
+        for (late_slots, full) in [(30, false), (100, true)] {
+            let (stats, pulse) = (Arc::new(MediaStats::default()), Arc::new(Pulse::default()));
+            let start = Instant::now();
+            stats.channels.set(2000);
+            let mut watched = Watched::new(stats.clone(), pulse.clone(), start);
+            (0..1000 - late_slots).for_each(|_| stats.lateness.record(80));
+            (0..late_slots).for_each(|_| stats.lateness.record(20_000));
+            stats.cpu_us.add(500_000);
+            watched.look(LIMITS, 50, start + Duration::from_secs(1));
+            assert_eq!(pulse.is_full(), full, "{late_slots}");
+        }
     }
 
     /// 200 calls a second, each 0.6 ms: what was seen of the last second is what 100 calls fewer cost.

@@ -49,22 +49,7 @@ pub enum MediaEvent {
         duration_ms: u32,
     },
     /// A recording's file is complete.
-    RecordDone {
-        /// The id given with it.
-        id: u32,
-        /// The file.
-        path: PathBuf,
-        /// Its kind.
-        format: RecordingFormat,
-        /// Length of the audio in the file.
-        duration_ms: u32,
-        /// Why it ended.
-        end: RecordingEnd,
-        /// Audio that is missing in the file because the disk was too slow or full.
-        lost_ms: u32,
-        /// Where: the file has silence there. Of more than 16 places the first are named.
-        gaps: Vec<RecordingGap>,
-    },
+    RecordDone(Box<RecordDone>),
     /// The peer began to speak, as [`Listen`](super::Command::Listen) asked: 60 ms ago, up to 20 ms more or less.
     SpeechBegin,
     /// The peer stopped speaking 400 ms ago; exactly one for each `SpeechBegin` unless listening ends before.
@@ -101,6 +86,25 @@ pub enum MediaEvent {
     RtpTimeout,
     /// The channel is closed and its ports are free; always the last event.
     Closed(Box<ChannelStats>),
+}
+
+/// A recording whose file is complete.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordDone {
+    /// The id given with it.
+    pub id: u32,
+    /// The file.
+    pub path: PathBuf,
+    /// Its kind.
+    pub format: RecordingFormat,
+    /// Length of the audio in the file.
+    pub duration_ms: u32,
+    /// Why it ended.
+    pub end: RecordingEnd,
+    /// Audio that is missing in the file because the disk was too slow or full.
+    pub lost_ms: u32,
+    /// Where: the file has silence there. Of more than 16 places the first are named.
+    pub gaps: Vec<RecordingGap>,
 }
 
 /// How a key was heard.

@@ -66,7 +66,7 @@ pub use codec::{AudioRate, ClockRate, Encoding, Law};
 pub use command::{Command, Manner, MediaAudio, PlayChange, SrtpParams, StreamParams};
 pub use digit_text::{DigitPiece, DigitText};
 pub use ears::Listening;
-pub use event::{ChannelStats, KeySource, MediaEvent, PathFacts, RecordingEnd};
+pub use event::{ChannelStats, KeySource, MediaEvent, PathFacts, RecordDone, RecordingEnd};
 pub use frame::Frame;
 pub use handle::{
     BridgeError, Busy, Channel, Media, MediaConfig, MediaError, MediaEvents, OpenError,

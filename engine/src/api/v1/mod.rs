@@ -106,10 +106,8 @@ pub(super) struct Peer(pub(super) SocketAddr);
 impl V1 {
     /// The API over `parts`, for those whose tokens are in `tokens`.
     pub fn new(parts: Parts, settings: Settings, tokens: Vec<Token>, boot: u32) -> Arc<V1> {
-        let recent = events::Recent::new(boot);
-        parts.calls.events.sink(recent.clone());
         Arc::new(V1 {
-            recent,
+            recent: events::Recent::new(boot),
             watchers: Arc::default(),
             rates: Mutex::new(Rates::new(settings.requests_per_second)),
             parts,
@@ -122,6 +120,11 @@ impl V1 {
             boot,
             started: Instant::now(),
         })
+    }
+
+    /// Keeps the latest events from now on, for those who ask for them.
+    pub fn keep_events(&self) {
+        self.parts.calls.events.sink(self.recent.clone());
     }
 
     /// Takes up tokens that are made and revoked, until the process ends. A file that cannot be read leaves things as they are.

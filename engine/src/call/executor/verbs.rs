@@ -147,7 +147,8 @@ impl Executor<'_> {
         repeat: Repeat,
         manner: Manner,
     ) -> Result<u32, Unplayed> {
-        let pieces = self.pieces(audio).await?;
+        // Boxed: a call that hears something long does not carry what fetching it took.
+        let pieces = Box::pin(self.pieces(audio)).await?;
         let repeat = match repeat {
             Repeat::Times(times) => Some(times),
             Repeat::Forever => None,

@@ -206,23 +206,10 @@ impl Leg {
                     Heard::Press(key) => Some(Input::Key(key)),
                 }
             }
-            MediaEvent::RecordDone {
-                id,
-                path,
-                format,
-                duration_ms,
-                end,
-                lost_ms,
-                ..
-            } => {
-                let file = RecordedFile {
-                    path,
-                    format,
-                    duration_ms,
-                    lost_ms,
-                    end: end.clone(),
-                    of: None,
-                };
+            MediaEvent::RecordDone(done) => {
+                let (id, duration_ms, lost_ms) = (done.id, done.duration_ms, done.lost_ms);
+                let end = done.end.clone();
+                let file = RecordedFile::of(*done, None);
                 let call = &self.settings.call;
                 let said = file.as_json();
                 if call.recorded.note(file) {

@@ -36,7 +36,7 @@ impl Leg {
         while self.last_words.is_none() {
             match self.media.recv().await? {
                 MediaEvent::Closed(stats) => self.last_words = Some(*stats),
-                done @ MediaEvent::RecordDone { .. } => _ = self.media_event(done),
+                done @ MediaEvent::RecordDone(_) => _ = self.media_event(done),
                 _ => continue,
             }
         }

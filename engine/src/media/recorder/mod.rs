@@ -41,7 +41,7 @@ use std::time::Duration;
 use rtrb::RingBuffer;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::event::{MediaEvent, RecordingEnd};
+use super::event::{MediaEvent, RecordDone, RecordingEnd};
 
 /// Samples a ring holds for each channel of the file: 4 s at 8 kHz, 2 s at 16 kHz.
 const RING: usize = 32_000;
@@ -129,15 +129,17 @@ impl RecordingLedger {
         let end = RecordingEnd::WriteFailed(reason);
         told.stats.ended(&end, lost_ms);
         // The call may have ended meanwhile.
-        let _ = told.events.send(MediaEvent::RecordDone {
-            id: told.id,
-            path,
-            format: told.format,
-            duration_ms: done_ms,
-            end,
-            lost_ms,
-            gaps: Vec::new(),
-        });
+        let _ = told
+            .events
+            .send(MediaEvent::RecordDone(Box::new(RecordDone {
+                id: told.id,
+                path,
+                format: told.format,
+                duration_ms: done_ms,
+                end,
+                lost_ms,
+                gaps: Vec::new(),
+            })));
         shared.reported.store(true, Ordering::Release);
     }
 }

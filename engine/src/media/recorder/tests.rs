@@ -51,17 +51,17 @@ impl Taking {
     fn finish(&mut self) -> (u32, RecordingEnd, u32, Vec<RecordingGap>) {
         self.recording = None;
         assert!(!self.write());
-        let Ok(MediaEvent::RecordDone {
-            id: 3,
+        let Ok(MediaEvent::RecordDone(done)) = self.events.try_recv() else {
+            panic!("no end reported");
+        };
+        assert_eq!(done.id, 3);
+        let RecordDone {
             duration_ms,
             end,
             lost_ms,
             gaps,
             ..
-        }) = self.events.try_recv()
-        else {
-            panic!("no end reported");
-        };
+        } = *done;
         assert_eq!(self.stats.active(), 0);
         assert_eq!(self.stats.lost_ms(), u64::from(lost_ms));
         (duration_ms, end, lost_ms, gaps)
@@ -361,11 +361,10 @@ fn a_file_that_cannot_be_written_ends_the_recording_only() {
     (0..60).for_each(|_| _ = taking.push(&[1; FRAME_SAMPLES]));
     assert!(!taking.write());
     assert!(!taking.push(&[1; FRAME_SAMPLES]));
-    let Ok(MediaEvent::RecordDone {
-        end: RecordingEnd::WriteFailed(reason),
-        ..
-    }) = taking.events.try_recv()
-    else {
+    let Ok(MediaEvent::RecordDone(done)) = taking.events.try_recv() else {
+        panic!("no end reported");
+    };
+    let RecordingEnd::WriteFailed(reason) = done.end else {
         panic!("no failure reported");
     };
     assert!(reason.starts_with(path), "{reason}");

@@ -15,7 +15,7 @@ use super::losses::{Losses, ms};
 use super::sound_file::SoundFile;
 use super::storage::{self, Open};
 use super::{MAX_LENGTH, Mark, RecordingSpec, RecordingStats, SILENCE, Shared, What};
-use crate::media::event::{MediaEvent, RecordingEnd};
+use crate::media::event::{MediaEvent, RecordDone, RecordingEnd};
 use crate::media::wav::Shape;
 
 /// Audio written at once, unless the recording ends: 0.5 s.
@@ -369,15 +369,17 @@ impl WriterHalf {
         }
         self.stats.ended(&end, lost_ms);
         // The call may have ended meanwhile.
-        let _ = self.events.send(MediaEvent::RecordDone {
-            id: self.spec.id,
-            path: self.spec.path.clone(),
-            format: self.spec.format,
-            duration_ms: ms(self.written(), self.file_hz),
-            end,
-            lost_ms,
-            gaps: self.losses.gaps(self.file_hz),
-        });
+        let _ = self
+            .events
+            .send(MediaEvent::RecordDone(Box::new(RecordDone {
+                id: self.spec.id,
+                path: self.spec.path.clone(),
+                format: self.spec.format,
+                duration_ms: ms(self.written(), self.file_hz),
+                end,
+                lost_ms,
+                gaps: self.losses.gaps(self.file_hz),
+            })));
         self.shared.reported.store(true, Ordering::Release);
         false
     }
