@@ -13,10 +13,7 @@ use crate::level;
 const LOOKS_NEEDED: f32 = 3.0;
 /// A window with a smaller share of tone does not count; a drop-out or an edge inside it costs that much.
 pub(super) const PURITY_MIN: f32 = 0.5;
-/// From this deviation of their ratio on, two tones are on their way to a fifth or an octave: harmonics of one voice, unless they are clean and
-/// nothing sounds below them. Senders are allowed 3.7 %, but not with a voice beside it.
-const HARMONIC_RATIO: f32 = 0.03;
-/// What such tones leave over at most, dB.
+/// What tones from [`Profile::harmonic_ratio`] on leave over at most, dB.
 const HARMONIC_RESIDUE_MAX_DB: f32 = -18.0;
 /// The level of what may sound below them, dB; a low tone loses some of its own to the band's edge.
 const HARMONIC_LOW_MAX_DB: f32 = -6.0;
@@ -116,7 +113,7 @@ impl Evidence {
             self.strongest[tone] <= self.weakest[tone] * profile.unsteadiness * profile.unsteadiness
         });
         let tuned = detune <= profile.frequency_limit && ratio.abs() <= profile.ratio_limit;
-        let harmonics = ratio.abs() > HARMONIC_RATIO;
+        let harmonics = ratio.abs() > profile.harmonic_ratio;
         if !tuned || !steady || !self.pure(deviations, profile, late, harmonics) {
             return None;
         }

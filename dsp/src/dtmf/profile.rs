@@ -12,6 +12,10 @@ pub struct Profile {
     /// Largest relative deviation of the ratio of the two frequencies. The keys' ratios lie between those of harmonics and of music (a fifth, an
     /// octave), 4.2 % and more from the nearest; two tones that are each within [`Profile::frequency_limit`] may be such a pair.
     pub ratio_limit: f32,
+    /// From this deviation of that ratio on, the two are on their way to a fifth or an octave and pass for harmonics of one voice, unless all else is
+    /// 18 dB below them and what lies below the band 6 dB. From [`Profile::ratio_limit`] on: never. Senders are allowed 3.7 %, but not with a
+    /// voice beside it.
+    pub harmonic_ratio: f32,
     /// By how many dB the low tone may be the stronger one (normal twist).
     pub low_stronger_db: f32,
     /// By how many dB the high tone may be the stronger one (reverse twist).
@@ -54,6 +58,7 @@ impl Profile {
     pub const TELEPHONE: Self = Self {
         frequency_limit: 0.025,
         ratio_limit: 0.039,
+        harmonic_ratio: 0.03,
         low_stronger_db: 10.0,
         high_stronger_db: 7.5,
         level_min_dbm0: -40.0,
@@ -72,10 +77,11 @@ impl Profile {
     };
 
     /// For bad lines and odd senders, where a missed key costs more than a false one: more residue, twist (10 dB either
-    /// way is the Australian limit) and movement.
+    /// way is the Australian limit) and movement, and no look out for harmonics.
     pub const RELAXED: Self = Self {
         frequency_limit: 0.029,
         ratio_limit: 0.05,
+        harmonic_ratio: 0.07,
         low_stronger_db: 12.0,
         high_stronger_db: 12.0,
         level_min_dbm0: -45.0,

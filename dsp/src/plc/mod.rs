@@ -68,9 +68,7 @@ pub struct Concealer {
     lost: usize,
     /// What was made up passes into what comes.
     closed: bool,
-    /// The codec has a memory: a loss spoils what comes behind it, too.
-    memory: bool,
-    /// For so many samples.
+    /// Samples behind a loss that it spoils, too: none where the codec has no memory.
     heal_samples: usize,
     /// Samples that are still taken from a key's tones.
     healing: usize,
@@ -92,7 +90,6 @@ impl Concealer {
             silent: false,
             lost: 0,
             closed: false,
-            memory: false,
             heal_samples: 0,
             healing: 0,
             blind: false,
@@ -104,15 +101,18 @@ impl Concealer {
     /// or more, as long as something as loud comes.
     pub fn with_memory(self, heal_ms: usize) -> Concealer {
         Concealer {
-            memory: true,
             heal_samples: heal_ms * self.per_ms,
             ..self
         }
     }
 
+    fn has_memory(&self) -> bool {
+        self.heal_samples > 0
+    }
+
     /// Takes samples that came. The first after a loss are changed so that they join what was made up.
     pub fn good(&mut self, frame: &mut [i16]) {
-        let begins = self.memory && self.lost > 0;
+        let begins = self.has_memory() && self.lost > 0;
         let left = match begins {
             true => self.heal_samples,
             false => self.healing,
@@ -242,7 +242,7 @@ impl Concealer {
             (self.lost, self.closed, self.healing) = (0, false, 0);
         }
         // What a codec with a memory says behind a loss of tones is not worth going towards.
-        let worth = !self.memory || self.tones.is_none();
+        let worth = !self.has_memory() || self.tones.is_none();
         let next = next.filter(|next| worth && next.len() >= AHEAD_MS * self.per_ms)?;
         Some(Ahead {
             samples: next,
@@ -283,7 +283,7 @@ impl Concealer {
         write(made, out);
         self.history.keep(out);
         if self.closed {
-            if self.memory {
+            if self.has_memory() {
                 let begins = ahead.and_then(|ahead| ahead.tones.as_ref());
                 self.tones = begins.map(KeyTones::turned_round);
             }

@@ -85,7 +85,7 @@ impl OnMachine {
     }
 }
 
-/// Audio that comes late does not make us miss a verdict.
+/// A first packet that is awaited, and a verdict that comes late, are not missed.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// A detection under way.
@@ -101,12 +101,17 @@ impl Vetting {
     pub(super) fn new(now: Instant, detect: &DetectMachine) -> Vetting {
         Vetting {
             settings: detect.settings,
-            deadline: now + ms(detect.settings.total_analysis_ms) + GRACE,
+            deadline: latest(now, detect.settings),
             found: MachineDetected {
                 verdict: None,
                 beep: false,
             },
         }
+    }
+
+    /// The far end's audio begins, and the times run.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.deadline = self.deadline.max(latest(now, self.settings));
     }
 
     /// Takes a finding. Whether nothing else is to come.
@@ -127,6 +132,11 @@ impl Vetting {
             }
         }
     }
+}
+
+/// When a verdict on audio that begins now has come.
+fn latest(now: Instant, settings: Settings) -> Instant {
+    now + ms(settings.total_analysis_ms) + GRACE
 }
 
 fn ms(ms: u32) -> Duration {
@@ -181,6 +191,32 @@ pub(super) fn full_name(kind: Kind) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use trunkline_dsp::answering::Because;
+
+    #[test]
+    fn audio_that_begins_late_has_its_whole_time() {
+        let detect = OnMachine::WaitForBeep.detect();
+        let analysis = ms(detect.settings.total_analysis_ms);
+        let started = Instant::now();
+        let mut vetting = Vetting::new(started, &detect);
+        assert_eq!(vetting.deadline, started + analysis + GRACE);
+        let late = started + Duration::from_secs(3);
+        vetting.begin(late);
+        assert_eq!(vetting.deadline, late + analysis + GRACE);
+        // A greeting that is heard to its end is not cut short by a change of codec.
+        let machine = Finding::Verdict(Verdict {
+            answerer: Answerer::Machine,
+            because: Because::LongGreeting,
+            after_ms: 1600,
+            words: 3,
+            voice_ms: 1600,
+            beep: false,
+        });
+        assert!(!vetting.take(late, machine));
+        let over = late + ms(detect.settings.max_message_ms) + GRACE;
+        vetting.begin(late + Duration::from_secs(1));
+        assert_eq!(vetting.deadline, over);
+    }
 
     #[test]
     fn a_tone_refuses_as_a_response_would() {

@@ -12,7 +12,7 @@ use super::event::MediaEvent;
 pub struct Attention {
     /// The tones of that plan: [`MediaEvent::Tone`].
     pub tones: Option<&'static Plan>,
-    /// Who answers, in a network of that plan: [`MediaEvent::Answering`].
+    /// Who answers, in a network of that plan: [`MediaEvent::AnsweringBegins`] and [`MediaEvent::Answering`].
     pub answering: Option<(&'static Plan, answering::Settings)>,
 }
 
@@ -23,6 +23,8 @@ pub(crate) struct Attentive {
     rate_hz: u32,
     tones: Option<Listener>,
     answering: Option<Detector>,
+    /// It is not told yet that the times of `answering` run.
+    untold: bool,
 }
 
 impl Attentive {
@@ -39,6 +41,7 @@ impl Attentive {
             answering: wanted
                 .answering
                 .map(|(plan, settings)| Detector::new(rate_hz, plan, settings)),
+            untold: true,
         }
     }
 
@@ -52,7 +55,34 @@ impl Attentive {
             tones.process(frame, |heard| tell(MediaEvent::Tone(heard)));
         }
         if let Some(answering) = &mut self.answering {
+            if std::mem::take(&mut self.untold) {
+                tell(MediaEvent::AnsweringBegins);
+            }
             answering.process(frame, |finding| tell(MediaEvent::Answering(finding)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_told_with_the_first_frame_that_the_times_run() {
+        let plan = Plan::to_hear("any").unwrap();
+        let wanted = Attention {
+            tones: None,
+            answering: Some((plan, answering::Settings::default())),
+        };
+        let mut attentive = Attentive::new(wanted).unwrap();
+        let mut begun = |samples: usize| {
+            let mut told = Vec::new();
+            attentive.hear(&vec![0; samples], |event| told.push(event));
+            told == [MediaEvent::AnsweringBegins]
+        };
+        assert_eq!(
+            [160, 160, 320, 320].map(&mut begun),
+            [true, false, true, false]
+        );
     }
 }

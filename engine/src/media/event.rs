@@ -66,6 +66,8 @@ pub enum MediaEvent {
     },
     /// A tone of the network or of a fax machine, as [`Attend`](super::Command::Attend) asked; once its rhythm is sure.
     Tone(progress::Heard),
+    /// The first audio for [`Answering`](MediaEvent::Answering): its times run from now. Again where the codec changes to another rate.
+    AnsweringBegins,
     /// Who answered, as [`Attend`](super::Command::Attend) asked.
     Answering(answering::Finding),
     /// All digits of a [`SendDigits`](super::Command::SendDigits) were sent.

@@ -140,6 +140,34 @@ fn two_harmonics_over_their_fundamental_are_refused() {
     assert_eq!(heard(1.7, -9.0), 8, "the ratio is right");
 }
 
+/// Both tones 1.7 % off, one up and one down, with a third 14.5 dB below them.
+#[test]
+fn a_relaxed_receiver_does_not_look_out_for_harmonics() {
+    let mut digit = Digit::new(Key::ALL[4], 100.0);
+    (digit.low_detune, digit.high_detune) = (0.017, -0.017);
+    let heard = |profile: Profile| {
+        let mut random = Random::new(12);
+        let mut samples = silence(400);
+        for _ in 0..8 {
+            samples.extend(digit.samples(&mut random));
+            samples.extend(silence(800));
+        }
+        let peak = f64::from(level::sine_peak(-21.5));
+        for (n, sample) in samples.iter_mut().enumerate() {
+            let beside = (n as f64 * 2600.0 / 8000.0 * std::f64::consts::TAU).sin() * peak;
+            *sample = (f64::from(*sample) + beside) as i16;
+        }
+        let begins = |event: &&Event| matches!(event, Event::Begin { .. });
+        listen_by(profile, &samples).iter().filter(begins).count()
+    };
+    let held_to_it = Profile {
+        harmonic_ratio: 0.03,
+        ..Profile::RELAXED
+    };
+    assert_eq!(heard(Profile::RELAXED), 8);
+    assert_eq!(heard(held_to_it), 0);
+}
+
 #[test]
 fn tones_that_become_a_key_late_are_forgiven_less() {
     let heard = |noise_before_dbm0: f32| {

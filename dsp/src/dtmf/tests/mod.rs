@@ -72,7 +72,11 @@ fn silence(samples: usize) -> Vec<i16> {
 }
 
 fn listen(samples: &[i16]) -> Vec<Event> {
-    let mut detector = Detector::new(RATE, Profile::TELEPHONE);
+    listen_by(Profile::TELEPHONE, samples)
+}
+
+fn listen_by(profile: Profile, samples: &[i16]) -> Vec<Event> {
+    let mut detector = Detector::new(RATE, profile);
     let mut events = Vec::new();
     for frame in samples.chunks(160).chain([silence(800).as_slice()]) {
         detector.process(frame, |event| events.push(event));

@@ -75,6 +75,7 @@ impl Executor<'_> {
                 Ok(Some(Input::Answerer(finding))) if vetting.take(Instant::now(), finding) => {
                     break None;
                 }
+                Ok(Some(Input::AnswererBegins)) => vetting.begin(Instant::now()),
                 Ok(Some(_)) => {}
                 Ok(None) => break None,
                 Err(end) => break Some(end),

@@ -35,6 +35,7 @@ impl Executor<'_> {
                 },
                 input = tokio::time::timeout_at(vetting.deadline.into(), callee.next()) => match input {
                     Err(_) => break,
+                    Ok(Input::AnswererBegins) => vetting.begin(Instant::now()),
                     Ok(Input::Answerer(finding)) if vetting.take(Instant::now(), finding) => break,
                     Ok(Input::Ended(end)) => {
                         let how = DialEnd::Answered { seconds: 0 };

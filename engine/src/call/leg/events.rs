@@ -240,6 +240,7 @@ impl Leg {
                 Some(Input::Beep)
             }
             MediaEvent::Tone(heard) => self.tone_heard(heard),
+            MediaEvent::AnsweringBegins => Some(Input::AnswererBegins),
             MediaEvent::Answering(finding) => self.answerer_found(finding),
             MediaEvent::DigitsSent { id } => self.digits_sent(id),
             MediaEvent::Latched { remote, .. } => {

@@ -132,6 +132,8 @@ pub(super) enum Input {
     },
     /// A tone of the network or of a fax machine.
     Tone(Heard),
+    /// The first audio of whoever answered, where somebody wants to know who that is.
+    AnswererBegins,
     /// Who answered.
     Answerer(Finding),
     /// The far end begins or stops speaking; told while somebody listens for it.

@@ -21,6 +21,12 @@ pub(super) fn dtmf(mut table: Table<'_>) -> Profile {
         &mut p.frequency_limit,
     );
     set("ratio_limit_percent", 0.5..=7.0, 0.01, &mut p.ratio_limit);
+    set(
+        "harmonic_ratio_percent",
+        0.5..=7.0,
+        0.01,
+        &mut p.harmonic_ratio,
+    );
     set("low_stronger_db", 0.0..=20.0, 1.0, &mut p.low_stronger_db);
     set("high_stronger_db", 0.0..=20.0, 1.0, &mut p.high_stronger_db);
     set("level_min_db", -60.0..=-10.0, 1.0, &mut p.level_min_dbm0);
