@@ -1,7 +1,7 @@
 //! Orders from outside: what far ends hear and are told of them, and that the call goes on as it should.
 use crate::bridge::{Pair, heard, music as hears_music};
 use crate::events::until;
-use crate::phone::{PATIENCE, Phone, audio_port, direction, header, status};
+use crate::phone::{PATIENCE, Phone, audio_port, header, status};
 use crate::rig::{Plan, Rig};
 use crate::{gather, music, playing};
 use std::collections::BTreeMap;
@@ -87,32 +87,14 @@ async fn who_is_put_on_hold_is_told_so_and_hears_music() {
     let mut pair = Pair::new().await;
     heard(&mut pair.ann, pair.ann_to, &mut pair.bob, 0, 0x31).await;
     let held = order(&pair.rig, Order::Hold(Side::Peer, true));
-    let changed = async {
-        let offer = pair
-            .bob
-            .wait("re-INVITE", |text| text.starts_with("INVITE "))
-            .await;
-        assert_eq!(direction(&offer), "sendonly", "{offer}");
-        let answer = pair.bob.sdp("recvonly");
-        pair.bob.respond(&offer, "200 OK", &answer).await;
-        pair.bob.wait("ACK", |text| text.starts_with("ACK ")).await;
-    };
+    let changed = pair.bob.reoffered("sendonly", "recvonly");
     let (held, ()) = tokio::join!(held, changed);
     assert_eq!(held, Ok(Done::Done));
     hears_music(&mut pair.ann, pair.ann_to, &mut pair.bob).await;
     let legs = only(&pair.rig, Direction::Inbound).legs;
     assert_eq!(legs.iter().filter(|leg| leg.held).count(), 1, "{legs:?}");
     let resumed = order(&pair.rig, Order::Hold(Side::Peer, false));
-    let changed = async {
-        let offer = pair
-            .bob
-            .wait("re-INVITE", |text| text.starts_with("INVITE "))
-            .await;
-        assert_eq!(direction(&offer), "sendrecv", "{offer}");
-        let answer = pair.bob.sdp("sendrecv");
-        pair.bob.respond(&offer, "200 OK", &answer).await;
-        pair.bob.wait("ACK", |text| text.starts_with("ACK ")).await;
-    };
+    let changed = pair.bob.reoffered("sendrecv", "sendrecv");
     let (resumed, ()) = tokio::join!(resumed, changed);
     assert_eq!(resumed, Ok(Done::Done));
     heard(&mut pair.ann, pair.ann_to, &mut pair.bob, 0, 0x31).await;
@@ -127,10 +109,7 @@ async fn a_hold_that_meets_an_offer_of_the_far_end_is_offered_again() {
         let mut pair = Pair::new().await;
         let held = order(&pair.rig, Order::Hold(Side::Peer, true));
         let changed = async {
-            let offer = pair
-                .bob
-                .wait("re-INVITE", |text| text.starts_with("INVITE "))
-                .await;
+            let offer = pair.bob.offered().await;
             pair.bob.refuse(&offer, "491 Request Pending").await;
             if theirs_first {
                 let sdp = pair.bob.sdp("sendrecv");
@@ -144,10 +123,7 @@ async fn a_hold_that_meets_an_offer_of_the_far_end_is_offered_again() {
                     text.starts_with("INVITE ") && header(text, "CSeq") != cseq
                 })
                 .await;
-            assert_eq!(direction(&again), "sendonly", "{again}");
-            let answer = pair.bob.sdp("recvonly");
-            pair.bob.respond(&again, "200 OK", &answer).await;
-            pair.bob.wait("ACK", |text| text.starts_with("ACK ")).await;
+            pair.bob.agree(&again, "sendonly", "recvonly").await;
         };
         let (held, ()) = tokio::join!(held, changed);
         assert_eq!(held, Ok(Done::Done));
@@ -403,20 +379,11 @@ async fn who_is_resumed_before_they_have_answered_the_hold_is_told_after_that() 
     let mut pair = Pair::new().await;
     let held = order(&pair.rig, Order::Hold(Side::Peer, true)).await;
     assert_eq!(held, Ok(Done::Done));
-    for (wanted, answers) in [("sendonly", "recvonly"), ("sendrecv", "sendrecv")] {
-        let offer = pair
-            .bob
-            .wait("re-INVITE", |text| text.starts_with("INVITE "))
-            .await;
-        assert_eq!(direction(&offer), wanted, "{offer}");
-        if wanted == "sendonly" {
-            let resumed = order(&pair.rig, Order::Hold(Side::Peer, false)).await;
-            assert_eq!(resumed, Ok(Done::Done));
-        }
-        let answer = pair.bob.sdp(answers);
-        pair.bob.respond(&offer, "200 OK", &answer).await;
-        pair.bob.wait("ACK", |text| text.starts_with("ACK ")).await;
-    }
+    let offer = pair.bob.offered().await;
+    let resumed = order(&pair.rig, Order::Hold(Side::Peer, false)).await;
+    assert_eq!(resumed, Ok(Done::Done));
+    pair.bob.agree(&offer, "sendonly", "recvonly").await;
+    pair.bob.reoffered("sendrecv", "sendrecv").await;
     heard(&mut pair.bob, pair.bob_to, &mut pair.ann, 0, 0x42).await;
     pair.over().await;
 }

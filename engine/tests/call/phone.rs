@@ -299,6 +299,26 @@ impl Phone {
         self.wait("ACK", |text| text.starts_with("ACK ")).await;
     }
 
+    /// Waits for the server's re-INVITE.
+    pub(crate) async fn offered(&mut self) -> String {
+        self.wait("re-INVITE", |text| text.starts_with("INVITE "))
+            .await
+    }
+
+    /// Answers the server's re-INVITE, which has to be of the direction `wanted`, with another, and waits for its ACK.
+    pub(crate) async fn agree(&mut self, offer: &str, wanted: &str, answers: &str) {
+        assert_eq!(direction(offer), wanted, "{offer}");
+        let answer = self.sdp(answers);
+        self.respond(offer, "200 OK", &answer).await;
+        self.wait("ACK", |text| text.starts_with("ACK ")).await;
+    }
+
+    /// Waits for the server's re-INVITE and answers it.
+    pub(crate) async fn reoffered(&mut self, wanted: &str, answers: &str) {
+        let offer = self.offered().await;
+        self.agree(&offer, wanted, answers).await;
+    }
+
     /// Refuses the server's INVITE and waits for its ACK.
     pub(crate) async fn refuse(&mut self, invite: &str, line: &str) {
         self.respond(invite, line, "").await;

@@ -581,14 +581,11 @@ async fn a_supervisor_listens_whispers_and_speaks_with_both() {
     assert!(rig.calls.order(&call, nobody).await.is_err());
     for (held, to_ann) in [(true, false), (false, true)] {
         let ordered = rig.calls.order(&call, Order::Hold(Side::Peer, held));
-        let changed = async {
-            let offer = ann
-                .wait("re-INVITE", |text| text.starts_with("INVITE "))
-                .await;
-            let answer = ann.sdp(if held { "recvonly" } else { "sendrecv" });
-            ann.respond(&offer, "200 OK", &answer).await;
-            ann.wait("ACK", |text| text.starts_with("ACK ")).await;
+        let (wanted, answers) = match held {
+            true => ("sendonly", "recvonly"),
+            false => ("sendrecv", "sendrecv"),
         };
+        let changed = ann.reoffered(wanted, answers);
         let (ordered, ()) = tokio::join!(ordered, changed);
         ordered.unwrap();
         let all = hears(&mut [

@@ -1,11 +1,11 @@
 //! Queues over the control API and from the shell: callers seen, moved and sent away, agents made members, supervised, added to calls.
 use super::api::{admin, quick, with};
 use super::api_calls::{await_event, await_json, ctl, registered};
-use crate::audio::{share_at, tone};
+use crate::audio::tone;
+use crate::call::Call;
 use crate::phone::Phone;
-use crate::server::{PATIENCE, Server, Settings};
+use crate::server::{Server, Settings};
 use serde_json::{Value, json};
-use std::time::Instant;
 
 /// Agent 2001 is ann, who is not at work; the queue `other` has nobody.
 const QUEUES: &str = "[[agent]]\nid = \"2001\"\nendpoint = \"ann\"\nlogged_in = false\n\
@@ -96,17 +96,11 @@ fn callers_are_moved_and_sent_away_and_an_agent_serves_and_is_supervised() {
     server.wait_log("the supervisor", |line| {
         line.contains("a supervisor joins an agent's call")
     });
-    let patience = Instant::now() + PATIENCE;
-    loop {
-        let from = boss.position();
-        ann.say(&tone(&[700.0], 8000.0, 500));
-        ann.wait_said();
-        boss.wait_position(from + 8000);
-        if share_at(&boss.heard_from(from), 700.0) > 0.3 {
-            break;
-        }
-        assert!(Instant::now() < patience, "the supervisor hears the agent");
-    }
+    let says = |who: &Call| {
+        who.say(&tone(&[700.0], 8000.0, 500));
+        who.wait_said();
+    };
+    boss.hears_tone(700.0, 0.3, || says(&ann));
     let by = supervising["call"].as_str().expect("an id");
     let mode = |call: &str| {
         let path = format!("/api/v1/agents/2001/supervise/{call}");
@@ -114,17 +108,7 @@ fn callers_are_moved_and_sent_away_and_an_agent_serves_and_is_supervised() {
     };
     mode(&two).is_problem(409, "conflict");
     assert_eq!(mode(by).json(), supervising);
-    let patience = Instant::now() + PATIENCE;
-    loop {
-        let from = ann.position();
-        boss.say(&tone(&[700.0], 8000.0, 500));
-        boss.wait_said();
-        ann.wait_position(from + 8000);
-        if share_at(&ann.heard_from(from), 700.0) > 0.3 {
-            break;
-        }
-        assert!(Instant::now() < patience, "the agent hears the supervisor");
-    }
+    ann.hears_tone(700.0, 0.3, || says(&boss));
     boss.hang_up();
     drop(second);
     drop(ann);

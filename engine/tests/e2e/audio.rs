@@ -151,6 +151,14 @@ impl Reference {
         })
     }
 
+    /// As [`find_start`](Self::find_start) in audio that grows: `from` moves on, as what was searched need not be searched again, but for the
+    /// length of the whole.
+    pub(crate) fn search(&self, heard: &[i16], from: &mut usize) -> Option<usize> {
+        let found = self.find_start(heard, *from);
+        *from = (*from).max(heard.len().saturating_sub(self.len() + RATE));
+        found
+    }
+
     /// How many pieces of this reference are heard one after the other from `start` on, of how many, and where the whole of it ends. A
     /// piece may come up to two seconds late: when the machine stands still, so does the sender.
     pub(crate) fn agreement(&self, heard: &[i16], start: usize) -> Agreement {
@@ -281,6 +289,11 @@ fn correlation_tells_sounds_apart() {
     let agreement = reference.agreement(&other, 0);
     assert!(agreement.of >= 6 && agreement.agree == 0, "{agreement:?}");
     assert_eq!(reference.find_start(&other, 0), None);
+    // Half of it has come, then all.
+    let mut from = 0;
+    assert_eq!(reference.search(&heard[..other.len()], &mut from), None);
+    assert_eq!(reference.search(&heard, &mut from), Some(other.len()));
+    assert_eq!(from, heard.len() - one.len() - RATE);
     assert!(share_at(&tone(&[1000.0], 8000.0, 200), 1000.0) > 0.99);
     assert!(share_at(&tone(&[1000.0], 8000.0, 200), 1200.0) < 0.01);
 }

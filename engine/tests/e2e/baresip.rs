@@ -210,12 +210,7 @@ impl Baresip {
         from: usize,
     ) -> usize {
         let mut search = from;
-        self.wait_heard(name, from, |heard| {
-            let found = reference.find_start(heard, search);
-            // What was searched need not be searched again, but for the length of the whole.
-            search = search.max(heard.len().saturating_sub(reference.len() + audio::RATE));
-            found
-        })
+        self.wait_heard(name, from, |heard| reference.search(heard, &mut search))
     }
 
     /// Waits until what it hears satisfies `wanted`.
@@ -280,7 +275,7 @@ impl Drop for Baresip {
 fn connect(ip: Ipv4Addr, port: u16, scratch: &tempfile::TempDir) -> TcpStream {
     let patience = Instant::now() + PATIENCE;
     loop {
-        if let Ok(stream) = TcpStream::connect((ip, port)) {
+        if let Ok(stream) = crate::server::connect((ip, port).into()) {
             return stream;
         }
         let output =

@@ -156,7 +156,7 @@ impl Call {
         let mut from = from;
         loop {
             let heard = self.heard_from(0);
-            if let Some(start) = reference.find_start(&heard, from) {
+            if let Some(start) = reference.search(&heard, &mut from) {
                 return start;
             }
             if Instant::now() >= patience {
@@ -166,9 +166,22 @@ impl Call {
                     heard.len()
                 );
             }
-            // What was searched need not be searched again, but for the length of one piece and its place in the reference.
-            from = from.max(heard.len().saturating_sub(reference.len() + audio::RATE));
             self.wait_position(heard.len() + audio::RATE / 4);
+        }
+    }
+
+    /// Waits until more than `share` of a second is a tone; `say` is done before each second.
+    #[track_caller]
+    pub(crate) fn hears_tone(&self, hz: f32, share: f32, mut say: impl FnMut()) {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            let from = self.position();
+            say();
+            self.wait_position(from + audio::RATE);
+            if audio::share_at(&self.heard_from(from), hz) > share {
+                return;
+            }
+            assert!(Instant::now() < patience, "{hz} Hz is not heard");
         }
     }
 

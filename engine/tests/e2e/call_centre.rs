@@ -200,7 +200,7 @@ fn the_front_desk_takes_messages_after_hours() {
     let flow =
         example("front-desk.yaml").replace("  office:\n", "  office:\n    override: closed\n");
     let server = serving(&path, "front-desk.yaml", &flow, &phones());
-    let call = talking(&server);
+    let call = talking(&server, "300");
     let at = call.hears("We are closed.", "en-US", 0);
     call.leaves_a_message(&server, at);
     rests(&server);
@@ -241,7 +241,7 @@ fn a_wazo_file_sends_callers_to_two_agents_of_a_queue_and_records_on_request() {
     let mut first = registered(&server, "1001", "secret-of-1001");
     let mut second = registered(&server, "1002", "secret-of-1002");
 
-    let mut recorded = talking(&server);
+    let mut recorded = talking(&server, "300");
     recorded.hears(MENU, "en-US", 0);
     let at = recorded.position();
     recorded.press('4');
@@ -326,7 +326,7 @@ fn a_wazo_file_sends_callers_elsewhere_after_hours() {
         );
         let flow = WAZO.replacen("{  \n    \"main\\_menu\":", &hours, 1);
         let server = serving(&path, "ivr_flows.json", &flow, &wazo_phones());
-        let mut call = talking(&server);
+        let mut call = talking(&server, "300");
         let at = call.hears(said, "en-US", 0);
         match open_in_days {
             0 => call.hang_up(),

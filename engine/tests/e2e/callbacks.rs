@@ -2,14 +2,12 @@
 //! heard the queue's whisper.
 use crate::api::admin;
 use crate::api_calls::{await_json, ctl};
-use crate::audio::{share_at, tone};
-use crate::baresip::Baresip;
+use crate::audio::tone;
 use crate::call_centre::{answer, folder, registered_saying, rests};
 use crate::customer::{CUSTOMER, customer};
 use crate::phone::Phone;
-use crate::server::{PATIENCE, Server, Settings};
+use crate::server::{Server, Settings};
 use std::path::Path;
-use std::time::Instant;
 
 const FLOW: &str = r#"
 flow_version: 1
@@ -81,26 +79,9 @@ fn who_asks_for_it_is_called_back_when_an_agent_is_there() {
     let home = home.take_call(server.sip());
     answer(&mut agent);
     agent.wait_prompt("info", 0);
-    hears_agent(&home, &agent);
+    home.hears_tone(700.0, 0.5, || ());
     await_json(&server, &admin, queue, |queue| queue["callbacks"] == 0);
     agent.command("hangup", "");
     home.wait_hang_up();
     rests(&server);
-}
-
-#[track_caller]
-fn hears_agent(home: &crate::call::Call, agent: &Baresip) {
-    let patience = Instant::now() + PATIENCE;
-    loop {
-        let from = home.position();
-        home.wait_position(from + 8000);
-        if share_at(&home.heard_from(from), 700.0) > 0.5 {
-            return;
-        }
-        assert!(
-            Instant::now() < patience,
-            "the agent is not heard, who heard {}",
-            agent.heard().len()
-        );
-    }
 }

@@ -21,11 +21,11 @@ pub(crate) fn customer(server: &Server) -> Customer {
     calling(server, "customer", "300", &[])
 }
 
-/// A call that was answered, of a customer who never stops talking.
+/// A call to a number that was answered, of a customer who never stops talking.
 #[track_caller]
-pub(crate) fn talking(server: &Server) -> Customer {
+pub(crate) fn talking(server: &Server, number: &str) -> Customer {
     let voice = audio::tone(&[VOICE], 8000.0, 60_000);
-    calling(server, "customer", "300", &voice)
+    calling(server, "customer", number, &voice)
 }
 
 /// The same of any user, whose password is `secret-of-` and the name, to any number.

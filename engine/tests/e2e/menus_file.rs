@@ -86,7 +86,7 @@ fn each_option_of_a_menus_file_leads_where_it_says() {
         call.hang_up();
         phone.wait_event("CALL_CLOSED");
     }
-    let mut call = talking(&server);
+    let mut call = talking(&server, "300");
     let at = call.hears(WELCOME, "en-US", 0);
     call.press('6');
     call.leaves_a_message(&server, at);
@@ -174,6 +174,6 @@ fn hours_of_a_menus_file_are_looked_at_when_the_call_comes() {
     welcomed(&open).hang_up();
     rests(&open);
     let (_kept, closed) = clinic(&hours(&[]));
-    talking(&closed).leaves_a_message(&closed, 0);
+    talking(&closed, "300").leaves_a_message(&closed, 0);
     rests(&closed);
 }

@@ -45,7 +45,7 @@ pub(crate) fn free_port(ip: Ipv4Addr) -> u16 {
 
 /// Connects from an address that no server of the tests has. From the server's own, a port nobody listens on yet can be given to this
 /// very socket, which TCP then connects with itself (RFC 9293 3.5: simultaneous open), and the server finds it taken.
-fn connect(to: SocketAddr) -> std::io::Result<TcpStream> {
+pub(crate) fn connect(to: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&SocketAddr::from(([127, 0, 0, 2], 0)).into())?;
     socket.connect(&to.into())?;
