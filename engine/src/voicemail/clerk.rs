@@ -60,6 +60,11 @@ fn is_about_login(error: &lettre::transport::smtp::Error) -> bool {
     matches!(code.as_deref(), Some("530" | "534" | "535" | "538"))
 }
 
+/// Whether a server says that it takes no mail of this size, whoever it is for (RFC 3463 section 3.4).
+fn is_too_large(reason: &str) -> bool {
+    reason.split_ascii_whitespace().any(|word| word == "5.3.4")
+}
+
 /// See the module's text.
 #[derive(Clone)]
 pub struct Clerk {
@@ -270,7 +275,11 @@ impl Clerk {
                 let smtp = smtp.timeout(Some(self.mail.timeout)).build();
                 match self.by_smtp(&smtp, &envelope, &mail).await {
                     // It may be about one receiver.
-                    Err(error) if error.for_good && envelope.to().len() > 1 => {
+                    Err(error)
+                        if error.for_good
+                            && envelope.to().len() > 1
+                            && !is_too_large(&error.reason) =>
+                    {
                         self.to_each(&smtp, &envelope, &mail, row).await
                     }
                     sent => sent,

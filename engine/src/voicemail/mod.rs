@@ -5,6 +5,8 @@
 //! a process that is killed loses none.
 //! Limits: `max_messages` of each box; five wrong PINs lock a box for five minutes; 4,096 changes wait for who follows them, 1,000 messages to be filed.
 mod clerk;
+#[cfg(test)]
+mod clerk_tests;
 mod letter;
 mod messages;
 mod repair;
