@@ -22,6 +22,9 @@ use super::stock::Stock;
 /// Packets that others made in place of the encoder's, after which it goes.
 const UNUSED_PACKETS: u16 = 250;
 
+/// Frames of 8 kHz in a row after which Opus leaves out what is above: 1 s.
+const NARROW_FRAMES: u8 = 50;
+
 /// The longest payload that is sent or relayed, in octets: 120 ms of G.711 are 960, 40 ms of L16 at 16 kHz are this many.
 pub(crate) const LONGEST_PAYLOAD: usize = 1280;
 
@@ -116,6 +119,8 @@ pub(crate) struct Voice {
     /// What the peer's reports make expect, per cent; see [`Voice::expect_loss`].
     expected_loss: u8,
     coder: Coder,
+    /// Frames of 8 kHz in a row, up to [`NARROW_FRAMES`].
+    narrow_frames: u8,
     /// Packets the encoder was not needed for since it was.
     unused: u16,
     converter: Converter,
@@ -146,6 +151,7 @@ impl Voice {
                 Encoding::Opus => Coder::Opus(None),
                 _ => Coder::Plain(Encoder::new(encoding, opus)?),
             },
+            narrow_frames: 0,
             unused: 0,
             ptime_ms,
             converter: Converter::default(),
@@ -213,6 +219,7 @@ impl Voice {
     fn settings(&self) -> OpusSettings {
         OpusSettings {
             expected_loss_percent: self.expected_loss,
+            narrow: self.opus.narrow || self.narrow_frames == NARROW_FRAMES,
             ..self.opus
         }
     }
@@ -274,8 +281,27 @@ impl Voice {
         }
     }
 
+    /// Opus codes the band that there is. It passes from one to the other within some seconds, where nobody hears it.
+    fn follow_band(&mut self, frame: &Frame) {
+        let before = self.settings();
+        self.narrow_frames = match frame.rate() {
+            AudioRate::Wide => 0,
+            AudioRate::Narrow => NARROW_FRAMES.min(self.narrow_frames + 1),
+        };
+        let settings = self.settings();
+        if let Coder::Opus(Some(encoder)) = &mut self.coder
+            && settings != before
+            && encoder.apply(settings).is_err()
+        {
+            self.narrow_frames = 0;
+        }
+    }
+
     fn take_frame(&mut self, frame: &Frame) {
         let rate = self.encoding.audio();
+        if self.encoding == Encoding::Opus {
+            self.follow_band(frame);
+        }
         let mut space;
         let frame = if frame.rate() == rate {
             frame
@@ -365,6 +391,46 @@ mod tests {
         // Others need none.
         let mut voice = Voice::new(Encoding::G722, OpusSettings::default(), 20).unwrap();
         assert!(voice.equip(&stock) && say(&mut voice) == 160);
+    }
+
+    /// A tone that comes at one rate or the other is the same tone without a seam, in packets of the band that there is.
+    #[test]
+    fn opus_codes_the_band_that_there_is() {
+        let mut voice = Voice::equipped(Encoding::Opus, OpusSettings::default(), 20).unwrap();
+        let mut decoder = Decoder::new(Encoding::Opus).unwrap();
+        let (mut configurations, mut heard) = (Vec::new(), Vec::new());
+        for n in 0..1400 {
+            let rate = match n {
+                0..500 | 1000.. => AudioRate::Narrow,
+                _ => AudioRate::Wide,
+            };
+            let mut frame = Frame::silence(rate);
+            let length = rate.samples_per_frame();
+            for (place, sample) in frame.samples_mut().iter_mut().enumerate() {
+                let at = (n * length + place) as f64 / f64::from(rate.hz());
+                *sample = ((at * 700.0 * std::f64::consts::TAU).sin() * 8000.0) as i16;
+            }
+            voice.take(Speech::Frame(&frame));
+            let mut out = [0; LONGEST_PAYLOAD];
+            let cut = voice.cut(&mut out).unwrap();
+            // RFC 6716 section 3.1: below 4 SILK in the narrow band, 8 to 11 in the wide one.
+            configurations.push(out[0] >> 3);
+            let mut samples = [0; 1920];
+            let length = decoder.decode(&out[..cut.octets], &mut samples).unwrap();
+            heard.extend_from_slice(&samples[..length]);
+        }
+        let narrow = |at: usize| configurations[at] < 4;
+        let wide = |at: usize| (8..12).contains(&configurations[at]);
+        // Until it passes from one to the other smoothly it takes some seconds.
+        assert!((450..500).all(narrow) && (1350..1400).all(narrow));
+        assert!((0..50).all(wide) && (950..1000).all(wide));
+        // Every 20 ms as loud as the tone, within 1 dB, from where the encoder has begun.
+        for (frame, of) in heard.chunks(320).enumerate().skip(10) {
+            let level = trunkline_dsp::level::dbm0(of);
+            let tone =
+                trunkline_dsp::level::FULL_SCALE_DBM0 + 20.0 * (8000.0f32 / 32_767.0).log10();
+            assert!((level - tone).abs() < 1.0, "{frame}: {level} not {tone}");
+        }
     }
 
     /// Frames that count up, and what comes out of the packets.

@@ -291,10 +291,8 @@ pub(super) fn spoken(encoding: Encoding) -> crate::media::Encoding {
 /// How to code Opus for a peer: our settings within what it asks for (RFC 7587 section 7.1).
 fn opus_settings(theirs: &OpusFormat, ours: Opus) -> OpusSettings {
     // What it cannot play need not be coded: 8 kHz of audio is worth about 16 kbit/s.
-    let most_bps = match theirs.max_playback_hz {
-        ..12_000 => 16_000,
-        _ => u32::MAX,
-    };
+    let narrow = theirs.max_playback_hz < 12_000;
+    let most_bps = if narrow { 16_000 } else { u32::MAX };
     OpusSettings {
         complexity: ours.complexity,
         bitrate_bps: ours
@@ -303,6 +301,7 @@ fn opus_settings(theirs: &OpusFormat, ours: Opus) -> OpusSettings {
             .min(theirs.max_average_bps.unwrap_or(u32::MAX)),
         fec: theirs.fec,
         dtx: theirs.dtx,
+        narrow,
         ..OpusSettings::default()
     }
 }

@@ -98,7 +98,7 @@ fn run(
             delivered_percent: received as f64 / (f64::from(seconds) * 50.0 * channels as f64)
                 * 100.0,
             keys: (pressed, heard),
-            codec_ns: codec_ns(options, work)?,
+            codec_ns: codec_ns(options, work, channels)?,
         })
     });
     drop(rooms);
@@ -151,13 +151,18 @@ fn open_room(channels: usize, media: &Media) -> io::Result<(Room, RoomEvents)> {
 }
 
 /// What the codecs of a transcoded pair take for each of its two channels.
-fn codec_ns(options: &BenchOptions, work: Work) -> io::Result<Option<f64>> {
+fn codec_ns(options: &BenchOptions, work: Work, channels: usize) -> io::Result<Option<[f64; 2]>> {
     let Work::Transcode(other) = work else {
         return Ok(None);
     };
-    let both = || Ok(floor::codec(Encoding::Pcmu)? + floor::codec(other)?);
-    let both: io::Result<f64> = on_cpu(options.shard_cpu, both)?;
-    Ok(Some(both? / 2.0))
+    let both = || -> io::Result<[f64; 2]> {
+        let (one, two) = (
+            floor::codec(Encoding::Pcmu, channels / 2)?,
+            floor::codec(other, channels / 2)?,
+        );
+        Ok([0, 1].map(|of| (one[of] + two[of]) / 2.0))
+    };
+    on_cpu(options.shard_cpu, both)?.map(Some)
 }
 
 /// Bridges the first channel with the second, the third with the fourth and so on.

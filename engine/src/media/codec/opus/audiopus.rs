@@ -19,9 +19,6 @@ impl Encoder {
             LibEncoder::new(SampleRate::Hz16000, channels, Application::Voip).map_err(own)?;
         // Two channels are two speakers: never folded into one to save bits.
         encoder.set_force_channels(channels).map_err(own)?;
-        encoder
-            .set_max_bandwidth(Bandwidth::Wideband)
-            .map_err(own)?;
         encoder.set_signal(Signal::Voice).map_err(own)?;
         Ok(Self(encoder))
     }
@@ -33,6 +30,10 @@ impl Encoder {
             encoder.set_bitrate(Bitrate::BitsPerSecond(settings.bitrate_bps as i32))?;
             encoder.set_inband_fec(settings.fec)?;
             encoder.set_dtx(settings.dtx)?;
+            encoder.set_max_bandwidth(match settings.narrow {
+                true => Bandwidth::Narrowband,
+                false => Bandwidth::Wideband,
+            })?;
             encoder.set_packet_loss_perc(settings.expected_loss_percent)
         };
         set(encoder).map_err(own)

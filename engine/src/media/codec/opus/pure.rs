@@ -15,7 +15,6 @@ impl Encoder {
         let mut encoder =
             opus_pure::OpusEncoder::new(SAMPLES_PER_SECOND, channels, Application::Voip)
                 .map_err(own)?;
-        encoder.max_bandwidth = Bandwidth::Wideband;
         encoder.signal_type = Some(Signal::Voice);
         Ok(Self(Box::new(encoder), channels))
     }
@@ -25,6 +24,10 @@ impl Encoder {
         self.0.bitrate_bps = settings.bitrate_bps as i32;
         self.0.use_inband_fec = settings.fec;
         self.0.use_dtx = settings.dtx;
+        self.0.max_bandwidth = match settings.narrow {
+            true => Bandwidth::Narrowband,
+            false => Bandwidth::Wideband,
+        };
         self.0.packet_loss_perc = i32::from(settings.expected_loss_percent);
         Ok(())
     }

@@ -238,6 +238,7 @@ fn both_back_ends_agree() {
                     fec: length == 320,
                     dtx: false,
                     expected_loss_percent: 15,
+                    narrow: complexity == 10,
                 };
                 let mut by_lib = audiopus::Encoder::new(1).unwrap();
                 by_lib.apply(&settings).unwrap();
