@@ -10,7 +10,7 @@ pub(super) struct Args {
     /// Channels open at the same time; without it as many for each measurement as keep half of the core busy.
     #[arg(long)]
     channels: Option<usize>,
-    /// Seconds each of the measurements lasts, after two of settling.
+    /// Seconds each of the measurements lasts, after two of settling (ten with Opus).
     #[arg(long, default_value_t = BenchOptions::default().seconds)]
     seconds: u32,
     /// CPU of the media thread.

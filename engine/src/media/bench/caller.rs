@@ -229,7 +229,8 @@ pub(super) fn generate(
     seconds: u32,
     settled: &AtomicBool,
 ) -> (u64, u64, u64) {
-    let (settling, total) = (100, 100 + seconds * 50);
+    let settling = work.settling_frames();
+    let total = settling + seconds * 50;
     let (mut received, mut pressed, mut heard) = (0, 0, 0);
     let start = Instant::now();
     let count = calls.len();

@@ -29,7 +29,7 @@ const DELIVERED_PERCENT: f64 = 99.0;
 pub struct BenchOptions {
     /// Channels that are open at once; `None`: as many as keep half of a core busy, found out for each kind of work.
     pub channels: Option<usize>,
-    /// Length of each measurement, after two seconds of settling.
+    /// Length of each measurement, after two seconds of settling, or ten where there is Opus.
     pub seconds: u32,
     /// CPU of the shard.
     pub shard_cpu: usize,
@@ -270,6 +270,14 @@ impl Work {
         match self {
             Work::Transcode(other) if channel % 2 == 1 => other,
             _ => Encoding::Pcmu,
+        }
+    }
+
+    /// Frames before the measured ones. Opus passes from one band to another within 8 s of speech without pauses.
+    fn settling_frames(self) -> u32 {
+        match self {
+            Work::Transcode(Encoding::Opus) => 500,
+            _ => 100,
         }
     }
 
