@@ -2,7 +2,10 @@
 //!
 //! It owns who is there, whether the conference has begun, and what is asked of an attendee from outside. Mixing is the media engine's.
 //! Limits: names of 128 characters; each conference has as many attendees as its first one allows.
-use crate::media::{Edge, JoinError, MediaAudio, Room, RoomConfig};
+use crate::media::{
+    Edge, JoinError, MediaAudio, MemberId, Room, RoomConfig, RoomEvent, RoomEvents,
+};
+use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::watch;
 
 use super::Calls;
+use super::events::{EventKind, Events};
 use super::leg::Leg;
 use super::minutes::Minutes;
 use super::verb::Conference;
@@ -72,7 +76,11 @@ struct Running {
     tracks: AtomicU32,
     next_play: AtomicU32,
     minutes: Arc<Minutes>,
+    seats: Arc<Seats>,
 }
+
+/// Which call each member of the room is.
+type Seats = Mutex<HashMap<MemberId, String>>;
 
 /// A call's place in a conference; dropping it leaves.
 #[derive(Debug)]
@@ -81,6 +89,7 @@ pub(super) struct Attendance {
     call: String,
     tones: bool,
     ends: bool,
+    seat: Option<MemberId>,
     pub(super) standing: watch::Receiver<Standing>,
     pub(super) wish: watch::Receiver<Wish>,
 }
@@ -187,13 +196,17 @@ impl Running {
     fn open(calls: &Calls, verb: &Conference) -> Result<Running, String> {
         let config = RoomConfig {
             max_members: verb.max_members,
+            speakers: verb.speakers,
+            levels_ms: verb.levels_ms,
             ..RoomConfig::default()
         };
-        // Nobody has asked for the room's events: those who come and go are known here.
-        let (room, _) = calls
-            .media
-            .room(config)
-            .map_err(|error| error.to_string())?;
+        let opened = calls.media.room(config);
+        let (room, heard) = opened.map_err(|error| error.to_string())?;
+        let seats = Arc::<Seats>::default();
+        if verb.speakers || verb.levels_ms > 0 {
+            let of = verb.room.clone();
+            tokio::spawn(tell(heard, of, seats.clone(), calls.events.clone()));
+        }
         tracing::info!(conference = verb.room, "conference opened");
         Ok(Running {
             name: verb.room.clone(),
@@ -204,6 +217,7 @@ impl Running {
             tracks: AtomicU32::new(0),
             next_play: AtomicU32::new(0),
             minutes: Minutes::begin(&verb.room, calls.records.clone(), calls.events.clone()),
+            seats,
         })
     }
 
@@ -266,6 +280,7 @@ impl Running {
             call: call.to_owned(),
             tones: verb.tones,
             ends: verb.ends,
+            seat: None,
             running: self,
         })
     }
@@ -289,10 +304,47 @@ impl Running {
     }
 }
 
+/// Tells who speaks, and how loud, until the room is closed. Those who come and go are known without it.
+async fn tell(mut heard: RoomEvents, conference: String, seats: Arc<Seats>, events: Arc<Events>) {
+    while let Some(event) = heard.recv().await {
+        let (kind, member, data) = match event {
+            RoomEvent::Speaking { member, on } => {
+                let data = json!({"conference": conference, "speaking": on});
+                (EventKind::ConferenceSpeaking, member, data)
+            }
+            RoomEvent::Level { member, dbm0 } => {
+                let tenths = f64::from(dbm0 * 10.0).round() / 10.0;
+                let data = json!({"conference": conference, "dbm0": tenths});
+                (EventKind::ConferenceLevel, member, data)
+            }
+            RoomEvent::Joined(_) | RoomEvent::Left(_) | RoomEvent::PlayDone { .. } => continue,
+        };
+        let call = lock(&seats).get(&member).cloned();
+        if let Some(call) = call {
+            events.tell(kind, Some(&call), || data);
+        }
+    }
+}
+
+fn lock(seats: &Seats) -> MutexGuard<'_, HashMap<MemberId, String>> {
+    seats.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Attendance {
     /// The room.
     pub(super) fn room(&self) -> &Room {
         &self.running.room
+    }
+
+    /// Lets its leg in.
+    pub(super) fn seat(&mut self, leg: &mut Leg, edge: Edge) -> Result<(), String> {
+        let member = leg.take_seat(&self.running.room, edge)?;
+        let mut seats = lock(&self.running.seats);
+        if let Some(before) = self.seat.replace(member) {
+            seats.remove(&before);
+        }
+        seats.insert(member, self.call.clone());
+        Ok(())
     }
 
     /// Says to the others that somebody has come.
@@ -341,6 +393,9 @@ impl Drop for Attendance {
     fn drop(&mut self) {
         let running = &self.running;
         running.attendees().remove(&self.call);
+        if let Some(seat) = self.seat {
+            lock(&running.seats).remove(&seat);
+        }
         let left = {
             running.change(|standing| {
                 standing.attendees -= 1;

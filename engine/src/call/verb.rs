@@ -355,6 +355,10 @@ pub struct Conference {
     /// Whether what each attendee says is recorded from now on, each to a file of its own that stays and lines up with the others:
     /// `CALL-conference-trackN.wav`.
     pub record_tracks: bool,
+    /// Whether events tell who begins and stops to speak; what the first to come says is in force.
+    pub speakers: bool,
+    /// How often events tell how loud each is who speaks, in ms, at least 100; 0: never. What the first to come says is in force.
+    pub levels_ms: u32,
     /// Keys that leave it; others are not kept for the next gather.
     pub stop_keys: String,
     /// Limit in ms; `u32::MAX`: none.
@@ -374,6 +378,8 @@ impl Conference {
             tones: true,
             record: false,
             record_tracks: false,
+            speakers: false,
+            levels_ms: 0,
             stop_keys: String::new(),
             max_ms: u32::MAX,
         }

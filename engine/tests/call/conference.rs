@@ -177,6 +177,51 @@ async fn a_conference_begins_and_ends_with_its_chair() {
     assert!(sides.iter().all(|side| calls.contains(side)), "{files:?}");
 }
 
+/// What events tell of the one who speaks: that it begins, how loud it is, that it stops; of the other nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_speaks_in_a_conference_and_how_loud_is_told_where_that_is_asked_for() {
+    let hall = Conference {
+        tones: false,
+        speakers: true,
+        levels_ms: 100,
+        ..Conference::of("hall")
+    };
+    let mut rig = Rig::start(vec![("hall", plan(hall))]).await;
+    let mut watcher = rig.calls.events.watch();
+    let (mut ann, port) = calling(&rig, "hall").await;
+    until_there(&rig, "hall", 1).await;
+    let speaker = rig.calls.conferences.list()[0].1[0].call.clone();
+    let (mut bob, _) = calling(&rig, "hall").await;
+    until_there(&rig, "hall", 2).await;
+    speaks(&mut ann, port, &mut [&mut bob]).await;
+    let (mut told, mut loudest) = (Vec::new(), f64::MIN);
+    while told != [true, false] {
+        let next = tokio::time::timeout(PATIENCE, watcher.next()).await;
+        let Ok(Watched::Event(_, event)) = next else {
+            panic!("{told:?} and at most {loudest} dBm0 were told")
+        };
+        let of_hall = event.data["conference"] == "hall";
+        match event.kind {
+            EventKind::ConferenceSpeaking => told.push(event.data["speaking"] == true),
+            EventKind::ConferenceLevel => {
+                loudest = loudest.max(event.data["dbm0"].as_f64().unwrap());
+            }
+            _ => continue,
+        }
+        assert!(
+            of_hall && event.call.as_ref() == Some(&speaker),
+            "{event:?}"
+        );
+    }
+    // 0x10 of µ-law is 15,996 of 32,767, all the time.
+    assert!((-0.2..0.0).contains(&loudest), "{loudest}");
+    ann.bye().await;
+    bob.bye().await;
+    let outcomes = [rig.outcome().await, rig.outcome().await];
+    assert_eq!(outcomes, [Outcome::HungUp, Outcome::HungUp]);
+    rig.rests().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn attendees_are_muted_and_sent_away_from_outside_and_leave_when_alone() {
     let table = Conference {

@@ -73,6 +73,8 @@ kinds! {
 
     ConferenceJoined "conference.joined" "The call has joined a conference. `conference`, `attendees`."
     ConferenceLeft "conference.left" "It has left it. `conference`, `seconds`, `end` (`key`, `over`, `removed`, `alone`, `limit`, `call-ended`)."
+    ConferenceSpeaking "conference.speaking" "The call begins or stops to speak in its conference, where that tells it. `conference`, `speaking`."
+    ConferenceLevel "conference.level" "How loud the call is that speaks, where its conference tells that. `conference`, `dbm0`."
 
     StreamStarted "stream.started" "A stream to a service begins. `leg`, `host`."
     StreamEnded "stream.ended" "The stream is over. `leg`, `end`."

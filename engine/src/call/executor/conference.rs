@@ -23,7 +23,7 @@ impl Executor<'_> {
             Ok(attendance) => attendance,
             Err(reason) => return Ok(failed("conference", reason)),
         };
-        if let Err(reason) = self.leg.enter_room(attendance.room(), WAITING) {
+        if let Err(reason) = attendance.seat(self.leg, WAITING) {
             return Ok(failed("conference", reason));
         }
         let began = Instant::now();
@@ -111,7 +111,7 @@ impl Executor<'_> {
                     }
                 }
                 Next::Input(Some(Input::Replaced)) => {
-                    if let Err(reason) = self.leg.enter_room(attendance.room(), in_force) {
+                    if let Err(reason) = attendance.seat(self.leg, in_force) {
                         tracing::error!(reason, "the new leg is not in the conference");
                     }
                     tracked = false;

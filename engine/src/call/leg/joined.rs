@@ -45,13 +45,6 @@ impl Leg {
     }
 
     /// Lets the channel into a room. Keys go on being heard.
-    pub(in super::super) fn enter_room(&mut self, room: &Room, edge: Edge) -> Result<(), String> {
-        let channel = self.channel.as_ref().ok_or(CLOSED)?;
-        let joined = room.join(channel, edge);
-        joined.map(|_| ()).map_err(|error| error.to_string())
-    }
-
-    /// The same, and which member of the room it is.
     pub(in super::super) fn take_seat(
         &mut self,
         room: &Room,

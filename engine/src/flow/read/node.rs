@@ -296,6 +296,8 @@ impl Reader<'_> {
             tones: self.flag(table, "tones", true),
             record: self.flag(table, "record", false),
             record_tracks: self.flag(table, "record_tracks", false),
+            speakers: self.flag(table, "speakers", false),
+            levels_ms: self.ms(table, "levels_seconds", 0.1, 60.0, 0),
             stop_keys: self.stop_keys(table, "stop_keys", ""),
             max_ms: self.limit_ms(table, "max_seconds", CONFERENCE_MS),
             ..Conference::of("")

@@ -361,6 +361,9 @@ fn conference(table: &mut Table<'_>) -> Option<Verb> {
     let stay_alone = flag(table, "stay_alone", true);
     let (tones, record) = (flag(table, "tones", true), flag(table, "record", false));
     let record_tracks = flag(table, "record_tracks", false);
+    let speakers = flag(table, "speakers", false);
+    let levels = table.field("levels_ms");
+    let levels_ms = levels.map_or(Some(0), |field| field.integer(100..=60_000));
     let stop_keys = keys(table, "stop_keys");
     let max = table.field("max_ms");
     let max_ms = max.map_or(Some(i64::from(u32::MAX)), |f| f.integer(1..=MAX_MS));
@@ -374,6 +377,8 @@ fn conference(table: &mut Table<'_>) -> Option<Verb> {
         tones: tones?,
         record: record?,
         record_tracks: record_tracks?,
+        speakers: speakers?,
+        levels_ms: levels_ms? as u32,
         stop_keys: stop_keys?,
         max_ms: max_ms? as u32,
     }))
