@@ -81,6 +81,7 @@ impl Packet {
 /// What a voice has kept of the audio before, as far as it can be copied.
 #[derive(Debug, Clone)]
 pub(crate) struct Past {
+    narrow_frames: u8,
     converter: Converter,
     g722: Option<g722::Encoder>,
     /// The last frame, for an encoder whose state cannot be copied.
@@ -235,6 +236,7 @@ impl Voice {
     pub(crate) fn past(&self, said: Option<&Frame>) -> Past {
         Past {
             said: said.cloned(),
+            narrow_frames: self.narrow_frames,
             converter: self.converter.clone(),
             g722: match &self.coder {
                 Coder::Plain(Encoder::G722(encoder)) => Some(encoder.clone()),
@@ -245,6 +247,13 @@ impl Voice {
 
     /// From here on it says what the voice of that past would say.
     pub(crate) fn go_on_from(&mut self, past: &Past) {
+        self.narrow_frames = past.narrow_frames;
+        let settings = self.settings();
+        if let Coder::Opus(Some(encoder)) = &mut self.coder
+            && encoder.apply(settings).is_err()
+        {
+            self.narrow_frames = 0;
+        }
         if let (Coder::Opus(Some(_)), Some(said)) = (&self.coder, &past.said) {
             // Coded once more, for nobody, so that the next frame is coded as what follows it.
             self.take(Speech::Frame(said));
@@ -431,6 +440,23 @@ mod tests {
                 trunkline_dsp::level::FULL_SCALE_DBM0 + 20.0 * (8000.0f32 / 32_767.0).log10();
             assert!((level - tone).abs() < 1.0, "{frame}: {level} not {tone}");
         }
+    }
+
+    /// A fresh voice that goes on from one that coded narrow codes narrow from its first packet on.
+    #[test]
+    fn the_band_goes_on_with_the_voice() {
+        let opus = || Voice::equipped(Encoding::Opus, OpusSettings::default(), 20).unwrap();
+        let (mut one, mut other) = (opus(), opus());
+        let frame = Frame::silence(AudioRate::Narrow);
+        let say = |voice: &mut Voice| {
+            let mut out = [0; LONGEST_PAYLOAD];
+            voice.take(Speech::Frame(&frame));
+            voice.cut(&mut out).map(|_| out[0] >> 3)
+        };
+        let before = (0..600).map(|_| say(&mut one)).last().flatten();
+        other.go_on_from(&one.past(Some(&frame)));
+        let after = say(&mut other);
+        assert!(before < Some(4) && after < Some(4), "{before:?} {after:?}");
     }
 
     /// Frames that count up, and what comes out of the packets.

@@ -18,7 +18,7 @@ pub struct Media {
     pub pin: Vec<usize>,
     /// Real-time priority of the media threads, 1 to 99; `None`: the usual one.
     pub realtime: Option<u8>,
-    /// A media thread takes no new calls while 1 % of its frames are later than this, ms; 0: whatever they are.
+    /// A media thread takes no new calls while one in twenty of its frames is later than this, ms; 0: whatever they are.
     pub late_limit_ms: u32,
     /// Or while it is busier than this, percent of a core; 100: whatever it is.
     pub busy_limit: u32,
