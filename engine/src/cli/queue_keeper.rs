@@ -1,13 +1,15 @@
 //! Keeps what of queues outlives the process: who is logged in or has a break, who was made or unmade a member, and who is to be called back.
 //!
-//! It is written a moment after it changed, as one document; a process that is killed within that moment comes back with what was before.
+//! It is written a moment after it changed, and at the end, as one document; a process that is killed within that moment comes back with what
+//! was before.
 use crate::call::Calls;
-use crate::queue::{AgentStanding, KeptCallback, KeptMember};
+use crate::queue::{AgentStanding, KeptCallback, KeptMember, Queues};
 use crate::store::Store;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
 
 /// Where it is kept.
 const SPACE: &str = "queues";
@@ -15,8 +17,33 @@ const KEY: &str = "standing";
 /// How long changes are gathered.
 const MOMENT: Duration = Duration::from_millis(200);
 
+/// Keeps it until it is told that all is over.
+pub(super) struct QueueKeeper {
+    over: oneshot::Sender<()>,
+    keeping: JoinHandle<()>,
+}
+
+impl QueueKeeper {
+    fn of(queues: Arc<Queues>, store: Store) -> QueueKeeper {
+        let changed = Arc::new(Notify::new());
+        let told = changed.clone();
+        queues.listen(Box::new(move |_| told.notify_one()));
+        let (over, is_over) = oneshot::channel();
+        let keeping = tokio::spawn(keep(queues, store, changed, is_over));
+        QueueKeeper { over, keeping }
+    }
+
+    /// Writes what has changed up to now, and keeps nothing from then on.
+    pub(super) async fn finish(self) {
+        let _ = self.over.send(());
+        if let Err(error) = self.keeping.await {
+            tracing::error!(%error, rule = "queues-not-kept", "a restart may not know how agents stand now");
+        }
+    }
+}
+
 /// Takes up what was kept, and keeps it from now on. Queues and agents are known by then.
-pub(super) async fn start(calls: &Arc<Calls>, store: &Store) {
+pub(super) async fn start(calls: &Arc<Calls>, store: &Store) -> QueueKeeper {
     match store.document(SPACE, KEY).await {
         Ok(Some(kept)) => {
             let (agents, callbacks, members) = read(&kept.body);
@@ -34,31 +61,43 @@ pub(super) async fn start(calls: &Arc<Calls>, store: &Store) {
             tracing::error!(%error, rule = "queues-not-restored", "agents stand as at the first start");
         }
     }
-    let changed = Arc::new(Notify::new());
-    let told = changed.clone();
-    calls.queues.listen(Box::new(move |_| told.notify_one()));
-    tokio::spawn(keep(calls.clone(), store.clone(), changed));
+    QueueKeeper::of(calls.queues.clone(), store.clone())
 }
 
-async fn keep(calls: Arc<Calls>, store: Store, changed: Arc<Notify>) {
-    let mut kept = Value::Null;
-    loop {
-        changed.notified().await;
-        tokio::time::sleep(MOMENT).await;
-        let queues = &calls.queues;
-        let now = write(
+async fn keep(
+    queues: Arc<Queues>,
+    store: Store,
+    changed: Arc<Notify>,
+    mut over: oneshot::Receiver<()>,
+) {
+    let standing = || {
+        write(
             &queues.standing(),
             &queues.callbacks(),
             &queues.changed_members(),
-        );
-        if now == kept {
-            continue;
-        }
-        match store.put_document(SPACE, KEY, &now, None).await {
-            Ok(()) => kept = now,
-            Err(error) => {
-                tracing::error!(%error, rule = "queues-not-kept", "a restart would not know how agents stand now");
+        )
+    };
+    let mut kept = standing();
+    loop {
+        let a_moment_after_a_change = async {
+            changed.notified().await;
+            tokio::time::sleep(MOMENT).await;
+        };
+        let last = tokio::select! {
+            () = a_moment_after_a_change => false,
+            _ = &mut over => true,
+        };
+        let now = standing();
+        if now != kept {
+            match store.put_document(SPACE, KEY, &now, None).await {
+                Ok(()) => kept = now,
+                Err(error) => {
+                    tracing::error!(%error, rule = "queues-not-kept", "a restart would not know how agents stand now");
+                }
             }
+        }
+        if last {
+            return;
         }
     }
 }
@@ -119,6 +158,26 @@ fn read(kept: &Value) -> (Vec<AgentStanding>, Vec<KeptCallback>, Vec<KeptMember>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_changed_at_the_very_end_is_written_and_nothing_else() {
+        let store = Store::in_memory().unwrap();
+        let queues = Queues::new(1);
+        queues.apply(&[], &[crate::config::Agent::at_endpoint("ann", "ann")]);
+        let kept = async || store.document(SPACE, KEY).await.unwrap();
+        QueueKeeper::of(queues.clone(), store.clone())
+            .finish()
+            .await;
+        assert!(kept().await.is_none(), "nothing has changed");
+        let keeper = QueueKeeper::of(queues.clone(), store.clone());
+        // It runs and waits for a change.
+        tokio::task::yield_now().await;
+        queues.pause("ann", "lunch").unwrap();
+        keeper.finish().await;
+        let (agents, _, _) = read(&kept().await.unwrap().body);
+        assert_eq!(agents, queues.standing());
+        assert_eq!(agents[0].paused.as_deref(), Some("lunch"));
+    }
 
     #[test]
     fn what_is_written_is_read_and_nonsense_is_passed_over() {

@@ -141,7 +141,7 @@ async fn serve(
     let calls = Calls::new(parts, call_settings(config), boot);
     calls.voicemail.apply(&config.voicemail);
     routes.tell(&calls.queues);
-    queue_keeper::start(&calls, &store).await;
+    let queue_keeper = queue_keeper::start(&calls, &store).await;
     let known = |flow: &str, schedule: &str| routes.has_schedule(flow, schedule);
     hours_keeper::start(&routes.hours, &store, known).await;
     tell_failures(&speaker, &recogniser, &calls);
@@ -234,6 +234,7 @@ async fn serve(
         () = signals.stop(&reload) => tracing::warn!("told twice to stop: leaving calls in progress"),
     }
     media.shutdown();
+    queue_keeper.finish().await;
     store.flush().await;
     Ok(())
 }
