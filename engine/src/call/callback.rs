@@ -110,6 +110,8 @@ async fn ring_and_serve(
     let ringing = Ringing {
         hunt: Hunt::new(call.clone(), found, Some(rule.ring), None),
         program: Box::new(QueueProgram::resume(&due.queue, due.caller)),
+        // The queue would not learn that its caller was reached.
+        replaceable: false,
         answered,
     };
     run(call, orders, ringing).await

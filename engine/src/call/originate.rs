@@ -87,6 +87,8 @@ pub struct AddParticipant {
 pub(super) struct Ringing {
     pub(super) hunt: Hunt,
     pub(super) program: Box<dyn Program>,
+    /// Whether an order may put another program in its place.
+    pub(super) replaceable: bool,
     pub(super) answered: oneshot::Sender<()>,
 }
 
@@ -145,6 +147,7 @@ impl Calls {
         let ringing = Ringing {
             hunt,
             program,
+            replaceable: true,
             answered,
         };
         tokio::spawn(async move { run(&call, orders, ringing).await }.instrument(span));
@@ -306,7 +309,8 @@ pub(super) async fn run(
     let began = Instant::now();
     tracing::info!(to = call.info.to, from = call.info.from, "call out");
     let mut program = ringing.program;
-    match ring(call, &mut orders, ringing.hunt, &mut program).await {
+    let replaced = ringing.replaceable.then_some(&mut program);
+    match ring(call, &mut orders, ringing.hunt, replaced).await {
         Ok(leg) => {
             call.came_up();
             call.tell(EventKind::CallAnswered, || json!({"codec": leg.codec()}));
@@ -336,12 +340,12 @@ pub(super) fn not_answered(call: &CallContext, end: &End, began: Instant) {
     tell_ended(call, end, false, began);
 }
 
-/// Rings until somebody answers. Meanwhile the call can be hung up, or be given another program.
+/// Rings until somebody answers. Meanwhile the call can be hung up, or be given another program where that may be replaced.
 async fn ring(
     call: &Arc<CallContext>,
     orders: &mut Orders,
     mut hunt: Hunt,
-    program: &mut Box<dyn Program>,
+    mut program: Option<&mut Box<dyn Program>>,
 ) -> Result<Box<Leg>, End> {
     let mut stop = call.calls.stop.subscribe();
     loop {
@@ -358,8 +362,8 @@ async fn ring(
             },
             ordered = orders.next() => {
                 let (order, _, reply) = ordered.open();
-                match order {
-                    Order::Hangup(cause) => {
+                match (order, &mut program) {
+                    (Order::Hangup(cause), _) => {
                         hunt.cancel("ordered", None);
                         reply.send(Ok(Done::Done));
                         let q850 = match cause {
@@ -370,9 +374,9 @@ async fn ring(
                         };
                         return Err(End { status: Some(487), q850: Some(q850), ..End::by("us", "ordered") });
                     }
-                    Order::Transfer(transfer) if transfer.peer.is_none() => {
+                    (Order::Transfer(transfer), Some(program)) if transfer.peer.is_none() => {
                         if let Some(parting) = transfer.own {
-                            *program = parting.program;
+                            **program = parting.program;
                         }
                         reply.send(Ok(Done::Done));
                     }

@@ -1,7 +1,7 @@
 //! Callbacks that do not come about: the place of whoever is to be called back outlives them.
 use crate::phone::{PATIENCE, Phone};
 use crate::queue::{agent, office, parted, queue, queued, until, until_waiting};
-use crate::rig::Rig;
+use crate::rig::{Plan, Rig};
 use std::time::Duration;
 use trunkline::call::*;
 use trunkline::config::Callback;
@@ -90,4 +90,23 @@ async fn a_callback_that_rings_is_hung_up_by_an_order() {
     // It was the only attempt.
     assert_eq!(rig.calls.queues.callbacks(), []);
     assert_eq!(rig.rests().await[&("us", "ordered")], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_rings_goes_nowhere_else() {
+    let (mut rig, mut home) = asked().await;
+    let invite = rings(&rig, &mut home).await;
+    let call = rig.calls.control.list().remove(0).id;
+    let elsewhere = Plan::of([Verb::Answer]);
+    let own = Some(Parting::program(rig.program(elsewhere), "elsewhere"));
+    let transfer = Order::Transfer(Transfer { own, peer: None });
+    let refused = rig.calls.order(&call, transfer).await;
+    assert_eq!(refused, Err(OrderError::NotAnswered));
+    rig.calls
+        .order(&call, Order::Hangup(HangupCause::Normal))
+        .await
+        .unwrap();
+    home.cancelled(&invite).await;
+    until(&rig, "ann", AgentState::Free).await;
+    rig.rests().await;
 }
