@@ -93,6 +93,8 @@ pub(super) struct Vetting {
     settings: Settings,
     /// When it is given up.
     pub(super) deadline: Instant,
+    /// Audio that begins later gets no time: a far end that changes its codec again and again begins anew each time.
+    latest_begin: Instant,
     /// What is known so far.
     pub(super) found: MachineDetected,
 }
@@ -102,6 +104,7 @@ impl Vetting {
         Vetting {
             settings: detect.settings,
             deadline: latest(now, detect.settings),
+            latest_begin: latest(now, detect.settings) + ms(detect.settings.total_analysis_ms),
             found: MachineDetected {
                 verdict: None,
                 beep: false,
@@ -111,7 +114,9 @@ impl Vetting {
 
     /// The far end's audio begins, and the times run.
     pub(super) fn begin(&mut self, now: Instant) {
-        self.deadline = self.deadline.max(latest(now, self.settings));
+        if now <= self.latest_begin {
+            self.deadline = self.deadline.max(latest(now, self.settings));
+        }
     }
 
     /// Takes a finding. Whether nothing else is to come.
@@ -203,6 +208,14 @@ mod tests {
         let late = started + Duration::from_secs(3);
         vetting.begin(late);
         assert_eq!(vetting.deadline, late + analysis + GRACE);
+        let last = started + 2 * analysis + GRACE;
+        let mut again_and_again = Vetting::new(started, &detect);
+        for second in 1..100 {
+            again_and_again.begin(started + Duration::from_secs(second));
+        }
+        assert_eq!(again_and_again.deadline, last + analysis + GRACE);
+        again_and_again.begin(last + ms(1));
+        assert_eq!(again_and_again.deadline, last + analysis + GRACE);
         // A greeting that is heard to its end is not cut short by a change of codec.
         let machine = Finding::Verdict(Verdict {
             answerer: Answerer::Machine,
