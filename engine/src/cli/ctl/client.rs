@@ -5,6 +5,7 @@ use anyhow::{Context, bail};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Certificate, Method, Response};
 use serde_json::Value;
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -109,11 +110,7 @@ impl Client {
         let ask = self.send(Method::GET, path, None, None);
         let mut answer = timeout(self.patience, ask).await.context(STALLED)??;
         let to = std::fs::canonicalize(to).unwrap_or_else(|_| to.to_owned());
-        let place = Place::of(&to);
-        let written = place.fill(&mut answer, self.patience).await;
-        if written.is_err() {
-            place.give_up();
-        }
+        let written = fill(&to, &mut answer, self.patience).await;
         written.with_context(|| format!("cannot write {}", to.display()))
     }
 
@@ -148,42 +145,37 @@ impl Client {
     }
 }
 
-/// Where a file of the server's goes.
-struct Place<'a> {
-    to: &'a Path,
-    /// What is written meanwhile; `None`: `to` is a pipe or a device.
-    part: Option<PathBuf>,
+/// Writes an answer to a file, beside it until all is there; or to a pipe or a device.
+async fn fill(to: &Path, answer: &mut Response, patience: Duration) -> anyhow::Result<()> {
+    let there = std::fs::metadata(to).ok();
+    if there.as_ref().is_some_and(|at| !at.is_file()) {
+        return pour(answer, &mut File::create(to)?, patience).await;
+    }
+    let mut part = to.as_os_str().to_owned();
+    part.push(format!(".{}.part", std::process::id()));
+    let part = PathBuf::from(part);
+    let mut file = File::create_new(&part).with_context(|| part.display().to_string())?;
+    let written = async {
+        if let Some(there) = there {
+            file.set_permissions(there.permissions())?;
+        }
+        pour(answer, &mut file, patience).await?;
+        file.sync_all()?;
+        Ok(std::fs::rename(&part, to)?)
+    };
+    let written = written.await;
+    if written.is_err() {
+        // Why it is not here is told already.
+        let _ = std::fs::remove_file(&part);
+    }
+    written
 }
 
-impl Place<'_> {
-    fn of(to: &Path) -> Place<'_> {
-        let is_file = std::fs::metadata(to).map_or(true, |at| at.is_file());
-        let part = is_file.then(|| {
-            let mut name = to.as_os_str().to_owned();
-            name.push(".part");
-            PathBuf::from(name)
-        });
-        Place { to, part }
+async fn pour(answer: &mut Response, file: &mut File, patience: Duration) -> anyhow::Result<()> {
+    while let Some(piece) = timeout(patience, answer.chunk()).await.context(STALLED)?? {
+        file.write_all(&piece)?;
     }
-
-    async fn fill(&self, answer: &mut Response, patience: Duration) -> anyhow::Result<()> {
-        let mut file = std::fs::File::create(self.part.as_deref().unwrap_or(self.to))?;
-        while let Some(piece) = timeout(patience, answer.chunk()).await.context(STALLED)?? {
-            file.write_all(&piece)?;
-        }
-        if let Some(part) = &self.part {
-            file.sync_all()?;
-            std::fs::rename(part, self.to)?;
-        }
-        Ok(())
-    }
-
-    fn give_up(&self) {
-        if let Some(part) = &self.part {
-            // Why it is not here is told already.
-            let _ = std::fs::remove_file(part);
-        }
-    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -230,6 +222,37 @@ mod tests {
             let files = std::fs::read_dir(folder.path()).unwrap().count();
             assert_eq!(files, 1 + usize::from(kept.is_some()), "no half is left");
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_keeps_its_rights_and_what_others_write_meanwhile_stays() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let token = folder.path().join("token");
+        std::fs::write(&token, "t").unwrap();
+        let to = folder.path().join("a.wav");
+        std::fs::write(&to, "old").unwrap();
+        std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let others = folder.path().join("a.wav.part");
+        std::fs::write(&others, "mine").unwrap();
+        let ours = folder
+            .path()
+            .join(format!("a.wav.{}.part", std::process::id()));
+        let save = async || {
+            let url = format!("http://{}", server("0123456789", false).await);
+            let client = Client::new(&url, &token, None).unwrap();
+            client.save("/audio", &to).await
+        };
+        std::fs::write(&ours, "mine").unwrap();
+        assert!(save().await.is_err());
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), "old");
+        assert_eq!(std::fs::read_to_string(&ours).unwrap(), "mine");
+        std::fs::remove_file(&ours).unwrap();
+        save().await.unwrap();
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), "0123456789");
+        let mode = std::fs::metadata(&to).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        assert_eq!(std::fs::read_to_string(&others).unwrap(), "mine");
     }
 
     #[tokio::test]
