@@ -185,15 +185,26 @@ fn warn_of_gaps(periods: &[(Period, &Field<'_>)]) {
     };
     let dated =
         |a: &Period, b: &Period| a.dates.is_empty() || b.dates.is_empty() || a.dates == b.dates;
+    // All days that two others share.
+    let covers = |each: &Period, a: &Period, b: &Period| {
+        let (weekdays, months) = (a.weekdays & b.weekdays, a.months & b.months);
+        let month_days = a.month_days & b.month_days;
+        weekdays & !each.weekdays == 0
+            && months & !each.months == 0
+            && month_days & !each.month_days == 0
+            && (each.dates.is_empty() || each.dates == a.dates || each.dates == b.dates)
+    };
     let periods = &periods[..periods.len().min(MAX_COMPARED)];
     for (first, field) in periods {
         let minute = first.end;
-        let open = |each: &Period| each.start <= minute && minute < each.end && shared(each, first);
+        let open = |each: &Period, next: &Period| {
+            each.start <= minute && minute < each.end && covers(each, first, next)
+        };
         let follows =
             |next: &Period| next.start == minute + 1 && shared(first, next) && dated(first, next);
-        if !periods.iter().any(|(each, _)| open(each))
-            && periods.iter().any(|(next, _)| follows(next))
-        {
+        let gap =
+            |next: &Period| follows(next) && !periods.iter().any(|(each, _)| open(each, next));
+        if periods.iter().any(|(next, _)| gap(next)) {
             let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
             let (end, next) = (clock(first.end), clock(first.end + 1));
             field.warning(format!(

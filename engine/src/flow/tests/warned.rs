@@ -75,6 +75,16 @@ fn a_minute_between_two_periods_is_told() {
         "    timezone: UTC\n    open_periods:\n      - {hours_start: '12:30', hours_end: '13:30'}";
     let covered = text.replacen("    timezone: UTC\n    open_periods:", third, 1);
     assert!(covered != text && warnings(&covered).is_empty());
+    // That is open on the day in question, on another day too, on another day only, on a date only.
+    for (days, told) in [
+        ("week_days: [1]", 0),
+        ("week_days: [1, 7]", 0),
+        ("week_days: [2]", 1),
+        ("dates: ['2026-12-24']", 1),
+    ] {
+        let third = covered.replace("'13:30'", &format!("'13:30', {days}"));
+        assert_eq!(warnings(&third).len(), told, "{days}");
+    }
     let dated = |first: &str, second: &str| {
         let text = text.replace("'12:59', ", &format!("'12:59', dates: ['{first}'], "));
         warnings(&text.replace("'17:00', ", &format!("'17:00', dates: ['{second}'], "))).len()
