@@ -82,16 +82,15 @@ impl PcmQueue {
         self.far = far;
     }
 
-    /// What was lent, unless more samples are in there than it holds without.
+    /// What was lent, unless samples are in there.
     pub(super) fn give_back(&mut self) -> Option<Vec<i16>> {
-        self.move_down();
         if self.is_far {
-            if self.to > NEAR {
+            if !self.is_empty() {
                 return None;
             }
-            // With the one before the first: a ramp may start from it.
-            let held = self.from.saturating_sub(1)..self.to;
-            self.near[held.clone()].copy_from_slice(&self.far[held]);
+            // A ramp may start from the one before the first.
+            self.near[HEADROOM - 1] = self.far[self.from.saturating_sub(1)];
+            (self.from, self.to, self.marked) = (HEADROOM, HEADROOM, 0);
             self.is_far = false;
         }
         Some(std::mem::take(&mut self.far))
