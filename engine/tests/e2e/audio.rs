@@ -105,6 +105,8 @@ impl Agreement {
 const PIECE: usize = RATE / 4;
 /// How much later than the piece before it a piece may come.
 pub(crate) const MOST_LATE: usize = 2 * RATE;
+/// How much earlier than the piece before it a piece may come: a playout that leaves out periods to shorten its delay.
+const MOST_EARLY: usize = RATE / 25;
 /// Normalised correlation above which two pieces are the same sound. Unrelated speech stays under 0.6.
 const SAME: f32 = 0.85;
 
@@ -163,29 +165,28 @@ impl Reference {
     /// piece may come up to two seconds late: when the machine stands still, so does the sender.
     pub(crate) fn agreement(&self, heard: &[i16], start: usize) -> Agreement {
         let heard: Vec<f32> = heard.iter().map(|s| f32::from(*s)).collect();
-        let (mut agree, mut of, mut late) = (0, 0, 0);
+        let (mut agree, mut of, mut late) = (0, 0, 0isize);
         for offset in self.loud_offsets() {
-            let expected = start + offset + late;
+            let expected = (start + offset).saturating_add_signed(late);
             if expected + PIECE > heard.len() {
                 break;
             }
             of += 1;
-            // A few samples either way for the other phase of the resampler.
-            let window =
-                &heard[expected.saturating_sub(8)..heard.len().min(expected + PIECE + MOST_LATE)];
+            let early = expected.min(MOST_EARLY);
+            let window = &heard[expected - early..heard.len().min(expected + PIECE + MOST_LATE)];
             let found = self
                 .phases
                 .iter()
                 .find_map(|phase| first_match(&phase[offset..offset + PIECE], window, 0));
             if let Some(at) = found {
                 agree += 1;
-                late += at.saturating_sub(8);
+                late += at as isize - early as isize;
             }
         }
         Agreement {
             agree,
             of,
-            end: start + self.len() + late,
+            end: (start + self.len()).saturating_add_signed(late),
         }
     }
 
