@@ -123,7 +123,7 @@ pub struct Playout {
 
 impl Playout {
     /// An empty one with room for what a narrowband stream of 20 ms packets without bursts needs. Others are to be
-    /// [lent](Playout::lend) more before they need it.
+    /// lent more before they need it.
     pub fn new(encoding: Encoding) -> Playout {
         Playout {
             encoding,
