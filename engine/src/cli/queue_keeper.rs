@@ -29,7 +29,8 @@ impl QueueKeeper {
         let told = changed.clone();
         queues.listen(Box::new(move |_| told.notify_one()));
         let (over, is_over) = oneshot::channel();
-        let keeping = tokio::spawn(keep(queues, store, changed, is_over));
+        let kept = standing(&queues);
+        let keeping = tokio::spawn(keep(queues, store, kept, changed, is_over));
         QueueKeeper { over, keeping }
     }
 
@@ -64,20 +65,22 @@ pub(super) async fn start(calls: &Arc<Calls>, store: &Store) -> QueueKeeper {
     QueueKeeper::of(calls.queues.clone(), store.clone())
 }
 
+/// How all stand, as it is written.
+fn standing(queues: &Queues) -> Value {
+    write(
+        &queues.standing(),
+        &queues.callbacks(),
+        &queues.changed_members(),
+    )
+}
+
 async fn keep(
     queues: Arc<Queues>,
     store: Store,
+    mut kept: Value,
     changed: Arc<Notify>,
     mut over: oneshot::Receiver<()>,
 ) {
-    let standing = || {
-        write(
-            &queues.standing(),
-            &queues.callbacks(),
-            &queues.changed_members(),
-        )
-    };
-    let mut kept = standing();
     loop {
         let a_moment_after_a_change = async {
             changed.notified().await;
@@ -87,7 +90,7 @@ async fn keep(
             () = a_moment_after_a_change => false,
             _ = &mut over => true,
         };
-        let now = standing();
+        let now = standing(&queues);
         if now != kept {
             match store.put_document(SPACE, KEY, &now, None).await {
                 Ok(()) => kept = now,
@@ -170,8 +173,6 @@ mod tests {
             .await;
         assert!(kept().await.is_none(), "nothing has changed");
         let keeper = QueueKeeper::of(queues.clone(), store.clone());
-        // It runs and waits for a change.
-        tokio::task::yield_now().await;
         queues.pause("ann", "lunch").unwrap();
         keeper.finish().await;
         let (agents, _, _) = read(&kept().await.unwrap().body);
