@@ -1,13 +1,14 @@
 //! How datagrams get from sockets to channels: who is watched is read when something comes, who is not reads in its own step.
 //!
 //! With many channels, being told of each packet costs more than taking it: a watched socket is looked at twice by the kernel and its channel is
-//! fetched into the cache twice in each frame. A channel whose peer is settled and that forwards nothing packet for packet has no use for
+//! fetched into the cache twice in each frame. A channel whose peer is settled and that forwards no audio packet for packet has no use for
 //! its packets before its next frame, so it goes off the poller and takes them at the beginning of its step, with the kernel's time of arrival.
-//! Few channels, and those on a bridge, are watched: their packets go on at once.
+//! Few channels, and those that relay audio as it comes, are watched: their packets go on at once.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::bridge::Passed;
 use super::channel::{ChannelState, Moment, Surroundings};
 use super::shard::{Shard, present};
 use crate::net::poller::Poller;
@@ -17,7 +18,7 @@ use crate::net::stamped::{self, Taken};
 /// Octets of a datagram that are read; longer ones are dropped.
 pub(super) const LONGEST_DATAGRAM: usize = 2048;
 /// Channels from which on packets wait for their channel's step; fewer leave a core time enough to look at once.
-const MANY: usize = 200;
+const MANY: usize = 100;
 /// Channels below which all are watched again.
 const FEW: usize = MANY / 2;
 /// Datagrams a channel takes in one step; what is left waits for the next.
@@ -58,10 +59,11 @@ impl Intake {
 }
 
 impl ChannelState {
-    /// The settled peer of a channel whose packets can wait for its step: they come from there only, which the kernel sees to, and go
-    /// nowhere but here.
+    /// The settled peer of a channel whose packets can wait for its step: they come from there only, which the kernel sees to, and their
+    /// audio goes on in frames if it does.
     fn can_wait(&self) -> Option<SocketAddr> {
-        if !self.sockets.connected || self.bridge.is_some() {
+        let relays = self.bridge.is_some() && !self.passes_frames();
+        if !self.sockets.connected || relays {
             return None;
         }
         self.stream.as_ref()?.latch.peer()
@@ -127,55 +129,43 @@ impl Shard {
                 }
                 channel.receive_rtp(around, moment, datagram, source)
             });
-            if let Some(Some(passed)) = passed
-                && let Some(far) = present(slab, passed.to)
-            {
-                far.sound(around, |far| far.pass_packet(around, moment, &passed));
-            }
+            hand_on(slab, around, moment, passed.flatten());
         });
     }
-}
 
-/// What a channel sees of its shard when it takes its packets.
-#[derive(Debug)]
-pub(super) struct Hand<'s> {
-    pub(super) poller: &'s Poller,
-    pub(super) around: &'s Surroundings,
-    pub(super) buffer: &'s mut [u8],
-    /// Channels of the shard.
-    pub(super) channels: usize,
-    /// The wall time of the moment.
-    pub(super) wall_ns: u64,
-}
-
-impl ChannelState {
     /// What a channel does about its packets when its step begins.
-    pub(super) fn take_in_step(&mut self, hand: Hand<'_>, moment: Moment) {
-        let few = match self.intake.in_step {
+    pub(super) fn take_in_step(&mut self, index: usize, moment: Moment) {
+        let many = self.wheel.len();
+        let Some(channel) = &mut self.slab[index] else {
+            return;
+        };
+        let few = match channel.intake.in_step {
             true => FEW,
             false => MANY,
         };
-        let peer = (hand.channels >= few).then(|| self.can_wait()).flatten();
+        let peer = (many >= few).then(|| channel.can_wait()).flatten();
         match peer {
-            Some(peer) if self.intake.in_step => self.take_waiting(hand, peer, moment),
-            Some(_) => end_watching(hand.poller, self),
-            None if self.intake.in_step => begin_watching(hand.poller, self),
+            Some(peer) if channel.intake.in_step => self.take_waiting(index, peer, moment),
+            Some(_) => end_watching(&self.poller, channel),
+            None if channel.intake.in_step => begin_watching(&self.poller, channel),
             None => {}
         }
     }
 
-    /// Takes what has come since the last step: as many as usual, and all there is from time to time and after a gap.
-    fn take_waiting(&mut self, hand: Hand<'_>, peer: SocketAddr, moment: Moment) {
-        let Hand { around, buffer, .. } = hand;
-        let asked = self.intake.ask();
+    /// Takes what has come for a channel since its last step: as many as usual, and all there is from time to time and after a gap.
+    fn take_waiting(&mut self, index: usize, peer: SocketAddr, moment: Moment) {
+        let (slab, around, buffer) = (&mut self.slab, &self.around, &mut self.buffer);
+        let asked = slab[index].as_mut().map_or(0, |of| of.intake.ask());
         let mut found = 0;
-        while found < asked {
-            let taken = match stamped::take(&self.sockets.rtp, buffer) {
+        while found < asked
+            && let Some(channel) = &mut slab[index]
+        {
+            let taken = match stamped::take(&channel.sockets.rtp, &mut buffer[..]) {
                 Ok(Some(taken)) => taken,
                 Ok(None) => break,
                 Err(error) => {
                     // An ICMP message about what we sent; it is told once.
-                    self.sockets.errors.note(&error);
+                    channel.sockets.errors.note(&error);
                     found += 1;
                     continue;
                 }
@@ -186,12 +176,29 @@ impl ChannelState {
                 continue;
             }
             let datagram = &mut buffer[..taken.length];
-            let moment = arrival(&taken, hand.wall_ns, moment);
-            self.sound(around, |channel| {
-                channel.receive_rtp(around, moment, datagram, peer);
+            let arrived = arrival(&taken, self.wall_ns, moment);
+            let passed = channel.sound(around, |channel| {
+                channel.receive_rtp(around, arrived, datagram, peer)
             });
+            hand_on(slab, around, moment, passed.flatten());
         }
-        self.intake.found(asked, found);
+        if let Some(channel) = &mut slab[index] {
+            channel.intake.found(asked, found);
+        }
+    }
+}
+
+/// Gives a packet that goes over a bridge to the far side.
+fn hand_on(
+    slab: &mut [Option<Box<ChannelState>>],
+    around: &Surroundings,
+    moment: Moment,
+    passed: Option<Passed<'_>>,
+) {
+    if let Some(passed) = passed
+        && let Some(far) = present(slab, passed.to)
+    {
+        far.sound(around, |far| far.pass_packet(around, moment, &passed));
     }
 }
 
@@ -316,42 +323,118 @@ mod tests {
     struct Caller {
         channel: Channel,
         socket: UdpSocket,
+        encoding: Encoding,
         sent: u16,
     }
 
     impl Caller {
-        fn new(media: &Media) -> Caller {
+        fn new(media: &Media, encoding: Encoding) -> Caller {
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
             let (channel, _) = media.open().unwrap();
             let to = ("127.0.0.1", channel.rtp_port());
             socket.connect(to).unwrap();
-            let params = StreamParams::plain(Encoding::Pcmu, 0, socket.local_addr().unwrap());
+            socket.set_nonblocking(true).unwrap();
+            let params = StreamParams {
+                telephone_event_send: Some(EVENTS),
+                telephone_event_recv: Some(EVENTS),
+                ..StreamParams::plain(encoding, AUDIO, socket.local_addr().unwrap())
+            };
             channel.send(Command::Stream(Box::new(params))).unwrap();
             Caller {
                 channel,
                 socket,
+                encoding,
                 sent: 0,
             }
         }
 
         fn send(&mut self) {
+            let octets = 20 * self.encoding.octets_per_ms().unwrap();
+            self.send_as(AUDIO, &vec![0x11; octets]);
+        }
+
+        fn send_as(&mut self, payload_type: u8, payload: &[u8]) {
             let header = Header {
                 marker: false,
-                payload_type: 0,
+                payload_type,
                 sequence: self.sent,
-                timestamp: u32::from(self.sent) * 160,
+                timestamp: u32::from(self.sent) * self.encoding.clock().samples_in_ms(20),
                 ssrc: 7,
             };
-            let mut datagram = [0; 172];
-            packet::build(&header, &[0x11; 160], &mut datagram).unwrap();
-            self.socket.send(&datagram).unwrap();
+            let mut datagram = [0; 700];
+            let length = packet::build(&header, payload, &mut datagram).unwrap();
+            self.socket.send(&datagram[..length]).unwrap();
             self.sent += 1;
         }
+
+        /// The payload of the next telephone event that came.
+        fn event(&self) -> Option<Vec<u8>> {
+            let mut datagram = [0; 700];
+            while let Ok(length) = self.socket.recv(&mut datagram) {
+                let packet = packet::parse(&datagram[..length]).unwrap();
+                if packet.header.payload_type == EVENTS {
+                    return Some(packet.payload.to_vec());
+                }
+            }
+            None
+        }
     }
+
+    const AUDIO: u8 = 96;
+    const EVENTS: u8 = 101;
 
     fn in_step(shard: &Shard) -> usize {
         let channels = shard.slab.iter().flatten();
         channels.filter(|channel| channel.intake.in_step).count()
+    }
+
+    /// What is decoded on its way over a bridge waits for the step; events go on from there.
+    #[test]
+    fn what_is_transcoded_waits_and_its_events_go_on() {
+        let config = MediaConfig {
+            bind: [127, 0, 0, 1].into(),
+            ports: 49_500..=49_899,
+            max_channels: MANY,
+            dscp: None,
+            ..MediaConfig::default()
+        };
+        let (media, mut shard) = Media::assemble(config).unwrap();
+        let mut callers = Vec::new();
+        for index in 0..MANY {
+            let encoding = [Encoding::Pcmu, Encoding::L16Wide][index % 2];
+            callers.push(Caller::new(&media, encoding));
+            shard.pass();
+        }
+        let carriage = Carriage {
+            events: true,
+            ..Carriage::default()
+        };
+        for pair in callers.chunks(2) {
+            let (a, b) = (&pair[0].channel, &pair[1].channel);
+            media.bridge(a, b, carriage, carriage).unwrap();
+            shard.pass();
+        }
+        while in_step(&shard) < MANY {
+            callers.iter_mut().for_each(Caller::send);
+            let sent = shard.around.stats.packets_out.value() + MANY as u64;
+            while shard.around.stats.packets_out.value() < sent {
+                shard.pass();
+            }
+        }
+        let event = [5, 10, 0, 160];
+        for of in [0, 1] {
+            callers[of].send_as(EVENTS, &event);
+            let came = loop {
+                shard.pass();
+                if let Some(came) = callers[1 - of].event() {
+                    break came;
+                }
+            };
+            assert_eq!(came[..2], event[..2]);
+        }
+        assert_eq!(in_step(&shard), MANY);
+        let stats = &shard.around.stats;
+        assert_eq!((stats.relayed.value(), stats.duplicate.value()), (2, 0));
     }
 
     /// Through all its changes a channel gets every packet, and who is bridged or among few is watched.
@@ -367,7 +450,7 @@ mod tests {
         let (media, mut shard) = Media::assemble(config).unwrap();
         let mut callers = Vec::new();
         for _ in 0..MANY {
-            callers.push(Caller::new(&media));
+            callers.push(Caller::new(&media, Encoding::Pcmu));
             shard.pass();
         }
         let packets = |shard: &Shard| shard.around.stats.packets_in.value();
@@ -392,7 +475,11 @@ mod tests {
         let stats = &shard.around.stats;
         assert_eq!(stats.duplicate.value() + stats.dropped.stranger.value(), 0);
         // Another description that says the same: watched until the peer is heard again.
-        let again = StreamParams::plain(Encoding::Pcmu, 0, callers[9].socket.local_addr().unwrap());
+        let again = StreamParams::plain(
+            Encoding::Pcmu,
+            AUDIO,
+            callers[9].socket.local_addr().unwrap(),
+        );
         let again = Command::Stream(Box::new(again));
         callers[9].channel.send(again).unwrap();
         while in_step(&shard) == MANY {

@@ -17,7 +17,7 @@ use super::codec::AudioRate;
 use super::command::Command;
 use super::crossing::Crossing;
 use super::frame::Frame;
-use super::intake::{Hand, LONGEST_DATAGRAM};
+use super::intake::LONGEST_DATAGRAM;
 use super::recorder::WriterOrder;
 use super::retire::{ChannelId, Retired};
 use super::room::{RoomOrder, Rooms};
@@ -226,7 +226,6 @@ impl Shard {
 
     /// One frame of one channel. Returns whether the channel remains.
     pub(super) fn step(&mut self, index: usize, moment: Moment) -> bool {
-        let channels = self.wheel.len();
         let Some(channel) = &mut self.slab[index] else {
             self.wheel.remove(index as u32);
             return false;
@@ -234,14 +233,10 @@ impl Shard {
         if !channel.spent.is_empty() {
             free_spent(channel, &self.reaper);
         }
-        let hand = Hand {
-            poller: &self.poller,
-            around: &self.around,
-            buffer: &mut self.buffer[..],
-            channels,
-            wall_ns: self.wall_ns,
+        self.take_in_step(index, moment);
+        let Some(channel) = &mut self.slab[index] else {
+            return false;
         };
-        channel.take_in_step(hand, moment);
         channel.stepped_ms = Some(moment.tick_ms);
         let (around, rooms, heard) = (&self.around, &mut self.rooms, &mut self.heard);
         let stepped = match channel.is_closed() {
