@@ -1,6 +1,5 @@
 //! What the machine takes without us: the kernel's UDP path, and a codec by itself. Measured in the same run as everything else.
 
-use std::cell::Cell;
 use std::io;
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,12 +18,13 @@ const BARE_SOCKETS: usize = 200;
 /// Rounds over all sockets of the bare measurement of many.
 const COLD_ROUNDS: usize = 25;
 /// ms of the measurement at the pace of audio, and before it.
-const LIVE_MS: u32 = 3000;
+const LIVE_MS: u32 = 5000;
 const SETTLING_MS: u32 = 600;
 /// A G.711 packet.
 const DATAGRAM: [u8; HEADER_LEN + 160] = [0x80; HEADER_LEN + 160];
-/// Frames that a codec is measured over, and longest frame of any in samples and octets.
-const FRAMES: usize = 500;
+/// Frames that a codec is measured over, 5 s with all that voices do, and at least so many of all streams; the longest of any codec in samples and octets.
+const FRAMES: usize = 250;
+const LEAST_CODED: usize = 2000;
 const LONGEST: usize = 1500;
 
 /// The bare cost of send and receive on connected sockets, median of the rounds: few enough that caches hold them.
@@ -70,35 +70,77 @@ pub(super) fn bare_of_all(sockets: usize) -> io::Result<f64> {
 /// The bare cost in ns of the same at the pace of audio, with the far ends on another CPU: what any media thread pays that wakes once in a ms, takes a
 /// packet of each socket whose turn it is and sends one back, and does nothing besides.
 pub(super) fn live(options: &BenchOptions, sockets: usize) -> io::Result<f64> {
-    let pairs = pairs(sockets)?;
+    let said = [DATAGRAM.to_vec()];
+    at_pace(options, sockets, |_| Ok((&said[..], None)))
+}
+
+/// The same with what codecs take: every second socket decodes and codes PCMU, the others another encoding.
+///
+/// # Errors
+/// Also when the codec cannot be made.
+pub(super) fn live_with_codecs(
+    options: &BenchOptions,
+    other: Encoding,
+    sockets: usize,
+) -> io::Result<f64> {
+    let said = |encoding| -> io::Result<Vec<Vec<u8>>> {
+        let datagram = |payload: Vec<u8>| [&[0x80; HEADER_LEN], &payload[..]].concat();
+        let coded = payloads(encoding, FRAMES, &voice)?;
+        Ok(coded.into_iter().map(datagram).collect())
+    };
+    let kinds = [
+        (Encoding::Pcmu, said(Encoding::Pcmu)?),
+        (other, said(other)?),
+    ];
+    at_pace(options, sockets, |socket| {
+        let (encoding, said) = &kinds[socket % 2];
+        Ok((&said[..], Some(coders(*encoding)?)))
+    })
+}
+
+/// What decodes one stream and codes another of the same encoding.
+type Coders = (Decoder, Encoder);
+
+/// What a near end takes in ns for a packet that it receives, decodes and codes if it has what does, and sends. `ends` gives the datagrams that the far
+/// end of a socket sends in turn.
+fn at_pace<'s>(
+    options: &BenchOptions,
+    sockets: usize,
+    ends: impl Fn(usize) -> io::Result<(&'s [Vec<u8>], Option<Coders>)>,
+) -> io::Result<f64> {
     let (mut far, mut near) = (Vec::new(), Vec::new());
-    for (a, b) in pairs {
+    for (index, (a, b)) in pairs(sockets)?.into_iter().enumerate() {
         a.set_nonblocking(true)?;
-        far.push(a);
-        near.push(b);
+        let (said, coders) = ends(index)?;
+        far.push((a, said.iter().cycle()));
+        near.push((b, coders));
     }
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let peers = scope.spawn(|| {
             pin(options.generator_cpu)?;
-            pace(&far, u32::MAX, &stop, |socket| {
-                let _ = socket.send(&DATAGRAM);
+            pace(&mut far, u32::MAX, &stop, |(socket, said)| {
+                let _ = said.next().map(|said| socket.send(said));
                 while socket.recv(&mut [0; 2048]).is_ok() {}
             });
             io::Result::Ok(())
         });
         let measured = || {
             pin(options.shard_cpu)?;
-            let frames = Cell::new(0u64);
-            let echo = |socket: &UdpSocket| {
-                let _ = (socket.recv(&mut [0; 2048]), socket.send(&DATAGRAM));
-                frames.set(frames.get() + 1);
+            let (mut datagram, mut reply) = ([0; LONGEST], [0x80; LONGEST]);
+            let mut answer = |(socket, coders): &mut (UdpSocket, Option<Coders>)| {
+                let mut length = DATAGRAM.len();
+                let came = socket.recv(&mut datagram);
+                if let (Ok(came @ HEADER_LEN..), Some(coders)) = (came, coders) {
+                    let payload = &datagram[HEADER_LEN..came];
+                    length = HEADER_LEN + code(coders, payload, &mut reply[HEADER_LEN..]);
+                }
+                let _ = socket.send(&reply[..length]);
             };
-            pace(&near, SETTLING_MS, &stop, echo);
-            frames.set(0);
+            pace(&mut near, SETTLING_MS, &stop, &mut answer);
             let start = cpu_time();
-            pace(&near, LIVE_MS, &stop, echo);
-            io::Result::Ok((cpu_time() - start).as_nanos() as f64 / frames.get().max(1) as f64)
+            let turns = pace(&mut near, LIVE_MS, &stop, &mut answer);
+            io::Result::Ok((cpu_time() - start).as_nanos() as f64 / turns.max(1) as f64)
         };
         let cost = scope.spawn(measured).join();
         stop.store(true, Ordering::Relaxed);
@@ -108,20 +150,22 @@ pub(super) fn live(options: &BenchOptions, sockets: usize) -> io::Result<f64> {
     })
 }
 
-/// Gives each socket its turn in every 20 ms, spread over them, for so many ms or until it is to stop.
-fn pace(sockets: &[UdpSocket], most_ms: u32, stop: &AtomicBool, mut turn: impl FnMut(&UdpSocket)) {
+/// Gives each end its turn in every 20 ms, spread over them, for so many ms or until it is to stop. Returns how many turns that were.
+fn pace<E>(ends: &mut [E], most_ms: u32, stop: &AtomicBool, mut turn: impl FnMut(&mut E)) -> u64 {
     let start = Instant::now();
+    let (count, mut turns) = (ends.len(), 0);
     for ms in 0..most_ms {
         if stop.load(Ordering::Relaxed) {
-            return;
+            break;
         }
-        let slot = |part: u32| sockets.len() * part as usize / 20;
-        sockets[slot(ms % 20)..slot(ms % 20 + 1)]
-            .iter()
-            .for_each(&mut turn);
+        let slot = |part: u32| count * part as usize / 20;
+        let whose = &mut ends[slot(ms % 20)..slot(ms % 20 + 1)];
+        turns += whose.len() as u64;
+        whose.iter_mut().for_each(&mut turn);
         let next = start + Duration::from_millis(u64::from(ms) + 1);
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
+    turns
 }
 
 /// Pairs of sockets that are connected to each other.
@@ -150,23 +194,15 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// When the codec cannot be made.
 pub(super) fn codec(encoding: Encoding, streams: usize) -> io::Result<[f64; 2]> {
     let coded = payloads(encoding, FRAMES, &voice)?;
-    let new = || -> io::Result<_> {
-        let decoder = Decoder::new(encoding).map_err(io::Error::other)?;
-        let encoder = Encoder::new(encoding, narrow()).map_err(io::Error::other)?;
-        Ok((decoder, encoder))
-    };
     let measure = |streams: usize| {
-        let mut states = (0..streams)
-            .map(|_| new())
-            .collect::<io::Result<Vec<_>>>()?;
-        let rounds = (FRAMES * 4 / streams).clamp(20, FRAMES);
-        let (mut samples, mut octets) = ([0; LONGEST], [0; LONGEST]);
+        let states = (0..streams).map(|_| coders(encoding));
+        let mut states = states.collect::<io::Result<Vec<_>>>()?;
+        let rounds = FRAMES.max(LEAST_CODED / streams);
+        let mut octets = [0; LONGEST];
         let start = cpu_time();
-        for payload in &coded[..rounds] {
-            for (decoder, encoder) in &mut states {
-                let length = encoder.rate().samples_per_frame();
-                let _ = std::hint::black_box(decoder.decode(payload, &mut samples));
-                std::hint::black_box(encoder.encode(&samples[..length], &mut octets));
+        for payload in coded.iter().cycle().take(rounds) {
+            for coders in &mut states {
+                std::hint::black_box(code(coders, payload, &mut octets));
             }
         }
         let took = (cpu_time() - start).as_nanos() as f64;
@@ -175,10 +211,22 @@ pub(super) fn codec(encoding: Encoding, streams: usize) -> io::Result<[f64; 2]> 
     Ok([measure(1)?, measure(streams.max(1))?])
 }
 
-/// How Opus codes what comes from a codec of 8 kHz.
-fn narrow() -> OpusSettings {
-    OpusSettings {
+/// Opus codes as it does what comes from a codec of 8 kHz.
+fn coders(encoding: Encoding) -> io::Result<Coders> {
+    let narrow = OpusSettings {
         narrow: true,
         ..OpusSettings::default()
-    }
+    };
+    let decoder = Decoder::new(encoding).map_err(io::Error::other)?;
+    let encoder = Encoder::new(encoding, narrow).map_err(io::Error::other)?;
+    Ok((decoder, encoder))
+}
+
+/// Decodes a payload and codes 20 ms again. Returns the octets it has written.
+fn code((decoder, encoder): &mut Coders, payload: &[u8], out: &mut [u8]) -> usize {
+    let mut samples = [0; LONGEST];
+    let length = encoder.rate().samples_per_frame();
+    // What does not decode is silence.
+    let _ = decoder.decode(payload, &mut samples);
+    encoder.encode(&samples[..length], out)
 }

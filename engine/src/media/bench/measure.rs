@@ -15,7 +15,7 @@ use super::super::room::{Edge, Room, RoomConfig, RoomEvents};
 use super::super::shard::Shard;
 use super::super::stats::Lateness;
 use super::caller::{Call, Sound, generate};
-use super::{BenchLine, BenchOptions, Size, Work, floor};
+use super::{BenchLine, BenchOptions, CodecCost, Size, Work, floor};
 use crate::net::thread::{cpu_time, pin};
 
 /// Channels after whose orders the shard has a turn.
@@ -98,7 +98,7 @@ fn run(
             delivered_percent: received as f64 / (f64::from(seconds) * 50.0 * channels as f64)
                 * 100.0,
             keys: (pressed, heard),
-            codec_ns: codec_ns(options, work, channels)?,
+            codecs: codec_cost(options, work, channels)?,
         })
     });
     drop(rooms);
@@ -151,7 +151,11 @@ fn open_room(channels: usize, media: &Media) -> io::Result<(Room, RoomEvents)> {
 }
 
 /// What the codecs of a transcoded pair take for each of its two channels.
-fn codec_ns(options: &BenchOptions, work: Work, channels: usize) -> io::Result<Option<[f64; 2]>> {
+fn codec_cost(
+    options: &BenchOptions,
+    work: Work,
+    channels: usize,
+) -> io::Result<Option<CodecCost>> {
     let Work::Transcode(other) = work else {
         return Ok(None);
     };
@@ -162,7 +166,13 @@ fn codec_ns(options: &BenchOptions, work: Work, channels: usize) -> io::Result<O
         );
         Ok([0, 1].map(|of| (one[of] + two[of]) / 2.0))
     };
-    on_cpu(options.shard_cpu, both)?.map(Some)
+    let [one_ns, all_ns] = on_cpu(options.shard_cpu, both)??;
+    Ok(Some(CodecCost {
+        one_ns,
+        all_ns,
+        live_ns: floor::live_with_codecs(options, other, channels)?,
+        kernel_live_ns: floor::live(options, channels)?,
+    }))
 }
 
 /// Bridges the first channel with the second, the third with the fourth and so on.

@@ -71,9 +71,21 @@ pub struct BenchLine {
     pub delivered_percent: f64,
     /// Keys pressed and keys heard.
     pub keys: (u64, u64),
-    /// CPU time in ns per frame that the codecs take by themselves, where there is transcoding: of one stream that caches hold, and of as many in
-    /// turn as there are.
-    pub codec_ns: Option<[f64; 2]>,
+    /// What the codecs take without us, where there is transcoding.
+    pub codecs: Option<CodecCost>,
+}
+
+/// CPU time in ns that codecs take to decode a frame and code one.
+#[derive(Debug, Clone, Copy)]
+pub struct CodecCost {
+    /// Of one stream, which caches hold.
+    pub one_ns: f64,
+    /// Of as many in turn as there are channels.
+    pub all_ns: f64,
+    /// Of as many at the pace of audio, with the kernel's part of receiving and sending: nobody who transcodes can take less.
+    pub live_ns: f64,
+    /// The kernel's part of that.
+    pub kernel_live_ns: f64,
 }
 
 impl BenchLine {
@@ -155,18 +167,18 @@ impl fmt::Display for BenchReport {
                 line.ns_per_frame / live,
                 line.channels_per_core()
             )?;
-            if let Some([one, all]) = line.codec_ns {
-                let beside = |codec: f64, kernel: f64| {
-                    (line.ns_per_frame - codec - kernel) / codec.max(1.0) * 100.0
-                };
+            if let Some(codecs) = line.codecs {
+                let at_pace = codecs.live_ns - codecs.kernel_live_ns;
+                let own = line.ns_per_frame - codecs.live_ns;
                 writeln!(
                     f,
-                    "  the codecs by themselves {:.0} µs per channel-second, {:.0} µs of one stream; beside them and the kernel live {:.0} µs, {:.1} % of the codecs' cost ({:.1} % of one stream's beside the kernel alone)",
-                    per_second(all),
-                    per_second(one),
-                    per_second(line.ns_per_frame - all - live),
-                    beside(all, live),
-                    beside(one, bare)
+                    "  the codecs by themselves {:.0} µs per channel-second at the pace of audio ({:.0} µs in one go, {:.0} µs one stream), the kernel beside them {:.0} µs; our own {:.0} µs, {:.1} % of the codecs' cost",
+                    per_second(at_pace),
+                    per_second(codecs.all_ns),
+                    per_second(codecs.one_ns),
+                    per_second(codecs.kernel_live_ns),
+                    per_second(own),
+                    own / at_pace.max(1.0) * 100.0
                 )?;
             }
             write!(
@@ -316,7 +328,7 @@ mod tests {
         ] {
             let line = measure::measure(&options, "mixed", work).unwrap();
             assert!(line.delivered_percent > 50.0, "{work:?}: {line:?}");
-            assert_eq!(line.codec_ns.is_some(), matches!(work, Work::Transcode(_)));
+            assert_eq!(line.codecs.is_some(), matches!(work, Work::Transcode(_)));
             lines.push(line);
         }
         let report = BenchReport {
