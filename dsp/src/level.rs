@@ -25,6 +25,7 @@ pub fn mean_square(samples: &[i16]) -> f32 {
 }
 
 /// The sum of the squared samples, exact.
+#[inline(always)]
 pub fn energy(samples: &[i16]) -> u64 {
     // Two squares fit an i32 only if neither is i16::MIN, so every square is widened as u32.
     samples

@@ -28,5 +28,6 @@ pub mod vad;
 
 mod blocks;
 mod oscillator;
+mod simd;
 #[cfg(test)]
 mod test_signals;

@@ -12,6 +12,8 @@
 //! What lies between pass and stop band folds onto the same stretch only weakened, where a telephone hears nothing. Any
 //! division of the audio into slices gives the same samples. Other ratios are not served.
 
+use crate::simd::{self, Arithmetic, Kernel};
+
 /// Samples of the lower rate converted at once from a buffer on the stack (20 ms of 8 kHz).
 const BLOCK: usize = 160;
 /// Most taps of a branch.
@@ -106,7 +108,30 @@ fn accumulate<const TAPS: usize>(
     }
 }
 
-#[inline]
+/// A converter, what it takes and where it writes.
+struct Converting<'s, C, I>(&'s mut C, &'s [I], &'s mut [i16]);
+
+impl<const FACTOR: usize, const TAPS: usize> Kernel
+    for Converting<'_, Down<FACTOR, TAPS>, [i16; FACTOR]>
+{
+    type Out = usize;
+
+    #[inline(always)]
+    fn run<A: Arithmetic>(self) -> usize {
+        self.0.convert(self.1, self.2)
+    }
+}
+
+impl<const FACTOR: usize, const TAPS: usize> Kernel for Converting<'_, Up<FACTOR, TAPS>, i16> {
+    type Out = usize;
+
+    #[inline(always)]
+    fn run<A: Arithmetic>(self) -> usize {
+        self.0.convert(self.1, self.2)
+    }
+}
+
+#[inline(always)]
 fn to_sample(value: f32) -> i16 {
     // Adding and taking away 1.5 * 2^23 rounds to even without a call; the cast saturates.
     const ROUND: f32 = 12_582_912.0;
@@ -170,6 +195,11 @@ impl<const FACTOR: usize, const TAPS: usize> Down<FACTOR, TAPS> {
     }
 
     fn groups(&mut self, groups: &[[i16; FACTOR]], out: &mut [i16]) -> usize {
+        simd::widest(Converting(self, groups, out))
+    }
+
+    #[inline(always)]
+    fn convert(&mut self, groups: &[[i16; FACTOR]], out: &mut [i16]) -> usize {
         let count = groups.len();
         let mut sums = [0.0; BLOCK];
         for (place, past) in self.past.iter_mut().enumerate() {
@@ -230,6 +260,11 @@ impl<const FACTOR: usize, const TAPS: usize> Up<FACTOR, TAPS> {
     }
 
     fn block(&mut self, input: &[i16], out: &mut [i16]) -> usize {
+        simd::widest(Converting(self, input, out))
+    }
+
+    #[inline(always)]
+    fn convert(&mut self, input: &[i16], out: &mut [i16]) -> usize {
         let count = input.len();
         let mut line = [0.0; LINE + LANES];
         line[..TAPS].copy_from_slice(&self.past);
@@ -256,7 +291,7 @@ impl<const FACTOR: usize, const TAPS: usize> Up<FACTOR, TAPS> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{oscillator::Oscillator, test_signals::spectrum_db};
+    use crate::{oscillator::Oscillator, simd::Portable, test_signals::spectrum_db};
     use proptest::prelude::*;
     use std::{vec, vec::Vec};
 
@@ -313,6 +348,25 @@ mod tests {
             let lower = down::<FACTOR, TAPS>(&sine(low_hz * FACTOR as u32, hz, lengths.1));
             let level = spectrum_db(&lower[100..], low, alias) - full;
             assert!(level < -70.0, "{hz} Hz folds to {alias} Hz at {level} dB");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn wide_vectors_give_the_same_bits(samples in proptest::collection::vec(any::<i16>(), 0..=BLOCK)) {
+            let (mut wide, mut portable) = ([0; 2 * BLOCK], [0; 2 * BLOCK]);
+            let (mut one, mut other) = (Up2::new(), Up2::new());
+            for _ in 0..2 {
+                one.process(&samples, &mut wide);
+                Converting(&mut other, &samples[..], &mut portable[..]).run::<Portable>();
+                prop_assert_eq!(wide, portable);
+            }
+            let (groups, _) = wide.as_chunks::<2>();
+            let (mut one, mut other) = (Down2::new(), Down2::new());
+            let (mut wide, mut portable) = ([0; BLOCK], [0; BLOCK]);
+            one.process(groups.as_flattened(), &mut wide);
+            Converting(&mut other, groups, &mut portable[..]).run::<Portable>();
+            prop_assert_eq!(wide, portable);
         }
     }
 

@@ -22,19 +22,19 @@ pub(super) struct Spectrum {
 
 impl Spectrum {
     /// The squared magnitude of every sum.
-    #[inline]
+    #[inline(always)]
     pub(super) fn powers(&self) -> Tones {
         core::array::from_fn(|tone| self.power(tone))
     }
 
     /// The squared magnitude of one sum.
-    #[inline]
+    #[inline(always)]
     pub(super) fn power(&self, tone: usize) -> f32 {
         self.real[tone] * self.real[tone] + self.imaginary[tone] * self.imaginary[tone]
     }
 
     /// Adds `other` times `weight`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(&mut self, other: &Packed, weight: f32) {
         for tone in 0..8 {
             self.real[tone] += weight * unpack(other.real[tone]);
@@ -51,7 +51,7 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(spectrum: &Spectrum) -> Self {
         Self {
             real: spectrum.real.map(pack),
@@ -60,18 +60,18 @@ impl Packed {
     }
 
     /// The real and the imaginary part at one frequency.
-    #[inline]
+    #[inline(always)]
     pub(super) fn at(&self, tone: usize) -> [f32; 2] {
         [unpack(self.real[tone]), unpack(self.imaginary[tone])]
     }
 }
 
-#[inline]
+#[inline(always)]
 fn pack(value: f32) -> u16 {
     (value.to_bits().wrapping_add(0x8000) >> 16) as u16
 }
 
-#[inline]
+#[inline(always)]
 fn unpack(half: u16) -> f32 {
     f32::from_bits(u32::from(half) << 16)
 }
@@ -118,6 +118,7 @@ impl<const HALF: usize> Folded<HALF> {
     }
 
     /// The sums over a hop of `2 * HALF` samples, with their phase referred to its middle.
+    #[inline(always)]
     fn sums(&self, samples: &[f32]) -> Spectrum {
         let (before, after) = samples.split_at(samples.len() / 2);
         let (mut real, mut imaginary) = ([0.0f32; 8], [0.0f32; 8]);
@@ -178,6 +179,7 @@ impl Bank {
     }
 
     /// The sums over one hop of samples.
+    #[inline(always)]
     pub(super) fn hop(&mut self, samples: &[f32]) -> Spectrum {
         let mut sums = match (self.rate_hz, samples.len()) {
             (8000, 20) => NARROW.sums(samples),
@@ -195,6 +197,7 @@ impl Bank {
     }
 
     /// Lets a hop of silence pass.
+    #[inline(always)]
     pub(super) fn skip(&mut self) {
         for tone in 0..8 {
             let (real, imaginary) = (self.phase.real[tone], self.phase.imaginary[tone]);

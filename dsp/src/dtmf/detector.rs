@@ -13,7 +13,10 @@ use super::{
     high_pass::HighPass,
     history::{HOPS, History},
 };
-use crate::level;
+use crate::{
+    level,
+    simd::{self, Arithmetic, Kernel, Portable},
+};
 
 /// Hops per second.
 pub(super) const HOPS_PER_SECOND: u32 = 400;
@@ -83,6 +86,24 @@ struct Heard {
     measured: Measured,
 }
 
+/// Samples for a receiver.
+struct Slice<'s, F> {
+    detector: &'s mut Detector,
+    samples: &'s [i16],
+    concealed: bool,
+    on: &'s mut F,
+}
+
+impl<F: FnMut(Event)> Kernel for Slice<'_, F> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<A: Arithmetic>(self) {
+        self.detector
+            .take_as::<A>(self.samples, self.concealed, self.on);
+    }
+}
+
 impl Detector {
     /// A receiver for audio at `rate_hz` samples per second, 8000 to 48,000 (others are treated as the nearest).
     pub fn new(rate_hz: u32, profile: Profile) -> Self {
@@ -127,12 +148,27 @@ impl Detector {
     }
 
     fn take(&mut self, samples: &[i16], concealed: bool, on: &mut impl FnMut(Event)) {
+        simd::widest(Slice {
+            detector: self,
+            samples,
+            concealed,
+            on,
+        });
+    }
+
+    #[inline(always)]
+    fn take_as<A: Arithmetic>(
+        &mut self,
+        samples: &[i16],
+        concealed: bool,
+        on: &mut impl FnMut(Event),
+    ) {
         let mut rest = samples;
         let hop = self.hop_samples as usize;
         while !rest.is_empty() {
             if self.filled == 0 && rest.len() >= hop {
                 let (whole, after) = rest.split_at(hop);
-                self.hop(whole, concealed, on);
+                self.hop::<A>(whole, concealed, on);
                 rest = after;
                 continue;
             }
@@ -144,13 +180,14 @@ impl Detector {
             if self.filled == self.hop_samples {
                 let (whole, made_up) = (self.pending, self.pending_concealed);
                 (self.filled, self.pending_concealed) = (0, false);
-                self.hop(&whole[..hop], made_up, on);
+                self.hop::<A>(&whole[..hop], made_up, on);
             }
             rest = after;
         }
     }
 
-    fn hop(&mut self, samples: &[i16], concealed: bool, on: &mut impl FnMut(Event)) {
+    #[inline(always)]
+    fn hop<A: Arithmetic>(&mut self, samples: &[i16], concealed: bool, on: &mut impl FnMut(Event)) {
         let raw_energy = level::energy(samples);
         if concealed {
             self.conceal(samples);
@@ -160,7 +197,7 @@ impl Detector {
             self.silent_hops = 0;
             let mut filtered = [0.0; HOP_MAX];
             let filtered = &mut filtered[..samples.len()];
-            let energy = self.filter.process(samples, filtered);
+            let energy = self.filter.process::<A>(samples, filtered);
             let sums = self.bank.hop(filtered);
             self.history.push(&sums, energy, raw_energy as f32);
         }
@@ -204,11 +241,12 @@ impl Detector {
         self.silent_hops = 0;
         // Keeps the filter in step with what the peer's ear hears, so that the next real sample is no click to it.
         self.filter
-            .process(samples, &mut [0.0; HOP_MAX][..samples.len()]);
+            .process::<Portable>(samples, &mut [0.0; HOP_MAX][..samples.len()]);
         self.bank.skip();
         self.history.push_concealed();
     }
 
+    #[inline(always)]
     fn begin(&mut self, on: &mut impl FnMut(Event)) {
         let Some((row, column)) = self.history.candidate() else {
             return;
@@ -250,5 +288,54 @@ impl Detector {
             duration_ms: (samples * 1000 / u64::from(self.rate_hz)) as u32,
             measured: heard.measured,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dtmf::Generator;
+    use std::{vec, vec::Vec};
+
+    /// Keys from loud to just too weak in noise, for either compilation: the same events at the same samples.
+    #[test]
+    fn wide_vectors_hear_what_portable_code_does() {
+        for rate_hz in [8000, 16_000] {
+            let mut samples = Vec::new();
+            let mut noise = 1u32;
+            for (index, key) in Key::ALL.into_iter().cycle().take(96).enumerate() {
+                let level = -4.0 - 0.4 * index as f32;
+                let mut tone = vec![0; rate_hz as usize / 16];
+                Generator::new(rate_hz, key, level, level - 3.0).fill(&mut tone);
+                tone.resize(rate_hz as usize / 8, 0);
+                for sample in &mut tone {
+                    noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    *sample = sample.saturating_add((noise >> 25) as i16 - 64);
+                }
+                samples.extend(tone);
+            }
+            let new = || Detector::new(rate_hz, Profile::TELEPHONE);
+            let (mut wide, mut portable) = (Vec::new(), Vec::new());
+            new().process(&samples, |event| wide.push(event));
+            let kernel = Slice {
+                detector: &mut new(),
+                samples: &samples,
+                concealed: false,
+                on: &mut |event| portable.push(event),
+            };
+            kernel.run::<Portable>();
+            let place = |event: &Event| match *event {
+                Event::Begin { key, at_sample, .. } => (key, at_sample, 0),
+                Event::End {
+                    key,
+                    at_sample,
+                    duration_ms,
+                    ..
+                } => (key, at_sample, duration_ms),
+            };
+            let places = |events: &[Event]| events.iter().map(place).collect::<Vec<_>>();
+            assert_eq!(places(&wide), places(&portable));
+            assert!((100..192).contains(&wide.len()), "{}", wide.len());
+        }
     }
 }

@@ -5,6 +5,8 @@
 
 use core::f32::consts::PI;
 
+use crate::simd::Arithmetic;
+
 /// Notch, pole frequency (both Hz) and pole quality of the two analogue sections.
 /// From `scipy.signal.ellip(4, 0.3, 34, 2*pi*670, 'high', analog=True)`.
 const SECTIONS: [[f32; 3]; 2] = [[192.25, 885.75, 0.7101], [420.13, 634.52, 3.6754]];
@@ -41,14 +43,15 @@ impl HighPass {
     }
 
     /// Filters `input` into `output` (same length) and returns the energy of the output.
-    pub(super) fn process(&mut self, input: &[i16], output: &mut [f32]) -> f32 {
+    #[inline(always)]
+    pub(super) fn process<A: Arithmetic>(&mut self, input: &[i16], output: &mut [f32]) -> f32 {
         let [one, two] = self.sections;
         let [mut taken, mut middle, mut given] = self.past;
         let mut energy = 0.0;
         for (out, sample) in output.iter_mut().zip(input) {
             let sample = f32::from(*sample);
-            let first = one.step(sample, taken, middle);
-            let second = two.step(first, middle, given);
+            let first = one.step::<A>(sample, taken, middle);
+            let second = two.step::<A>(first, middle, given);
             taken = [sample, taken[0]];
             middle = [first, middle[0]];
             given = [second, given[0]];
@@ -74,17 +77,18 @@ impl Section {
     }
 
     /// The next output for `input`, given the last two of either.
-    #[inline]
-    fn step(&self, input: f32, taken: [f32; 2], given: [f32; 2]) -> f32 {
-        let forward = self.b0 * (input + taken[1]) + self.b1 * taken[0];
-        (forward - self.a2 * given[1]) - self.a1 * given[0]
+    #[inline(always)]
+    fn step<A: Arithmetic>(&self, input: f32, taken: [f32; 2], given: [f32; 2]) -> f32 {
+        let forward = A::add_product(self.b0 * (input + taken[1]), self.b1, taken[0]);
+        let forward = A::add_product(forward, -self.a2, given[1]);
+        A::add_product(forward, -self.a1, given[0])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oscillator::Oscillator;
+    use crate::{oscillator::Oscillator, simd::Portable};
 
     fn gain_db(rate_hz: u32, hz: f64) -> f32 {
         let mut oscillator = Oscillator::new(rate_hz, hz);
@@ -94,7 +98,7 @@ mod tests {
             let sample = (oscillator.step().0 * 10_000.0) as i16;
             let mut out = [0.0];
             energies[0] += f32::from(sample) * f32::from(sample);
-            energies[1] += filter.process(&[sample], &mut out);
+            energies[1] += filter.process::<Portable>(&[sample], &mut out);
         }
         10.0 * (energies[1] / energies[0]).log10()
     }

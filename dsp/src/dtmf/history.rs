@@ -100,6 +100,7 @@ impl History {
     }
 
     /// Takes the sums and the energy of the next hop behind the high-pass, and the energy before it.
+    #[inline(always)]
     pub(super) fn push(&mut self, spectrum: &Spectrum, energy: f32, raw_energy: f32) {
         self.step();
         self.spectra[self.newest] = Packed::new(spectrum);
@@ -124,6 +125,7 @@ impl History {
         self.count += 1;
     }
 
+    #[inline(always)]
     fn step(&mut self) {
         self.count += 1;
         self.turned = self.turned.wrapping_add(1);
@@ -138,7 +140,7 @@ impl History {
     }
 
     /// Slot of the hop `back` before the newest.
-    #[inline]
+    #[inline(always)]
     fn slot(&self, back: usize) -> usize {
         if self.newest >= back {
             self.newest - back
@@ -154,6 +156,7 @@ impl History {
     }
 
     /// The row and column (0..=3, 4..=7) that the newest window shows, if it may be a key at all.
+    #[inline(always)]
     pub(super) fn candidate(&self) -> Option<(usize, usize)> {
         // In the middle of a gap the window has its two ends only.
         if self.hidden_hops() >> (LONG / 2) & 1 == 1 {
@@ -175,6 +178,7 @@ impl History {
     }
 
     /// Which hops tell nothing.
+    #[inline(always)]
     fn hidden_hops(&self) -> u32 {
         self.concealed | self.void
     }
@@ -185,6 +189,7 @@ impl History {
     }
 
     /// The long window that ends `back` hops before the newest, unless too little of it is known.
+    #[inline(always)]
     fn window(&self, back: usize) -> Option<Window> {
         let hidden = self.hidden_hops() >> back & ((1 << LONG) - 1);
         if hidden == 0 {
@@ -210,6 +215,7 @@ impl History {
     }
 
     /// Mean square over a long window, of the energies given.
+    #[inline(always)]
     fn total(&self, back: usize, window: &Window, energies: &[f32; HOPS]) -> f32 {
         let mut energy = 0.0;
         for (index, weight) in WEIGHTS.iter().enumerate() {
@@ -219,6 +225,7 @@ impl History {
     }
 
     /// From the squared magnitude of a long window's sum to the mean square of its tone.
+    #[inline(always)]
     fn power_scale(&self, window: &Window) -> f32 {
         let samples = self.hop_samples as f32 * window.sum;
         2.0 / (samples * samples)
@@ -423,6 +430,7 @@ impl History {
 }
 
 /// Index of the largest of four.
+#[inline(always)]
 fn strongest(powers: &[f32]) -> usize {
     let mut best = 0;
     for (index, power) in powers.iter().enumerate() {
