@@ -112,7 +112,7 @@ fn at_pace<'s>(
     for (index, (a, b)) in pairs(sockets)?.into_iter().enumerate() {
         a.set_nonblocking(true)?;
         let (said, coders) = ends(index)?;
-        far.push((a, said.iter().cycle()));
+        far.push((a, said.iter().cycle().skip(place(index, said.len()))));
         near.push((b, coders));
     }
     let stop = AtomicBool::new(false);
@@ -200,8 +200,9 @@ pub(super) fn codec(encoding: Encoding, streams: usize) -> io::Result<[f64; 2]> 
         let rounds = FRAMES.max(LEAST_CODED / streams);
         let mut octets = [0; LONGEST];
         let start = cpu_time();
-        for payload in coded.iter().cycle().take(rounds) {
-            for coders in &mut states {
+        for round in 0..rounds {
+            for (stream, coders) in states.iter_mut().enumerate() {
+                let payload = &coded[(place(stream, FRAMES) + round) % FRAMES];
                 std::hint::black_box(code(coders, payload, &mut octets));
             }
         }
@@ -209,6 +210,11 @@ pub(super) fn codec(encoding: Encoding, streams: usize) -> io::Result<[f64; 2]> 
         io::Result::Ok(took / (rounds * streams) as f64)
     };
     Ok([measure(1)?, measure(streams.max(1))?])
+}
+
+/// Where a stream begins with what is said: where all say the same at the same time a codec is cheaper, because the processor foresees every branch.
+fn place(stream: usize, frames: usize) -> usize {
+    stream * 23 % frames
 }
 
 /// Opus codes as it does what comes from a codec of 8 kHz.
