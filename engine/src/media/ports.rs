@@ -79,18 +79,19 @@ mod tests {
         }
     }
 
+    /// Below the ports that the system gives to others.
     #[test]
     fn the_oldest_comes_first_and_a_port_that_is_held_is_refused() {
-        let mut pool = PortPool::new(&(42_000..=42_007));
-        let other = UdpSocket::bind((LOCAL, 42_003)).unwrap();
+        let mut pool = PortPool::new(&(31_000..=31_007));
+        let other = UdpSocket::bind((LOCAL, 31_003)).unwrap();
         let first = pool.take().unwrap();
         let _kept = bind_pair(LOCAL, first, None).unwrap();
         let held = bind_pair(LOCAL, pool.take().unwrap(), None).unwrap_err();
         assert_eq!(held.kind(), io::ErrorKind::AddrInUse);
         drop(other);
-        pool.give_back(42_002);
+        pool.give_back(31_002);
         pool.give_back(first);
         let order: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
-        assert_eq!(order, [42_004, 42_006, 42_002, 42_000]);
+        assert_eq!(order, [31_004, 31_006, 31_002, 31_000]);
     }
 }
