@@ -388,17 +388,22 @@ mod tests {
         channels.filter(|channel| channel.intake.in_step).count()
     }
 
-    /// What is decoded on its way over a bridge waits for the step; events go on from there.
-    #[test]
-    fn what_is_transcoded_waits_and_its_events_go_on() {
-        let config = MediaConfig {
+    /// A shard with place for as many channels as read in their step.
+    fn for_many(ports: std::ops::RangeInclusive<u16>) -> (Media, Shard) {
+        Media::assemble(MediaConfig {
             bind: [127, 0, 0, 1].into(),
-            ports: 49_500..=49_899,
+            ports,
             max_channels: MANY,
             dscp: None,
             ..MediaConfig::default()
-        };
-        let (media, mut shard) = Media::assemble(config).unwrap();
+        })
+        .unwrap()
+    }
+
+    /// What is decoded on its way over a bridge waits for the step; events go on from there.
+    #[test]
+    fn what_is_transcoded_waits_and_its_events_go_on() {
+        let (media, mut shard) = for_many(49_500..=49_899);
         let mut callers = Vec::new();
         for index in 0..MANY {
             let encoding = [Encoding::Pcmu, Encoding::L16Wide][index % 2];
@@ -437,17 +442,10 @@ mod tests {
         assert_eq!((stats.relayed.value(), stats.duplicate.value()), (2, 0));
     }
 
-    /// Through all its changes a channel gets every packet, and who is bridged or among few is watched.
+    /// Through all its changes a channel gets every packet, and who relays audio or is among few is watched.
     #[test]
     fn many_read_in_their_step_and_few_are_watched() {
-        let config = MediaConfig {
-            bind: [127, 0, 0, 1].into(),
-            ports: 49_000..=49_499,
-            max_channels: MANY,
-            dscp: None,
-            ..MediaConfig::default()
-        };
-        let (media, mut shard) = Media::assemble(config).unwrap();
+        let (media, mut shard) = for_many(49_000..=49_499);
         let mut callers = Vec::new();
         for _ in 0..MANY {
             callers.push(Caller::new(&media, Encoding::Pcmu));
