@@ -524,13 +524,20 @@ impl Sources {
             "cause",
             &dropped,
         )?;
-        let shortages = self.media.shortages().by_kind();
+        let stock = self.media.stock_counts();
+        family(
+            encoder,
+            "trunkline_media_stock_taken",
+            "Things that channels which began to be heard or to speak, or had a burst, took from the stock",
+            "kind",
+            &stock.taken(),
+        )?;
         family(
             encoder,
             "trunkline_media_stock_empty",
             "Times that nothing was in stock for a channel that began to be heard or to speak",
             "kind",
-            &shortages,
+            &stock.empty(),
         )?;
         let dropped = media.bridge_dropped.by_cause();
         family(

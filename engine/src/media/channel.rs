@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
 use tokio::sync::mpsc::UnboundedSender;
 use trunkline_dsp::dtmf::{Detector, Key, Profile};
 
@@ -28,7 +27,7 @@ use super::player::{List, Player};
 use super::quality::QualityWatch;
 use super::receive::{Incoming, report_keys};
 use super::recorder::{Recording, RecordingLedger};
-use super::retire::{ChannelId, Left, Retired};
+use super::retire::{ChannelId, Left, Reaper, Retired};
 use super::room::Seat;
 use super::rtcp_session::RtcpSession;
 use super::secure::Secure;
@@ -49,14 +48,13 @@ pub(crate) struct Surroundings {
     pub(crate) rtp_timeout: Duration,
     pub(crate) dtmf: Profile,
     pub(crate) stock: Stock,
-    pub(crate) reaper: Sender<Retired>,
+    pub(crate) reaper: Reaper,
 }
 
 impl Surroundings {
     /// Has it freed elsewhere.
     pub(crate) fn scrap(&self, left: Box<impl std::fmt::Debug + Send + 'static>) {
-        // The reaper lives until the shard has ended.
-        let _ = self.reaper.send(Retired::Left(left));
+        self.reaper.send(Retired::Left(left));
     }
 
     /// Has what a player holds freed elsewhere.

@@ -16,11 +16,11 @@ use super::handle::{Busy, MediaConfig, MediaError, OpenError};
 use super::path::SendErrors;
 use super::ports::{self, Pair, PortPool};
 use super::recorder::{self, RecordingStats, WriterOrder};
-use super::retire::{ChannelId, Registry, Retirement};
+use super::retire::{ChannelId, Reaper, Registry, Retirement};
 use super::room::RoomPlaces;
 use super::shard::{Shard, ShardEnds, ShardOrder};
 use super::stats::MediaStats;
-use super::stock::{Shortages, Stock};
+use super::stock::{Stock, StockCounts};
 use super::tap::TapStats;
 use crate::net::poller::{Poller, Waker};
 use crate::net::{rtp_socket, thread as media_thread};
@@ -42,7 +42,7 @@ pub(crate) struct Engine {
     pub(crate) rooms: RoomPlaces,
     pub(crate) recordings: Arc<RecordingStats>,
     pub(crate) taps: Arc<TapStats>,
-    pub(crate) shortages: Arc<Shortages>,
+    pub(crate) stock_counts: Arc<StockCounts>,
     pub(crate) writer: Sender<WriterOrder>,
     pub(crate) stop: Arc<AtomicBool>,
     /// Those that run shards; they give them back when they end.
@@ -92,7 +92,7 @@ impl Engine {
             registry: registry.clone(),
         };
         let (writer, writer_orders) = crossbeam_channel::unbounded();
-        let (reaper, retired) = crossbeam_channel::unbounded();
+        let (reaper, reaped) = Reaper::new();
         let stop = Arc::new(AtomicBool::new(false));
         let count = config.threads.max(1);
         let pollers = (0..count).map(|_| Poller::new());
@@ -109,7 +109,7 @@ impl Engine {
         let whereabouts = Arc::new(Whereabouts::new(config.max_channels));
         let start = Instant::now();
         let (stock, refill) = Stock::new();
-        let shortages = stock.shortages();
+        let stock_counts = stock.counts();
         let (mut shards, mut links) = (Vec::new(), Vec::new());
         for (poller, arrivals) in pollers.into_iter().zip(arrivals) {
             let (orders, shard_orders) = crossbeam_channel::bounded(QUEUE);
@@ -144,7 +144,7 @@ impl Engine {
             shards.push(Shard::new(ends, around, config.max_channels, start));
         }
         let reaping = retirement.clone();
-        let reap = move || reaping.run(&retired);
+        let reap = move || reaping.run(&reaped);
         let mut threads = vec![
             named("media-reaper").spawn(reap)?,
             named("media-writer").spawn(move || recorder::run(&writer_orders, &retirement))?,
@@ -158,7 +158,7 @@ impl Engine {
             shards: links,
             recordings: Arc::default(),
             taps: Arc::default(),
-            shortages,
+            stock_counts,
             registry,
             rooms,
             writer,

@@ -25,7 +25,7 @@ use super::recorder::{self, RecordingSpec, RecordingStats, WriterOrder};
 use super::retire::ChannelId;
 use super::shard::{Shard, ShardOrder};
 use super::stats::MediaStats;
-use super::stock::Shortages;
+use super::stock::StockCounts;
 use super::tap::{self, TapEnds, TapSpec, TapStats};
 
 /// How to run the media engine.
@@ -287,9 +287,9 @@ impl Media {
         &self.engine.taps
     }
 
-    /// How often the stock had nothing for a channel that somebody began to listen to.
-    pub fn shortages(&self) -> &Shortages {
-        &self.engine.shortages
+    /// How often channels took something from the stock, or found nothing.
+    pub fn stock_counts(&self) -> &StockCounts {
+        &self.engine.stock_counts
     }
 
     /// How each shard was in the last second.

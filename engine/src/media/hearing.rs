@@ -8,7 +8,7 @@ use trunkline_dsp::comfort::{Noise, Silence};
 
 use super::codec::{AudioRate, Decoder, Encoding, Law};
 use super::frame::Frame;
-use super::playout::{FarRoom, Playout, PlayoutStats, Pulled};
+use super::playout::{FarRoom, FarSize, Playout, PlayoutStats, Pulled};
 use super::stock::Stock;
 use super::voice::LONGEST_PAYLOAD;
 use crate::net::prefetch::prefetch;
@@ -77,8 +77,8 @@ impl Hearing {
         header: &Header,
         payload: &[u8],
     ) -> bool {
-        if self.playout.needs_room_for(payload.len()) {
-            self.take_room(stock);
+        if let Some(size) = self.playout.needs_room_for(payload.len()) {
+            self.take_room(stock, size);
         }
         let present = self.present;
         let inserted = match (encoding.law(), present.law()) {
@@ -90,8 +90,8 @@ impl Hearing {
         inserted == Inserted::Late
     }
 
-    fn take_room(&mut self, stock: &Stock) {
-        if let Some(room) = stock.far_room() {
+    fn take_room(&mut self, stock: &Stock, size: FarSize) {
+        if let Some(room) = stock.far_room(size) {
             self.playout.lend(room);
         }
     }
@@ -154,7 +154,7 @@ impl Hearing {
     /// The next frame. To be called every 20 ms.
     pub(crate) fn pull(&mut self, stock: &Stock, now_us: u64, out: &mut Frame) -> Pulled {
         if self.playout.needs_room() {
-            self.take_room(stock);
+            self.take_room(stock, FarSize::Whole);
         }
         let decoder = match &mut self.opus {
             Some(opus) if self.present == Encoding::Opus => opus,

@@ -81,6 +81,6 @@ pub use recorder::{
 pub use room::{Edge, JoinError, MemberId, Room, RoomConfig, RoomError, RoomEvent, RoomEvents};
 pub use shard::Shard;
 pub use stats::{BridgeDropped, Counter, Dropped, Lateness, MOS_BOUNDS, MediaStats, MosSpread};
-pub use stock::Shortages;
+pub use stock::StockCounts;
 pub use tap::{TapEnds, TapFrame, TapSide, TapSpec, TapStats};
 pub use wav::file as wav_file;

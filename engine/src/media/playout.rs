@@ -8,7 +8,7 @@
 
 mod far_room;
 
-pub(crate) use far_room::FarRoom;
+pub(crate) use far_room::{FarRoom, FarSize};
 
 use std::mem::offset_of;
 use std::ops::Range;
@@ -113,8 +113,10 @@ pub struct Playout {
     last: Option<i16>,
     /// The moment of the newest pull, for statistics.
     pulled_us: u64,
-    /// Empty: what was lent is in the two buffers.
+    /// Its octets and samples are in the two buffers.
     lent: Option<Box<FarRoom>>,
+    /// What was lent before that, until it is given back.
+    outgrown: Option<Box<FarRoom>>,
     stats: PlayoutStats,
     jitter: JitterBuffer,
     pcm: PcmQueue,
@@ -138,6 +140,7 @@ impl Playout {
             last: None,
             pulled_us: 0,
             lent: None,
+            outgrown: None,
             stats: PlayoutStats::default(),
             jitter: JitterBuffer::small(encoding.clock(), Aim::default()),
             pcm: PcmQueue::new(),

@@ -294,7 +294,7 @@ fn what_is_made_up_is_made_of_all_that_came() {
 fn a_playout_is_small() {
     // All that a stream without loss or bursts has, and all there is in a burst.
     assert!(size_of::<Playout>() < 8 * 1024, "{}", size_of::<Playout>());
-    let size = size_of::<Playout>() + FarRoom::default().octets();
+    let size = size_of::<Playout>() + FarRoom::new(FarSize::Whole).octets();
     assert!(size < 28 * 1024, "{size}");
 }
 

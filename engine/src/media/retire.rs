@@ -3,13 +3,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use super::channel::ChannelState;
 use super::event::MediaEvent;
 use super::ports::PortPool;
 use super::recorder::RecordingLedger;
 
+/// Things on their way to the reaper that there is room for from the start.
+const ON_THE_WAY: usize = 4096;
 /// Between two bouts of [`Retirement::run`]: nobody misses a port for so long.
 const REST: Duration = Duration::from_millis(2);
 
@@ -60,6 +62,55 @@ impl Retired {
     }
 }
 
+/// The shard's way to the thread that frees what left the loop. Allocates only while [`ON_THE_WAY`] things wait there already.
+#[derive(Debug, Clone)]
+pub(crate) struct Reaper {
+    ring: Sender<Retired>,
+    overflow: Sender<Retired>,
+}
+
+impl Reaper {
+    pub(crate) fn new() -> (Reaper, Reaped) {
+        let (ring, from_ring) = crossbeam_channel::bounded(ON_THE_WAY);
+        let (overflow, overflown) = crossbeam_channel::unbounded();
+        let reaped = Reaped {
+            ring: from_ring,
+            overflow: overflown,
+        };
+        (Reaper { ring, overflow }, reaped)
+    }
+
+    /// Nothing waits, and nothing is freed here: the reaper lives until no shard is left.
+    pub(crate) fn send(&self, gone: Retired) {
+        if let Err(TrySendError::Full(gone)) = self.ring.try_send(gone) {
+            let _ = self.overflow.send(gone);
+        }
+    }
+}
+
+/// What left the shards.
+#[derive(Debug)]
+pub(crate) struct Reaped {
+    ring: Receiver<Retired>,
+    overflow: Receiver<Retired>,
+}
+
+impl Reaped {
+    /// The next of it, whenever it comes; none when no shard is left.
+    fn next(&self) -> Option<Retired> {
+        let first = crossbeam_channel::select! {
+            recv(self.ring) -> gone => gone,
+            recv(self.overflow) -> gone => gone,
+        };
+        first.ok().or_else(|| self.waiting().next())
+    }
+
+    /// What is there already.
+    fn waiting(&self) -> impl Iterator<Item = Retired> {
+        self.ring.try_iter().chain(self.overflow.try_iter())
+    }
+}
+
 /// Completes the end of channels.
 #[derive(Debug, Clone)]
 pub(crate) struct Retirement {
@@ -68,10 +119,10 @@ pub(crate) struct Retirement {
 
 impl Retirement {
     /// Completes the end of each channel until the shard has ended. A rest after each bout makes one wake-up of many where calls end quickly.
-    pub(crate) fn run(&self, retired: &Receiver<Retired>) {
-        while let Ok(first) = retired.recv() {
+    pub(crate) fn run(&self, reaped: &Reaped) {
+        while let Some(first) = reaped.next() {
             self.complete(first);
-            retired.try_iter().for_each(|gone| self.complete(gone));
+            reaped.waiting().for_each(|gone| self.complete(gone));
             std::thread::sleep(REST);
         }
     }
@@ -93,5 +144,48 @@ impl Retirement {
         drop(registry);
         // Nobody may listen any more.
         let _ = events.send(MediaEvent::Closed(Box::new(stats)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[derive(Debug)]
+    struct Counted(Arc<AtomicUsize>);
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// More than there is room for, before anybody takes it: each is freed, and the thread ends with the last shard.
+    #[test]
+    fn all_that_leaves_is_freed() {
+        let (reaper, reaped) = Reaper::new();
+        let freed = Arc::new(AtomicUsize::new(0));
+        let count = ON_THE_WAY * 2 + 7;
+        let send = |reaper: &Reaper| {
+            let gone = Box::new(Counted(freed.clone()));
+            reaper.send(Retired::Left(gone));
+        };
+        (0..count).for_each(|_| send(&reaper));
+        assert_eq!(reaped.overflow.len(), count - ON_THE_WAY);
+        let retirement = Retirement {
+            registry: Arc::new(Mutex::new(Registry {
+                ports: PortPool::new(&(43_400..=43_401)),
+                places: Vec::new(),
+            })),
+        };
+        let another = reaper.clone();
+        drop(reaper);
+        std::thread::scope(|scope| {
+            scope.spawn(|| retirement.run(&reaped));
+            send(&another);
+            drop(another);
+        });
+        assert_eq!(freed.load(Ordering::SeqCst), count + 1);
     }
 }

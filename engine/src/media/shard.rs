@@ -19,7 +19,7 @@ use super::crossing::Crossing;
 use super::frame::Frame;
 use super::intake::LONGEST_DATAGRAM;
 use super::recorder::WriterOrder;
-use super::retire::{ChannelId, Retired};
+use super::retire::{ChannelId, Reaper, Retired};
 use super::room::{RoomOrder, Rooms};
 use super::wheel::{Due, Wheel};
 use crate::net::poller::Poller;
@@ -68,7 +68,7 @@ pub struct Shard {
     pub(super) wall_ns: u64,
     /// What the channel whose turn it is has received.
     heard: Frame,
-    reaper: Sender<Retired>,
+    reaper: Reaper,
     writer: Sender<WriterOrder>,
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct ShardEnds {
     pub(crate) orders: Receiver<ShardOrder>,
     pub(crate) crossing: Crossing,
     pub(crate) stop: Arc<AtomicBool>,
-    pub(crate) reaper: Sender<Retired>,
+    pub(crate) reaper: Reaper,
     pub(crate) writer: Sender<WriterOrder>,
 }
 
@@ -413,7 +413,7 @@ impl Shard {
         let retired = Retired::Channel(channel);
         // The other ends live until this thread has ended.
         if retired.recordings_complete() {
-            let _ = self.reaper.send(retired);
+            self.reaper.send(retired);
         } else {
             let _ = self.writer.send(WriterOrder::Retire(retired));
         }
@@ -421,10 +421,9 @@ impl Shard {
 }
 
 /// Has freed what the channel is done with.
-fn free_spent(channel: &mut ChannelState, reaper: &Sender<Retired>) {
+fn free_spent(channel: &mut ChannelState, reaper: &Reaper) {
     for spent in channel.spent.drain(..) {
-        // The reaper lives until this thread has ended.
-        let _ = reaper.send(Retired::Left(spent));
+        reaper.send(Retired::Left(spent));
     }
 }
 
@@ -473,7 +472,7 @@ mod tests {
             rtp_timeout: Duration::from_secs(1),
             dtmf: trunkline_dsp::dtmf::Profile::TELEPHONE,
             stock: Stock::new().0,
-            reaper: crossbeam_channel::unbounded().0,
+            reaper: Reaper::new().0,
         };
         assert_eq!(contained(&around, || 7), Some(7));
         assert_eq!(contained(&around, || panic!("made up")), None::<u8>);

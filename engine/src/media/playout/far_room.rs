@@ -1,31 +1,51 @@
 //! Room that a playout needs in bursts, behind long holes and for wideband only. Most streams never do, so they have none of their own: it is
 //! taken from the stock, lent while it is needed, and freed elsewhere afterwards. Never allocates in the loop.
 //!
+//! After a pause of the network or the machine thousands need it at once, for what came together: that is lent by itself, and all of it only to
+//! whoever needs more.
+//!
 //! A playout that needs it and finds none gives up the packets that wait longest, and makes up less of a hole at once.
 
+use super::{AudioRate, Playout, STRETCHED_MS};
 #[cfg(test)]
 use super::{Decoder, Frame, Header, Inserted, Pulled};
-use super::{Playout, STRETCHED_MS};
 use crate::media::pcm_queue::{NEAR_ROOM, ROOM};
 
 /// Octets of payload that can wait there: 1.5 s of G.711, 384 ms of L16 at 16 kHz with those that a playout has itself.
 const OCTETS: usize = 11 * 1024;
+/// Octets for a burst: 360 ms of G.711 with those that a playout has itself, beside what was played last.
+const BURST_OCTETS: usize = 2 * 1024;
 /// Frames for which it is not needed until it is given back: 5 s.
 const KEPT_FRAMES: u8 = 250;
+
+/// How much is lent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FarSize {
+    /// For packets that came together: payloads alone.
+    Burst,
+    /// For long holes and wide audio, too: payloads and samples.
+    Whole,
+}
 
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct FarRoom {
+    size: FarSize,
     octets: Vec<u8>,
     samples: Vec<i16>,
 }
 
-impl Default for FarRoom {
+impl FarRoom {
     /// Allocates.
-    fn default() -> FarRoom {
+    pub(crate) fn new(size: FarSize) -> FarRoom {
+        let (octets, samples) = match size {
+            FarSize::Burst => (BURST_OCTETS, 0),
+            FarSize::Whole => (OCTETS, ROOM),
+        };
         FarRoom {
-            octets: Vec::with_capacity(OCTETS),
-            samples: Vec::with_capacity(ROOM),
+            size,
+            octets: Vec::with_capacity(octets),
+            samples: Vec::with_capacity(samples),
         }
     }
 }
@@ -39,8 +59,8 @@ impl Playout {
         header: &Header,
         payload: &[u8],
     ) -> Inserted {
-        if self.needs_room_for(payload.len()) {
-            self.lend(Box::default());
+        if let Some(size) = self.needs_room_for(payload.len()) {
+            self.lend(Box::new(FarRoom::new(size)));
         }
         self.insert(now_us, header, payload)
     }
@@ -52,7 +72,7 @@ impl Playout {
         out: &mut Frame,
     ) -> Pulled {
         if self.needs_room() {
-            self.lend(Box::default());
+            self.lend(Box::new(FarRoom::new(FarSize::Whole)));
         }
         let pulled = self.pull(now_us, decoder, out);
         self.give_back();
@@ -69,22 +89,36 @@ impl FarRoom {
 }
 
 impl Playout {
-    /// Gives it room for as long as it needs it.
+    /// Gives it room for as long as it needs it. To be more than it was lent before, if anything was.
     pub(crate) fn lend(&mut self, mut room: Box<FarRoom>) {
-        self.jitter.lend(std::mem::take(&mut room.octets));
+        let octets = self.jitter.lend(std::mem::take(&mut room.octets));
         self.pcm.lend(std::mem::take(&mut room.samples));
         self.unneeded = 0;
-        self.lent = Some(room);
+        self.outgrown = self.lent.replace(room);
+        if let Some(outgrown) = &mut self.outgrown {
+            outgrown.octets = octets;
+        }
     }
 
-    /// Whether it should be lent room before a packet of so many octets is inserted.
-    pub(crate) fn needs_room_for(&self, octets: usize) -> bool {
-        self.lent.is_none() && self.jitter.is_crowded(octets)
+    /// How much it should be lent, if at all, before a packet of so many octets is inserted.
+    pub(crate) fn needs_room_for(&self, octets: usize) -> Option<FarSize> {
+        if self.has_whole() || !self.jitter.is_crowded(octets) {
+            return None;
+        }
+        match (&self.lent, self.rate()) {
+            (None, AudioRate::Narrow) => Some(FarSize::Burst),
+            _ => Some(FarSize::Whole),
+        }
     }
 
-    /// Whether it should be lent room before the next frame is pulled.
+    /// Whether it should be lent [all](FarSize::Whole) room before the next frame is pulled.
     pub(crate) fn needs_room(&self) -> bool {
-        self.lent.is_none() && self.is_tight()
+        !self.has_whole() && self.is_tight()
+    }
+
+    fn has_whole(&self) -> bool {
+        let lent = self.lent.as_ref();
+        lent.is_some_and(|room| room.size == FarSize::Whole)
     }
 
     /// Whether the next frame may be made of more samples than there is place for without what is lent.
@@ -99,9 +133,12 @@ impl Playout {
         before + self.encoding.samples(hole) + self.encoding.samples(packet) > NEAR_ROOM
     }
 
-    /// What was lent, once it was not needed for a while. To be asked after each frame.
+    /// What was lent, once it was not needed for a while or more was lent instead. To be asked after each frame.
     pub(crate) fn give_back(&mut self) -> Option<Box<FarRoom>> {
         self.lent.as_ref()?;
+        if self.outgrown.is_some() {
+            return self.outgrown.take();
+        }
         self.unneeded = match self.is_tight() || !self.pcm.is_empty() {
             true => 0,
             false => self.unneeded.saturating_add(1),
@@ -115,7 +152,7 @@ impl Playout {
             return None;
         };
         let mut room = self.lent.take()?;
-        *room = FarRoom { octets, samples };
+        (room.octets, room.samples) = (octets, samples);
         Some(room)
     }
 }
@@ -132,7 +169,8 @@ mod tests {
         decoder: Decoder,
         /// Whether the stock has any.
         stocked: bool,
-        lent: usize,
+        /// Times it was lent room for bursts, and all.
+        lent: [usize; 2],
         frame: Frame,
         /// Packets sent, and frames pulled.
         sent: u16,
@@ -145,17 +183,17 @@ mod tests {
                 playout: Playout::new(encoding),
                 decoder: Decoder::new(encoding).unwrap(),
                 stocked: true,
-                lent: 0,
+                lent: [0; 2],
                 frame: Frame::silence(AudioRate::Narrow),
                 sent: 0,
                 pulled: 0,
             }
         }
 
-        fn lend(&mut self) {
+        fn lend(&mut self, size: FarSize) {
             if self.stocked {
-                self.lent += 1;
-                self.playout.lend(Box::default());
+                self.lent[usize::from(size == FarSize::Whole)] += 1;
+                self.playout.lend(Box::new(FarRoom::new(size)));
             }
         }
 
@@ -164,8 +202,8 @@ mod tests {
             let encoding = self.playout.encoding;
             // Silence in A-law: what is too much can be left out.
             let payload = vec![0xD5; encoding.octets_per_ms().unwrap() * 20];
-            if self.playout.needs_room_for(payload.len()) {
-                self.lend();
+            if let Some(size) = self.playout.needs_room_for(payload.len()) {
+                self.lend(size);
             }
             let header = Header {
                 marker: false,
@@ -181,7 +219,7 @@ mod tests {
         /// The next frame is taken. Returns whether room was given back.
         fn pull(&mut self) -> bool {
             if self.playout.needs_room() {
-                self.lend();
+                self.lend(FarSize::Whole);
             }
             let now_us = self.pulled * 20_000;
             self.pulled += 1;
@@ -204,28 +242,41 @@ mod tests {
     fn a_steady_stream_needs_none_and_a_burst_has_it_for_a_while() {
         let mut stream = Stream::new(Encoding::Pcma);
         stream.go_on(400);
-        assert_eq!(stream.lent, 0);
+        assert_eq!(stream.lent, [0, 0]);
         // The network stands for 240 ms, and all comes at once.
         (0..12).for_each(|_| {
             stream.pull();
         });
         (0..12).for_each(|_| stream.send());
-        assert_eq!(stream.lent, 1);
+        assert_eq!(stream.lent, [1, 0]);
         assert_eq!(stream.go_on(2000), 1);
         assert!(stream.playout.lent.is_none());
-        assert_eq!((stream.lent, stream.playout.stats().late), (1, 0));
+        assert_eq!((stream.lent, stream.playout.stats().late), ([1, 0], 0));
         // Three packets are lost.
         stream.sent += 3;
         stream.pulled += 3;
         assert_eq!(stream.go_on(1000), 1);
-        assert_eq!(stream.lent, 2);
+        assert_eq!(stream.lent, [1, 1]);
+    }
+
+    /// A second comes at once: what is too much for the first loan gets the larger one, and nothing that waits is lost on the way.
+    #[test]
+    fn a_burst_that_outgrows_its_room_gets_all() {
+        let mut stream = Stream::new(Encoding::Pcma);
+        stream.go_on(400);
+        (0..50).for_each(|_| stream.send());
+        assert_eq!((stream.lent, stream.playout.stats().late), ([1, 1], 0));
+        assert!(stream.pull(), "the smaller comes back with the next frame");
+        assert!(stream.playout.outgrown.is_none() && stream.playout.has_whole());
+        assert_eq!(stream.go_on(2000), 1);
+        assert!(stream.playout.lent.is_none());
     }
 
     #[test]
     fn wideband_has_it_always() {
         let mut stream = Stream::new(Encoding::G722);
         assert_eq!(stream.go_on(1000), 0);
-        assert_eq!(stream.lent, 1);
+        assert_eq!(stream.lent, [0, 1]);
     }
 
     /// The stock is empty: less is heard, and nothing breaks.

@@ -3,12 +3,10 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crossbeam_channel::Sender;
-
 use super::super::channel::ChannelState;
 use super::super::player::Player;
 use super::super::recorder::Recording;
-use super::super::retire::{ChannelId, Retired};
+use super::super::retire::{ChannelId, Reaper, Retired};
 use super::super::stats::MediaStats;
 use super::lines::Line;
 use super::member::{Edge, Member, Seat};
@@ -109,13 +107,13 @@ pub(crate) struct Rooms {
     slab: Vec<Option<Box<RoomState>>>,
     open: u64,
     stats: Arc<MediaStats>,
-    reaper: Sender<Retired>,
+    reaper: Reaper,
 }
 
 type Channels = [Option<Box<ChannelState>>];
 
 impl Rooms {
-    pub(crate) fn new(limit: usize, stats: Arc<MediaStats>, reaper: Sender<Retired>) -> Rooms {
+    pub(crate) fn new(limit: usize, stats: Arc<MediaStats>, reaper: Reaper) -> Rooms {
         Rooms {
             slab: std::iter::repeat_with(|| None).take(limit).collect(),
             open: 0,
@@ -331,14 +329,13 @@ impl Rooms {
     /// Has freed what a room is done with.
     pub(super) fn free_spent(&mut self, id: RoomId) {
         while let Some(spent) = self.room(id).and_then(|room| room.spent.pop()) {
-            // The reaper lives until this thread has ended.
-            let _ = self.reaper.send(Retired::Left(spent));
+            self.reaper.send(Retired::Left(spent));
         }
     }
 
     /// Has it freed elsewhere.
     fn scrap(&self, left: Box<impl std::fmt::Debug + Send + 'static>) {
-        let _ = self.reaper.send(Retired::Left(left));
+        self.reaper.send(Retired::Left(left));
     }
 }
 

@@ -192,9 +192,9 @@ impl JitterBuffer {
             ..offset_of!(JitterBuffer, store) + offset_of!(Store, entries) + LINE,
     ];
 
-    /// Lends it as much room beside its own as this has capacity.
-    pub fn lend(&mut self, room: Vec<u8>) {
-        self.store.lend(room);
+    /// Lends it as much room beside its own as this has capacity. Returns what was lent before, which is to be less.
+    pub fn lend(&mut self, room: Vec<u8>) -> Vec<u8> {
+        self.store.lend(room)
     }
 
     /// What was lent, unless it is needed.

@@ -81,10 +81,13 @@ impl Store {
         }
     }
 
-    /// Lends it as many octets beyond [`NEAR`] as these have capacity; 64 KiB with those are the most.
-    pub(super) fn lend(&mut self, far: Vec<u8>) {
+    /// Lends it as many octets beyond [`NEAR`] as these have capacity; 64 KiB with those are the most. Returns what was lent before, which is
+    /// to be less.
+    pub(super) fn lend(&mut self, mut far: Vec<u8>) -> Vec<u8> {
         self.size = (NEAR + far.capacity()).min(usize::from(u16::MAX)) as u32;
-        self.far = far;
+        far.clear();
+        far.extend_from_slice(&self.far[..self.far.len().min(far.capacity())]);
+        std::mem::replace(&mut self.far, far)
     }
 
     /// What was lent, unless a payload is in there.
@@ -98,11 +101,11 @@ impl Store {
         Some(std::mem::take(&mut self.far))
     }
 
-    /// Whether there may be no place for another payload of so many octets beside those that wait and the last ones, without what can be lent;
+    /// Whether there may be no place for another payload of so many octets beside those that wait and the last ones;
     /// or never, because it is longer than [`longest_payload`](Self::longest_payload).
     pub(super) fn is_crowded(&self, length: usize) -> bool {
         let kept = self.taken().filter(|of| of.length > 0).count();
-        (kept + 1) * length > NEAR || length > self.longest_payload()
+        (kept + 1) * length > self.size as usize || length > self.longest_payload()
     }
 
     fn taken(&self) -> impl Iterator<Item = &Place> {
@@ -323,8 +326,12 @@ mod tests {
         }
         assert!(store.is_crowded(160));
         assert!(!Store::new().is_crowded(NEAR / 2) && Store::new().is_crowded(NEAR / 2 + 1));
-        store.lend(Vec::with_capacity(4000));
+        store.lend(Vec::with_capacity(200));
+        assert!(!store.is_crowded(160));
         assert_eq!(store.insert(10, 1, true, &[10; 160]), 0);
+        // More than that: what is in the smaller room goes along.
+        assert!(store.is_crowded(160));
+        assert_eq!(store.lend(Vec::with_capacity(4000)).capacity(), 200);
         assert!(store.give_back().is_none());
         for n in 0..11 {
             let entry = store.hand_out().unwrap();
