@@ -171,7 +171,7 @@ pub(crate) struct ChannelState {
     pub(crate) rtcp: RtcpSession,
     pub(crate) player: Option<Player>,
     pub(crate) quality: QualityWatch,
-    pub(crate) ears: Option<Ears>,
+    pub(crate) ears: Option<Box<Ears>>,
     // Seldom touched from here on.
     /// What plays when that has faded.
     pub(crate) next_player: Option<Player>,
@@ -196,6 +196,7 @@ pub(crate) enum Order {
     Tap(Box<Tap>),
     /// Begin another, which only hears.
     Hear(Box<Tap>),
+    Listen(Option<Box<Ears>>),
     Attend(Option<Box<Attentive>>),
     /// Look for tones of keys with this receiver, whatever it heard before; `None`: no more.
     Detect(Option<Box<Detector>>),
@@ -345,6 +346,14 @@ impl ChannelState {
                 let before = self.listener.replace(tap);
                 self.scrap(before);
             }
+            Order::Listen(mut wanted) => {
+                self.begin_listening();
+                if let (Some(ears), Some(before)) = (&mut wanted, &self.ears) {
+                    ears.follow(before);
+                }
+                let before = std::mem::replace(&mut self.ears, wanted);
+                self.scrap(before);
+            }
             Order::Attend(wanted) => {
                 self.begin_listening();
                 let before = std::mem::replace(&mut self.attentive, wanted);
@@ -391,10 +400,6 @@ impl ChannelState {
                     let stopped = self.recording.take_if(|recording| recording.id() == id);
                     self.scrap(stopped);
                 }
-                Command::Listen(wanted) => {
-                    self.begin_listening();
-                    self.ears = Ears::follow(self.ears.take(), wanted);
-                }
                 Command::PauseRecord { id, paused } => {
                     if let Some(recording) = &mut self.recording
                         && recording.id() == id
@@ -411,6 +416,7 @@ impl ChannelState {
                 // Made into orders of their own by the handle; done by the shard for both ends.
                 Command::Stream(_)
                 | Command::Record(_)
+                | Command::Listen(_)
                 | Command::Attend(_)
                 | Command::Detect { .. }
                 | Command::Play { .. }

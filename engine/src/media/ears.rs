@@ -26,30 +26,28 @@ pub(crate) struct Ears {
 }
 
 impl Ears {
-    /// What another wish makes of those that there are; `None` where nothing is wanted. What was wanted before goes on as it was.
-    pub(crate) fn follow(before: Option<Ears>, wanted: Listening) -> Option<Ears> {
-        if wanted == Listening::default() {
-            return None;
-        }
-        let mut ears = before.unwrap_or_else(Ears::new);
-        if !ears.wanted.speech {
-            ears.speech = SpeechDetector::new(ears.rate_hz);
-            ears.speaking = None;
-        }
-        if !ears.wanted.beep {
-            ears.beep = BeepDetector::new(ears.rate_hz);
-        }
-        ears.wanted = wanted;
-        Some(ears)
-    }
-
-    fn new() -> Ears {
-        Ears {
-            wanted: Listening::default(),
+    /// `None` where nothing is wanted. Allocates.
+    pub(crate) fn new(wanted: Listening) -> Option<Box<Ears>> {
+        let ears = || Ears {
+            wanted,
             rate_hz: 8000,
             speech: SpeechDetector::new(8000),
             beep: BeepDetector::new(8000),
             speaking: None,
+        };
+        (wanted != Listening::default()).then(|| Box::new(ears()))
+    }
+
+    /// Takes the place of what was wanted before: what both want goes on as it was.
+    pub(crate) fn follow(&mut self, before: &Ears) {
+        self.rate_hz = before.rate_hz;
+        match self.wanted.speech && before.wanted.speech {
+            true => (self.speech, self.speaking) = (before.speech.clone(), before.speaking),
+            false => self.speech = SpeechDetector::new(self.rate_hz),
+        }
+        match self.wanted.beep && before.wanted.beep {
+            true => self.beep = before.beep.clone(),
+            false => self.beep = BeepDetector::new(self.rate_hz),
         }
     }
 

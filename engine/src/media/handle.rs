@@ -17,6 +17,7 @@ use super::codec::Encoding;
 use super::codec::opus::OpusSettings;
 use super::command::{Command, Manner};
 use super::digits::DigitSender;
+use super::ears::Ears;
 use super::engine::{Engine, lock};
 use super::event::MediaEvent;
 use super::player::List;
@@ -371,6 +372,7 @@ impl Channel {
                     Busy
                 })?)
             }
+            Command::Listen(wanted) => Order::Listen(Ears::new(wanted)),
             Command::Attend(wanted) => Order::Attend(Attentive::new(wanted)),
             Command::Detect { inband } => {
                 let detector = || Box::new(Detector::new(8000, Profile::default()));

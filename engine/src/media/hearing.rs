@@ -24,7 +24,7 @@ pub(crate) struct Hearing {
     /// Of the last encoding that was not Opus.
     plain: Decoder,
     /// From the stock, once Opus came.
-    opus: Option<Decoder>,
+    opus: Option<Box<Decoder>>,
     /// What the peer's pauses sound like, if it said so.
     silence: Option<Silence>,
     noise: Noise,

@@ -28,8 +28,8 @@ enum Kind {
 #[derive(Debug, Clone, Copy)]
 struct Mark {
     kind: Kind,
-    from: usize,
-    to: usize,
+    from: u16,
+    to: u16,
 }
 
 /// What is not the peer's in samples that were taken out.
@@ -169,8 +169,8 @@ impl PcmQueue {
         self.samples_mut().copy_within(from - 1..to, HEADROOM - 1);
         (self.from, self.to) = (HEADROOM, to - down);
         for mark in &mut self.marks[..self.marked] {
-            mark.from -= down.min(mark.from);
-            mark.to -= down;
+            mark.from = mark.from.saturating_sub(down as u16);
+            mark.to -= down as u16;
         }
     }
 
@@ -214,7 +214,8 @@ impl PcmQueue {
     }
 
     fn mark(&mut self, kind: Kind, count: usize) {
-        let (from, to) = (self.to, self.to + count);
+        // Places are below `ROOM`.
+        let (from, to) = (self.to as u16, (self.to + count) as u16);
         if let Some(last) = self.marks[..self.marked].last_mut()
             && ((last.kind == kind && last.to == from) || self.marked == MARKS)
         {
@@ -233,7 +234,7 @@ impl PcmQueue {
         out[count..].fill(0);
         let mut taken = Taken::default();
         for mark in &self.marks[..self.marked] {
-            let within = mark.from.max(from)..mark.to.min(end);
+            let within = usize::from(mark.from).max(from)..usize::from(mark.to).min(end);
             match mark.kind {
                 _ if within.is_empty() => {}
                 Kind::Quiet => taken.quiet += within.len(),
@@ -248,7 +249,7 @@ impl PcmQueue {
         }
         let over = self.marks[..self.marked]
             .iter()
-            .take_while(|mark| mark.to <= end)
+            .take_while(|mark| usize::from(mark.to) <= end)
             .count();
         self.marks.copy_within(over..self.marked, 0);
         self.marked -= over;

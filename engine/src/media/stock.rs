@@ -83,7 +83,7 @@ pub(crate) struct Stock {
     hearings: Receiver<Box<Hearing>>,
     burst_rooms: Receiver<Box<FarRoom>>,
     far_rooms: Receiver<Box<FarRoom>>,
-    opus: Receiver<Decoder>,
+    opus: Receiver<Box<Decoder>>,
     opus_encoders: Receiver<Box<OpusEncoder>>,
 }
 
@@ -93,7 +93,7 @@ pub(crate) struct Refill {
     hearings: Sender<Box<Hearing>>,
     burst_rooms: Sender<Box<FarRoom>>,
     far_rooms: Sender<Box<FarRoom>>,
-    opus: Sender<Decoder>,
+    opus: Sender<Box<Decoder>>,
     opus_encoders: Sender<Box<OpusEncoder>>,
 }
 
@@ -144,7 +144,7 @@ impl Stock {
     }
 
     /// A decoder of Opus.
-    pub(crate) fn opus(&self) -> Option<Decoder> {
+    pub(crate) fn opus(&self) -> Option<Box<Decoder>> {
         self.counts.opus_decoders.take(&self.opus)
     }
 
@@ -204,10 +204,11 @@ fn far_room(size: FarSize) -> Box<FarRoom> {
     Box::new(FarRoom::new(size))
 }
 
-fn opus_decoder() -> Option<Decoder> {
+fn opus_decoder() -> Option<Box<Decoder>> {
     Decoder::new(Encoding::Opus)
         .inspect_err(|error| tracing::error!(%error, "no Opus decoder: Opus will not be heard"))
         .ok()
+        .map(Box::new)
 }
 
 fn opus_encoder() -> Option<Box<OpusEncoder>> {

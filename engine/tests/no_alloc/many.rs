@@ -109,12 +109,16 @@ fn channels_that_read_in_their_step() {
         allocations += round(&mut shard, &mut calls, &mut now, each);
     }
     assert_eq!(allocations, 0, "allocations in {ROUNDS} rounds");
-    // After a gap such a channel takes all there is at once; one that is watched takes one packet in a turn.
-    round(&mut shard, &mut calls, &mut now, 0);
-    let before = media.stats().packets_in.value();
-    round(&mut shard, &mut calls, &mut now, 3);
-    let came = media.stats().packets_in.value() - before;
-    assert_eq!(came, 3 * u64::from(CHANNELS));
+    // After a gap such a channel takes all there is at once; one that is watched takes one packet in a turn. On a busy machine some of what was
+    // sent is not there yet.
+    let mut at_once = || {
+        round(&mut shard, &mut calls, &mut now, 0);
+        let before = media.stats().packets_in.value();
+        round(&mut shard, &mut calls, &mut now, 3);
+        media.stats().packets_in.value() - before
+    };
+    let came: Vec<_> = (0..10).map(|_| at_once()).collect();
+    assert!(came.contains(&(3 * u64::from(CHANNELS))), "{came:?}");
     let sent = media.stats().packets_out.value();
     assert!(sent >= u64::from(CHANNELS) * u64::from(ROUNDS + WARM_UP_ROUNDS - 2));
 }
