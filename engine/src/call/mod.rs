@@ -398,7 +398,7 @@ impl Calls {
         while let Some(call) = incoming.recv().await {
             // Counted before its task runs, so that draining sees it.
             let active = self.counters.begin(Direction::Inbound);
-            tokio::spawn(session::inbound(self.clone(), call, active));
+            tokio::spawn(session::inbound(self.clone(), Box::new(call), active));
         }
         self.all_begun.send_replace(true);
     }

@@ -25,8 +25,8 @@ use trunkline_sip::{Flow, LegId, Origin, Uri};
 /// After this time a caller refused with 503 may try again, where the refusal does not say.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Runs one inbound call to its end. `active` holds it in the gauge.
-pub(super) async fn inbound(calls: Arc<Calls>, incoming: Incoming, active: Active) {
+/// Runs one inbound call to its end. `active` holds it in the gauge. What came in is boxed: a future keeps room for it on each way it goes.
+pub(super) async fn inbound(calls: Arc<Calls>, incoming: Box<Incoming>, active: Active) {
     let (info, caller) = {
         let frame = incoming.request.frame();
         let origin = incoming.origin.clone();
@@ -48,7 +48,7 @@ pub(super) async fn inbound(calls: Arc<Calls>, incoming: Incoming, active: Activ
         .await;
 }
 
-async fn run_inbound(call: Arc<CallContext>, orders: Orders, incoming: Incoming, rank: usize) {
+async fn run_inbound(call: Arc<CallContext>, orders: Orders, incoming: Box<Incoming>, rank: usize) {
     let (calls, info) = (&call.calls, &call.info);
     let _watch = PanicWatch(calls.counters.clone());
     let began = Instant::now();
@@ -64,9 +64,9 @@ async fn run_inbound(call: Arc<CallContext>, orders: Orders, incoming: Incoming,
     tell_started(&call);
     let id = incoming.leg;
     if let Some(old) = incoming.replaces {
-        return Box::pin(replace(&call, incoming, old)).await;
+        return Box::pin(replace(&call, *incoming, old)).await;
     }
-    let (mut leg, program) = match admit(&call, incoming, rank) {
+    let (mut leg, program) = match admit(&call, *incoming, rank) {
         Ok(admitted) => admitted,
         Err(refusal) => {
             let end = refused_end(&refusal);

@@ -13,8 +13,8 @@ use crate::media::pcm_queue::{NEAR_ROOM, ROOM};
 
 /// Octets of payload that can wait there: 1.5 s of G.711, 384 ms of L16 at 16 kHz with those that a playout has itself.
 const OCTETS: usize = 11 * 1024;
-/// Octets for a burst: 360 ms of G.711 with those that a playout has itself, beside what was played last.
-const BURST_OCTETS: usize = 2 * 1024;
+/// Octets for a burst: 300 ms of G.711 with those that a playout has itself, beside what was played last.
+const BURST_OCTETS: usize = 1536;
 /// Frames for which it is not needed until it is given back: 5 s.
 const KEPT_FRAMES: u8 = 250;
 
