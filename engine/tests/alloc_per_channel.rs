@@ -56,7 +56,7 @@ impl Rig {
     fn new(encodings: [Encoding; 2]) -> Rig {
         let config = MediaConfig {
             bind: "127.0.0.1".parse().unwrap(),
-            ports: 43_000..=43_399,
+            ports: 23_000..=23_399,
             max_channels: CHANNELS,
             ..MediaConfig::default()
         };

@@ -25,7 +25,7 @@ use phone::{
 
 #[test]
 fn a_prompt_is_heard_whole_and_its_end_is_told() {
-    let media = media(41_000..=41_009);
+    let media = media(21_000..=21_009);
     let (channel, mut events, phone) = call(&media);
     let prompt = Arc::new(Prompt::from_samples("tone", &tone(700.0, 300)));
     let audio = vec![
@@ -99,7 +99,7 @@ fn a_prompt_is_heard_whole_and_its_end_is_told() {
 
 #[test]
 fn keys_are_heard_as_events_and_in_the_audio() {
-    let media = media(41_010..=41_019);
+    let media = media(21_010..=21_019);
     let (channel, mut events, mut phone) = call(&media);
     let key = |source| move |event: &MediaEvent| matches!(event, MediaEvent::KeyEnd { source: from, .. } if *from == source);
     let header = Header {
@@ -175,7 +175,7 @@ fn keys_are_heard_as_events_and_in_the_audio() {
 
 #[test]
 fn digits_are_sent_as_events_or_as_tones() {
-    let media = media(41_020..=41_029);
+    let media = media(21_020..=21_029);
     let (channel, mut events, phone) = call(&media);
     channel
         .send(Command::SendDigits {
@@ -236,7 +236,7 @@ fn digits_are_sent_as_events_or_as_tones() {
 
 #[test]
 fn the_echo_is_what_was_said() {
-    let media = media(41_030..=41_039);
+    let media = media(21_030..=21_039);
     let (channel, mut events, mut phone) = call(&media);
     channel.send(Command::Echo(true)).unwrap();
     let spoken = [tone(500.0, 200), tone(1100.0, 200), vec![0; 4000]].concat();
@@ -249,7 +249,7 @@ fn the_echo_is_what_was_said() {
 #[test]
 fn a_recording_holds_what_was_said() {
     let folder = tempfile::tempdir().unwrap();
-    let media = media(41_040..=41_049);
+    let media = media(21_040..=21_049);
     let (channel, mut events, mut phone) = call(&media);
     let path = folder.path().join("said.wav");
     channel
@@ -302,7 +302,7 @@ fn a_recording_holds_what_was_said() {
 
 #[test]
 fn a_recording_that_cannot_be_written_does_not_harm_the_call() {
-    let media = media(41_050..=41_059);
+    let media = media(21_050..=21_059);
     let (channel, mut events, mut phone) = call(&media);
     channel
         .send(Command::Record(Box::new(RecordingSpec::new(
@@ -323,7 +323,7 @@ fn a_recording_that_cannot_be_written_does_not_harm_the_call() {
 
 #[test]
 fn strangers_are_not_heard_and_get_nothing() {
-    let media = media(41_060..=41_069);
+    let media = media(21_060..=21_069);
     let (channel, mut events) = media.open().unwrap();
     let mut phone = Phone::new("127.0.0.1", channel.rtp_port());
     let mut stranger = Phone::new("127.0.0.9", channel.rtp_port());
@@ -388,7 +388,7 @@ fn strangers_are_not_heard_and_get_nothing() {
 
 #[test]
 fn audio_survives_a_new_source_loss_doubles_and_disorder() {
-    let media = media(41_070..=41_079);
+    let media = media(21_070..=21_079);
     let (channel, mut events, mut phone) = call(&media);
     channel.send(Command::Echo(true)).unwrap();
     phone.exchange(&tone(500.0, 200));
@@ -437,7 +437,7 @@ fn audio_survives_a_new_source_loss_doubles_and_disorder() {
 
 #[test]
 fn a_new_description_moves_the_stream() {
-    let media = media(41_080..=41_089);
+    let media = media(21_080..=21_089);
     let (channel, mut events, mut phone) = call(&media);
     let mut other = Phone::new("127.0.0.1", channel.rtp_port());
     let held = StreamParams {
@@ -482,7 +482,7 @@ fn a_silent_peer_is_reported_once_and_not_while_on_hold() {
     let bind = "127.0.0.1".parse().unwrap();
     let config = MediaConfig {
         bind,
-        ports: 41_090..=41_099,
+        ports: 21_090..=21_099,
         rtp_timeout: Duration::from_millis(60),
         ..MediaConfig::default()
     };
@@ -512,7 +512,7 @@ fn a_silent_peer_is_reported_once_and_not_while_on_hold() {
 
 #[test]
 fn rtcp_is_sent_with_a_bye_at_the_end() {
-    let media = media(41_100..=41_109);
+    let media = media(21_100..=21_109);
     let (channel, mut events) = media.open().unwrap();
     let mut phone = Phone::new("127.0.0.1", channel.rtp_port());
     let rtcp_socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -550,7 +550,7 @@ fn rtcp_is_sent_with_a_bye_at_the_end() {
 
 #[test]
 fn the_peer_answers_and_is_answered_by_rtcp() {
-    let media = media(41_170..=41_179);
+    let media = media(21_170..=21_179);
     let (channel, mut events) = media.open().unwrap();
     let mut phone = Phone::new("127.0.0.1", channel.rtp_port());
     let rtcp_socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -625,7 +625,7 @@ fn the_peer_answers_and_is_answered_by_rtcp() {
 
 #[test]
 fn closed_channels_are_silent_and_leave_nothing() {
-    let media = media(41_110..=41_113);
+    let media = media(21_110..=21_113);
     let (channel, mut events, phone) = call(&media);
     let (second, _second_events) = media.open().unwrap();
     assert!(matches!(media.open(), Err(OpenError::NoPorts { .. })));
@@ -651,7 +651,7 @@ fn closed_channels_are_silent_and_leave_nothing() {
 
 #[test]
 fn many_short_calls_use_the_same_places_and_leave_nothing() {
-    let media = media(41_130..=41_149);
+    let media = media(21_130..=21_149);
     for round in 0..30 {
         let mut calls: Vec<_> = (0..8).map(|_| media.open().unwrap()).collect();
         for (channel, _) in &calls {
@@ -695,7 +695,7 @@ fn what_cannot_work_is_refused_with_the_reason() {
         .contains("192.0.2.1")
     );
     let media = Media::start(MediaConfig {
-        ports: 41_120..=41_129,
+        ports: 21_120..=21_129,
         max_channels: 1,
         ..base
     })

@@ -93,7 +93,7 @@ fn assert_one_stream(packets: &[Heard]) {
 
 #[test]
 fn packets_are_relayed_octet_for_octet_under_our_numbers() {
-    let media = media(41_500..=41_519);
+    let media = media(21_500..=21_519);
     let (mut a, mut b) = bridged(&media, EVENTS_CARRIED);
     let sent: Vec<_> = (0..50).map(marked).collect();
     for payload in &sent {
@@ -133,7 +133,7 @@ fn packets_are_relayed_octet_for_octet_under_our_numbers() {
 
 #[test]
 fn loss_and_order_are_passed_on_and_duplicates_are_not() {
-    let media = media(41_520..=41_539);
+    let media = media(21_520..=21_539);
     let (a, b) = bridged(&media, EVENTS_CARRIED);
     let at = |n: u16| Header {
         sequence: a.phone.header.sequence.wrapping_add(n),
@@ -166,7 +166,7 @@ fn loss_and_order_are_passed_on_and_duplicates_are_not() {
 
 #[test]
 fn another_source_goes_on_in_the_same_stream() {
-    let media = media(41_540..=41_559);
+    let media = media(21_540..=21_559);
     let (mut a, b) = bridged(&media, EVENTS_CARRIED);
     let mut markers = Vec::new();
     for n in 0..4 {
@@ -226,7 +226,7 @@ fn press(phone: &mut Phone, code: u8) {
 
 #[test]
 fn one_key_press_is_one_key_press() {
-    let media = media(41_560..=41_579);
+    let media = media(21_560..=21_579);
     let (mut a, b) = bridged(&media, EVENTS_CARRIED);
     a.phone.send(&marked(0));
     press(&mut a.phone, 5);
@@ -278,7 +278,7 @@ fn one_key_press_is_one_key_press() {
 
 #[test]
 fn unbridging_and_closing_leave_the_other_with_its_stream() {
-    let media = media(41_580..=41_599);
+    let media = media(21_580..=21_599);
     let (mut a, mut b) = bridged(&media, EVENTS_CARRIED);
     let mut all = Vec::new();
     for round in 0..2 {
@@ -303,7 +303,7 @@ fn unbridging_and_closing_leave_the_other_with_its_stream() {
 
 #[test]
 fn what_cannot_be_bridged_is_refused() {
-    let (here, there) = (media(41_600..=41_609), media(41_610..=41_619));
+    let (here, there) = (media(21_600..=21_609), media(21_610..=21_619));
     let (a, b) = (side(&here), side(&there));
     let refused = |x: &Side, y: &Side| {
         here.bridge(
@@ -329,7 +329,7 @@ fn restream(side: &Side, change: impl FnOnce(&mut StreamParams)) {
 
 #[test]
 fn another_law_is_another_table() {
-    let media = media(41_620..=41_639);
+    let media = media(21_620..=21_639);
     let (mut a, b) = bridged(&media, EVENTS_CARRIED);
     restream(&b, |params| {
         (params.encoding, params.payload_send, params.payload_recv) = (Encoding::Pcma, 8, 8);
@@ -356,7 +356,7 @@ fn another_law_is_another_table() {
 
 #[test]
 fn packets_of_another_length_are_framed_anew() {
-    let media = media(41_640..=41_659);
+    let media = media(21_640..=21_659);
     let (mut a, mut b) = bridged(&media, EVENTS_CARRIED);
     let spoken = tone(500.0, 1800);
     let mut octets = vec![0; spoken.len()];
@@ -392,7 +392,7 @@ fn packets_of_another_length_are_framed_anew() {
 
 #[test]
 fn listening_takes_a_copy_and_muting_keys_takes_the_samples() {
-    let media = media(41_660..=41_679);
+    let media = media(21_660..=21_679);
     let (mut a, mut b) = bridged(&media, EVENTS_CARRIED);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.wav");
@@ -459,7 +459,7 @@ fn listening_takes_a_copy_and_muting_keys_takes_the_samples() {
 
 #[test]
 fn hold_with_music_and_back() {
-    let media = media(41_680..=41_699);
+    let media = media(21_680..=21_699);
     let (mut a, b) = bridged(&media, EVENTS_CARRIED);
     let mut all = Vec::new();
     b.phone.send_as(b.phone.header, &marked(0));
@@ -511,7 +511,7 @@ fn hold_with_music_and_back() {
 
 #[test]
 fn comfort_noise_goes_only_where_it_was_negotiated() {
-    let media = media(41_700..=41_719);
+    let media = media(21_700..=21_719);
     let (mut a, b) = bridged(&media, EVENTS_CARRIED);
     let noise = |a: &mut Side| {
         a.phone.send_as(
@@ -547,7 +547,7 @@ fn comfort_noise_goes_only_where_it_was_negotiated() {
 
 #[test]
 fn a_flood_is_not_passed_on_and_neither_is_a_stranger() {
-    let media = media(41_720..=41_739);
+    let media = media(21_720..=21_739);
     let b = side(&media);
     let (a_channel, _a_events) = media.open().unwrap();
     let mut phone = Phone::new("127.0.0.1", a_channel.rtp_port());

@@ -281,7 +281,7 @@ fn audible_ms(heard: &[i16], per_ms: usize) -> usize {
 fn tones_that_become_events_are_not_heard_besides() {
     let encodings = [Encoding::Pcmu, Encoding::Opus, Encoding::L16Wide];
     for (n, encoding) in encodings.into_iter().enumerate() {
-        let mut rig = Rig::new(46_000 + 100 * n as u16);
+        let mut rig = Rig::new(26_000 + 100 * n as u16);
         let mut parties = [
             Party::new(&rig, encoding, false),
             Party::new(&rig, Encoding::Pcmu, true),
@@ -322,7 +322,7 @@ fn tones_that_become_events_are_not_heard_besides() {
 
 #[test]
 fn audio_is_held_back_only_while_tones_are_kept_out_of_it() {
-    let mut rig = Rig::new(46_300);
+    let mut rig = Rig::new(26_300);
     let mut parties = [
         Party::new(&rig, Encoding::Pcmu, false),
         Party::new(&rig, Encoding::L16Wide, true),
@@ -346,7 +346,7 @@ fn audio_is_held_back_only_while_tones_are_kept_out_of_it() {
 
 #[test]
 fn one_press_of_a_channel_is_one_digit() {
-    let mut rig = Rig::new(46_400);
+    let mut rig = Rig::new(26_400);
     let mut parties = [Encoding::Pcmu, Encoding::L16Wide, Encoding::Opus]
         .map(|encoding| Party::new(&rig, encoding, true));
     for party in &parties {
@@ -408,7 +408,7 @@ fn one_press_of_a_channel_is_one_digit() {
 fn a_key_is_held_at_the_far_end_as_long_as_it_is_pressed() {
     // Longer than one packet can state: 8.19 s, 4.1 s and 1.37 s (RFC 4733 section 2.5.1.3).
     let encodings = [Encoding::Pcmu, Encoding::L16Wide, Encoding::Opus];
-    let mut rig = Rig::new(46_500);
+    let mut rig = Rig::new(26_500);
     let mut parties = encodings.map(|encoding| Party::new(&rig, encoding, true));
     rig.run(&mut parties, 200, false);
     for party in &parties {
@@ -451,7 +451,7 @@ fn a_long_event_stays_one_key_over_a_bridge_of_other_clocks() {
         (Encoding::Opus, Encoding::Pcmu),
     ];
     for (n, (from, to)) in pairs.into_iter().enumerate() {
-        let mut rig = Rig::new(46_600 + 100 * n as u16);
+        let mut rig = Rig::new(26_600 + 100 * n as u16);
         let mut parties = [Party::new(&rig, from, true), Party::new(&rig, to, true)];
         rig.bridge(&parties[0], &parties[1], carried);
         rig.run(&mut parties, 400, false);
@@ -479,7 +479,7 @@ fn a_key_that_came_by_info_is_not_relayed_once_more() {
         mute_inband_keys: false,
         muted: false,
     };
-    let mut rig = Rig::new(46_800);
+    let mut rig = Rig::new(26_800);
     let mut parties = [Encoding::Pcmu; 2].map(|encoding| Party::new(&rig, encoding, true));
     rig.bridge(&parties[0], &parties[1], carried);
     rig.run(&mut parties, 400, false);

@@ -111,7 +111,7 @@ fn counted(value: impl Fn() -> u64, expected: u64) {
 
 #[test]
 fn what_is_not_authentic_never_latches_and_never_counts() {
-    let media = media(45_020..=45_029);
+    let media = media(25_020..=25_029);
     let dropped = &media.shard_stats().next().unwrap().dropped;
     let (channel, mut events) = media.open().unwrap();
     let suite = Suite::AesCm128HmacSha1_80;
@@ -157,7 +157,7 @@ fn wrong_packets_do_not_keep_a_silent_call_alive() {
     let bind = "127.0.0.1".parse().unwrap();
     let media = Media::start(MediaConfig {
         bind,
-        ports: 45_030..=45_039,
+        ports: 25_030..=25_039,
         max_channels: 1,
         rtp_timeout: Duration::from_millis(300),
         dscp: None,
@@ -180,7 +180,7 @@ fn wrong_packets_do_not_keep_a_silent_call_alive() {
 
 #[test]
 fn rtcp_is_encrypted_and_the_last_word_is_bye() {
-    let media = media(45_050..=45_059);
+    let media = media(25_050..=25_059);
     let suite = Suite::AesCm128HmacSha1_32;
     let (channel, mut events, mut phone) = secure_call(&media, suite);
     let mux = StreamParams {
@@ -281,7 +281,7 @@ mod ice {
 
     #[test]
     fn checks_are_answered_and_media_goes_where_the_peer_nominates() {
-        let media = media(45_070..=45_079);
+        let media = media(25_070..=25_079);
         let (channel, mut events) = media.open().unwrap();
         let server = ("127.0.0.1", channel.rtp_port());
         // The signalled address is silent; the peer is somewhere else.
@@ -332,7 +332,7 @@ mod ice {
 
     #[test]
     fn who_does_not_know_the_password_and_who_was_offered_no_ice_get_no_answer() {
-        let media = media(45_080..=45_089);
+        let media = media(25_080..=25_089);
         let dropped = &media.shard_stats().next().unwrap().dropped;
         let (channel, mut events) = media.open().unwrap();
         let server = ("127.0.0.1", channel.rtp_port());

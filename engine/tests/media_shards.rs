@@ -72,7 +72,7 @@ fn assert_no_gap(packets: &[Heard]) {
 
 #[test]
 fn new_channels_go_where_there_are_fewest_or_beside_their_peer() {
-    let media = shards(3, 46_000..=46_039);
+    let media = shards(3, 26_000..=26_039);
     let calls: Vec<_> = (0..6).map(|_| media.open().unwrap()).collect();
     until(|| channels_of(&media) == [2, 2, 2]);
     let (beside, _events) = media.open_near(calls[4].0.shard()).unwrap();
@@ -84,7 +84,7 @@ fn new_channels_go_where_there_are_fewest_or_beside_their_peer() {
 
 #[test]
 fn a_bridge_across_shards_brings_its_ends_together() {
-    let media = shards(2, 46_040..=46_059);
+    let media = shards(2, 26_040..=26_059);
     let ((a, mut a_events, mut a_phone), (b, mut b_events, mut b_phone)) =
         (call(&media), call(&media));
     assert_ne!(a.shard(), b.shard());
@@ -109,7 +109,7 @@ fn a_bridge_across_shards_brings_its_ends_together() {
 
 #[test]
 fn a_channel_that_moves_keeps_its_audio_and_the_order_of_its_orders() {
-    let media = shards(3, 46_060..=46_079);
+    let media = shards(3, 26_060..=26_079);
     let (channel, mut events, phone) = call(&media);
     phone.drain();
     let silence = |id: u32| Command::Play {
@@ -156,7 +156,7 @@ fn a_channel_that_moves_keeps_its_audio_and_the_order_of_its_orders() {
 
 #[test]
 fn the_audio_of_a_moving_channel_has_no_gap() {
-    let media = shards(2, 46_080..=46_099);
+    let media = shards(2, 26_080..=26_099);
     let (channel, mut events, phone) = call(&media);
     phone.drain();
     let mut heard = vec![phone.hear()];
@@ -174,7 +174,7 @@ fn the_audio_of_a_moving_channel_has_no_gap() {
 
 #[test]
 fn channels_that_are_closed_on_the_way_leave_nothing_behind() {
-    let media = shards(3, 46_100..=46_115);
+    let media = shards(3, 26_100..=26_115);
     for round in 0..60 {
         // As many as there are ports: one that leaked would be missing in the next round.
         let mut calls: Vec<_> = (0..8).map(|_| media.open().unwrap()).collect();
@@ -198,7 +198,7 @@ fn channels_that_are_closed_on_the_way_leave_nothing_behind() {
 
 #[test]
 fn channels_of_a_shut_down_engine_are_closed_wherever_they_are() {
-    let media = shards(2, 46_120..=46_135);
+    let media = shards(2, 26_120..=26_135);
     let mut calls: Vec<_> = (0..8).map(|_| media.open().unwrap()).collect();
     for (channel, _) in &calls {
         channel.move_to(0).unwrap();
@@ -213,7 +213,7 @@ fn channels_of_a_shut_down_engine_are_closed_wherever_they_are() {
 /// Two threads bridge the same channels in both orders while a third sends orders: nobody waits for ever.
 #[test]
 fn bridges_from_both_sides_at_once_come_to_an_end() {
-    let media = shards(2, 46_140..=46_159);
+    let media = shards(2, 26_140..=26_159);
     let calls: Vec<_> = (0..4).map(|_| media.open().unwrap()).collect();
     let (both, stop) = (Carriage::default(), AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -246,7 +246,7 @@ fn bridges_from_both_sides_at_once_come_to_an_end() {
 
 #[test]
 fn members_come_to_the_shard_of_their_room() {
-    let media = shards(2, 46_160..=46_179);
+    let media = shards(2, 26_160..=26_179);
     let ((a, mut a_events, _a_phone), (b, mut b_events, b_phone)) = (call(&media), call(&media));
     let (room, _room_events) = media.room(RoomConfig::default()).unwrap();
     room.join(&a, Edge::default()).unwrap();
@@ -284,7 +284,7 @@ fn samples_of(path: &std::path::Path) -> Vec<i16> {
 
 #[test]
 fn members_from_two_shards_hear_each_other_and_their_tracks_make_up_the_mix() {
-    let media = shards(2, 46_180..=46_199);
+    let media = shards(2, 26_180..=26_199);
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let (room, _room_events) = media.room(RoomConfig::default()).unwrap();

@@ -238,7 +238,7 @@ fn music() -> Command {
 
 #[test]
 fn playback_with_telephone_events() {
-    let line = steady("playback", 41_200, vec![music()]);
+    let line = steady("playback", 21_200, vec![music()]);
     assert_eq!(line.keys, 200);
     assert!(line.media.stats().packets_in.value() > u64::from(FRAMES));
 }
@@ -247,7 +247,7 @@ fn playback_with_telephone_events() {
 fn playback_with_in_band_detection() {
     let line = steady(
         "in-band",
-        41_202,
+        21_202,
         vec![music(), Command::Detect { inband: true }],
     );
     assert!(line.keys >= 2 * 199, "{}", line.keys);
@@ -255,7 +255,7 @@ fn playback_with_in_band_detection() {
 
 #[test]
 fn echo() {
-    steady("echo", 41_204, vec![Command::Echo(true)]);
+    steady("echo", 21_204, vec![Command::Echo(true)]);
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn recording() {
     let path = folder.path().join("a.wav");
     let line = steady(
         "recording",
-        41_206,
+        21_206,
         vec![Command::Record(Box::new(RecordingSpec {
             silence_ms: 10_000,
             ..RecordingSpec::new(1, path.clone())
@@ -278,7 +278,7 @@ fn recording() {
 fn recording_of_both_sides_and_a_tap() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.wav");
-    let line = Line::new(41_290, false);
+    let line = Line::new(21_290, false);
     let spec = TapSpec {
         rate_hz: 8000,
         received: true,
@@ -385,7 +385,7 @@ fn bridged(
 
 #[test]
 fn relay() {
-    for (port, far) in [(41_210, Encoding::Pcmu), (41_214, Encoding::Pcma)] {
+    for (port, far) in [(21_210, Encoding::Pcmu), (21_214, Encoding::Pcma)] {
         let carriage = Carriage {
             events: true,
             ..Carriage::default()
@@ -405,7 +405,7 @@ fn relay() {
 fn room() {
     let config = MediaConfig {
         bind: "127.0.0.1".parse().unwrap(),
-        ports: 41_230..=41_239,
+        ports: 21_230..=21_239,
         max_channels: 5,
         ..MediaConfig::default()
     };
@@ -511,14 +511,14 @@ fn decoded_bridge() {
         muted: false,
     };
     let detect = vec![Command::Detect { inband: true }];
-    let (media, received) = bridged("decoded", 41_218, Encoding::Pcma, carriage, detect);
+    let (media, received) = bridged("decoded", 21_218, Encoding::Pcma, carriage, detect);
     assert!(received[1] >= u64::from(FRAMES), "{received:?}");
     assert!(media.stats().decoded.value() > u64::from(FRAMES));
 }
 
 #[test]
 fn encrypted_playback_with_telephone_events() {
-    let line = steady_on(Line::new(41_208, true), "encrypted", vec![music()]);
+    let line = steady_on(Line::new(21_208, true), "encrypted", vec![music()]);
     assert_eq!(line.keys, 200);
     let dropped = line.media.stats().dropped.by_cause();
     assert!(dropped.iter().all(|(_, count)| *count == 0), "{dropped:?}");
@@ -528,7 +528,7 @@ fn encrypted_playback_with_telephone_events() {
 /// their codecs and keys, listening.
 #[test]
 fn what_is_replaced_is_freed_elsewhere() {
-    let mut line = Line::new(41_350, false);
+    let mut line = Line::new(21_350, false);
     let peer = line.peer.local_addr().unwrap();
     let described = |n: u32| {
         let keys = |octet: u32| SrtpParams {

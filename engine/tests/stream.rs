@@ -96,7 +96,7 @@ fn begin(channel: &trunkline::media::Channel, spec: StreamSpec) -> (Arc<Streams>
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn audio_goes_both_ways_bit_for_bit() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let media = phone::media(41_300..=41_309);
+    let media = phone::media(21_300..=21_309);
     let (channel, _events, mut phone) = phone::call(&media);
     let (streams, mut handle) = begin(&channel, spec(listener.local_addr().unwrap().port()));
     let mut service = accept(&listener).await;
@@ -158,7 +158,7 @@ async fn a_service_that_never_reads_costs_frames_and_nothing_else() {
     socket.set_recv_buffer_size(4096).unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();
-    let media = phone::media(41_330..=41_339);
+    let media = phone::media(21_330..=21_339);
     let (channel, _events, mut phone) = phone::call(&media);
     let spec = StreamSpec {
         rate_hz: 16_000,
@@ -236,7 +236,7 @@ async fn encrypted_in_a_process_of_its_own() {
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let media = phone::media(41_340..=41_349);
+    let media = phone::media(21_340..=21_349);
     let (channel, _events, _phone) = phone::call(&media);
     let at = |host: &str| StreamSpec {
         address: Address::parse(&format!("wss://{host}:{port}/audio?a=1")).unwrap(),
@@ -275,7 +275,7 @@ fn octets(samples: &[i16]) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clear_drops_what_waits_and_a_break_is_mended() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let media = phone::media(41_310..=41_319);
+    let media = phone::media(21_310..=21_319);
     let (channel, _events, _phone) = phone::call(&media);
     let (streams, handle) = begin(&channel, spec(listener.local_addr().unwrap().port()));
     let mut service = accept(&listener).await;
@@ -309,7 +309,7 @@ async fn a_service_that_is_not_there_fails_the_stream_only() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let media = phone::media(41_320..=41_329);
+    let media = phone::media(21_320..=21_329);
     let (channel, _events, mut phone) = phone::call(&media);
     let (streams, mut handle) = begin(&channel, spec(port));
     assert!(matches!(handle.ended().await, StreamEnd::Failed(_)));

@@ -108,8 +108,7 @@ impl Calls {
             added_to,
         } = order;
         if self.is_draining() {
-            let text = "the server is about to stop".to_owned();
-            return Err(self.refused(Refusal::new(503, "draining", text)));
+            return Err(self.refused(Refusal::draining()));
         }
         let active = self.counters.begin(Direction::Outbound);
         let limit = self.in_force.load().settings.max_calls;

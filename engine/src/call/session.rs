@@ -91,6 +91,10 @@ type Admitted = (Leg, Box<dyn Program>);
 /// `rank` counts the calls in progress, this one included.
 fn admit(call: &Arc<CallContext>, incoming: Incoming, rank: usize) -> Result<Admitted, Refusal> {
     let calls = &call.calls;
+    // The SIP side learns of it a moment later, when trunks may be gone already.
+    if calls.is_draining() {
+        return Err(Refusal::draining());
+    }
     let limit = call.in_force.settings.max_calls;
     if rank > limit {
         let text = format!("{limit} calls are in progress; see [sip] max_calls");

@@ -403,7 +403,7 @@ mod tests {
     /// What is decoded on its way over a bridge waits for the step; events go on from there.
     #[test]
     fn what_is_transcoded_waits_and_its_events_go_on() {
-        let (media, mut shard) = for_many(49_500..=49_899);
+        let (media, mut shard) = for_many(29_500..=29_899);
         let mut callers = Vec::new();
         for index in 0..MANY {
             let encoding = [Encoding::Pcmu, Encoding::L16Wide][index % 2];
@@ -445,7 +445,7 @@ mod tests {
     /// Through all its changes a channel gets every packet, and who relays audio or is among few is watched.
     #[test]
     fn many_read_in_their_step_and_few_are_watched() {
-        let (media, mut shard) = for_many(49_000..=49_499);
+        let (media, mut shard) = for_many(29_000..=29_499);
         let mut callers = Vec::new();
         for _ in 0..MANY {
             callers.push(Caller::new(&media, Encoding::Pcmu));

@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(reaped.overflow.len(), count - ON_THE_WAY);
         let retirement = Retirement {
             registry: Arc::new(Mutex::new(Registry {
-                ports: PortPool::new(&(43_400..=43_401)),
+                ports: PortPool::new(&(23_400..=23_401)),
                 places: Vec::new(),
             })),
         };

@@ -485,7 +485,7 @@ mod tests {
         use crate::media::{Edge, Encoding, Media, MediaConfig, RoomConfig, StreamParams};
         let config = MediaConfig {
             bind: [127, 0, 0, 1].into(),
-            ports: 46_900..=46_919,
+            ports: 26_900..=26_919,
             max_channels: 4,
             dscp: None,
             ..MediaConfig::default()

@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn connects_and_disconnects_with_its_port() {
         let local: IpAddr = "127.0.0.1".parse().unwrap();
-        let socket = bind(local, 42_100, Some(46)).unwrap();
+        let socket = bind(local, 22_100, Some(46)).unwrap();
         let address = socket.local_addr().unwrap();
         let (friend, stranger) = (bind(local, 0, None).unwrap(), bind(local, 0, None).unwrap());
         socket.connect(friend.local_addr().unwrap()).unwrap();

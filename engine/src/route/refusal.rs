@@ -26,6 +26,11 @@ impl Refusal {
         }
     }
 
+    /// No new calls are taken: the server is about to stop.
+    pub fn draining() -> Self {
+        Refusal::new(503, "draining", "the server is about to stop".to_owned())
+    }
+
     /// The same, to be tried again after that time.
     pub fn after(self, time: Option<Duration>) -> Self {
         Refusal {

@@ -148,6 +148,8 @@ fn a_menu_is_answered_from_the_shell_and_somebody_is_added() {
     ann.wait_prompt("welcome", 0);
     ann.press('1');
     let bob = bob.take_call(server.sip());
+    // Who only rings does not come along.
+    await_event(&server, &admin, "call.bridged", id);
     let cat = registered(&server, "cat");
     let added = ctl(&["calls", "add", id, "--to", "endpoint:cat"]);
     let new = added["new_call"].as_str().expect("an id");

@@ -9,7 +9,7 @@ const SPEECH_MS: usize = 600;
 
 #[test]
 fn every_pair_keeps_the_level_and_makes_no_clicks() {
-    let mut rig = Rig::new(45_000);
+    let mut rig = Rig::new(25_000);
     let (mut parties, mut pairs) = (Vec::new(), Vec::new());
     for (n, a) in Encoding::ALL.into_iter().enumerate() {
         for b in &Encoding::ALL[n..] {
@@ -61,7 +61,7 @@ fn every_packet_time_keeps_the_level_and_makes_no_clicks() {
     const OTHERS: [u8; 6] = [40, 20, 60, 10, 30, 50];
     for (n, a) in Encoding::ALL.into_iter().enumerate() {
         for b in &Encoding::ALL[n..] {
-            every_packet_time_of([a, *b], [MS, OTHERS], 45_200);
+            every_packet_time_of([a, *b], [MS, OTHERS], 25_200);
         }
     }
 }
@@ -99,7 +99,7 @@ fn every_packet_time_of([a, b]: [Encoding; 2], [ms, others]: [[u8; 6]; 2], first
 
 #[test]
 fn an_echo_is_what_was_said() {
-    let mut rig = Rig::new(45_400);
+    let mut rig = Rig::new(25_400);
     let mut parties = Encoding::ALL.map(|encoding| Party::new(&rig.media, encoding));
     for party in &parties {
         party.channel.send(Command::Echo(true)).unwrap();
@@ -118,7 +118,7 @@ fn an_echo_is_what_was_said() {
 
 #[test]
 fn after_a_hold_it_is_the_same_stream_and_clean() {
-    let mut rig = Rig::new(45_600);
+    let mut rig = Rig::new(25_600);
     let mut parties: Vec<Party> = Encoding::ALL
         .into_iter()
         .flat_map(|encoding| [encoding, Encoding::Pcma])
@@ -173,7 +173,7 @@ fn after_a_hold_it_is_the_same_stream_and_clean() {
 
 #[test]
 fn a_change_of_codec_leaves_no_trace_in_the_sound() {
-    let mut rig = Rig::new(45_800);
+    let mut rig = Rig::new(25_800);
     let mut parties = [Encoding::Pcmu, Encoding::L16Wide, Encoding::Opus]
         .map(|far| [Encoding::Pcmu, far].map(|encoding| Party::new(&rig.media, encoding)))
         .into_iter()

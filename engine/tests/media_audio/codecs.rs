@@ -11,7 +11,7 @@ use crate::wire::{EVENTS, NOISE, Party, Rig, payload_type};
 #[test]
 fn a_peer_may_send_what_it_named_besides() {
     for agreed in Encoding::ALL {
-        let mut rig = Rig::new(48_200);
+        let mut rig = Rig::new(28_200);
         let mut parties = [Party::new(&rig.media, agreed)];
         let [party] = &mut parties;
         let others = Encoding::ALL.map(|other| (payload_type(other), other));
@@ -40,7 +40,7 @@ fn a_peer_may_send_what_it_named_besides() {
 
 #[test]
 fn keys_are_counted_in_the_clock_of_the_audio() {
-    let mut rig = Rig::new(48_400);
+    let mut rig = Rig::new(28_400);
     let mut parties = Encoding::ALL.map(|encoding| Party::new(&rig.media, encoding));
     rig.run(&mut parties, 200);
     for party in &mut parties {
@@ -78,7 +78,7 @@ fn keys_are_counted_in_the_clock_of_the_audio() {
 
 #[test]
 fn a_key_goes_over_a_bridge_of_any_two_clocks() {
-    let mut rig = Rig::new(48_600);
+    let mut rig = Rig::new(28_600);
     let carriage = Carriage {
         events: true,
         mute_inband_keys: false,
@@ -121,7 +121,7 @@ fn a_key_goes_over_a_bridge_of_any_two_clocks() {
 
 #[test]
 fn tones_are_heard_in_every_codec() {
-    let mut rig = Rig::new(48_800);
+    let mut rig = Rig::new(28_800);
     let mut parties = Encoding::ALL.map(|encoding| Party::new(&rig.media, encoding));
     let mut tones = vec![0; 800];
     dtmf::Generator::new(8000, dtmf::Key::from_char('8').unwrap(), -10.0, -10.0).fill(&mut tones);
@@ -143,7 +143,7 @@ fn tones_are_heard_in_every_codec() {
 #[test]
 fn a_pause_sounds_as_the_peer_says() {
     const DBOV: u8 = 45;
-    let mut rig = Rig::new(49_000);
+    let mut rig = Rig::new(29_000);
     let mut parties = Vec::new();
     for (a, b) in [
         (Encoding::L16Wide, Encoding::L16Wide),

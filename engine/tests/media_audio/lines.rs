@@ -89,7 +89,7 @@ fn what_is_lost_is_made_up_for() {
         (Encoding::Opus, false),
     ];
     let said = voice(1, MS);
-    let mut rig = Rig::new(46_600);
+    let mut rig = Rig::new(26_600);
     let parties = losing(&mut rig, &kinds, &LOSSES, &said);
     // What is heard of the lines that lose nothing comes first.
     let whole: Vec<_> = parties[..kinds.len()].iter().map(Party::sound).collect();
@@ -130,7 +130,7 @@ fn codecs_and_packet_times_change_in_the_midst_of_loss() {
         seed: 3,
         ..Faults::default()
     };
-    let mut rig = Rig::new(50_200);
+    let mut rig = Rig::new(30_200);
     let mut parties = echoes(&mut rig, &[(Encoding::Pcmu, faults)]);
     let ssrc = parties[0].got[0].header.ssrc;
     for (n, (encoding, ms)) in [
@@ -170,7 +170,7 @@ fn codecs_and_packet_times_change_in_the_midst_of_loss() {
 /// Opus that we send says again what the far side reports to lose, and stops when nothing is lost any more.
 #[test]
 fn opus_repeats_what_the_peer_reports_to_lose() {
-    let mut rig = Rig::new(50_000);
+    let mut rig = Rig::new(30_000);
     let mut party = Party::new(&rig.media, Encoding::Opus);
     party.mux = true;
     party.agree(true, true);
@@ -207,7 +207,7 @@ fn what_comes_in_another_order_or_twice_is_heard_once_and_in_order() {
         ..Faults::default()
     };
     let lines = Encoding::ALL.map(|encoding| (encoding, faults));
-    let mut rig = Rig::new(46_800);
+    let mut rig = Rig::new(26_800);
     let mut parties = echoes(&mut rig, &lines);
     let said = voice(2, 1000);
     parties.iter_mut().for_each(|party| party.say(&said));
@@ -244,7 +244,7 @@ fn a_clock_that_drifts_is_followed_for_a_minute() {
             Encoding::ALL.map(|encoding| (encoding, faults))
         })
         .collect();
-    let mut rig = Rig::new(47_000);
+    let mut rig = Rig::new(27_000);
     let mut parties = echoes(&mut rig, &lines);
     let said = voice(3, MS);
     for party in &mut parties {

@@ -21,7 +21,7 @@ fn play(party: &Party, prompts: &[&Arc<Prompt>]) {
 
 #[test]
 fn a_prompt_of_either_rate_is_heard_in_every_codec() {
-    let mut rig = Rig::new(46_000);
+    let mut rig = Rig::new(26_000);
     let said = voice(1, 600);
     let wide = at_rate(&said, AudioRate::Wide);
     for prompt in [
@@ -51,7 +51,7 @@ fn a_prompt_of_either_rate_is_heard_in_every_codec() {
 /// A prompt cut in pieces of odd lengths is the whole prompt when they are played one after the other.
 #[test]
 fn pieces_of_a_prompt_join_without_a_seam() {
-    let mut rig = Rig::new(46_200);
+    let mut rig = Rig::new(26_200);
     let said = voice(2, 900);
     let whole = at_rate(&said, AudioRate::Wide);
     let narrow: Vec<Arc<Prompt>> = [&said[..1234], &said[1234..4007], &said[4007..]]
@@ -80,7 +80,7 @@ fn pieces_of_a_prompt_join_without_a_seam() {
 /// What is stopped fades instead of breaking off, and what comes next begins as it should.
 #[test]
 fn a_prompt_that_is_stopped_or_replaced_does_not_click() {
-    let mut rig = Rig::new(46_400);
+    let mut rig = Rig::new(26_400);
     let said = [voice(3, 2000), voice(4, 600)];
     let prompts = [&said[0], &said[1]].map(|said| Arc::new(Prompt::from_samples("p", said)));
     let mut parties = Encoding::ALL.map(|encoding| Party::new(&rig.media, encoding));

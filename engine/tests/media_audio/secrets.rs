@@ -38,7 +38,7 @@ fn audio_goes_both_ways_in_every_suite_and_over_a_wrap() {
         Suite::Aes256CmHmacSha1_32,
     ];
     for suite in suites {
-        let mut rig = Rig::new(49_200);
+        let mut rig = Rig::new(29_200);
         let mut parties = Encoding::ALL.map(|encoding| {
             let mut party = Party::new(&rig.media, encoding);
             party.encrypt(keys(suite, 2));
@@ -60,7 +60,7 @@ fn audio_goes_both_ways_in_every_suite_and_over_a_wrap() {
 #[test]
 fn a_description_with_the_same_keys_keeps_the_roll_over_counters() {
     let suite = Suite::Aes256CmHmacSha1_80;
-    let mut rig = Rig::new(49_400);
+    let mut rig = Rig::new(29_400);
     let mut parties = [Encoding::Pcmu, Encoding::Opus].map(|encoding| {
         let mut party = Party::new(&rig.media, encoding);
         party.encrypt(keys(suite, 2));
@@ -89,7 +89,7 @@ fn a_description_with_the_same_keys_keeps_the_roll_over_counters() {
 #[test]
 fn a_bridge_joins_a_secure_leg_and_a_plain_one() {
     for pair in [[Encoding::Pcmu; 2], [Encoding::Opus, Encoding::G722]] {
-        let mut rig = Rig::new(49_600);
+        let mut rig = Rig::new(29_600);
         let mut parties = pair.map(|encoding| Party::new(&rig.media, encoding));
         parties[0].encrypt(keys(Suite::AesCm128HmacSha1_80, 2));
         rig.bridge(&parties[0], &parties[1]);
