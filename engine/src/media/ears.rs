@@ -85,3 +85,31 @@ impl Ears {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ears(speech: bool, beep: bool) -> Box<Ears> {
+        Ears::new(Listening { speech, beep }).expect("something is wanted")
+    }
+
+    #[test]
+    fn what_both_want_goes_on_and_the_rest_begins_anew() {
+        assert!(Ears::new(Listening::default()).is_none());
+        let mut before = ears(true, false);
+        before.hear(&[0; 320], |_| {});
+        before.speaking = Some(7);
+        for (wanted, goes_on) in [((true, true), Some(7)), ((false, true), None)] {
+            let mut ears = ears(wanted.0, wanted.1);
+            ears.follow(&before);
+            assert_eq!((ears.speaking, ears.rate_hz), (goes_on, 16_000));
+            // At the rate of before: the detectors are not made anew, and speech that goes on ends once.
+            let mut told = Vec::new();
+            (0..200).for_each(|_| ears.hear(&[0; 320], |event| told.push(event)));
+            let ends = |of: &MediaEvent| matches!(of, MediaEvent::SpeechEnd { duration_ms: 140 });
+            assert_eq!(told.len(), usize::from(goes_on.is_some()), "{told:?}");
+            assert!(told.iter().all(ends), "{told:?}");
+        }
+    }
+}
